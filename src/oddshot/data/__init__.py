@@ -1,0 +1,1 @@
+"""Names and files become tables, tables become seeded streams of episodes."""

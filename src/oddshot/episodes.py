@@ -1,0 +1,166 @@
+"""The values that travel between the stages: table, batch, episode, mapped task.
+
+Shapes are checked once, where a value is made; later stages rely on them.
+
+Labels are ``1`` (known anomaly), ``0`` (known normal) and ``-1`` (unlabelled) everywhere.
+"""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from oddshot.errors import DataError, LabelError
+
+FloatArray: TypeAlias = NDArray[np.float64]
+Float32Array: TypeAlias = NDArray[np.float32]
+LabelArray: TypeAlias = NDArray[np.int8]
+Rows: TypeAlias = pd.DataFrame | FloatArray | Float32Array
+
+ANOMALY, NORMAL, UNLABELLED = 1, 0, -1
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A named data set.
+
+    Parameters
+    ----------
+    name
+        What people call it; unique within a collection.
+    rows
+        Shape (n, d): a data frame with named columns of any kind, or a matrix of numbers.
+    labels
+        Shape (n,) of 1, 0 and -1; ``None`` where nothing is labelled.
+    family
+        Tables of one family never stand on both sides of a split; empty: the table's own name.
+    collection
+        Where the table comes from ("oddbench"); whole collections can be held out.
+    notes
+        What a reader should be told about the reading ("column 'id' ...").
+    """
+
+    name: str
+    rows: Rows
+    labels: LabelArray | None = None
+    family: str = ""
+    collection: str = ""
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.rows.ndim != 2:
+            raise DataError(
+                f"table {self.name!r} has {self.rows.ndim} dimension(s); give rows x columns"
+            )
+        if self.labels is not None:
+            _check_labels(self.name, self.labels, len(self.rows))
+        if not self.family:
+            object.__setattr__(self, "family", self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Rows with their labels: ``rows`` (n, d), ``labels`` (n,)."""
+
+    rows: Rows
+    labels: LabelArray
+
+    def __post_init__(self) -> None:
+        _check_labels("batch", self.labels, len(self.rows))
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """One detection task: learn from ``support``, be judged on ``query``.
+
+    ``support`` labels are what a user would have given (1, 0, -1); ``query`` labels are the truth
+    (1, 0). Query rows never stand in the support.
+    """
+
+    name: str
+    family: str
+    seed: int
+    support: Batch
+    query: Batch
+
+    def __post_init__(self) -> None:
+        if np.any(self.query.labels == UNLABELLED):
+            raise LabelError(
+                f"episode {self.name!r} has unlabelled query rows; a query needs the truth"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What the support says about itself, apart from any single row.
+
+    Parameters
+    ----------
+    evidence
+        Shape (C, E) float32: for each of the C coordinates, E statistics that tell how far it can
+        be trusted on this data set.
+    table
+        Shape (G,) float32: facts on the whole support (number of labels, of rows, share of known
+        normals, ...).
+    """
+
+    evidence: Float32Array
+    table: Float32Array
+
+
+@dataclass(frozen=True, slots=True)
+class MappedTask:
+    """An episode as learners see it: rows of calibrated coordinates, the same on every data set.
+
+    Parameters
+    ----------
+    name, family, seed
+        As the episode's.
+    support
+        Shape (s, C, 2) float32: a bounded sample of support rows, known anomalies first. Channel 0
+        is the tail surprise of a coordinate in decades, channel 1 its squashed robust z. Label-aware
+        coordinates are 0 here: a row would be judged by its own label.
+    support_labels
+        Shape (s,) of 1, 0, -1.
+    query, query_labels
+        Shape (q, C, 2) and (q,) of 1, 0.
+    context
+        The evidence that the support gives about coordinates and table.
+    """
+
+    name: str
+    family: str
+    seed: int
+    support: Float32Array
+    support_labels: LabelArray
+    query: Float32Array
+    query_labels: LabelArray
+    context: Context
+
+    def __post_init__(self) -> None:
+        _check_labels(self.name, self.support_labels, len(self.support))
+        _check_labels(self.name, self.query_labels, len(self.query))
+        if self.support.shape[1:] != self.query.shape[1:]:
+            raise DataError(
+                f"task {self.name!r}: support rows are {self.support.shape[1:]}, "
+                f"query rows {self.query.shape[1:]}; map both with one mapping"
+            )
+
+
+def _check_labels(name: str, labels: LabelArray, rows: int) -> None:
+    if labels.shape != (rows,):
+        raise LabelError(
+            f"{name!r} has {rows} rows but labels of shape {labels.shape}; give one label a row"
+        )
+    wrong = ~np.isin(labels, (ANOMALY, NORMAL, UNLABELLED))
+    if wrong.any():
+        row = int(np.flatnonzero(wrong)[0])
+        raise LabelError(
+            f"{name!r} holds the label {labels[row]} in row {row}; "
+            "write 1 for an anomaly, 0 for normal, -1 for unlabelled"
+        )

@@ -1,0 +1,43 @@
+"""Every error that a user's input can cause, as one tree.
+
+::
+
+    OddshotError (ValueError)
+    |-- DataError          a table, file or column that cannot be used
+    |   |-- SourceError    a file that cannot be found, read or understood
+    |   `-- LabelError     a label column or ``y`` that holds something else than labels
+    |-- SettingError       an option with a value it cannot take
+    |-- PriorError         a prior or detector file that is damaged, foreign or of another version
+    `-- TrainingError      meta-training that cannot go on (no task left, a loss that is not finite)
+
+A message names the thing, the value and the remedy. The command line prints it in one line and
+exits with 2; every other exception is a defect of ours and escapes with its traceback.
+"""
+
+
+class OddshotError(ValueError):
+    """Base of all errors that a user's input can cause."""
+
+
+class DataError(OddshotError):
+    """A table, file or column cannot be used."""
+
+
+class SourceError(DataError):
+    """A file cannot be found, read or understood."""
+
+
+class LabelError(DataError):
+    """A label column, or ``y``, holds something else than labels."""
+
+
+class SettingError(OddshotError):
+    """An option has a value that it cannot take."""
+
+
+class PriorError(OddshotError):
+    """A prior or a saved detector is damaged, foreign or of another version."""
+
+
+class TrainingError(OddshotError):
+    """Meta-training cannot go on."""

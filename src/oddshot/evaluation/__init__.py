@@ -1,0 +1,1 @@
+"""Metrics, protocols and benchmarks, each written once."""

@@ -1,0 +1,1 @@
+"""From scores to verdicts: calibration of scores and the threshold."""
