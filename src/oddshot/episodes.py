@@ -122,8 +122,8 @@ class MappedTask:
     name, family, seed
         As the episode's.
     support
-        Shape (s, C, 2) float32: a bounded sample of support rows, known anomalies first. Channel 0
-        is the tail surprise of a coordinate in decades, channel 1 its squashed robust z. Label-aware
+        Shape (s, C, 2) float32: a bounded sample of support rows, anomalies first. Channel 0 is
+        the tail surprise of a coordinate in decades, channel 1 its squashed robust z. Label-aware
         coordinates are 0 here: a row would be judged by its own label.
     support_labels
         Shape (s,) of 1, 0, -1.

@@ -41,3 +41,7 @@ class PriorError(OddshotError):
 
 class TrainingError(OddshotError):
     """Meta-training cannot go on."""
+
+
+class LabelWarning(UserWarning):
+    """Labels were given that are none, and are ignored."""

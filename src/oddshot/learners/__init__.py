@@ -1,1 +1,91 @@
 """Learners: from mapped tasks to a detector, meta-trained over many of them."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from inspect import signature
+from typing import Any
+
+import torch
+
+from oddshot.errors import PriorError, SettingError
+from oddshot.learners.gradient import GradientLearner
+from oddshot.learners.learner import Detector, Learner, Params, Shape, TaskBatch, collate
+from oddshot.priors import Prior
+
+__all__ = [
+    "LEARNERS",
+    "Detector",
+    "Learner",
+    "Params",
+    "Shape",
+    "TaskBatch",
+    "collate",
+    "make_learner",
+    "prior_settings",
+    "restore",
+]
+
+LEARNERS: dict[str, type[Learner]] = {learner.name: learner for learner in (GradientLearner,)}
+
+
+def make_learner(name: str, shape: Shape, settings: Mapping[str, Any] | None = None) -> Learner:
+    """Build a learner by name.
+
+    Parameters
+    ----------
+    name
+        One of ``LEARNERS``.
+    shape
+        Widths of the mapped tasks.
+    settings
+        Keyword arguments of the learner; what is not named keeps its default.
+
+    Raises
+    ------
+    SettingError
+        If no learner has that name, or it lacks a setting or cannot take its value; the message
+        lists what there is.
+
+    Examples
+    --------
+    >>> make_learner("maml", Shape(4, 2, 3, 2), {"hidden": [8]}).settings["hidden"]
+    [8]
+    """
+    if name not in LEARNERS:
+        raise SettingError(f"no learner is called {name!r}; choose one of {', '.join(LEARNERS)}")
+    known = [n for n in signature(LEARNERS[name]).parameters if n != "shape"]
+    unknown = [n for n in settings or {} if n not in known]
+    if unknown:
+        raise SettingError(
+            f"learner {name!r} has no setting {unknown[0]!r}; choose among {', '.join(known)}"
+        )
+    return LEARNERS[name](shape, **(settings or {}))
+
+
+def prior_settings(learner: Learner) -> dict[str, Any]:
+    """Return what a prior must remember to build ``learner`` again."""
+    return {"shape": asdict(learner.shape), **learner.settings}
+
+
+def restore(prior: Prior) -> tuple[Learner, Params]:
+    """Build the learner and the parameters that a prior holds.
+
+    Raises
+    ------
+    PriorError
+        If the prior is of a learner that this version lacks, or its settings or tensors do not fit.
+    """
+    settings = dict(prior.settings)
+    try:
+        learner = make_learner(prior.learner, Shape(**settings.pop("shape")), settings)
+    except (SettingError, KeyError, TypeError) as error:
+        raise PriorError(
+            f"{prior!r} cannot be used here: {error}; train or load another"
+        ) from error
+    params = {name: torch.tensor(array) for name, array in prior.tensors.items()}
+    expected = learner.initial_parameters(torch.Generator().manual_seed(0))
+    if {n: p.shape for n, p in expected.items()} != {n: p.shape for n, p in params.items()}:
+        raise PriorError(
+            f"{prior!r} has tensors that its settings do not call for; train or load another"
+        )
+    return learner, params

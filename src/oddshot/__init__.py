@@ -1,0 +1,33 @@
+"""Few-shot anomaly detection by meta-learning.
+
+>>> import oddshot
+>>> oddshot.FewShotDetector().random_state is None
+True
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from oddshot.detectors.few_shot import FewShotDetector
+    from oddshot.errors import OddshotError
+    from oddshot.meta_training import meta_train
+    from oddshot.priors import Prior
+
+__all__ = ["FewShotDetector", "OddshotError", "Prior", "__version__", "meta_train"]
+
+_HOMES = {
+    "FewShotDetector": "oddshot.detectors.few_shot",
+    "OddshotError": "oddshot.errors",
+    "Prior": "oddshot.priors",
+    "meta_train": "oddshot.meta_training",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import on first use, so that ``import oddshot`` costs nothing."""
+    if name == "__version__":
+        return import_module("oddshot.persistence").package_version()
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'oddshot' has no attribute {name!r}")

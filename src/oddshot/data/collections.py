@@ -1,0 +1,268 @@
+"""Folders of tables: listed at once, read when needed, grouped into families."""
+
+import gzip
+import hashlib
+import re
+import zipfile
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from pyarrow import parquet
+
+from oddshot.data.delimited import sniff
+from oddshot.data.sources import FORMATS, GZIP, read_content, read_table, stem, table_suffix
+from oddshot.episodes import Rows, Table
+from oddshot.errors import LabelError, SourceError
+
+LISTED = frozenset(FORMATS) - {".txt", ".data"}  # these are more often notes than tables
+LABEL_NAMES = ("label", "anomaly", "is_anomaly", "outlier", "y", "target", "class")
+FAMILIES = {
+    "statlog-satellite": r"landsat|satellite|satimage-2",
+    "cardiotocography": r"cardio|cardiotocography",
+    "network-connections": r"http|smtp|nsl_kdd",
+    "characters": r"optdigits|pendigits|mnist|letter",
+    "mvtec-ad": r"mvtec-ad_.*",
+    "cifar10-svhn": r"(cifar10|svhn).*",
+}
+HEAD = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class TableRef:
+    """A table in a folder, not read yet.
+
+    Parameters
+    ----------
+    name
+        Its path beneath the collection's folder, without suffix; unique within a collection.
+    path
+        The file.
+    collection
+        The first folder beneath the one that was listed; that one's own name for files in it.
+    family
+        Tables of one family never stand on both sides of a split, see `family_of`.
+    rows, columns
+        How many the file says it has, a label column included; ``None`` if it does not say.
+    """
+
+    name: str
+    path: Path
+    collection: str
+    family: str
+    rows: int | None = None
+    columns: int | None = None
+
+    def load(self, label_column: str | int | None = None) -> Table:
+        """Read the table, labels included.
+
+        Parameters
+        ----------
+        label_column
+            As for `read_table`. By default the file's own labels (npz), or the first column that is
+            called label, anomaly, is_anomaly, outlier, y, target or class, in any letter case.
+
+        Raises
+        ------
+        SourceError
+            If the file cannot be read.
+        LabelError
+            If no label column is found, or it holds something else.
+        """
+        table = read_table(self.path, label_column=label_column, name=self.name)
+        if table.labels is None:
+            label_column = self._find_label_column(table.rows)
+            labelled = read_table(table.rows, label_column=label_column, name=self.name)
+            table = replace(labelled, notes=table.notes)
+        return replace(table, family=self.family, collection=self.collection)
+
+    def load_split(self) -> tuple[Table, Table]:
+        """Read a file that brings its own split (npz with train, test and test_labels).
+
+        Returns
+        -------
+        tuple
+            Training rows, all known to be normal (label 0), and test rows with their labels.
+
+        Raises
+        ------
+        SourceError
+            If the file cannot be read or brings no split.
+        """
+        content = read_content(self.path)
+        rows, labels, count = content.rows, content.labels, content.training_rows
+        if count is None or labels is None:
+            raise SourceError(
+                f"{str(self.path)!r} brings no split into training and test rows; "
+                "an npz file does with the arrays train, test and test_labels"
+            )
+        head, tail = (
+            (rows.iloc[:count], rows.iloc[count:].reset_index(drop=True))
+            if isinstance(rows, pd.DataFrame)
+            else (rows[:count], rows[count:])
+        )
+        named = (self.family, self.collection)
+        return (
+            Table(self.name, head, labels[:count], *named),
+            Table(self.name, tail, labels[count:], *named),
+        )
+
+    def _find_label_column(self, rows: Rows) -> str | int:
+        if not isinstance(rows, pd.DataFrame):
+            raise LabelError(f"{str(self.path)!r} has no labels; add an array y of 1 and 0")
+        small = {str(name).strip().lower(): str(name) for name in reversed(rows.columns)}
+        found = next((small[name] for name in LABEL_NAMES if name in small), None)
+        if found is None:
+            raise LabelError(
+                f"{str(self.path)!r} has no label column: none is called "
+                f"{', '.join(LABEL_NAMES)}; rename one, or give its name as label_column"
+            )
+        return found
+
+
+def load_collection(folder: str | Path) -> list[TableRef]:
+    """List all tables in a folder and the folders in it, without reading them.
+
+    Parameters
+    ----------
+    folder
+        Files with the suffixes of `oddshot.data.sources` count as tables, but `.txt` and `.data`;
+        others, and hidden ones, do not.
+
+    Returns
+    -------
+    list of TableRef
+        In the order of their paths.
+
+    Raises
+    ------
+    SourceError
+        If there is no such folder, or no table in it.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        problem = "is a file" if folder.exists() else "does not exist"
+        raise SourceError(f"{str(folder)!r} {problem}; give a folder of tables")
+    paths = [
+        path
+        for path in sorted(folder.rglob("*"))
+        if table_suffix(path) in LISTED
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        and path.is_file()
+    ]
+    if not paths:
+        raise SourceError(
+            f"{str(folder)!r} holds no table; put files with {', '.join(sorted(LISTED))} there"
+        )
+    refs = [_ref(path, folder) for path in paths]
+    times = Counter((ref.collection, ref.name) for ref in refs)
+    return [
+        ref
+        if times[ref.collection, ref.name] == 1
+        else replace(ref, name=ref.name + ref.path.name.removeprefix(stem(ref.path)))
+        for ref in refs
+    ]
+
+
+def family_of(path: Path, columns: Iterable[str] | None = None) -> str:
+    """Name the family of a table.
+
+    Parameters
+    ----------
+    path
+        Its file. Where the file, or the folder it is in, is named after one of the well-known
+        tables that share their origin (`FAMILIES`), that decides.
+    columns
+        The names of its columns, if it has names: tables with the same set of names are one family.
+
+    Returns
+    -------
+    str
+        A name of `FAMILIES`; or "columns-" and 12 hexadecimal digits that stand for the set of
+        names; or else the file's name without suffix.
+
+    Examples
+    --------
+    >>> family_of(Path("adbench/satimage-2.npz")), family_of(Path("plant/pump.npz"))
+    ('statlog-satellite', 'pump')
+    >>> family_of(Path("a.csv"), ["kg", "cm"]) == family_of(Path("b.csv"), ["cm", "kg"])
+    True
+    """
+    for family, pattern in FAMILIES.items():
+        if any(re.fullmatch(pattern, n.lower()) for n in (stem(path), path.parent.name)):
+            return family
+    if columns is None:
+        return stem(path)
+    names = "\n".join(sorted(set(columns)))
+    return f"columns-{hashlib.sha256(names.encode()).hexdigest()[:12]}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Outline:
+    """What the head of a file tells."""
+
+    names: tuple[str, ...] | None = None
+    rows: int | None = None
+    columns: int | None = None
+
+
+def _ref(path: Path, folder: Path) -> TableRef:
+    inside = path.relative_to(folder).parts
+    collection = inside[0] if len(inside) > 1 else folder.resolve().name
+    name = "/".join([*inside[1:-1], stem(path)])
+    outline = _outline(path)
+    return TableRef(
+        name, path, collection, family_of(path, outline.names), outline.rows, outline.columns
+    )
+
+
+def _outline(path: Path) -> _Outline:
+    """Look at the head of a file; one that cannot be read is reported when it is loaded."""
+    look = {"npz": _outline_of_npz, "parquet": _outline_of_parquet, "delimited": _outline_of_text}
+    try:
+        return look.get(FORMATS[table_suffix(path)], lambda _: _Outline())(path)
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, pa.ArrowException):
+        return _Outline()
+
+
+def _outline_of_npz(path: Path) -> _Outline:
+    with zipfile.ZipFile(path) as archive:
+        arrays = {name.removesuffix(".npy") for name in archive.namelist()}
+        parts = ["train", "test"] if "train" in arrays else ["X"]
+        shapes = [_shape(archive, part) for part in parts]
+    names = None
+    if "feature_names" in arrays:
+        with np.load(path, allow_pickle=False) as archive:
+            names = tuple(map(str, archive["feature_names"]))
+    return _Outline(names, sum(shape[0] for shape in shapes), shapes[0][1])
+
+
+def _shape(archive: zipfile.ZipFile, part: str) -> tuple[int, int]:
+    with archive.open(f"{part}.npy") as file:
+        version = np.lib.format.read_magic(file)
+        read = {
+            (1, 0): np.lib.format.read_array_header_1_0,
+            (2, 0): np.lib.format.read_array_header_2_0,
+        }[version]
+        rows, columns = read(file)[0]
+    return rows, columns
+
+
+def _outline_of_parquet(path: Path) -> _Outline:
+    with parquet.ParquetFile(path) as file:
+        names = tuple(file.schema_arrow.names)
+        return _Outline(names, file.metadata.num_rows, len(names))
+
+
+def _outline_of_text(path: Path) -> _Outline:
+    with open(path, "rb") as file:
+        compressed = file.read(2) == GZIP
+    with gzip.open(path) if compressed else open(path, "rb") as file:
+        head = file.read(HEAD)
+    text = head.decode("utf-8-sig", errors="replace")
+    names = sniff(text[: text.rfind("\n")] if len(head) == HEAD else text).names
+    return _Outline(names, columns=None if names is None else len(names))

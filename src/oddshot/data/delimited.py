@@ -1,0 +1,191 @@
+"""Delimited text (CSV, TSV and their kin): find out how it is written, then read all of it.
+
+Reading keeps every column and row. A line with another number of fields than the rest is an error
+that names the line; it is never padded, cut or skipped.
+"""
+
+import csv
+import io
+import re
+from collections import Counter
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from oddshot.errors import SourceError
+
+if TYPE_CHECKING:
+    import _csv
+
+DELIMITERS = "\t;|,"  # the rarer inside a field, the earlier; comma last: it may be a decimal point
+MISSING = ("", "?", "-", "NA", "N/A", "n/a", "na", "NaN", "nan", "NAN", "NaT", "null", "NULL",
+           "None", "none", "<NA>", "#N/A")  # fmt: skip
+SAMPLE_ROWS = 200
+SAMPLE_CHARACTERS = 200_000
+NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[+-]?(?:inf|infinity)", re.I)
+COMMA_NUMBER = re.compile(r"[+-]?\d+,\d+(?:[eE][+-]?\d+)?")
+DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}(?:[ T].*)?|\d{1,2}:\d{2}(?::\d{2}.*)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How a delimited text is written; ``names`` are ``None`` where no header was found."""
+
+    delimiter: str
+    decimal: str
+    names: tuple[str, ...] | None
+
+
+def read_delimited(text: str, called: str) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Read delimited text.
+
+    Parameters
+    ----------
+    text
+        All of it.
+    called
+        How errors call it.
+
+    Returns
+    -------
+    tuple
+        The data frame, whose columns are named "0", "1", ... where there is no header, and notes
+        for the reader.
+
+    Raises
+    ------
+    SourceError
+        If there is no row, or a line has too few or too many fields.
+    """
+    text = text.rstrip("\r\n")
+    if "\n" not in text:
+        text = text.replace("\r", "\n")
+    try:
+        dialect = sniff(text)
+        width = _check_widths(text, dialect.delimiter, called)
+        frame = pd.read_csv(
+            io.StringIO(text),
+            sep=dialect.delimiter,
+            decimal=dialect.decimal,
+            header=None if dialect.names is None else 0,
+            names=[str(i) for i in range(width)] if dialect.names is None else None,
+            index_col=False,
+            skipinitialspace=True,
+            skip_blank_lines=width > 1,  # in a single column, an empty line is a missing value
+            keep_default_na=False,
+            na_values=list(MISSING),
+            low_memory=False,
+        )
+    except (csv.Error, pd.errors.ParserError) as error:
+        raise SourceError(f"{called} is not a delimited text: {error}") from error
+    if not len(frame):
+        raise SourceError(f"{called} holds a header and no row; add rows beneath it")
+    return frame, _notes(frame, dialect)
+
+
+def sniff(text: str) -> Dialect:
+    """Find delimiter, decimal point and header from the first lines of a text."""
+    sample = text[:SAMPLE_CHARACTERS]
+    if len(text) > SAMPLE_CHARACTERS:
+        sample = sample[: sample.rfind("\n") + 1] or sample
+    candidates = {delimiter: _fields(sample, delimiter) for delimiter in DELIMITERS}
+    delimiter = max(DELIMITERS, key=lambda d: _agreement(candidates[d]))  # the first of equals
+    rows = candidates[delimiter]
+    cells = Counter(
+        "comma" if COMMA_NUMBER.fullmatch(cell) else "point"
+        for row in rows
+        for cell in row
+        if COMMA_NUMBER.fullmatch(cell) or ("." in cell and NUMBER.fullmatch(cell))
+    )
+    decimal = "," if delimiter != "," and cells["comma"] > 0 == cells["point"] else "."
+    if decimal == ",":
+        rows = [[cell.replace(",", ".") for cell in row] for row in rows]
+    names = tuple(candidates[delimiter][0]) if rows and _is_header(rows) else None
+    return Dialect(delimiter, decimal, names)
+
+
+def _fields(text: str, delimiter: str) -> list[list[str]]:
+    """Give the cells of the first rows that are not blank, without spaces around them."""
+    rows = ([cell.strip() for cell in row] for row in _rows(text, delimiter))
+    return list(islice((row for row in rows if any(row)), SAMPLE_ROWS))
+
+
+def _rows(text: str, delimiter: str) -> "_csv.Reader":
+    return csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
+
+
+def _agreement(rows: list[list[str]]) -> float:
+    """Share of rows with the most common number of fields; 0 where that is a single one."""
+    (width, count), *_ = Counter(map(len, rows)).most_common(1) or [(1, 0)]
+    return count / len(rows) if width > 1 else 0.0
+
+
+def _is_header(rows: list[list[str]]) -> bool:
+    """Whether the first row names columns, judged by how it differs from those below.
+
+    A word above numbers or dates speaks for a header, a number above numbers against it, and so
+    does a word that comes again below it, or twice in the row.
+    """
+    first, body = rows[0], [row for row in rows[1:] if len(row) == len(rows[0])]
+    counted = [*map(str, range(len(first)))]
+    if len(first) > 1 and body and first in (counted, ["", *counted[:-1]]):
+        return True  # how pandas writes a frame whose columns have no names
+    kinds = [_kind(cell) for cell in first]
+    if not body:
+        return all(kind == "word" for kind in kinds)
+    votes = 0
+    for name, kind, below in zip(first, kinds, zip(*body, strict=True), strict=True):
+        kinds_below = Counter(k for k in map(_kind, below) if k != "gap")
+        if not kinds_below:
+            continue
+        if set(kinds_below) != {"word"} and kinds_below.most_common(1)[0][0] != "word":
+            votes += {"word": 2, "gap": 0}.get(kind, -2)
+        elif kind == "word" and (name in below or first.count(name) > 1):
+            votes -= 1
+    unnamed = sum(kind == "gap" for kind in kinds)
+    return votes >= 0 and unnamed <= 1
+
+
+def _kind(cell: str) -> str:
+    if cell in MISSING:
+        return "gap"
+    if NUMBER.fullmatch(cell):
+        return "number"
+    return "date" if DATE.fullmatch(cell) else "word"
+
+
+def _check_widths(text: str, delimiter: str, called: str) -> int:
+    """Give the number of fields in every line, or say which line differs."""
+    lines = _rows(text, delimiter)
+    width = len(next(row for row in lines if row))
+    if '"' not in text and _all_lines_have(text, delimiter, width - 1):
+        return width
+    start = lines.line_num + 1
+    for row in lines:
+        if len(row) != width and row not in ([], [""]):
+            raise SourceError(
+                f"{called}: line {start} has {len(row)} fields, the lines above {width}; "
+                'correct it, put text that holds the delimiter in "quotes", close open quotes'
+            )
+        start = lines.line_num + 1
+    return width
+
+
+def _all_lines_have(text: str, delimiter: str, count: int) -> bool:
+    content = np.frombuffer(text.encode(), dtype=np.uint8)
+    ends = np.append(np.flatnonzero(content == ord("\n")), len(content))
+    counts = np.diff(np.searchsorted(np.flatnonzero(content == ord(delimiter)), ends), prepend=0)
+    return bool(np.all(counts == count))
+
+
+def _notes(frame: pd.DataFrame, dialect: Dialect) -> tuple[str, ...]:
+    if dialect.names is None:
+        return ("no header was found; columns are counted from 0",)
+    return tuple(
+        f"column {new!r} has the header {old!r} in the file"
+        for old, new in zip(dialect.names, frame.columns, strict=True)
+        if old != new.strip()
+    )

@@ -1,0 +1,134 @@
+"""What people write in a label column, as ``1``, ``0`` and ``-1``."""
+
+import reprlib
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, LabelArray
+from oddshot.errors import LabelError
+
+WORDS = {
+    **dict.fromkeys(
+        ("true", "yes", "y", "t", "anomaly", "anomalous", "abnormal", "outlier", "fraud"), ANOMALY
+    ),
+    **dict.fromkeys(("false", "no", "n", "f", "normal", "inlier", "regular"), NORMAL),
+    **dict.fromkeys(
+        ("", "?", "-", "nan", "na", "n/a", "<na>", "nat", "none", "null", "unknown", "unlabelled",
+         "unlabeled"),
+        UNLABELLED,
+    ),
+}  # fmt: skip
+
+
+def parse_labels(values: Any, *, column: str = "y") -> LabelArray:
+    """Read labels from numbers, booleans, words and gaps.
+
+    Parameters
+    ----------
+    values
+        Shape (n,) or (n, 1): list, array or series. Read as an anomaly: 1, true, yes, y, t,
+        anomaly, anomalous, abnormal, outlier, fraud. As normal: 0, false, no, n, f, normal,
+        inlier, regular. As unlabelled: -1, ``None``, ``NaN``, an empty cell, ?, -, na, null,
+        none, unknown, unlabelled. Letter case and surrounding spaces do not matter. Mind that
+        scikit-learn's *predictions* use -1 for an anomaly; labels here do not.
+    column
+        How an error calls the values.
+
+    Returns
+    -------
+    ndarray
+        Shape (n,) int8 of 1 (anomaly), 0 (normal), -1 (unlabelled).
+
+    Raises
+    ------
+    LabelError
+        At the first value that is none of these. It counts rows of data from 1: row 1 of a CSV
+        file is the line after the header.
+
+    Examples
+    --------
+    >>> parse_labels([1, 0.0, None, " Yes ", "normal", "unknown"])
+    array([ 1,  0, -1,  1,  0, -1], dtype=int8)
+    """
+    series = _as_series(values, column)
+    if series.dtype.kind in "biuf":
+        return _from_numbers(_to_floats(series), series, column)
+    return _from_objects(series, column)
+
+
+def _as_series(values: Any, column: str) -> "pd.Series[Any]":
+    if isinstance(values, pd.Series):
+        return values
+    if isinstance(values, pd.DataFrame):
+        values = values.to_numpy(dtype=object)
+    if not isinstance(values, pd.api.extensions.ExtensionArray | pd.Index):
+        array = values if isinstance(values, np.ndarray) else _object_array(values)
+        if array.ndim == 2 and array.shape[1] == 1:
+            array = array[:, 0]
+        if array.ndim != 1:
+            raise LabelError(
+                f"labels {column!r} have the shape {array.shape}; give one label a row"
+            )
+        values = array.astype(object) if array.dtype.kind in "SU" else array
+    return pd.Series(values)
+
+
+def _object_array(values: Any) -> NDArray[Any]:
+    if hasattr(values, "__array__"):  # polars and pyarrow columns, tensors
+        return np.asarray(values)
+    return np.array(list(values), dtype=object)
+
+
+def _to_floats(series: "pd.Series[Any]") -> NDArray[np.float64]:
+    return series.to_numpy(dtype=np.float64, na_value=np.nan)
+
+
+def _from_numbers(
+    numbers: NDArray[np.float64], series: "pd.Series[Any]", column: str
+) -> LabelArray:
+    missing = np.isnan(numbers)
+    wrong = ~(missing | (numbers == ANOMALY) | (numbers == NORMAL) | (numbers == UNLABELLED))
+    if wrong.any():
+        raise _error(column, series, int(np.argmax(wrong)))
+    return np.where(missing, UNLABELLED, numbers).astype(np.int8)
+
+
+def _from_objects(series: "pd.Series[Any]", column: str) -> LabelArray:
+    try:
+        codes, distinct = pd.factorize(series)
+    except TypeError:  # a list or another value that cannot be hashed: find it, and say where
+        unhashable = (i for i, value in enumerate(series) if type(value).__hash__ is None)
+        raise _error(column, series, next(unhashable, 0)) from None
+    meanings = [_meaning(value) for value in distinct]
+    meanings.append(UNLABELLED)  # factorize gives gaps the code -1
+    unread = [code for code, meaning in enumerate(meanings) if meaning is None]
+    if unread:
+        raise _error(column, series, int(np.argmax(np.isin(codes, unread))))
+    return np.array(meanings, dtype=np.int8)[codes]
+
+
+def _meaning(value: Any) -> int | None:
+    if isinstance(value, bytes):
+        value = value.decode("latin-1")
+    if isinstance(value, str):
+        word = value.strip().lower()
+        if word in WORDS:
+            return WORDS[word]
+        value = word
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    return int(number) if number in (ANOMALY, NORMAL, UNLABELLED) else None
+
+
+def _error(column: str, series: "pd.Series[Any]", row: int) -> LabelError:
+    value = series.iloc[row]
+    shown = reprlib.repr(value.item() if isinstance(value, np.generic) else value)
+    return LabelError(
+        f"column {column!r} holds {shown} in row {row + 1}; write 1 for an anomaly, "
+        "0 for normal, leave it empty for unlabelled"
+    )

@@ -1,0 +1,425 @@
+"""Files, standard input and tables in memory become a `Table`; a data frame becomes a file.
+
+Read: CSV and TSV (`.csv .tsv .tab .txt .data`), JSON lines (`.jsonl .ndjson`), ARFF, each also as
+`.gz`; Parquet (`.parquet .pq`), Arrow and Feather (`.feather .arrow .ipc`), and numpy's `.npz`.
+Content goes before suffix: a Parquet, Arrow, npz or gzip file is known by its first bytes.
+"""
+
+import difflib
+import gzip
+import io
+import json
+import os
+import sys
+import zipfile
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import scipy.sparse as sp
+from numpy.typing import NDArray
+from pyarrow import feather, parquet
+
+from oddshot.data.arff import read_arff
+from oddshot.data.delimited import read_delimited
+from oddshot.data.labels import parse_labels
+from oddshot.episodes import LabelArray, Rows, Table
+from oddshot.errors import DataError, SourceError
+from oddshot.frames import frame_from_arrow, to_rows
+
+FORMATS = {
+    ".csv": "delimited", ".tsv": "delimited", ".tab": "delimited", ".txt": "delimited",
+    ".data": "delimited", ".jsonl": "json lines", ".ndjson": "json lines", ".arff": "arff",
+    ".parquet": "parquet", ".pq": "parquet", ".feather": "arrow", ".arrow": "arrow",
+    ".ipc": "arrow", ".npz": "npz",
+}  # fmt: skip
+MAGIC = {b"PAR1": "parquet", b"ARROW1": "arrow", b"FEA1": "arrow", b"\xff\xff\xff\xff": "stream"}
+GZIP = b"\x1f\x8b"
+ZIP = b"PK\x03\x04"
+LABEL_ARRAYS = ("y", "test_labels")
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a source holds, before a label column is taken out."""
+
+    rows: Rows
+    labels: LabelArray | None = None
+    notes: tuple[str, ...] = ()
+    training_rows: int | None = None
+
+
+def read_table(
+    source: Any, *, label_column: str | int | None = None, name: str | None = None
+) -> Table:
+    """Read a table from a file, from standard input or from memory.
+
+    Parameters
+    ----------
+    source
+        A path; "-" for standard input (CSV, JSON lines, Parquet or Arrow, told apart by content);
+        or a table in memory, see `oddshot.frames.to_rows`.
+    label_column
+        The column to take out of the rows and read with `oddshot.data.labels.parse_labels`: a name
+        or a position, negative ones counting from the end. A text such as "3" is a position if no
+        column has that name. An npz file brings its own labels; this column replaces them.
+    name
+        The table's name; by default the file's, without suffix.
+
+    Returns
+    -------
+    Table
+        Rows with the names, order and types they came with. Arrays of numbers stay matrices, unless
+        the file names the features.
+
+    Raises
+    ------
+    SourceError
+        If the file cannot be found, read or understood, or lacks the label column.
+    LabelError
+        If that column holds something else than labels.
+
+    Examples
+    --------
+    >>> frame = pd.DataFrame({"amount": [3.5, 900.0], "fraud": ["no", "yes"]})
+    >>> read_table(frame, label_column="fraud").labels
+    array([0, 1], dtype=int8)
+    """
+    if isinstance(source, str | os.PathLike):
+        called, content = _called(source), read_content(source)
+        name = name or ("stdin" if str(source) == "-" else stem(Path(source)))
+    else:
+        called, content = "the table", Content(_in_memory(to_rows(source)))
+    rows, labels, notes = content.rows, content.labels, content.notes
+    if label_column is not None and not (labels is not None and label_column in LABEL_ARRAYS):
+        if labels is not None:
+            notes = (*notes, f"labels are read from {label_column!r}, not from the file's own")
+        rows, labels = _take_labels(rows, label_column, called)
+    return Table(name or "table", rows, labels, notes=notes)
+
+
+def read_content(source: str | os.PathLike[str]) -> Content:
+    """Read all that a file, or standard input ("-"), holds; errors as for `read_table`."""
+    called = _called(source)
+    data = _read_bytes(source, called)
+    suffix = "" if str(source) == "-" else table_suffix(Path(source))
+    if data.startswith(GZIP):
+        try:
+            data = gzip.decompress(data)
+        except (OSError, EOFError, zlib.error) as error:
+            raise SourceError(
+                f"{called} is a damaged gzip file ({error}); compress or copy it again"
+            ) from error
+    if not data.strip():
+        raise SourceError(f"{called} is empty; give a file with rows")
+    return READERS[_format(data, suffix, called)](data, called)
+
+
+def write_table(frame: pd.DataFrame, path: str | os.PathLike[str]) -> None:
+    """Write a data frame without its index; the file appears complete or not at all.
+
+    Parameters
+    ----------
+    frame
+        Shape (n, d).
+    path
+        The suffix decides: `.csv`, `.tsv`, `.jsonl` and `.ndjson`, each also with `.gz`;
+        `.parquet`, `.pq`, `.feather`, `.arrow`, `.ipc`.
+
+    Raises
+    ------
+    SourceError
+        If the suffix is none of these, the folder is not there, or a column does not fit.
+    """
+    path = Path(path)
+    write = WRITERS.get(FORMATS.get(table_suffix(path), ""))
+    compressed = path.suffix.lower() == ".gz"
+    if write is None or (compressed and write is not _write_text):
+        raise SourceError(
+            f"cannot write {path.name!r}: its suffix is not .csv, .tsv, .jsonl (each also .gz), "
+            ".parquet or .feather; choose one of them"
+        )
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with open(partial, "wb") as file:
+            write(frame, file, path)
+        os.replace(partial, path)
+    except OSError as error:
+        raise SourceError(
+            f"cannot write {str(path)!r}: {error.strerror}; give a file in a folder you may write"
+        ) from error
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
+        raise SourceError(
+            f"cannot write {path.name!r}: {_one_line(error)}; write a .csv file"
+        ) from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def table_suffix(path: Path) -> str:
+    """Give the suffix that tells a file's format, in small letters and without ".gz"."""
+    if path.suffix.lower() == ".gz":
+        path = path.with_suffix("")
+    return path.suffix.lower()
+
+
+def stem(path: Path) -> str:
+    """Give a file's name without the suffixes that tell its format."""
+    if path.suffix.lower() == ".gz":
+        path = path.with_suffix("")
+    return path.stem if path.suffix.lower() in FORMATS else path.name
+
+
+def _called(source: str | os.PathLike[str]) -> str:
+    return "standard input" if str(source) == "-" else repr(str(source))
+
+
+def _read_bytes(source: str | os.PathLike[str], called: str) -> bytes:
+    if str(source) == "-":
+        return sys.stdin.buffer.read()
+    try:
+        return Path(source).read_bytes()
+    except FileNotFoundError as error:
+        raise SourceError(f"{called} does not exist; check the path") from error
+    except IsADirectoryError as error:
+        raise SourceError(f"{called} is a folder; give one file in it") from error
+    except (OSError, ValueError) as error:
+        raise SourceError(f"{called} cannot be read: {error}; check path and rights") from error
+
+
+def _format(data: bytes, suffix: str, called: str) -> str:
+    known = FORMATS.get(suffix)
+    for magic, form in MAGIC.items():
+        if data.startswith(magic):
+            return form
+    if data.startswith(ZIP):
+        if suffix in ("", ".npz"):
+            return "npz"
+        raise SourceError(
+            f"{called} is an archive or a spreadsheet; save the table in it as CSV or Parquet"
+        )
+    if suffix and not known:
+        raise SourceError(
+            f"{called} has the unknown suffix {suffix!r}; save it as one of {', '.join(FORMATS)}"
+        )
+    if known in ("parquet", "arrow", "npz"):
+        raise SourceError(f"{called} does not hold what its suffix says; save it again as {suffix}")
+    return known or _text_format(_decoded(data, called)[0])
+
+
+def _text_format(text: str) -> str:
+    start = text.lstrip()[:9].lower()
+    if start.startswith("{"):
+        return "json lines"
+    return "arff" if start.startswith(("@relation", "%")) else "delimited"
+
+
+def _decoded(data: bytes, called: str) -> tuple[str, tuple[str, ...]]:
+    """Give the text of a file and notes on its encoding."""
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        encoding = "utf-16"
+    else:
+        head = np.frombuffer(data[:8192], dtype=np.uint8)
+        control = (head < 32) & ~np.isin(head, (9, 10, 12, 13, 26))
+        if (head == 0).any() or control.mean() > 0.02:
+            raise SourceError(f"{called} is not a text but binary; save it as CSV or Parquet")
+        encoding = "utf-8-sig"
+    try:
+        return data.decode(encoding), ()
+    except UnicodeDecodeError:
+        return data.decode("latin-1"), ("not UTF-8: read as Latin-1",)
+
+
+def _from_delimited(data: bytes, called: str) -> Content:
+    text, notes = _decoded(data, called)
+    frame, more = read_delimited(text, called)
+    return Content(frame, notes=notes + more)
+
+
+def _from_json_lines(data: bytes, called: str) -> Content:
+    text, notes = _decoded(data, called)
+    records = []
+    for i, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise SourceError(
+                f"{called}: line {i} is no JSON ({error.msg}); write one object a line"
+            ) from error
+        if not isinstance(record, dict):
+            raise SourceError(f"{called}: line {i} is no JSON object; write one object a line")
+        records.append(record)
+    frame = pd.DataFrame(records)
+    if not frame.shape[1]:
+        raise SourceError(f"{called} holds objects without a field; name the columns in them")
+    return Content(frame, notes=notes)
+
+
+def _from_arff(data: bytes, called: str) -> Content:
+    text, notes = _decoded(data, called)
+    return Content(read_arff(text, called), notes=notes)
+
+
+def _from_arrow(read: Callable[[Any], Any]) -> Callable[[bytes, str], Content]:
+    def reader(data: bytes, called: str) -> Content:
+        try:
+            table = read(pa.BufferReader(data))
+        except (pa.ArrowException, OSError) as error:
+            raise SourceError(
+                f"{called} is damaged ({_one_line(error)}); write or copy it again"
+            ) from error
+        if not table.num_rows or not table.num_columns:
+            raise SourceError(
+                f"{called} holds {table.num_rows} rows and {table.num_columns} columns; "
+                "give a file with some of both"
+            )
+        return Content(frame_from_arrow(table))
+
+    return reader
+
+
+def _from_npz(data: bytes, called: str) -> Content:
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
+            arrays = {key: archive[key] for key in archive.files}
+    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        raise SourceError(
+            f"{called} is a damaged npz file or holds Python objects ({_one_line(error)}); "
+            "save plain arrays again"
+        ) from error
+    if "train" in arrays and "test" in arrays and "test_labels" in arrays:
+        return _from_train_and_test(arrays, called)
+    if "X" not in arrays:
+        raise SourceError(
+            f"{called} holds the arrays {', '.join(arrays) or 'none'}; it needs X and, for labels, "
+            "y; or train, test and test_labels"
+        )
+    labels = parse_labels(arrays["y"]) if "y" in arrays else None
+    return Content(_named(arrays["X"], arrays, called), labels)
+
+
+def _from_train_and_test(arrays: dict[str, NDArray[Any]], called: str) -> Content:
+    train, test = arrays["train"], arrays["test"]
+    if train.ndim != 2 or test.ndim != 2 or train.shape[1] != test.shape[1]:
+        raise SourceError(
+            f"{called}: train is {train.shape} and test {test.shape}; "
+            "both need the same number of columns"
+        )
+    truth = parse_labels(arrays["test_labels"], column="test_labels")
+    labels = np.concatenate([np.zeros(len(train), dtype=np.int8), truth])
+    rows = _named(np.concatenate([train, test]), arrays, called)
+    return Content(rows, labels, training_rows=len(train))
+
+
+def _named(matrix: NDArray[Any], arrays: dict[str, NDArray[Any]], called: str) -> Rows:
+    rows = _in_memory(to_rows(matrix))
+    if not rows.size:
+        raise SourceError(
+            f"{called} holds a table of shape {rows.shape}; it needs rows and columns"
+        )
+    names = [str(name) for name in arrays.get("feature_names", ())]
+    if not names or len(set(names)) != rows.shape[1]:
+        return rows
+    return pd.DataFrame(rows if isinstance(rows, np.ndarray) else rows.to_numpy(), columns=names)
+
+
+def _in_memory(rows: Any) -> Rows:
+    sparse: Any = pd.DataFrame.sparse
+    return sparse.from_spmatrix(rows) if sp.issparse(rows) else rows  # type: ignore[no-any-return]
+
+
+def _take_labels(rows: Rows, label_column: str | int, called: str) -> tuple[Rows, LabelArray]:
+    names = list(rows.columns) if isinstance(rows, pd.DataFrame) else list(range(rows.shape[1]))
+    at = _position([str(name) for name in names], label_column, called)
+    if len(names) == 1:
+        raise DataError(f"{called} has no column beside the labels; add some to learn from")
+    if isinstance(rows, pd.DataFrame):
+        labels = parse_labels(rows.iloc[:, at], column=str(names[at]))
+        return rows.iloc[:, [i for i in range(len(names)) if i != at]], labels
+    return np.delete(rows, at, axis=1), parse_labels(rows[:, at], column=str(names[at]))
+
+
+def _position(names: Sequence[str], label_column: str | int, called: str) -> int:
+    """Find a column by name, or by number where no column has that name."""
+    text = str(label_column)
+    if isinstance(label_column, str) and text in names:
+        if names.count(text) > 1:
+            raise SourceError(
+                f"{called} has several columns {text!r}; rename them, or give a number"
+            )
+        return names.index(text)
+    if text.removeprefix("-").isdecimal():
+        number = int(text)
+        if -len(names) <= number < len(names):
+            return number % len(names)
+        raise SourceError(
+            f"{called} has no column number {number}; it has {len(names)}, counted from 0"
+        )
+    small = {name.lower(): name for name in names}
+    close = [small[n] for n in difflib.get_close_matches(text.lower(), small, n=3, cutoff=0.5)]
+    raise SourceError(
+        f"{called} has no column {text!r}; "
+        + (f"near it: {', '.join(map(repr, close))}" if close else _listed(names))
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return f"it has {', '.join(map(repr, names[:12]))}" + (", ..." if len(names) > 12 else "")
+
+
+def _write_text(frame: pd.DataFrame, file: Any, path: Path) -> None:
+    suffix = table_suffix(path)
+    if path.suffix.lower() == ".gz":
+        file = gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0)
+    with io.TextIOWrapper(file, encoding="utf-8", newline="") as text:
+        if FORMATS[suffix] == "json lines":
+            for record in frame.to_dict("records"):
+                plain = {str(key): _plain(value) for key, value in record.items()}
+                text.write(json.dumps(plain, ensure_ascii=False, default=str) + "\n")
+        else:
+            frame.to_csv(text, index=False, sep="\t" if suffix in (".tsv", ".tab") else ",")
+
+
+def _plain(value: Any) -> Any:
+    """Give what JSON can say; gaps as null."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not np.isfinite(value) and not np.isnan(value):
+        return str(value)
+    return None if pd.api.types.is_scalar(value) and pd.isna(value) else value
+
+
+def _write_parquet(frame: pd.DataFrame, file: Any, _: Path) -> None:
+    parquet.write_table(pa.Table.from_pandas(frame, preserve_index=False), file)
+
+
+def _write_arrow(frame: pd.DataFrame, file: Any, _: Path) -> None:
+    feather.write_feather(pa.Table.from_pandas(frame, preserve_index=False), file)
+
+
+def _one_line(error: Exception) -> str:
+    return str(error).splitlines()[0].strip().rstrip(".") if str(error) else type(error).__name__
+
+
+READERS: dict[str, Callable[[bytes, str], Content]] = {
+    "delimited": _from_delimited,
+    "json lines": _from_json_lines,
+    "arff": _from_arff,
+    "parquet": _from_arrow(parquet.read_table),
+    "arrow": _from_arrow(feather.read_table),
+    "stream": _from_arrow(lambda buffer: pa.ipc.open_stream(buffer).read_all()),
+    "npz": _from_npz,
+}
+WRITERS: dict[str, Callable[[pd.DataFrame, Any, Path], None]] = {
+    "delimited": _write_text,
+    "json lines": _write_text,
+    "parquet": _write_parquet,
+    "arrow": _write_arrow,
+}

@@ -1,0 +1,243 @@
+"""A seeded stream of detection tasks, drawn from labelled tables.
+
+Episode *i* depends on the seed and *i* alone: workers share a stream without repeating it, and a
+resumed run repeats nothing.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from oddshot.episodes import (
+    ANOMALY,
+    NORMAL,
+    UNLABELLED,
+    Batch,
+    Episode,
+    LabelArray,
+    Rows,
+    Table,
+)
+from oddshot.errors import DataError, TrainingError
+
+Index: TypeAlias = NDArray[np.intp]
+
+
+class TableSource(Protocol):
+    """A table that can be loaded when it is needed; a `Table` in memory will do, see `InMemory`."""
+
+    @property
+    def name(self) -> str:
+        """Name of the table."""
+        ...
+
+    @property
+    def family(self) -> str:
+        """Tables of one family share data or meaning."""
+        ...
+
+    @property
+    def collection(self) -> str:
+        """Where the table comes from."""
+        ...
+
+    def load(self) -> Table:
+        """Read the table, labels included."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class InMemory:
+    """A `TableSource` around a table that is at hand."""
+
+    table: Table
+
+    @property
+    def name(self) -> str:
+        """Name of the table."""
+        return self.table.name
+
+    @property
+    def family(self) -> str:
+        """Family of the table."""
+        return self.table.family
+
+    @property
+    def collection(self) -> str:
+        """Collection of the table."""
+        return self.table.collection
+
+    def load(self) -> Table:
+        """Return the table itself."""
+        return self.table
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EpisodeSettings:
+    """What the episodes of a stream look like.
+
+    Parameters
+    ----------
+    contaminated, one_class, mixed
+        Shares of the regimes: unlabelled rows that hide anomalies; known normal rows only; some
+        known normals beside unlabelled rows.
+    unlabelled_share
+        Share of the contaminated and mixed episodes that have no known anomaly at all.
+    known_share
+        Share of the one-class episodes that have known anomalies too.
+    max_known
+        The number of known anomalies is log-uniform in 1..max_known.
+    min_rows, max_rows
+        The number of support rows is log-uniform in between (and at most what the table has).
+    max_query_normal, max_query_anomalous
+        Bounds of the query part.
+    natural_share
+        Share of the episodes that keep the table's own contamination; others draw one,
+        log-uniform in 0.3% to 20%, by leaving anomalies out.
+    """
+
+    contaminated: float = 0.6
+    one_class: float = 0.3
+    mixed: float = 0.1
+    unlabelled_share: float = 0.2
+    known_share: float = 0.25
+    max_known: int = 50
+    min_rows: int = 150
+    max_rows: int = 4096
+    max_query_normal: int = 192
+    max_query_anomalous: int = 96
+    natural_share: float = 0.5
+
+
+class EpisodeStream:
+    """Endless seeded episodes over labelled tables, balanced by family.
+
+    Parameters
+    ----------
+    tables
+        Labelled tables; each needs both normal and anomalous rows.
+    seed
+        The stream's seed.
+    settings
+        See `EpisodeSettings`.
+
+    Examples
+    --------
+    >>> rows = np.random.default_rng(0).normal(size=(300, 2))
+    >>> labels = (np.arange(300) % 10 == 0).astype(np.int8)
+    >>> stream = EpisodeStream([InMemory(Table("toy", rows, labels))], seed=1)
+    >>> stream.episode(7).name == stream.episode(7).name
+    True
+    """
+
+    def __init__(
+        self,
+        tables: Sequence[TableSource],
+        *,
+        seed: int,
+        settings: EpisodeSettings | None = None,
+    ) -> None:
+        if not tables:
+            raise TrainingError("there is no table to draw episodes from; give a folder of tables")
+        self.settings = settings or EpisodeSettings()
+        self.seed = seed
+        families: dict[str, list[TableSource]] = {}
+        for table in tables:
+            families.setdefault(table.family, []).append(table)
+        self._families = [sorted(families[name], key=lambda t: t.name) for name in sorted(families)]
+
+    def episode(self, number: int) -> Episode:
+        """Episode ``number``, the same whenever and wherever it is asked for."""
+        generator = np.random.default_rng([self.seed, number])
+        family = self._families[generator.integers(len(self._families))]
+        source = family[generator.integers(len(family))]
+        table = _load(source)
+        assert table.labels is not None  # _load sees to it
+        support, query, y = draw_episode(table.labels, generator, self.settings)
+        query = query[~_copies(table.rows, support, query)]
+        return Episode(
+            name=f"{source.collection}/{source.name}#{number}",
+            family=source.family,
+            seed=int(generator.integers(2**31)),
+            support=Batch(_take(table.rows, support), y),
+            query=Batch(_take(table.rows, query), table.labels[query]),
+        )
+
+
+def draw_episode(
+    labels: LabelArray, generator: np.random.Generator, settings: EpisodeSettings
+) -> tuple[Index, Index, LabelArray]:
+    """Draw one episode's support rows, query rows, and the support's labels as a user gives them."""
+    regimes = ("contaminated", "one_class", "mixed")
+    shares = np.array([settings.contaminated, settings.one_class, settings.mixed])
+    regime = regimes[generator.choice(3, p=shares / shares.sum())]
+
+    normal = generator.permutation(np.flatnonzero(labels == NORMAL))
+    anomalous = generator.permutation(np.flatnonzero(labels == ANOMALY))
+    hold = min(settings.max_query_normal, max(1, int(0.3 * len(normal))))
+    query_normal, normal = normal[:hold], normal[hold:]
+    hold = min(settings.max_query_anomalous, max(1, int(0.4 * len(anomalous))))
+    query_anomalous, anomalous = anomalous[:hold], anomalous[hold:]
+
+    size = _log_uniform(generator, settings.min_rows, settings.max_rows)
+    total = len(normal) + len(anomalous)
+    contamination = len(anomalous) / max(total, 1)
+    if generator.random() > settings.natural_share:
+        contamination = min(contamination, float(np.exp(generator.uniform(*np.log([0.003, 0.2])))))
+    size = min(size, int(len(normal) / max(1 - contamination, 1e-3)), total)
+    normal = normal[: max(1, round(size * (1 - contamination)))]
+
+    known = 0
+    chance = settings.known_share if regime == "one_class" else 1 - settings.unlabelled_share
+    if generator.random() < chance:
+        known = min(_log_uniform(generator, 1, settings.max_known), len(anomalous))
+    hidden = 0 if regime == "one_class" else round(size * contamination)
+    anomalous = anomalous[: max(known, hidden)]
+
+    support = np.concatenate([anomalous, normal])
+    y = np.full(len(support), UNLABELLED, dtype=np.int8)
+    y[:known] = ANOMALY
+    if regime == "one_class":
+        y[known:] = NORMAL
+    elif regime == "mixed":
+        told = _log_uniform(generator, 5, max(6, len(normal)))
+        y[len(anomalous) :][:told] = NORMAL
+    return support, np.concatenate([query_anomalous, query_normal]), y
+
+
+def _log_uniform(generator: np.random.Generator, low: int, high: int) -> int:
+    return int(np.exp(generator.uniform(np.log(low), np.log(high + 1))))
+
+
+def _load(source: TableSource) -> Table:
+    table = source.load()
+    if table.labels is None:
+        raise DataError(f"table {source.name!r} has no labels; meta-training learns from labels")
+    known = table.labels != UNLABELLED
+    found = set(np.unique(table.labels[known]).tolist())
+    if found != {ANOMALY, NORMAL}:
+        raise DataError(
+            f"table {source.name!r} needs rows labelled 1 and rows labelled 0; it has {sorted(found)}"
+        )
+    return Table(
+        table.name,
+        _take(table.rows, np.flatnonzero(known)),
+        table.labels[known],
+        table.family,
+        table.collection,
+    )
+
+
+def _take(rows: Rows, index: Index) -> Rows:
+    return rows.iloc[index] if isinstance(rows, pd.DataFrame) else rows[index]
+
+
+def _copies(rows: Rows, support: Index, query: Index) -> NDArray[np.bool_]:
+    """Query rows that stand in the support too."""
+    codes = pd.util.hash_pandas_object(pd.DataFrame(rows), index=False).to_numpy()
+    copies: NDArray[np.bool_] = np.isin(codes[query], codes[support])
+    return copies

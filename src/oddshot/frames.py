@@ -1,0 +1,137 @@
+"""Tables in memory, whoever made them, as one of three kinds: data frame, matrix, sparse matrix."""
+
+from typing import Any, TypeAlias
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from oddshot.errors import DataError
+
+RawRows: TypeAlias = pd.DataFrame | NDArray[Any] | sp.csr_array
+
+
+def to_rows(X: Any) -> RawRows:
+    """Bring any table to a data frame, a numeric matrix or a sparse matrix in CSR form.
+
+    Parameters
+    ----------
+    X
+        Shape (n, d): pandas, polars or pyarrow table (anything that speaks the Arrow PyCapsule
+        interface), numpy array, scipy sparse matrix, or nested lists.
+
+    Returns
+    -------
+    DataFrame | ndarray | csr_array
+        Data frames come back as they are, unless all of their columns are sparse: use
+        `sparse_columns` for these. Numeric arrays keep a floating type and are float64 otherwise;
+        arrays of objects or strings become a data frame whose columns are counted from 0.
+
+    Raises
+    ------
+    DataError
+        For anything that is not two-dimensional, and for complex numbers.
+
+    Examples
+    --------
+    >>> to_rows([[1, 2], [3, 4]])
+    array([[1., 2.],
+           [3., 4.]])
+    >>> to_rows([["red", 2], ["blue", 4]])[0].tolist()
+    ['red', 'blue']
+    """
+    if isinstance(X, pd.DataFrame):
+        return X
+    if sp.issparse(X):
+        return _from_sparse(X)
+    if hasattr(X, "__arrow_c_stream__") and not isinstance(X, pd.Series):
+        return frame_from_arrow(pa.table(X))
+    return _from_array(X)
+
+
+def frame_from_arrow(table: Any) -> pd.DataFrame:
+    """Turn a pyarrow table into a data frame; integers and booleans with gaps stay what they are.
+
+    Parameters
+    ----------
+    table
+        A `pyarrow.Table`.
+    """
+    frame: pd.DataFrame = table.to_pandas()
+    if any(name is not None for name in frame.index.names):
+        frame = frame.reset_index()  # pandas' metadata made an index of a column
+    with_gaps = {
+        frame.columns.get_loc(name): (column, nullable)
+        for name, column in zip(table.column_names, table.columns, strict=True)
+        if column.null_count
+        and (nullable := _nullable(column.type)) is not None
+        and table.column_names.count(name) == 1
+    }
+    if not with_gaps:
+        return frame
+    columns = [
+        pd.Series(with_gaps[i][1].__from_arrow__(with_gaps[i][0]), index=frame.index)
+        if i in with_gaps
+        else frame.iloc[:, i]
+        for i in range(frame.shape[1])
+    ]
+    renamed: pd.DataFrame = pd.concat(columns, axis=1)
+    renamed.columns = frame.columns
+    return renamed
+
+
+def sparse_columns(frame: pd.DataFrame) -> sp.csr_array | None:
+    """Give the matrix behind a frame whose columns are all sparse numbers, else ``None``."""
+    types = list(frame.dtypes)
+    if not types or not all(
+        isinstance(t, pd.SparseDtype) and t.subtype.kind in "biuf" and t.fill_value == 0
+        for t in types
+    ):
+        return None
+    accessor: Any = frame.sparse
+    return sp.csr_array(accessor.to_coo(), dtype=np.float64)
+
+
+def _from_sparse(X: Any) -> sp.csr_array:
+    if X.dtype.kind == "c":
+        raise DataError("Complex data not supported: give real numbers")
+    if X.ndim != 2:
+        raise DataError(f"Found array with dim {X.ndim}, while dim 2 is required.")
+    dtype = X.dtype if X.dtype.kind == "f" else np.float64
+    rows = sp.csr_array(X, dtype=dtype)
+    rows.sum_duplicates()
+    return rows
+
+
+def _from_array(X: Any) -> pd.DataFrame | NDArray[Any]:
+    try:
+        array = np.asarray(X)
+    except ValueError as error:  # numpy's "inhomogeneous shape"
+        raise DataError("the rows have different lengths; give rows x columns") from error
+    if array.ndim < 2:
+        shape = "a scalar" if array.ndim == 0 else "1D array"
+        raise DataError(
+            f"Expected 2D array, got {shape} instead. Reshape your data either using "
+            "array.reshape(-1, 1) if your data has a single feature or array.reshape(1, -1) "
+            "if it contains a single sample."
+        )
+    if array.ndim > 2:
+        raise DataError(f"Found array with dim {array.ndim}, while dim <= 2 is required.")
+    if array.dtype.kind == "c":
+        raise DataError("Complex data not supported: give real numbers")
+    if array.dtype.kind in "biu":
+        return array.astype(np.float64)
+    if array.dtype.kind == "f":
+        return array.astype(np.float64) if array.dtype == np.float16 else array
+    cells = array if isinstance(X, np.ndarray) else np.asarray(X, dtype=object)
+    return pd.DataFrame(cells).infer_objects()
+
+
+def _nullable(kind: Any) -> Any:
+    if pa.types.is_boolean(kind):
+        return pd.BooleanDtype()
+    if pa.types.is_integer(kind):
+        return pd.api.types.pandas_dtype(str(kind).replace("u", "U").replace("int", "Int"))
+    return None

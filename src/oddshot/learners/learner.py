@@ -1,0 +1,183 @@
+"""What a learner is: parameters that turn a data set, mapped, into a detector.
+
+Learners see tensors, never tables. A leading axis B runs over tasks everywhere; what differs in
+length is padded, and masks say what is padding.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, ClassVar, TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from oddshot.episodes import UNLABELLED, MappedTask
+from oddshot.errors import DataError
+
+Params: TypeAlias = dict[str, Tensor]
+Detector: TypeAlias = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Widths that a learner is built for.
+
+    Parameters
+    ----------
+    coordinates
+        C, coordinates of a mapped row.
+    channels
+        Values for each coordinate.
+    evidence
+        E, statistics for each coordinate.
+    table
+        G, facts on the whole support.
+    """
+
+    coordinates: int
+    channels: int
+    evidence: int
+    table: int
+
+    @classmethod
+    def of(cls, task: MappedTask) -> "Shape":
+        """Read the widths off a task."""
+        _, coordinates, channels = task.support.shape
+        context = task.context
+        if context.evidence.ndim != 2 or len(context.evidence) != coordinates:
+            raise DataError(
+                f"task {task.name!r} has {coordinates} coordinates but evidence of shape "
+                f"{context.evidence.shape}; give one row of evidence a coordinate"
+            )
+        return cls(coordinates, channels, context.evidence.shape[1], len(context.table))
+
+
+@dataclass(frozen=True, slots=True)
+class TaskBatch:
+    """B mapped tasks, padded to the longest.
+
+    Parameters
+    ----------
+    support, query
+        Shapes (B, S, C, 2) and (B, Q, C, 2).
+    support_labels, query_labels
+        Shapes (B, S) of 1, 0, -1 and (B, Q) of 1, 0, int8.
+    support_mask, query_mask
+        True where a row is no padding.
+    evidence, table
+        Shapes (B, C, E) and (B, G).
+    """
+
+    support: Tensor
+    support_labels: Tensor
+    support_mask: Tensor
+    query: Tensor
+    query_labels: Tensor
+    query_mask: Tensor
+    evidence: Tensor
+    table: Tensor
+
+    def __len__(self) -> int:
+        return len(self.support)
+
+    def to(self, dtype: torch.dtype) -> "TaskBatch":
+        """Return the batch with its real numbers in another precision."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return replace(self, **{n: v.to(dtype) for n, v in values.items() if v.is_floating_point()})
+
+
+def collate(tasks: Sequence[MappedTask]) -> TaskBatch:
+    """Stack tasks into one batch; shorter supports and queries are padded at the end.
+
+    Raises
+    ------
+    DataError
+        If there is no task, or two were mapped to different widths.
+    """
+    if not tasks:
+        raise DataError("a batch needs at least one task, got none")
+    shape = Shape.of(tasks[0])
+    for task in tasks:
+        if Shape.of(task) != shape:
+            raise DataError(
+                f"tasks {tasks[0].name!r} and {task.name!r} have the widths {shape} and "
+                f"{Shape.of(task)}; map both with one mapping"
+            )
+    support, support_mask = _pad([task.support for task in tasks])
+    query, query_mask = _pad([task.query for task in tasks])
+    return TaskBatch(
+        support=support,
+        support_labels=_pad([task.support_labels for task in tasks], fill=UNLABELLED)[0],
+        support_mask=support_mask,
+        query=query,
+        query_labels=_pad([task.query_labels for task in tasks])[0],
+        query_mask=query_mask,
+        evidence=torch.tensor(np.stack([task.context.evidence for task in tasks])),
+        table=torch.tensor(np.stack([task.context.table for task in tasks])),
+    )
+
+
+class Learner(ABC):
+    """The mapping from data sets to detectors, with parameters that meta-training finds.
+
+    A learner holds no parameters itself: they are passed in, so that one learner serves training,
+    its copies along an inner loop, and any number of detectors.
+
+    Subclasses take their settings as keyword-only arguments with defaults and hand all of them to
+    ``super().__init__``.
+
+    Parameters
+    ----------
+    shape
+        Widths of the mapped tasks.
+    settings
+        Whatever JSON can hold.
+    """
+
+    name: ClassVar[str]
+
+    def __init__(self, shape: Shape, **settings: Any) -> None:
+        self.shape = shape
+        self._settings = settings
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The keyword arguments that build this learner again, as JSON can hold them."""
+        return dict(self._settings)
+
+    @abstractmethod
+    def initial_parameters(self, generator: torch.Generator) -> Params:
+        """Draw the parameters that meta-training starts from, float32, without a task axis."""
+
+    @abstractmethod
+    def meta_loss(self, params: Params, batch: TaskBatch) -> Tensor:
+        """Tell how badly the detectors made from the supports judge the queries: shape (B,)."""
+
+    @abstractmethod
+    def detector(self, params: Params, batch: TaskBatch) -> Detector:
+        """Make one detector for each task from its support and context; queries are not looked at.
+
+        Returns
+        -------
+        Detector
+            Rows (B, n, C, 2) to scores (B, n), higher = odder. A row's score depends on nothing
+            else in the call. Under ``torch.no_grad()`` it carries no graph.
+        """
+
+    def __repr__(self) -> str:
+        settings = "".join(f", {name}={value!r}" for name, value in self._settings.items())
+        return f"{type(self).__name__}({self.shape}{settings})"
+
+
+def _pad(arrays: Sequence[NDArray[Any]], fill: int = 0) -> tuple[Tensor, Tensor]:
+    """Stack arrays of different lengths (n_i, ...) into (B, max n, ...) and a mask (B, max n)."""
+    longest = max(map(len, arrays))
+    padded = np.full((len(arrays), longest, *arrays[0].shape[1:]), fill, arrays[0].dtype)
+    mask = np.zeros((len(arrays), longest), bool)
+    for row, array in enumerate(arrays):
+        padded[row, : len(array)] = array
+        mask[row, : len(array)] = True
+    return torch.tensor(padded), torch.tensor(mask)

@@ -1,0 +1,53 @@
+"""Calibrate a coordinate against the data set's own rows, so that a 3 means the same everywhere."""
+
+from typing import Self
+
+import numpy as np
+
+from oddshot.episodes import Float32Array, FloatArray
+
+GRID = 512
+CHANNELS = 2
+
+
+class Calibration:
+    """Two channels for every coordinate: tail surprise in decades, and a squashed robust z.
+
+    Tail surprise is ``-log10`` of the share of reference rows at least as odd, so 1 is the top
+    tenth and 2 the top hundredth; it cannot exceed the reference's size. The robust z goes on
+    beyond: ``asinh((v - median) / (q90 - median))``.
+    """
+
+    def fit(self, values: FloatArray) -> Self:
+        """Learn from leave-one-out values of the reference rows, shape (m, C)."""
+        count = len(values)
+        middle, high90, high99 = np.quantile(values, (0.5, 0.9, 0.99), axis=0)
+        spread = np.where(high90 - middle > 1e-9, high90 - middle, high99 - middle)
+        self._middle = middle
+        self._spread = np.where(spread > 1e-9, spread, np.maximum(values.std(axis=0), 1e-6))
+        ordered = np.sort(self._scaled(values), axis=0)
+        at = np.linspace(0, count - 1, min(GRID, count)).round().astype(int)
+        at = np.union1d(at, np.arange(max(0, count - GRID // 4), count))  # all of the upper tail
+        self._knots = ordered[at]
+        self._decades = np.empty_like(self._knots)
+        for column in range(values.shape[1]):
+            low = np.searchsorted(ordered[:, column], self._knots[:, column], side="left")
+            high = np.searchsorted(ordered[:, column], self._knots[:, column], side="right")
+            above = count - (low + high) / 2
+            self._decades[:, column] = -np.log10((above + 0.5) / (count + 1))
+        return self
+
+    def apply(self, values: FloatArray) -> Float32Array:
+        """Calibrated values (n, C, 2) of ``values`` (n, C)."""
+        scaled = self._scaled(values)
+        out = np.empty((*values.shape, CHANNELS), dtype=np.float32)
+        for column in range(values.shape[1]):
+            out[:, column, 0] = np.interp(
+                scaled[:, column], self._knots[:, column], self._decades[:, column]
+            )
+        out[:, :, 1] = np.arcsinh(scaled)
+        return out
+
+    def _scaled(self, values: FloatArray) -> FloatArray:
+        """Robust z, rounded: values that differ by rounding errors alone must tie."""
+        return np.round((values - self._middle) / self._spread, 9)

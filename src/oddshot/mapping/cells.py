@@ -1,0 +1,212 @@
+"""Cells of a column as numbers, truth values, dates or levels, whatever type they came in.
+
+The readers that end in ``_or_none`` take distinct values and answer ``None`` if one of them is
+something else: with them a column's kind is recognised at fit, and read when scoring.
+"""
+
+import datetime
+import decimal
+import numbers
+import re
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from oddshot.episodes import FloatArray
+from oddshot.errors import DataError
+
+Column: TypeAlias = "pd.Series[Any]"
+
+MISSING_WORDS = frozenset({"", "?", "-", "na", "n/a", "nan", "nat", "none", "null", "<na>"})
+NUMBER_TEXT = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|[+-]?inf(?:inity)?", re.I)
+CODE_TEXT = re.compile(r"0\d+")  # leading zeros: a postcode, not a quantity
+DATE_TEXT = re.compile(r"\d{1,4}[-/. ](?:\d{1,2}|[A-Za-z]{3,9})[-/. ]\d{2,4}.*|[A-Za-z]{3,9} \d.*")
+DAYS = ("%Y/%m/%d", "%d.%m.%Y", "%m/%d/%Y", "%d/%m/%Y", "%d-%m-%Y", "%m/%d/%y", "%d %b %Y",
+        "%d-%b-%Y", "%d-%b-%y", "%b %d, %Y", "%B %d, %Y")  # fmt: skip
+CLOCKS = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p")
+DATE_FORMATS = ("ISO8601", *(day + clock for day in DAYS for clock in CLOCKS))
+DAY = pd.Timedelta(days=1)
+NESTED = (list, dict, set, tuple, frozenset, np.ndarray, pd.Series, pd.DataFrame)
+EPOCH = pd.Timestamp("1970-01-01", tz="UTC")
+
+
+def read_numbers(column: Column) -> FloatArray:
+    """Shape (n,): numbers, durations in days, times of day in days; NaN where missing."""
+    if column.dtype.kind == "m":
+        days: FloatArray = np.asarray(pd.TimedeltaIndex(column) / DAY, dtype=np.float64)
+        return days
+    if column.dtype.kind in "biuf":
+        return column.to_numpy(dtype=np.float64, na_value=np.nan)
+    return _by_distinct(column, numbers_or_none, "a number")
+
+
+def read_booleans(column: Column) -> FloatArray:
+    """Shape (n,): 1 for true, 0 for false, NaN where missing."""
+    if column.dtype.kind in "biuf":
+        return column.to_numpy(dtype=np.float64, na_value=np.nan)
+    return _by_distinct(column, booleans_or_none, "true or false")
+
+
+def read_days(column: Column, date_format: str) -> FloatArray:
+    """Shape (n,): days since 1970 (UTC); NaN where missing. Text is in the `date_format`."""
+    if isinstance(column.dtype, pd.PeriodDtype):
+        return _since_1970(pd.PeriodIndex(column).to_timestamp().tz_localize("UTC"))
+    if column.dtype.kind == "M":
+        return _since_1970(pd.DatetimeIndex(pd.to_datetime(column, utc=True)))
+    return _by_distinct(column, lambda values: dates_or_none(values, date_format), "a date")
+
+
+def numbers_or_none(values: Sequence[Any]) -> FloatArray | None:
+    """All values as numbers, missing words as NaN; ``None`` if one is no number."""
+    parsed = np.empty(len(values))
+    for i, value in enumerate(values):
+        number = _number(value)
+        if number is None:
+            return None
+        parsed[i] = number
+    return parsed
+
+
+def booleans_or_none(values: Sequence[Any]) -> FloatArray | None:
+    """All values as 0 or 1, missing words as NaN; ``None`` if one is no truth value."""
+    parsed = np.empty(len(values))
+    for i, value in enumerate(values):
+        truth = _truth(value)
+        if truth is None:
+            return None
+        parsed[i] = truth
+    return parsed
+
+
+def dates_or_none(values: Sequence[Any], date_format: str) -> FloatArray | None:
+    """All values as days since 1970, missing words as NaN; ``None`` if one is no date."""
+    plain = [
+        value.isoformat() if isinstance(value, datetime.date) else value
+        for value in values
+        if not _is_missing_word(value)
+    ]
+    if not all(isinstance(value, str) for value in plain):
+        return None
+    dated = pd.DatetimeIndex([], tz="UTC")
+    for form in {date_format, "ISO8601"}:
+        dated = pd.to_datetime(plain, format=form, utc=True, errors="coerce")
+        if not dated.isna().any():
+            break
+    if dated.isna().any():
+        return None
+    days = np.full(len(values), np.nan)
+    days[[not _is_missing_word(value) for value in values]] = _since_1970(dated)
+    return days
+
+
+def find_date_format(values: Sequence[Any]) -> str | None:
+    """Find the format in which all values are dates; where several fit, months come before days."""
+    texts = [v.strip() for v in values if isinstance(v, str) and not _is_missing_word(v)]
+    if not all(DATE_TEXT.fullmatch(text) for text in texts):
+        return None
+    for form in DATE_FORMATS:
+        if dates_or_none(values[:20], form) is None:
+            continue
+        if dates_or_none(values, form) is not None:
+            return form
+    return None
+
+
+def are_booleans(values: Sequence[Any]) -> bool:
+    """Whether all values are true or false, in some spelling."""
+    return all(
+        isinstance(v, bool | np.bool_)
+        or (isinstance(v, str) and v.strip().lower() in ("true", "false"))
+        or _is_missing_word(v)
+        for v in values
+    ) and not all(map(_is_missing_word, values))
+
+
+def are_codes(values: Sequence[Any]) -> bool:
+    """Whether digits are written with leading zeros, as in postcodes: levels, not quantities."""
+    return any(isinstance(value, str) and CODE_TEXT.fullmatch(value.strip()) for value in values)
+
+
+def level(value: Any) -> str:
+    """Name a category's level; 3, 3.0 and " 3" are one level."""
+    if isinstance(value, str):
+        return value.strip()
+    whole = isinstance(value, numbers.Real | np.bool_) and value % 1 == 0
+    return str(int(value)) if whole else str(value)
+
+
+def distinct_values(column: Column) -> tuple[NDArray[np.intp], Sequence[Any]]:
+    """Codes (n,), -1 where missing, and the values they stand for."""
+    try:
+        codes, distinct = pd.factorize(column)
+    except TypeError:  # values that cannot be hashed: go by what they look like
+        codes, distinct = pd.factorize(column.map(str, na_action="ignore"))
+    return codes, list(distinct)
+
+
+def nested_type(column: Column) -> str | None:
+    """Name the type of the first list, dict, array or the like in a column of objects."""
+    if column.dtype != object:
+        return None
+    return next((type(value).__name__ for value in column if isinstance(value, NESTED)), None)
+
+
+def hour_and_weekday(days: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Hour of day in [0, 24), to the second, and day of week, Monday 0, of days since 1970."""
+    seconds = np.round(days * 86400)
+    return seconds % 86400 / 3600, (np.floor(seconds / 86400) + 3) % 7
+
+
+def _by_distinct(
+    column: Column, read: Callable[[Sequence[Any]], FloatArray | None], what: str
+) -> FloatArray:
+    codes, distinct = distinct_values(column)
+    known = read(distinct)
+    if known is None:
+        wrong = next(i for i, value in enumerate(distinct) if read([value]) is None)
+        raise DataError(
+            f"column {str(column.name)!r} holds {distinct[wrong]!r} in row "
+            f"{int(np.argmax(codes == wrong)) + 1}, where {what} was learned; "
+            "correct it, or leave it empty"
+        )
+    return np.append(known, np.nan)[codes]  # a gap has the code -1
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, str):
+        text = value.strip()
+        if NUMBER_TEXT.fullmatch(text):
+            return float(text)
+        return np.nan if _is_missing_word(text) else None
+    if isinstance(value, datetime.time):
+        return (value.hour * 3600 + value.minute * 60 + value.second) / 86400
+    if isinstance(value, datetime.timedelta | np.timedelta64):
+        value = pd.Timedelta(value) / DAY
+    if isinstance(value, int) and abs(value) > sys.float_info.max:
+        return np.inf if value > 0 else -np.inf
+    return float(value) if isinstance(value, numbers.Real | decimal.Decimal | np.bool_) else None
+
+
+def _truth(value: Any) -> float | None:
+    if isinstance(value, bool | np.bool_):
+        return float(value)
+    if isinstance(value, str):
+        word = value.strip().lower()
+        if word in ("true", "false"):
+            return float(word == "true")
+        return np.nan if _is_missing_word(word) else None
+    if isinstance(value, numbers.Real) and value in (0, 1):  # how files may bring booleans back
+        return float(value)
+    return None
+
+
+def _is_missing_word(value: Any) -> bool:
+    return isinstance(value, str) and value.strip().lower() in MISSING_WORDS
+
+
+def _since_1970(dates: pd.DatetimeIndex) -> FloatArray:
+    return ((dates - EPOCH) / DAY).to_numpy(dtype=np.float64)

@@ -1,0 +1,342 @@
+"""What one column holds, and the recipe by which its cells become numbers.
+
+`recipe` looks at a column and answers one of four values: `Number`, `Date`, `Category`, `LeftOut`.
+Nothing depends on the order of the rows.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import pandas as pd
+
+from oddshot.episodes import FloatArray
+from oddshot.errors import DataError
+from oddshot.mapping import cells
+from oddshot.mapping.cells import Column
+
+ONE_HOT_LEVELS = 12
+UNSEEN_COUNT = 0.5  # the count behind the rarity of a level that fit did not see
+CLIP_SPREADS = 1e6
+LARGEST = 1e100  # squares and cubes of encoded values, summed over a table, stay finite
+NEARLY_ALL = 0.9  # share of distinct texts from which a column names its rows
+RUNNING_ROWS = 20  # fewer consecutive integers than this may be chance
+ID_NAME = re.compile(r"(?:.*[_ .-])?(?:id|uuid|guid)|index|row|row[_ .-]?(?:no|number)|unnamed: 0")
+CAMEL_ID = re.compile(r".*[a-z](?:Id|ID)")
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A column that is not encoded, and why."""
+
+    column: str
+    why: str
+    kind: str = "left out"
+
+    def outputs(self) -> list[str]:
+        """Meaning of each encoded column."""
+        return []
+
+    def reason(self) -> str:
+        """Say what a user should know of it; often nothing."""
+        return self.why
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A column of numbers or truth values.
+
+    Gaps become `fill` (the median) and are flagged if fit saw some; infinities become `below` and
+    `above` (the extremes, moved out by the range); all is clipped to [`low`, `high`], the median
+    plus and minus 1e6 spreads, and to 1e100 at most.
+    """
+
+    column: str
+    kind: str
+    fill: float
+    low: float
+    high: float
+    below: float
+    above: float
+    missing: bool
+    varies: bool
+
+    def outputs(self) -> list[str]:
+        """Meaning of each encoded column."""
+        return ["value"] * self.varies + ["missing"] * self.missing
+
+    def reason(self) -> str:
+        """Say what a user should know of it; often nothing."""
+        return _on_gaps(self)
+
+    def read(self, column: Column) -> FloatArray:
+        """Shape (n,): the cells as numbers; NaN where missing."""
+        read = cells.read_booleans if self.kind == "boolean" else cells.read_numbers
+        return read(column)
+
+
+@dataclass(frozen=True, slots=True)
+class Date(Number):
+    """A column of dates: a number of days since `origin` (days after 1970), and two circles."""
+
+    origin: float
+    date_format: str
+    hour: bool
+    weekday: bool
+
+    def outputs(self) -> list[str]:
+        """Meaning of each encoded column."""
+        return (
+            ["days"] * self.varies
+            + ["missing"] * self.missing
+            + ["hour sin", "hour cos"] * self.hour
+            + ["weekday sin", "weekday cos"] * self.weekday
+        )
+
+    def reason(self) -> str:
+        """Say what a user should know of it; often nothing."""
+        return _on_gaps(self)
+
+    def read(self, column: Column) -> FloatArray:
+        """Shape (n,): days since `origin`; NaN where missing."""
+        return cells.read_days(column, self.date_format) - self.origin
+
+    def write(self, column: Column, encoded: FloatArray) -> None:
+        """Write the circles into the last of the column's outputs; a gap is their centre."""
+        hour, weekday = cells.hour_and_weekday(self.read(column) + self.origin)
+        turns = [hour / 24] * self.hour + [weekday / 7] * self.weekday
+        first = encoded.shape[1] - 2 * len(turns)
+        for i, turn in enumerate(turns):
+            encoded[:, first + 2 * i] = np.nan_to_num(np.sin(2 * np.pi * turn))
+            encoded[:, first + 2 * i + 1] = np.nan_to_num(np.cos(2 * np.pi * turn))
+
+
+@dataclass(frozen=True, slots=True)
+class Category:
+    """A column of levels with their counts at fit; the level ``None`` stands for a gap."""
+
+    column: str
+    levels: list[str | None]
+    counts: list[int]
+    kind: str = "category"
+
+    def outputs(self) -> list[str]:
+        """Meaning of each encoded column."""
+        shown = ["missing" if level is None else f"= {level}" for level in self.levels]
+        return [*shown, "rarity"] if self._one_hot() else ["rarity"]
+
+    def reason(self) -> str:
+        """Say what a user should know of it; often nothing."""
+        return "" if self._one_hot() else f"{len(self.levels)} levels: their rarity is used"
+
+    def write(self, column: Column, encoded: FloatArray) -> None:
+        """Write up to 12 levels as 0 or 1, then ``-log10`` of the level's share of fitted rows."""
+        codes, distinct = cells.distinct_values(column)
+        unseen = len(self.levels)
+        position = {level: i for i, level in enumerate(self.levels)}
+        found = [position.get(cells.level(value), unseen) for value in distinct]
+        at = np.array([*found, position.get(None, unseen)])[codes]  # a gap has the code -1
+        counts = np.array([*self.counts, UNSEEN_COUNT])
+        encoded[:, -1] = -np.log10(counts / sum(self.counts))[at]
+        if self._one_hot():
+            encoded[:, :-1] = at[:, None] == np.arange(unseen)
+
+    def _one_hot(self) -> bool:
+        return len(self.levels) <= ONE_HOT_LEVELS
+
+
+Recipe: TypeAlias = LeftOut | Number | Date | Category
+
+
+def recipe(name: str, column: Column, *, named: bool) -> Recipe:
+    """Look at one column of a data frame.
+
+    Parameters
+    ----------
+    name
+        What the column is called.
+    column
+        Shape (n,): its cells.
+    named
+        Whether the user gave that name; only then can a column of integers be an identifier.
+    """
+    kind = column.dtype.kind
+    if column.isna().all():
+        return LeftOut(name, "all values are missing")
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        return _category(name, column, may_be_id=False)
+    if kind == "b":
+        return number_recipe(name, cells.read_booleans(column), kind="boolean")
+    if kind in "iufm":
+        return number_recipe(name, cells.read_numbers(column), named=named)
+    if kind == "c":
+        raise DataError(f"Complex data not supported: column {name!r}; give real numbers")
+    if kind == "M" or isinstance(column.dtype, pd.PeriodDtype):
+        return _date(name, column, "ISO8601")
+    return _by_content(name, column, named=named)
+
+
+def number_recipe(
+    name: str, values: FloatArray, *, kind: str = "number", zeros: int = 0, named: bool = False
+) -> Recipe:
+    """Look at a column of numbers.
+
+    Parameters
+    ----------
+    name, named
+        As for `recipe`.
+    values
+        Shape (m,): the numbers, with NaN and infinities.
+    kind
+        "number" or "boolean".
+    zeros
+        So many zeros stand beside `values`: those that a sparse column does not write.
+    """
+    finite = np.sort(values[np.isfinite(values)])
+    missing = bool(np.isnan(values).any())
+    if named and not zeros and len(finite) == len(values):
+        why = _names_rows(name, finite)
+        if why:
+            return LeftOut(name, why)
+    ends = [_order(finite, zeros, k) for k in (0, -1)] if len(finite) + zeros else []
+    different = {*ends, *np.unique(values[np.isinf(values)]).tolist()}
+    if not different:
+        return LeftOut(name, "all values are missing")
+    if len(different) == 1 and not missing:
+        return LeftOut(name, f"constant ({different.pop():.6g})")
+    return Number(name, kind, *_limits(finite, zeros), missing, len(different) > 1)
+
+
+def _by_content(name: str, column: Column, *, named: bool) -> Recipe:
+    if nested := cells.nested_type(column):
+        return LeftOut(name, f"nested values ({nested}); give plain columns")
+    distinct = cells.distinct_values(column)[1]
+    if cells.are_booleans(distinct):
+        return number_recipe(name, cells.read_booleans(column), kind="boolean")
+    if not cells.are_codes(distinct) and cells.numbers_or_none(distinct) is not None:
+        return number_recipe(name, cells.read_numbers(column), named=named)
+    date_format = cells.find_date_format(distinct)
+    if date_format:
+        return _date(name, column, date_format)
+    return _category(name, column, may_be_id=True)
+
+
+def _date(name: str, column: Column, date_format: str) -> Recipe:
+    days = cells.read_days(column, date_format)
+    known = np.sort(days[~np.isnan(days)])
+    missing = len(known) < len(days)
+    if known[0] == known[-1] and not missing:
+        return LeftOut(name, "constant (one date)")
+    hour, weekday = cells.hour_and_weekday(known)
+    return Date(
+        name,
+        "date",
+        *_limits(known - known[0], 0),
+        missing=missing,
+        varies=bool(known[0] < known[-1]),
+        origin=float(known[0]),
+        date_format=date_format,
+        hour=len(np.unique(hour)) > 1,
+        weekday=len(np.unique(weekday)) > 1,
+    )
+
+
+def _category(name: str, column: Column, *, may_be_id: bool) -> Recipe:
+    codes, distinct = cells.distinct_values(column)
+    gaps = int((codes < 0).sum())
+    known = len(codes) - gaps
+    tally: dict[str | None, int] = {}
+    for value, count in zip(distinct, np.bincount(codes[codes >= 0]), strict=True):
+        level = cells.level(value)
+        tally[level] = tally.get(level, 0) + int(count)
+    texts = sorted(level for level in tally if level is not None)
+    if len(texts) == 1 and not gaps:
+        return LeftOut(name, f"constant ({texts[0]!r})")
+    if may_be_id and (why := _says_too_much(texts, known)):
+        return LeftOut(name, why)
+    levels: list[str | None] = [*texts]
+    if gaps:
+        levels.append(None)
+        tally[None] = gaps
+    return Category(name, levels, [tally[level] for level in levels])
+
+
+def _says_too_much(texts: list[str], known: int) -> str:
+    """Why texts are no levels; empty if they are."""
+    share = f"({len(texts)} different in {known} rows)"
+    words = np.mean([len(text.split()) for text in texts])
+    if words >= 3 and len(texts) > max(ONE_HOT_LEVELS, known / 2):
+        return f"free text {share}"
+    if len(texts) == known or len(texts) > max(ONE_HOT_LEVELS, NEARLY_ALL * known):
+        return f"identifier {share}"
+    return ""
+
+
+def _names_rows(name: str, ordered: FloatArray) -> str:
+    """Why integers only name the rows; empty if they may mean something."""
+    steps = np.diff(ordered)
+    if len(ordered) < 2 or np.any(ordered != np.floor(ordered)) or np.any(steps == 0):
+        return ""
+    if ID_NAME.fullmatch(name.strip().lower()) or CAMEL_ID.fullmatch(name.strip()):
+        return "identifier (all integers differ, and the name says so)"
+    if len(ordered) >= RUNNING_ROWS and np.all(steps == 1):
+        return "identifier (a running number)"
+    return ""
+
+
+def _limits(finite: FloatArray, zeros: int) -> tuple[float, float, float, float, float]:
+    """Fill, low, high, below and above of a `Number` from its sorted finite values."""
+    if not len(finite) + zeros:
+        return 0.0, -1.0, 1.0, -1.0, 1.0
+    median = _quantile(finite, zeros, 0.5)
+    reach = CLIP_SPREADS * _spread(finite, zeros)
+    low, high = np.clip([median - reach, median + reach], -LARGEST, LARGEST)
+    fill, least, most = np.clip(
+        [median, _order(finite, zeros, 0), _order(finite, zeros, -1)], low, high
+    )
+    width = (most - least) or 1.0
+    return (
+        float(fill),
+        float(low),
+        float(high),
+        float(max(least - width, low)),
+        float(min(most + width, high)),
+    )
+
+
+def _spread(finite: FloatArray, zeros: int) -> float:
+    """Width of the middle half, or of the first wider middle part that has a width."""
+    for tail in (0.25, 0.05, 0.005, 0.0):
+        lower, upper = np.clip(
+            [_quantile(finite, zeros, q) for q in (tail, 1 - tail)], -LARGEST, LARGEST
+        )
+        if upper > lower:
+            return float(upper - lower)
+    return 1.0
+
+
+def _quantile(ordered: FloatArray, zeros: int, q: float) -> float:
+    place = q * (len(ordered) + zeros - 1)
+    below, share = int(place), place - int(place)
+    lower = _order(ordered, zeros, below)
+    return lower if not share else (1 - share) * lower + share * _order(ordered, zeros, below + 1)
+
+
+def _order(ordered: FloatArray, zeros: int, k: int) -> float:
+    """Give the k-th smallest of sorted values beside which so many zeros stand unwritten."""
+    if not zeros:
+        return float(ordered[k])
+    k %= len(ordered) + zeros
+    negative = int(np.searchsorted(ordered, 0.0))
+    if k < negative:
+        return float(ordered[k])
+    return 0.0 if k < negative + zeros else float(ordered[k - zeros])
+
+
+def _on_gaps(number: Number) -> str:
+    if not number.missing:
+        return ""
+    if not number.varies:
+        return "constant but for gaps, which are flagged"
+    return "gaps become the median and are flagged"

@@ -1,0 +1,373 @@
+"""Rows of any kind as rows of finite numbers.
+
+========== ================================================== ====================================
+kind       recognised by                                      written as
+========== ================================================== ====================================
+number     a numeric type, durations, numbers stored as text  its value; a flag if fit saw gaps
+boolean    a boolean type, the words true and false           0 or 1; a flag if fit saw gaps
+category   a categorical type, text that repeats              one column a level (up to 12 levels,
+                                                              a gap is a level), then its rarity
+date       a date type, dates stored as text                  days since the first; a flag if fit
+                                                              saw gaps; hour and weekday (UTC) on a
+                                                              circle if they vary
+left out   constant, empty, free text, identifiers, nested    nothing; `Encoder.report` says why
+========== ================================================== ====================================
+
+All is decided from the content of the rows given to `fit`, never from their order; numeric columns
+keep their unit, so a rescaling or shift of one passes through. A column that is constant at fit is
+left out: a row that breaks the constant later goes unnoticed.
+"""
+
+from collections.abc import Iterator
+from dataclasses import asdict, astuple, dataclass, fields
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+from numpy.typing import NDArray
+from sklearn.exceptions import NotFittedError
+
+from oddshot.episodes import FloatArray
+from oddshot.errors import DataError
+from oddshot.frames import RawRows, sparse_columns, to_rows
+from oddshot.mapping.columns import (
+    Category,
+    Date,
+    LeftOut,
+    Number,
+    Recipe,
+    number_recipe,
+    recipe,
+)
+
+__all__ = ["ColumnNote", "Encoder", "to_rows"]
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnNote:
+    """What became of one source column, and what a user should know of it (often nothing)."""
+
+    column: str
+    kind: str
+    used: bool
+    reason: str
+
+
+class Encoder:
+    """Learn from some rows how each column is written as numbers, then write any rows so.
+
+    Attributes
+    ----------
+    n_features_in_
+        Number of source columns, d.
+    feature_names_in_
+        Shape (d,): their names; ``None`` where fit saw a matrix, or a data frame whose columns are
+        merely counted.
+    kinds_
+        Kind of every source column by name (by position, "0", "1", ..., where it has none).
+    encoded_names_
+        Source column and meaning ("value", "missing", "= red", "rarity", ...) of each of the p
+        encoded columns.
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame({"kg": [1.5, None, 2.0, 1.0], "colour": ["red", "red", "blue", "red"]})
+    >>> encoder = Encoder().fit(rows)
+    >>> [f"{column} {what}" for column, what in encoder.encoded_names_]
+    ['kg value', 'kg missing', 'colour = blue', 'colour = red', 'colour rarity']
+    >>> encoder.transform(pd.DataFrame({"colour": ["green"], "kg": ["7"]})).round(2).tolist()
+    [[7.0, 0.0, 0.0, 0.0, 0.9]]
+    """
+
+    n_features_in_: int
+    feature_names_in_: NDArray[np.object_] | None
+    kinds_: dict[str, str]
+    encoded_names_: list[tuple[str, str]]
+
+    def fit(self, X: Any) -> Self:
+        """Decide kind and encoding of every column.
+
+        Parameters
+        ----------
+        X
+            Shape (n, d), at least 2 rows: anything `to_rows` takes.
+
+        Raises
+        ------
+        DataError
+            If there are too few rows or columns, two columns share a name, or none is left.
+        """
+        rows = to_rows(X)
+        _check_size(rows)
+        names = _names(rows)
+        labels = names or [str(i) for i in range(rows.shape[1])]
+        matrix = _as_matrix(rows)
+        if matrix is not None:
+            recipes = _recipes_of_matrix(matrix, labels, named=names is not None)
+        else:
+            assert isinstance(rows, pd.DataFrame)
+            recipes = [
+                recipe(label, rows.iloc[:, i], named=names is not None)
+                for i, label in enumerate(labels)
+            ]
+        self._settle(recipes, named=names is not None)
+        if not self.encoded_names_:
+            reasons = "; ".join(f"{note.column!r}: {note.reason}" for note in self.report()[:5])
+            raise DataError(f"no column is left to learn from ({reasons}); give one that varies")
+        return self
+
+    def transform(self, X: Any) -> FloatArray:
+        """Write rows as numbers.
+
+        Parameters
+        ----------
+        X
+            Shape (n, d). The columns of a data frame are found by name, in any order, and others
+            are ignored. A matrix, or a frame whose columns are merely counted, is taken by position
+            and needs the width that `fit` saw. Sparse rows become dense: give blocks of them.
+
+        Returns
+        -------
+        ndarray
+            Shape (n, p) float64, finite.
+
+        Raises
+        ------
+        DataError
+            If columns are missing, the width differs, or a column of numbers or dates holds
+            something else.
+        """
+        if not hasattr(self, "n_features_in_"):
+            raise NotFittedError("this Encoder is not fitted yet; call fit first")
+        rows = self._aligned(to_rows(X))
+        encoded = np.empty((rows.shape[0], len(self.encoded_names_)))
+        self._numbers.write(self._numeric_columns(rows), encoded)
+        for i, column_recipe in self._special:
+            assert isinstance(rows, pd.DataFrame)
+            start = self._starts[i]
+            stop = start + len(column_recipe.outputs())
+            column_recipe.write(rows.iloc[:, i], encoded[:, start:stop])
+        return encoded
+
+    def report(self) -> list[ColumnNote]:
+        """Say what became of each source column, in their order."""
+        return [ColumnNote(r.column, r.kind, bool(r.outputs()), r.reason()) for r in self._recipes]
+
+    def state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """Give all that was learned, as a part for JSON and a part of arrays.
+
+        Returns
+        -------
+        tuple
+            The settings, and {"numbers": (q, 7) float64}, one row a column of numbers.
+        """
+        kinds = {Number: "number", Date: "date", Category: "category", LeftOut: "left out"}
+        columns = [
+            {"recipe": kinds[type(r)]}
+            | ({"column": r.column, "kind": r.kind} if type(r) is Number else asdict(r))
+            for r in self._recipes
+        ]
+        numbers = [astuple(r)[2:] for r in self._recipes if type(r) is Number]
+        table = np.array(numbers, dtype=np.float64).reshape(-1, len(fields(Number)) - 2)
+        return {"named": self.feature_names_in_ is not None, "columns": columns}, {"numbers": table}
+
+    @classmethod
+    def from_state(cls, settings: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> "Encoder":
+        """Restore an encoder from the two parts that `state` gave; it encodes exactly alike."""
+        rows = iter(arrays["numbers"].tolist())
+        encoder = cls()
+        encoder._settle(
+            [_restored(dict(column), rows) for column in settings["columns"]],
+            named=settings["named"],
+        )
+        return encoder
+
+    def _settle(self, recipes: list[Recipe], *, named: bool) -> None:
+        outputs = [r.outputs() for r in recipes]
+        starts = np.cumsum([0, *map(len, outputs)])[:-1]
+        names = np.array([r.column for r in recipes], dtype=object)
+        self._recipes = recipes
+        self._starts = starts.tolist()
+        self.n_features_in_ = len(recipes)
+        self.feature_names_in_ = names if named else None
+        self.kinds_ = {r.column: r.kind for r in recipes}
+        self.encoded_names_ = [
+            (r.column, what) for r, row in zip(recipes, outputs, strict=True) for what in row
+        ]
+        self._numbers = _NumberBlock.of(recipes, starts)
+        self._special = [(i, r) for i, r in enumerate(recipes) if isinstance(r, Date | Category)]
+
+    def _aligned(self, rows: RawRows) -> RawRows:
+        """Give the fitted columns in the fitted order."""
+        labels = [r.column for r in self._recipes]
+        if isinstance(rows, pd.DataFrame) and not isinstance(rows.columns, pd.RangeIndex):
+            named = self.feature_names_in_ is not None
+            if named or set(labels) <= {str(name) for name in rows.columns}:
+                rows = _by_name(rows, labels)
+        if rows.shape[1] != self.n_features_in_:
+            raise DataError(
+                f"X has {rows.shape[1]} features, but {type(self).__name__} is expecting "
+                f"{self.n_features_in_} features as input"
+            )
+        if self._special and not isinstance(rows, pd.DataFrame):
+            dense = rows if isinstance(rows, np.ndarray) else rows.toarray()
+            rows = pd.DataFrame(dense, columns=labels)
+        return rows
+
+    def _numeric_columns(self, rows: RawRows) -> FloatArray:
+        """Shape (n, q): the columns of the number block, as a copy; NaN where missing."""
+        used = self._numbers.source
+        matrix = None if self._numbers.dated else _as_matrix(rows)
+        if matrix is not None:
+            chosen = matrix if len(used) == matrix.shape[1] else matrix[:, used]
+            dense = chosen.toarray() if sp.issparse(chosen) else chosen
+            return np.array(dense, dtype=np.float64, order="C")
+        assert isinstance(rows, pd.DataFrame)
+        columns = np.empty((len(rows), len(used)))
+        for j, i in enumerate(used):
+            number = self._recipes[i]
+            assert isinstance(number, Number)
+            columns[:, j] = number.read(rows.iloc[:, i])
+        return columns
+
+
+@dataclass(frozen=True, slots=True)
+class _NumberBlock:
+    """The q columns of numbers and dates at once.
+
+    `source` (q,) are their positions in the rows, `fill` to `above` (q,) their parameters;
+    `varying` and `flagged` pick those with a value and those with a flag, which stand at `value_at`
+    and `flag_at` in the encoded rows.
+    """
+
+    source: NDArray[np.intp]
+    fill: FloatArray
+    low: FloatArray
+    high: FloatArray
+    below: FloatArray
+    above: FloatArray
+    varying: NDArray[np.intp]
+    value_at: NDArray[np.intp]
+    flagged: NDArray[np.intp]
+    flag_at: NDArray[np.intp]
+    dated: bool
+
+    @classmethod
+    def of(cls, recipes: list[Recipe], starts: NDArray[np.intp]) -> "_NumberBlock":
+        """Gather the number recipes of all columns, whose outputs begin at `starts`."""
+        numbers = [(i, r) for i, r in enumerate(recipes) if isinstance(r, Number)]
+        source = np.array([i for i, _ in numbers], dtype=np.intp)
+        varies = np.array([r.varies for _, r in numbers], dtype=bool)
+        missing = np.array([r.missing for _, r in numbers], dtype=bool)
+        limits = np.array([(r.fill, r.low, r.high, r.below, r.above) for _, r in numbers])
+        fill, low, high, below, above = limits.reshape(-1, 5).T
+        start = starts[source]
+        return cls(
+            source=source,
+            fill=fill,
+            low=low,
+            high=high,
+            below=below,
+            above=above,
+            varying=np.flatnonzero(varies),
+            value_at=start[varies],
+            flagged=np.flatnonzero(missing),
+            flag_at=(start + varies)[missing],
+            dated=any(isinstance(r, Date) for _, r in numbers),
+        )
+
+    def write(self, values: FloatArray, encoded: FloatArray) -> None:
+        """Write `values` (n, q), which are used up, into `encoded` (n, p)."""
+        if len(self.flagged):
+            encoded[:, self.flag_at] = np.isnan(values[:, self.flagged])
+        if not np.isfinite(values).all():
+            for unusable, stand_in in (
+                (values == np.inf, self.above),
+                (values == -np.inf, self.below),
+                (np.isnan(values), self.fill),
+            ):
+                row, column = np.nonzero(unusable)
+                values[row, column] = stand_in[column]
+        np.clip(values, self.low, self.high, out=values)
+        if len(self.varying) == encoded.shape[1]:
+            encoded[:] = values
+        else:
+            encoded[:, self.value_at] = values[:, self.varying]
+
+
+def _recipes_of_matrix(matrix: Any, labels: list[str], *, named: bool) -> list[Recipe]:
+    if not sp.issparse(matrix):
+        return [
+            number_recipe(label, matrix[:, i].astype(np.float64), named=named)
+            for i, label in enumerate(labels)
+        ]
+    by_column = sp.csc_array(matrix, dtype=np.float64)
+    written = np.split(by_column.data, by_column.indptr[1:-1])
+    return [
+        number_recipe(label, values, zeros=matrix.shape[0] - len(values), named=named)
+        for label, values in zip(labels, written, strict=True)
+    ]
+
+
+def _as_matrix(rows: RawRows) -> Any:
+    """Give the rows as a matrix where all columns are plain numbers, else ``None``."""
+    if not isinstance(rows, pd.DataFrame):
+        return rows
+    if all(isinstance(t, np.dtype) and t.kind in "iuf" for t in rows.dtypes):
+        return rows.to_numpy()
+    return sparse_columns(rows)
+
+
+def _names(rows: RawRows) -> list[str] | None:
+    if not isinstance(rows, pd.DataFrame) or isinstance(rows.columns, pd.RangeIndex):
+        return None
+    names = [str(name) for name in rows.columns]
+    _check_unique(names)
+    return names
+
+
+def _by_name(rows: pd.DataFrame, names: list[str]) -> pd.DataFrame:
+    given = [str(name) for name in rows.columns]
+    if given == names:
+        return rows
+    missing = sorted(set(names) - set(given))
+    if missing:
+        shown = ", ".join(map(repr, missing[:10])) + (", ..." if len(missing) > 10 else "")
+        raise DataError(
+            f"{len(missing)} column(s) seen at fit are missing: {shown}; "
+            f"the rows have {', '.join(map(repr, given[:10]))}{', ...' if len(given) > 10 else ''}"
+        )
+    _check_unique([name for name in given if name in set(names)])
+    return rows.iloc[:, [given.index(name) for name in names]]
+
+
+def _check_unique(names: list[str]) -> None:
+    if len(set(names)) < len(names):
+        twice = sorted({name for name in names if names.count(name) > 1})
+        raise DataError(f"several columns are named {twice[0]!r}; rename them")
+
+
+def _check_size(rows: RawRows) -> None:
+    samples, columns = rows.shape
+    if columns < 1:
+        raise DataError(
+            f"Found array with 0 feature(s) (shape={rows.shape}) while a minimum of 1 is required."
+        )
+    if samples < 2:
+        least = 1 if samples == 0 else 2
+        raise DataError(
+            f"Found array with {samples} sample(s) (shape={rows.shape}) "
+            f"while a minimum of {least} is required."
+        )
+
+
+def _restored(column: dict[str, Any], rows: Iterator[list[float]]) -> Recipe:
+    kind = column.pop("recipe")
+    if kind == "number":
+        fill, low, high, below, above, missing, varies = next(rows)
+        limits = (fill, low, high, below, above)
+        return Number(column["column"], column["kind"], *limits, missing > 0, varies > 0)
+    if kind == "date":
+        return Date(**column)
+    return Category(**column) if kind == "category" else LeftOut(**column)

@@ -1,0 +1,100 @@
+"""What a support says about its coordinates: which to trust on this data set, and how much."""
+
+import numpy as np
+
+from oddshot.episodes import Context, Float32Array
+from oddshot.mapping.block import Reference
+
+EVIDENCE = (
+    "known_rank",
+    "known_decades",
+    "known_z",
+    "agreement",
+    "top_consensus",
+    "tail99",
+    "tail_max",
+    "skew",
+    "distinct",
+)
+TABLE = (
+    "any_known",
+    "known",
+    "normal_share",
+    "rows",
+    "columns",
+    "agreement",
+    "consensus_tail",
+    "discrete",
+    "effective_rank",
+)
+
+
+def gather_evidence(
+    typical: Float32Array,
+    known: Float32Array,
+    label_free: int,
+    *,
+    reference: Reference,
+    normal_share: float,
+) -> Context:
+    """Evidence on each coordinate and on the table.
+
+    Parameters
+    ----------
+    typical, known
+        Calibrated coordinates of the typical rows (m, C, 2) and of the known anomalies (k, C, 2).
+    label_free
+        The first ``label_free`` coordinates look at no label; only for these do the known anomalies
+        give fair evidence, since the others were fitted on them.
+    reference
+        The rows themselves, for their number, width and discreteness.
+    normal_share
+        Share of the typical rows that are known to be normal.
+    """
+    count, coordinates = typical.shape[:2]
+    decades, z = typical[:, :, 0].astype(np.float64), typical[:, :, 1].astype(np.float64)
+    consensus = decades[:, :label_free].mean(axis=1)
+    evidence = np.zeros((coordinates, len(EVIDENCE)))
+
+    if len(known):
+        trust = len(known) / (len(known) + 2)
+        fair = known[:, :label_free].astype(np.float64)
+        evidence[:label_free, 0] = trust * (0.5 - 10 ** -fair[:, :, 0]).mean(axis=0)
+        evidence[:label_free, 1] = trust * fair[:, :, 0].mean(axis=0)
+        evidence[:label_free, 2] = trust * fair[:, :, 1].mean(axis=0)
+    agreement = _correlations(decades, consensus)
+    evidence[:, 3] = agreement
+    top = max(1, count // 20)
+    highest = np.argsort(-z, axis=0, kind="stable")[:top]
+    evidence[:, 4] = consensus[highest].mean(axis=0) - consensus.mean()
+    low, high99 = np.quantile(z, (0.1, 0.99), axis=0)
+    evidence[:, 5] = high99
+    evidence[:, 6] = z.max(axis=0) - high99
+    evidence[:, 7] = -low
+    evidence[:, 8] = [len(np.unique(column)) / count for column in z.T]
+
+    columns = reference.typical.standard
+    distinct = np.array([len(np.unique(column)) for column in columns.T])
+    spectrum = np.linalg.svd(columns - columns.mean(axis=0), compute_uv=False) ** 2
+    shares = spectrum / max(spectrum.sum(), 1e-12)
+    rank = np.exp(-(shares * np.log(shares + 1e-12)).sum())
+    table = [
+        float(len(known) > 0),
+        np.log1p(len(known)) / np.log(51),
+        normal_share,
+        np.log10(count) - 3,
+        np.log10(reference.width) - 1,
+        agreement[:label_free].mean(),
+        np.quantile(consensus, 0.99) - np.median(consensus),
+        (distinct < 20).mean(),
+        rank / reference.width,
+    ]
+    return Context(evidence.astype(np.float32), np.array(table, dtype=np.float32))
+
+
+def _correlations(values: np.ndarray, target: np.ndarray) -> np.ndarray:
+    centred = values - values.mean(axis=0)
+    aim = target - target.mean()
+    norms = np.sqrt((centred**2).sum(axis=0) * (aim**2).sum())
+    correlations: np.ndarray = centred.T @ aim / np.maximum(norms, 1e-12)
+    return correlations

@@ -1,0 +1,125 @@
+"""Mahalanobis distances, reconstruction residuals and broken dependencies between columns."""
+
+import numpy as np
+
+from oddshot.episodes import Float32Array, FloatArray
+from oddshot.mapping.block import Reference
+from oddshot.mapping.spaces import Views
+
+TRIMMED = 0.75
+EXPLAINED = (0.5, 0.9)
+
+
+class Ellipsoid:
+    """A shrunken Gaussian: distance, whole and trimmed, and how badly columns predict each other.
+
+    The residual of column j given all others is read off the precision matrix: ``(Wz)_j / W_jj``,
+    with variance ``1 / W_jj``.
+    """
+
+    def __init__(self, *, trim: bool) -> None:
+        self._trim = trim
+
+    def fit(self, points: FloatArray) -> FloatArray:
+        """Coordinates of the points themselves, corrected for each point's own weight."""
+        self._set(points)
+        if self._trim and len(points) > 20:
+            distances = self._distances(points)
+            self._set(points[distances <= np.quantile(distances, TRIMMED)])
+        return self._coordinates(points, leave_out=True)
+
+    def coordinates(self, points: FloatArray) -> FloatArray:
+        """Log squared distance, log squared sum and log largest of the conditional residuals."""
+        return self._coordinates(points, leave_out=False)
+
+    def _coordinates(self, points: FloatArray, *, leave_out: bool) -> FloatArray:
+        centred = points - self._mean
+        pulled = centred @ self._precision
+        distances = (pulled * centred).sum(axis=1)
+        residuals = pulled / np.sqrt(np.diag(self._precision))
+        if leave_out:
+            # rank-one downdate of the covariance by the row's own part (Sherman and Morrison 1950)
+            factor = 1 / (1 - np.minimum(self._weight * distances / self._count, 0.9))
+            distances = distances * factor
+            residuals = residuals * factor[:, None]
+        squares = residuals**2
+        return np.column_stack(
+            [np.log1p(distances), np.log1p(squares.sum(axis=1)), np.log1p(squares.max(axis=1))]
+        )
+
+    def _distances(self, points: FloatArray) -> FloatArray:
+        centred = points - self._mean
+        distances: FloatArray = ((centred @ self._precision) * centred).sum(axis=1)
+        return distances
+
+    def _set(self, points: FloatArray) -> None:
+        self._count, width = points.shape
+        self._mean = points.mean(axis=0)
+        covariance = np.cov(points.T, bias=True).reshape(width, width)
+        shrinkage = min(0.9, max(0.01, width / (width + self._count)))
+        self._weight = 1 - shrinkage
+        target = np.diag(np.diag(covariance) + 1e-6)
+        self._precision = np.linalg.inv(self._weight * covariance + shrinkage * target)
+
+
+class Residual:
+    """Distance from the plane of the leading principal components that explain a given share."""
+
+    def __init__(self, share: float) -> None:
+        self._share = share
+
+    def fit(self, points: FloatArray) -> FloatArray:
+        """Log squared residual of the points themselves."""
+        self._mean = points.mean(axis=0)
+        centred = points - self._mean
+        values, vectors = np.linalg.eigh(centred.T @ centred)
+        explained = np.cumsum(values[::-1]) / max(values.sum(), 1e-12)
+        rank = int(np.searchsorted(explained, self._share)) + 1
+        rank = min(rank, max(1, points.shape[1] - 1), max(1, len(points) // 4))
+        self._axes = vectors[:, ::-1][:, :rank]
+        return self.coordinates(points)
+
+    def coordinates(self, points: FloatArray) -> FloatArray:
+        """Log squared residual, shape (n, 1)."""
+        centred = points - self._mean
+        along = centred @ self._axes
+        return np.log1p(np.maximum((centred**2).sum(axis=1) - (along**2).sum(axis=1), 0))[:, None]
+
+
+class Shape:
+    """`Ellipsoid` and `Residual` in the standardised and the quantile space."""
+
+    names = (
+        "mahalanobis_standard",
+        "dependency_sum_standard",
+        "dependency_max_standard",
+        "mahalanobis_trimmed",
+        "dependency_sum_trimmed",
+        "dependency_max_trimmed",
+        "mahalanobis_quantile",
+        "dependency_sum_quantile",
+        "dependency_max_quantile",
+        "residual50_standard",
+        "residual90_standard",
+    )
+
+    def fit(self, reference: Reference, generator: np.random.Generator) -> FloatArray:  # noqa: ARG002
+        """See `Block`."""
+        self._standard: list[Ellipsoid | Residual] = [Ellipsoid(trim=False), Ellipsoid(trim=True)]
+        self._quantile = Ellipsoid(trim=False)
+        self._residuals = [Residual(share) for share in EXPLAINED]
+        return self._gather(reference.typical, "fit")
+
+    def transform(self, rows: Views) -> FloatArray:
+        """See `Block`."""
+        return self._gather(rows, "coordinates")
+
+    def _gather(self, rows: Views, method: str) -> FloatArray:
+        standard, quantile = _double(rows.standard), _double(rows.quantile)
+        plan = [*((model, standard) for model in self._standard), (self._quantile, quantile)]
+        plan += [(model, standard) for model in self._residuals]
+        return np.concatenate([getattr(model, method)(points) for model, points in plan], axis=1)
+
+
+def _double(points: Float32Array) -> FloatArray:
+    return points.astype(np.float64)

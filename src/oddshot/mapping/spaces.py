@@ -1,0 +1,120 @@
+"""Three views of the same rows: standardised, quantile and whitened.
+
+All three are fitted on reference rows (unlabelled or known normal) and frozen.
+"""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from scipy.special import ndtri
+from sklearn.utils.extmath import randomized_svd
+
+from oddshot.episodes import Float32Array, FloatArray
+
+MAX_WHITENED = 48
+MAX_WIDTH = 192
+NAMES = ("standard", "quantile", "whitened")
+
+
+@dataclass(frozen=True, slots=True)
+class Views:
+    """Rows in every space, float32: ``standard`` and ``quantile`` (n, d), ``whitened`` (n, w)."""
+
+    standard: Float32Array
+    quantile: Float32Array
+    whitened: Float32Array
+
+    def __len__(self) -> int:
+        return len(self.standard)
+
+    def __getitem__(self, index: slice | np.ndarray) -> "Views":
+        return Views(self.standard[index], self.quantile[index], self.whitened[index])
+
+    def named(self) -> dict[str, Float32Array]:
+        """The spaces by name."""
+        return {name: getattr(self, name) for name in NAMES}
+
+
+class Spaces:
+    """Fit the three spaces on reference rows, then view any rows in them.
+
+    Examples
+    --------
+    >>> rows = np.random.default_rng(0).normal(size=(100, 3))
+    >>> views = Spaces().fit(rows).view(rows * 1.0)
+    >>> views.standard.shape, views.whitened.shape
+    ((100, 3), (100, 3))
+    """
+
+    def fit(self, rows: FloatArray) -> Self:
+        """Learn location, scale, quantiles and principal axes from ``rows`` (m, d)."""
+        quartiles = np.quantile(rows, (0.25, 0.5, 0.75, 0.005, 0.995), axis=0)
+        self._centre = quartiles[1]
+        winsorised = np.clip(rows, quartiles[3], quartiles[4])
+        deviation = winsorised.std(axis=0)
+        scale = np.maximum((quartiles[2] - quartiles[0]) / 1.349, 0.5 * deviation)
+        scale = np.where(scale > 0, scale, rows.std(axis=0))
+        self._scale = np.where(scale > 0, scale, 1.0)
+        standard = self._standard(rows)
+        self._rotation = _leading_axes(standard) if rows.shape[1] > MAX_WIDTH else None
+        if self._rotation is not None:
+            standard = standard @ self._rotation
+        self._sorted = np.sort(standard, axis=0)
+        self._ranks = _mid_ranks(self._sorted)
+        self._mean = standard.mean(axis=0)
+        values, vectors = _principal_axes(standard - self._mean)
+        kept = values > 1e-6 * values[0] if values[0] > 0 else values >= values[0]
+        kept[MAX_WHITENED:] = False
+        floor = 0.01 * values.mean() or 1.0
+        self._whitening = vectors[:, kept] / np.sqrt(values[kept] + floor)
+        return self
+
+    def view(self, rows: FloatArray) -> Views:
+        """Rows (n, d) in every space; each row's view depends on that row alone."""
+        standard = self._standard(rows)
+        if self._rotation is not None:
+            standard = standard @ self._rotation
+        quantile = np.empty_like(standard)
+        for column in range(standard.shape[1]):
+            quantile[:, column] = np.interp(
+                standard[:, column], self._sorted[:, column], self._ranks[:, column]
+            )
+        whitened = (standard - self._mean) @ self._whitening
+        return Views(
+            standard.astype(np.float32),
+            ndtri(quantile).astype(np.float32),
+            whitened.astype(np.float32),
+        )
+
+    def _standard(self, rows: FloatArray) -> FloatArray:
+        """Robust z, linear up to 8 and logarithmic beyond, so that one value cannot drown a row."""
+        z = (rows - self._centre) / self._scale
+        size = np.abs(z)
+        squashed = np.where(size > 8, 8 + np.log1p(np.maximum(size - 8, 0)), size)
+        return np.round(np.sign(z) * squashed, 12)  # equal but for rounding errors: equal
+
+
+def _mid_ranks(ordered: FloatArray) -> FloatArray:
+    """Mid-rank quantile of every entry of column-wise sorted values, in (0, 1)."""
+    count = len(ordered)
+    ranks = np.empty_like(ordered)
+    for column in range(ordered.shape[1]):
+        values = ordered[:, column]
+        low = np.searchsorted(values, values, side="left")
+        high = np.searchsorted(values, values, side="right")
+        ranks[:, column] = (low + high) / (2 * count)
+    return np.clip(ranks, 0.5 / count, 1 - 0.5 / count)
+
+
+def _principal_axes(centred: FloatArray) -> tuple[FloatArray, FloatArray]:
+    values, vectors = np.linalg.eigh(centred.T @ centred / max(len(centred), 1))
+    return np.maximum(values[::-1], 0.0), vectors[:, ::-1]
+
+
+def _leading_axes(standard: FloatArray) -> FloatArray:
+    """Axes of the largest variance; wide tables are cut to MAX_WIDTH of them."""
+    centred = standard - standard.mean(axis=0)
+    width = min(MAX_WIDTH, *centred.shape)
+    _, _, axes = randomized_svd(centred, width, n_iter=2, random_state=0)
+    return np.ascontiguousarray(axes.T)

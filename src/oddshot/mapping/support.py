@@ -1,0 +1,82 @@
+"""Which rows a data set is seen against: a bounded, seeded draw in canonical order."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, FloatArray, LabelArray
+from oddshot.mapping.canonical import column_order, dense_ranks, row_order
+
+MAX_TYPICAL = 4096
+MAX_KNOWN = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Support:
+    """The rows that were kept, columns and rows in canonical order.
+
+    Parameters
+    ----------
+    columns
+        Shape (p,): the canonical order of the encoded columns.
+    typical
+        Shape (m, p): unlabelled and known normal rows.
+    known
+        Shape (k, p): known anomalies.
+    normal_share
+        Share of ``typical`` that is known to be normal.
+    seed
+        Seed of all that is random in a mapping fitted on this support.
+    """
+
+    columns: NDArray[np.intp]
+    typical: FloatArray
+    known: FloatArray
+    normal_share: float
+    seed: int
+
+    def arranged(self, rows: FloatArray) -> FloatArray:
+        """Bring the columns of encoded rows (n, p) into canonical order."""
+        return np.ascontiguousarray(rows[:, self.columns])
+
+
+def draw_support(
+    rows: FloatArray, labels: LabelArray, *, seed: int, max_typical: int = MAX_TYPICAL
+) -> Support:
+    """Keep at most ``max_typical`` typical rows, so that the cost per scored row is bounded.
+
+    Known normal rows come first, up to half of the places where there are unlabelled rows too.
+
+    Parameters
+    ----------
+    rows, labels
+        Encoded rows (n, p), finite, and their labels (n,) of 1, 0, -1.
+    seed
+        Decides the draw, together with the content of the rows; their order does not matter.
+    max_typical
+        Bound on unlabelled and known normal rows together.
+    """
+    generator = np.random.default_rng(seed)
+    ranks = dense_ranks(rows)
+    columns = column_order(ranks)
+    order = row_order(ranks[:, columns])
+    known = _sample(order[labels[order] == ANOMALY], MAX_KNOWN, generator)
+    unlabelled = order[labels[order] == UNLABELLED]
+    most = max_typical // 2 if len(unlabelled) else max_typical
+    normal = _sample(order[labels[order] == NORMAL], most, generator)
+    unlabelled = _sample(unlabelled, max_typical - len(normal), generator)
+    typical = np.concatenate([normal, unlabelled])
+    return Support(
+        columns,
+        rows[np.ix_(typical, columns)],
+        rows[np.ix_(known, columns)],
+        len(normal) / max(len(typical), 1),
+        seed,
+    )
+
+
+def _sample(index: NDArray[np.intp], most: int, generator: np.random.Generator) -> NDArray[np.intp]:
+    if len(index) <= most:
+        return index
+    return index[np.sort(generator.permutation(len(index))[:most])]

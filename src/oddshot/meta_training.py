@@ -1,0 +1,253 @@
+"""From labelled tables to one `Prior`: map a stream of episodes, then train a learner on it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+
+from oddshot.data.collections import load_collection
+from oddshot.data.labels import parse_labels
+from oddshot.data.tasks import EpisodeSettings, EpisodeStream, InMemory, TableSource
+from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, MappedTask, Table
+from oddshot.errors import DataError, SettingError, TrainingError
+from oddshot.frames import to_rows
+from oddshot.mapping.mapping import COORDINATES, map_episode
+from oddshot.persistence import package_version
+from oddshot.priors import Prior
+from oddshot.task_store import TaskStore
+from oddshot.training import train
+
+__all__ = ["EpisodeMapper", "meta_train", "table_sources", "train"]
+
+Tasks: TypeAlias = str | Path | Sequence[Table] | Sequence[tuple[Any, Any]]
+Progress: TypeAlias = Callable[[str, int, int, dict[str, Any]], None]
+
+
+def meta_train(
+    tasks: Tasks,
+    learner: str = "maml",
+    *,
+    settings: Mapping[str, Any] | None = None,
+    out: str | Path | None = None,
+    seed: int = 0,
+    episodes: int = 2000,
+    episode_settings: EpisodeSettings | None = None,
+    steps: int = 2000,
+    batch_size: int = 16,
+    learning_rate: float = 1e-3,
+    weight_decay: float = 1e-4,
+    holdout: Sequence[str] = (),
+    validation_fraction: float = 0.1,
+    jobs: int = 1,
+    resume: bool = True,
+    progress: Progress | None = None,
+) -> Prior:
+    """Learn from many labelled tables how to detect anomalies in the next one.
+
+    Parameters
+    ----------
+    tasks
+        Labelled tables: a folder of them, a sequence of `Table`, or of pairs (X, y), where y holds
+        1 for an anomaly and 0 for normal. Each needs both.
+    learner
+        A name of ``oddshot.learners.LEARNERS``.
+    settings
+        The learner's settings; what is not named keeps its default.
+    out
+        A folder for the prior, ``log.csv``, ``checkpoint`` and ``episodes``. A run that was stopped
+        goes on from there. ``None``: nothing is written.
+    seed
+        Decides episodes, initial parameters and batches.
+    episodes
+        How many episodes to draw and map, those for validation included.
+    episode_settings
+        What they look like.
+    steps, batch_size, learning_rate, weight_decay
+        Of the outer optimisation, see `train`.
+    holdout
+        Collections or families that are left out altogether; the prior may be tested on them.
+    validation_fraction
+        Share of the families that choose the best step instead of being trained on. They count as
+        seen. 0: train on all, keep the last step.
+    jobs
+        Processes that map episodes; -1: one a core. The prior does not depend on it.
+    resume
+        Go on from what ``out`` holds; False starts the training over (mapped episodes are kept).
+    progress
+        Called with stage ("read", "map", "train"), done, total, and figures of the stage.
+
+    Returns
+    -------
+    Prior
+        Also saved in ``out``. Its provenance names families, collections, seeds and versions.
+
+    Raises
+    ------
+    DataError
+        If a table cannot be read or lacks one of the classes.
+    SettingError
+        If an argument or a setting has a value it cannot take.
+    TrainingError
+        If no table is left, ``out`` belongs to another run, or the loss is no longer finite.
+    """
+    _require(seed >= 0, "seed", seed, "0 or more")
+    _require(episodes >= 2, "episodes", episodes, "2 or more")
+    _require(0 <= validation_fraction < 1, "validation_fraction", validation_fraction, "in [0, 1)")
+    folder = None if out is None else Path(out)
+    report = progress or (lambda *_: None)
+    sources = _hold_out(table_sources(tasks), holdout)
+    contents = _survey(sources, report)
+    held = _validation_families(sources, validation_fraction, seed)
+    share = min(max(1, round(episodes * validation_fraction)), episodes - 1) if held else 0
+    look = episode_settings or EpisodeSettings()
+
+    def mapped(part: str, validating: bool, count: int, before: int) -> TaskStore:
+        chosen = [at for at, source in enumerate(sources) if (source.family in held) is validating]
+        return TaskStore.fill(
+            EpisodeMapper([sources[at] for at in chosen], seed, look),
+            count,
+            key={
+                "version": package_version(),
+                "seed": seed,
+                "episode settings": asdict(look),
+                "coordinates": list(COORDINATES),
+                "tables": sha256("".join(contents[at] for at in chosen).encode()).hexdigest(),
+            },
+            folder=folder and folder / "episodes" / part,
+            jobs=jobs,
+            progress=lambda done, _: report("map", before + done, episodes, {}),
+        )
+
+    trained_on = mapped("training", False, episodes - share, 0)
+    validated_on = mapped("validation", True, share, len(trained_on))
+    return train(
+        trained_on,
+        learner=learner,
+        settings=settings,
+        seed=seed,
+        steps=steps,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        weight_decay=weight_decay,
+        validation=validated_on,
+        out=folder,
+        resume=resume,
+        on_step=lambda step, figures: report("train", step, steps, figures),
+        provenance={
+            "collections": sorted({source.collection for source in sources}),
+            "families": sorted({source.family for source in sources}),
+            "validation_families": sorted(held),
+            "tables": len(sources),
+            "holdout": list(holdout),
+            "episodes": episodes,
+            "coordinates": list(COORDINATES),
+        },
+    )
+
+
+@dataclass(frozen=True)
+class EpisodeMapper:
+    """Number to mapped episode; light to pickle, since each process opens its own stream."""
+
+    tables: Sequence[TableSource]
+    seed: int
+    settings: EpisodeSettings
+
+    @cached_property
+    def _stream(self) -> EpisodeStream:
+        return EpisodeStream(self.tables, seed=self.seed, settings=self.settings)
+
+    def __call__(self, number: int) -> MappedTask:
+        """Draw and map episode ``number``."""
+        return map_episode(self._stream.episode(number))
+
+
+def table_sources(tasks: Tasks) -> list[TableSource]:
+    """Return every way of giving tables as sources that load when they are needed.
+
+    Raises
+    ------
+    DataError
+        If the folder cannot be read, or an element is neither a `Table` nor a pair (X, y).
+    """
+    if isinstance(tasks, str | Path):
+        return list(load_collection(tasks))
+    return [InMemory(_table(number, given)) for number, given in enumerate(tasks)]
+
+
+def _hold_out(sources: Sequence[TableSource], holdout: Sequence[str]) -> list[TableSource]:
+    known = {source.family for source in sources} | {source.collection for source in sources}
+    unknown = [name for name in holdout if name not in known]
+    if unknown:
+        raise SettingError(
+            f"holdout names {unknown[0]!r}, which is no family and no collection of the tasks; "
+            f"there are {', '.join(sorted(known - {''}))}"
+        )
+    kept = [s for s in sources if s.family not in holdout and s.collection not in holdout]
+    if not kept:
+        raise TrainingError(
+            f"no table is left to train on: {len(sources)} given, all held out or none there; "
+            "give more tables or hold out fewer"
+        )
+    return kept
+
+
+def _survey(sources: Sequence[TableSource], report: Progress) -> list[str]:
+    """Hash all tables, and see that episodes can be drawn from each before hours are spent."""
+    contents, problems = [], []
+    for done, source in enumerate(sources):
+        report("read", done, len(sources), {})
+        try:
+            contents.append(_content(source))
+        except DataError as error:
+            problems.append(f"{source.name!r}: {error}")
+    if problems:
+        more = f"; and {len(problems) - 3} more" if len(problems) > 3 else ""
+        raise DataError(
+            f"{len(problems)} of {len(sources)} tables cannot be learned from; "
+            f"mend them or take them out: {'; '.join(problems[:3])}{more}"
+        )
+    report("read", len(sources), len(sources), {})
+    return contents
+
+
+def _content(source: TableSource) -> str:
+    table = source.load()
+    labels = np.array([UNLABELLED]) if table.labels is None else table.labels
+    lacking = [label for label in (ANOMALY, NORMAL) if label not in labels]
+    if lacking:
+        raise DataError(f"no row is labelled {' or '.join(map(str, lacking))}")
+    rows = pd.util.hash_pandas_object(pd.DataFrame(table.rows), index=False).to_numpy()
+    digest = sha256(f"{source.collection}\0{source.family}\0{source.name}\0".encode())
+    digest.update(rows.tobytes() + labels.tobytes())
+    return digest.hexdigest()
+
+
+def _validation_families(
+    sources: Sequence[TableSource], fraction: float, seed: int
+) -> frozenset[str]:
+    """Draw a share of the families, at least one; none where there is only one."""
+    families = sorted({source.family for source in sources})
+    size = min(max(1, round(fraction * len(families))), len(families) - 1) if fraction else 0
+    return frozenset(np.random.default_rng(seed).permutation(families)[:size].tolist())
+
+
+def _table(number: int, given: object) -> Table:
+    if isinstance(given, Table):
+        return given
+    if not (isinstance(given, tuple | list) and len(given) == 2):
+        raise DataError(f"task {number} is a {type(given).__name__}; give a Table or a pair (X, y)")
+    rows, labels = to_rows(given[0]), given[1]
+    dense = rows.toarray() if isinstance(rows, sp.csr_array) else rows
+    return Table(f"task {number}", dense, parse_labels(labels, column=f"y of task {number}"))
+
+
+def _require(holds: bool, name: str, value: object, allowed: str) -> None:
+    if not holds:
+        raise SettingError(f"{name} is {value!r}; it must be {allowed}")

@@ -1,0 +1,207 @@
+"""One format for everything that is kept: JSON beside safetensors, never pickle.
+
+A saved thing is a folder that holds ``oddshot.json`` (kind, format, meta, hash of the tensors) and
+``tensors-<hash>.safetensors``. Reading it runs no code from it.
+"""
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from hashlib import sha256
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors import numpy as safetensors
+
+from oddshot.errors import PriorError
+
+FORMAT_VERSION = 1
+STATE_FILE = "oddshot.json"
+_TENSOR_FILE = re.compile(r"tensors-[0-9a-f]{16}\.safetensors")
+_LEFTOVER = re.compile(r"(oddshot\.json|tensors-[0-9a-f]{16}\.safetensors)\.partial")
+
+
+def save_state(
+    path: str | Path, *, kind: str, meta: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]
+) -> None:
+    """Write ``meta`` and ``tensors`` into the folder ``path``, at once or not at all.
+
+    The tensors go into a file named after their content, then the JSON that names it replaces the
+    old one in a single step, then the old tensors go. A kill at any time leaves the old state or
+    the new one. One process writes a folder at a time.
+
+    Parameters
+    ----------
+    path
+        The folder; made where it does not exist. Files of other names in it are left alone.
+    kind
+        What is saved ("prior", "checkpoint"); `load_state` asks for it.
+    meta
+        Anything JSON can hold. Tuples come back as lists.
+    tensors
+        Arrays of numbers or booleans of any shape; their dtypes are kept.
+
+    Raises
+    ------
+    PriorError
+        If the folder cannot be written, or if ``meta`` holds NaN, infinity or what JSON cannot.
+
+    Examples
+    --------
+    >>> from tempfile import mkdtemp
+    >>> folder = mkdtemp()
+    >>> save_state(folder, kind="note", meta={"k": 3}, tensors={"w": np.ones(2)})
+    >>> load_state(folder, kind="note")
+    ({'k': 3}, {'w': array([1., 1.])})
+    """
+    path = Path(path)
+    payload = safetensors.save({name: _plain(path, name, a) for name, a in tensors.items()})
+    digest = sha256(payload).hexdigest()
+    tensor_file = f"tensors-{digest[:16]}.safetensors"
+    state = {
+        "kind": kind,
+        "format_version": FORMAT_VERSION,
+        "oddshot_version": package_version(),
+        "tensors": tensor_file,
+        "sha256": digest,
+        "meta": dict(meta),
+    }
+    try:
+        text = json.dumps(state, allow_nan=False, ensure_ascii=False, indent=1)
+    except (TypeError, ValueError) as error:
+        raise PriorError(
+            f"{path}: the meta data cannot be saved ({error}); "
+            "use text, whole or finite numbers, lists and dictionaries"
+        ) from error
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        replace_file(path / tensor_file, payload)
+        replace_file(path / STATE_FILE, text.encode())
+        for entry in path.iterdir():
+            stale = _TENSOR_FILE.fullmatch(entry.name) and entry.name != tensor_file
+            if stale or _LEFTOVER.fullmatch(entry.name):
+                entry.unlink(missing_ok=True)
+    except OSError as error:
+        raise PriorError(
+            f"{path}: cannot be written ({error.strerror}); choose a folder that can"
+        ) from error
+
+
+def load_state(path: str | Path, *, kind: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """Read what `save_state` wrote and check that it is whole.
+
+    Parameters
+    ----------
+    path
+        The folder.
+    kind
+        What it must hold.
+
+    Returns
+    -------
+    meta, tensors
+        As they were given to `save_state`.
+
+    Raises
+    ------
+    PriorError
+        If nothing is saved there, or if it is damaged, of another kind, or written by a newer
+        version; the message says which, and what to do.
+    """
+    path = Path(path)
+    state = _read_json(path)
+    missing = {"kind", "format_version", "tensors", "sha256", "meta"} - state.keys()
+    if missing or not isinstance(state["meta"], dict):
+        what = f"lacks {', '.join(map(repr, sorted(missing)))}" if missing else "has no meta data"
+        raise PriorError(f"{path / STATE_FILE}: {what}; Oddshot did not write it, give another one")
+    found = state["format_version"]
+    if not isinstance(found, int) or not 1 <= found <= FORMAT_VERSION:
+        raise PriorError(
+            f"{path}: has format {found!r}, written by Oddshot {state.get('oddshot_version')}; "
+            f"this version reads formats up to {FORMAT_VERSION}, upgrade Oddshot"
+        )
+    if state["kind"] != kind:
+        raise PriorError(f"{path}: holds a {state['kind']}, not a {kind}; give the {kind}'s folder")
+    return state["meta"], _read_tensors(path, str(state["tensors"]), str(state["sha256"]))
+
+
+def is_saved(path: str | Path) -> bool:
+    """Tell whether something is saved at ``path``, whole or not."""
+    return (Path(path) / STATE_FILE).exists()
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Give ``path`` the ``content`` in one step that a kill or a power cut cannot split."""
+    partial = path.with_name(path.name + ".partial")
+    with partial.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(partial, path)
+    if os.name == "posix":  # elsewhere a folder cannot be opened
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def package_version() -> str:
+    """Return the installed version of Oddshot, "unknown" where it runs uninstalled."""
+    try:
+        return version("oddshot")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def _plain(path: Path, name: str, array: NDArray[Any]) -> NDArray[Any]:
+    """Bring an array into the layout that safetensors writes: native byte order, C order."""
+    array = np.asarray(array)
+    if array.dtype.kind not in "fiub" or array.dtype.itemsize > 8:
+        raise PriorError(
+            f"{path}: tensor {name!r} is of type {array.dtype}; give float64, int64 or bool"
+        )
+    return np.asarray(array, dtype=array.dtype.newbyteorder("="), order="C")
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    file = path / STATE_FILE
+    if not path.exists():
+        raise PriorError(f"{path}: does not exist; give the folder that was saved")
+    if not file.exists():
+        raise PriorError(f"{path}: holds no {STATE_FILE}; give the folder that was saved")
+    try:
+        state = json.loads(file.read_bytes())
+    except OSError as error:
+        raise PriorError(f"{file}: cannot be read ({error.strerror}); check its access") from error
+    except (ValueError, RecursionError) as error:
+        raise PriorError(f"{file}: is damaged (no valid JSON); restore it or save again") from error
+    if not isinstance(state, dict):
+        raise PriorError(f"{file}: holds no state; Oddshot did not write it, give another one")
+    return state
+
+
+def _read_tensors(path: Path, name: str, digest: str) -> dict[str, NDArray[Any]]:
+    file = path / name
+    if not _TENSOR_FILE.fullmatch(name):
+        raise PriorError(f"{path / STATE_FILE}: names {name!r} as its tensors; restore it")
+    try:
+        payload = file.read_bytes()
+    except FileNotFoundError as error:
+        raise PriorError(f"{file}: is missing; restore it or save again") from error
+    except OSError as error:
+        raise PriorError(f"{file}: cannot be read ({error.strerror}); check its access") from error
+    if sha256(payload).hexdigest() != digest:
+        raise PriorError(
+            f"{file}: is damaged ({len(payload)} bytes that do not match their hash); "
+            "restore it or save again"
+        )
+    try:
+        return dict(safetensors.load(payload))
+    except (SafetensorError, KeyError, ValueError) as error:
+        raise PriorError(f"{file}: holds no tensors that can be read; save again") from error

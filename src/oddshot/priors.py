@@ -1,0 +1,141 @@
+"""The one value that meta-training hands over: what was learned, by whom, from what."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oddshot.errors import PriorError
+from oddshot.persistence import is_saved, load_state, save_state
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Prior:
+    """A meta-trained prior: enough to rebuild its learner, and where it came from.
+
+    A prior never changes: its tensors are read-only, so many detectors can share one. Two priors
+    are equal when they give the same detector from the same data; provenance does not count.
+
+    Parameters
+    ----------
+    learner
+        Name of the learner ("maml").
+    settings
+        Its settings, as JSON can hold them; ``settings["shape"]`` is the width of a mapped row.
+    tensors
+        The learned parameters by name.
+    provenance
+        What it was trained on and how: families, episodes, steps, seed, versions, date.
+
+    Examples
+    --------
+    >>> prior = Prior("maml", {"inner_steps": 3}, {"w": np.zeros((4, 2))}, {"families": ["glass"]})
+    >>> prior
+    Prior('maml', 8 parameters, 1 family, fingerprint c6f42cf879b7)
+    >>> sorted(prior.seen_families)
+    ['glass']
+    """
+
+    learner: str
+    settings: Mapping[str, Any]
+    tensors: Mapping[str, NDArray[Any]]
+    provenance: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        frozen = {name: np.array(array) for name, array in self.tensors.items()}
+        for array in frozen.values():
+            array.flags.writeable = False
+        object.__setattr__(self, "tensors", frozen)
+
+    def save(self, path: str | Path) -> None:
+        """Write the prior into the folder ``path``, at once or not at all.
+
+        Raises
+        ------
+        PriorError
+            If the folder cannot be written, or settings or provenance hold what JSON cannot.
+        """
+        meta = {
+            "learner": self.learner,
+            "settings": dict(self.settings),
+            "provenance": dict(self.provenance),
+        }
+        save_state(path, kind="prior", meta=meta, tensors=self.tensors)
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Prior":
+        """Read a prior that `save` wrote.
+
+        Raises
+        ------
+        PriorError
+            If ``path`` holds no prior, a damaged one, or one of a newer version.
+        """
+        meta, tensors = load_state(path, kind="prior")
+        learner, settings, provenance = (meta.get(k) for k in ("learner", "settings", "provenance"))
+        if not (
+            isinstance(learner, str) and isinstance(settings, dict) and isinstance(provenance, dict)
+        ):
+            raise PriorError(
+                f"{path}: names no learner, settings or provenance; restore it or save again"
+            )
+        return cls(learner, settings, tensors, provenance)
+
+    @classmethod
+    def default(cls) -> "Prior":
+        """Return the meta-trained prior that ships inside the package; it is read once.
+
+        Raises
+        ------
+        PriorError
+            If this installation carries none.
+        """
+        return _read_default(_default_folder())
+
+    @property
+    def fingerprint(self) -> str:
+        """Twelve hexadecimal digits that tell priors apart: learner, settings and tensors."""
+        digest = sha256(json.dumps([self.learner, self.settings], sort_keys=True).encode())
+        for name, array in sorted(self.tensors.items()):
+            digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
+            digest.update(array.tobytes())
+        return digest.hexdigest()[:12]
+
+    @property
+    def seen_families(self) -> set[str]:
+        """Families of tables that it was trained or validated on; never test it on them."""
+        return set(self.provenance.get("families", ()))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Prior) and self.fingerprint == other.fingerprint
+
+    def __hash__(self) -> int:
+        return hash(self.fingerprint)
+
+    def __repr__(self) -> str:
+        size = sum(array.size for array in self.tensors.values())
+        families = len(self.seen_families)
+        return (
+            f"Prior({self.learner!r}, {size:,} parameters, "
+            f"{families} famil{'y' if families == 1 else 'ies'}, fingerprint {self.fingerprint})"
+        )
+
+
+def _default_folder() -> Path:
+    return Path(__file__).parent / "weights" / "default"
+
+
+@cache
+def _read_default(folder: Path) -> Prior:
+    if not is_saved(folder):
+        raise PriorError(
+            f"no default prior at {folder}: this installation carries none; "
+            "reinstall oddshot or give the folder of a prior of your own"
+        )
+    return Prior.load(folder)

@@ -1,0 +1,175 @@
+"""What a detection found, as one value: the user's table with scores, and what to say about it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import pandas as pd
+
+from oddshot.episodes import ANOMALY, NORMAL, FloatArray, LabelArray
+
+
+class Note(Protocol):
+    """What became of one column."""
+
+    @property
+    def column(self) -> str:
+        """Name of the column."""
+
+    @property
+    def kind(self) -> str:
+        """What it holds."""
+
+    @property
+    def used(self) -> bool:
+        """Whether scores depend on it."""
+
+    @property
+    def reason(self) -> str:
+        """Why it is used in this way, or not at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """A scored table.
+
+    Parameters
+    ----------
+    source
+        What was scored, as the user calls it.
+    rows
+        The user's rows and columns in their order, and three more columns at the end.
+    score, verdict, rank
+        The names of these: anomaly score (higher is odder), whether it is above the threshold,
+        and the place by score (1 is the oddest).
+    threshold
+        Scores above it are called anomalies.
+    columns
+        What became of each column.
+    labels
+        Shape (n,) of 1, 0, -1, as the detector was fitted; ``None`` where it was fitted before.
+    notes
+        What else a reader should be told.
+    """
+
+    source: str
+    rows: pd.DataFrame
+    score: str
+    verdict: str
+    rank: str
+    threshold: float
+    columns: Sequence[Note]
+    labels: LabelArray | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def flagged(self) -> int:
+        """Number of rows above the threshold."""
+        return int(self.rows[self.verdict].sum())
+
+    def top(self, number: int) -> pd.DataFrame:
+        """Return the oddest rows, oddest first, the three new columns in front."""
+        new = [self.rank, self.score, self.verdict]
+        old = list(range(self.rows.shape[1] - len(new)))
+        order = np.argsort(self.rows[self.rank].to_numpy(), kind="stable")[:number]
+        picked = self.rows.iloc[order]
+        return pd.concat([picked[new], picked.iloc[:, old]], axis=1)
+
+    def told(self) -> list[str]:
+        """Say in plain sentences what was done and found."""
+        used = [note for note in self.columns if note.used]
+        lines = [
+            f"{self.source}: {len(self.rows):,} rows; "
+            f"{len(used)} of {len(self.columns)} columns used."
+        ]
+        lines += [
+            f"Left out: column '{note.column}' ({note.reason})."
+            for note in self.columns
+            if not note.used
+        ]
+        if self.labels is not None:
+            anomalies = int((self.labels == ANOMALY).sum())
+            normal = int((self.labels == NORMAL).sum())
+            if anomalies or normal:
+                lines.append(
+                    f"Labels: {anomalies:,} known anomalies, {normal:,} known normal rows, "
+                    f"{len(self.labels) - anomalies - normal:,} rows without a label."
+                )
+            else:
+                lines.append("Labels: none. A few labelled anomalies would help (--label-column).")
+        lines.append(
+            f"Threshold {self.threshold:.4g}: {self.flagged:,} rows score above it "
+            f"({self.flagged / max(len(self.rows), 1):.1%})."
+        )
+        return lines + list(self.notes)
+
+
+def scored(
+    rows: pd.DataFrame,
+    scores: FloatArray,
+    threshold: float,
+    *,
+    source: str,
+    columns: Sequence[Note],
+    labels: LabelArray | None = None,
+    notes: Sequence[str] = (),
+) -> Detection:
+    """Put scores beside the rows they belong to.
+
+    A column of the user's is never replaced: where it has the name of a new one, the new one gets
+    another name, and a note says so.
+
+    Parameters
+    ----------
+    rows
+        Shape (n, d): the user's table.
+    scores
+        Shape (n,), higher is odder.
+    threshold, source, columns, labels, notes
+        As for `Detection`.
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame({"anomaly": ["no", "no"], "x": [1, 9]})
+    >>> found = scored(rows, np.array([0.1, 3.0]), 1.0, source="two", columns=())
+    >>> found.rows
+      anomaly  x  anomaly_score  anomaly_2  anomaly_rank
+    0      no  1            0.1      False             2
+    1      no  9            3.0       True             1
+    >>> found.notes
+    ("The file has a column 'anomaly' already; the new one is called 'anomaly_2'.",)
+    """
+    taken = {str(name) for name in rows.columns}
+    names: dict[str, str] = {}
+    said = list(notes)
+    for wanted in ("anomaly_score", "anomaly", "anomaly_rank"):
+        name, number = wanted, 2
+        while name in taken:
+            name, number = f"{wanted}_{number}", number + 1
+        if name != wanted:
+            said.append(
+                f"The file has a column '{wanted}' already; the new one is called '{name}'."
+            )
+        names[wanted] = name
+    ranks = np.empty(len(scores), dtype=np.int64)
+    ranks[np.argsort(-scores, kind="stable")] = np.arange(1, len(scores) + 1)
+    new = pd.DataFrame(
+        {
+            names["anomaly_score"]: scores,
+            names["anomaly"]: scores > threshold,
+            names["anomaly_rank"]: ranks,
+        },
+        index=rows.index,
+    )
+    return Detection(
+        source,
+        pd.concat([rows, new], axis=1),
+        names["anomaly_score"],
+        names["anomaly"],
+        names["anomaly_rank"],
+        threshold,
+        columns,
+        labels,
+        tuple(said),
+    )

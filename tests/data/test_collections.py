@@ -1,0 +1,159 @@
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from oddshot.data.collections import family_of, load_collection
+from oddshot.errors import LabelError, SourceError
+from oddshot.mapping.encode import Encoder
+
+DATA = Path(os.environ.get("ODDSHOT_DATA", Path(__file__).parents[3] / "shared/data"))
+needs_data = pytest.mark.skipif(
+    not DATA.is_dir(), reason=f"no development data in {DATA}; set ODDSHOT_DATA"
+)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for sub in ("lab/deep", "plant", ".hidden"):
+        (tmp_path / sub).mkdir(parents=True)
+    (tmp_path / "README.md").write_text("no table")
+    (tmp_path / ".hidden" / "h.csv").write_text("a,b\n1,2\n")
+    (tmp_path / "top.csv").write_text("kg,Label\n1.5,0\n9.0,1\n")
+    np.savez(tmp_path / "lab" / "satellite.npz", X=np.ones((4, 3)), y=[0, 0, 1, 0])
+    for name, columns in (("one", ["kg", "cm"]), ("deep/two", ["cm", "kg"])):
+        np.savez(
+            tmp_path / "lab" / f"{name}.npz",
+            train=np.ones((3, 2), np.float32),
+            test=np.zeros((2, 2), np.float32),
+            test_labels=np.array([0, 1]),
+            feature_names=np.array(columns),
+        )
+    pd.DataFrame({"kg": [1.0, 2.0], "other": [0, 1]}).to_parquet(tmp_path / "plant" / "p.parquet")
+    (tmp_path / "plant" / "same.csv").write_text("1,2\n3,4\n")
+    (tmp_path / "plant" / "same.jsonl").write_text('{"a": 1, "class": "normal"}\n')
+    return tmp_path
+
+
+def test_tables_are_listed_with_names_collections_and_sizes(folder: Path) -> None:
+    refs = load_collection(folder)
+    assert [(ref.collection, ref.name, ref.rows, ref.columns) for ref in refs] == [
+        ("lab", "deep/two", 5, 2),
+        ("lab", "one", 5, 2),
+        ("lab", "satellite", 4, 3),
+        ("plant", "p", 2, 2),
+        ("plant", "same.csv", None, None),
+        ("plant", "same.jsonl", None, None),
+        (folder.name, "top", None, 2),
+    ]
+
+
+def test_families_follow_origin_then_column_names_then_the_table(folder: Path) -> None:
+    families = {ref.name: ref.family for ref in load_collection(folder)}
+    assert families["one"] == families["deep/two"]
+    assert families["one"].startswith("columns-")
+    assert len(families["one"]) == len("columns-") + 12
+    assert families["p"] != families["one"]
+    assert families["satellite"] == family_of(Path("landsat.npz"))
+    assert families["same.csv"] == "same"
+
+
+@pytest.mark.parametrize(
+    ("together", "apart"),
+    [
+        (["landsat.npz", "satellite.npz", "satimage-2.npz"], "shuttle.npz"),
+        (["cardio.npz", "Cardiotocography.npz"], "cardiology.npz"),
+        (["http.npz", "smtp.npz", "nsl_kdd/train.csv.gz"], "https.npz"),
+        (["optdigits.npz", "pendigits.npz", "mnist.npz", "letter.npz"], "letters.npz"),
+        (["MVTec-AD_pill.npz", "vit/MVTec-AD_wood.npz"], "mvtec.npz"),
+        (["CIFAR10_0.npz", "SVHN_8.npz"], "20news_3.npz"),
+    ],
+)
+def test_tables_of_one_origin(together: list[str], apart: str) -> None:
+    assert len({family_of(Path("x") / name) for name in together}) == 1
+    assert family_of(Path("x") / apart) not in {family_of(Path("x") / name) for name in together}
+
+
+def test_loading_finds_labels_and_keeps_family_and_collection(folder: Path) -> None:
+    refs = {ref.name: ref for ref in load_collection(folder)}
+    table = refs["top"].load()
+    assert table.labels is not None
+    assert table.labels.tolist() == [0, 1]
+    assert (table.name, table.family, table.collection) == (
+        "top",
+        refs["top"].family,
+        folder.name,
+    )
+    assert isinstance(table.rows, pd.DataFrame)
+    assert list(table.rows.columns) == ["kg"]
+    assert refs["same.jsonl"].load().labels is not None
+    other = refs["p"].load(label_column="other")
+    assert other.labels is not None
+    assert other.labels.tolist() == [0, 1]
+    with pytest.raises(LabelError, match=r"no label column: none is called label, .*label_column"):
+        refs["p"].load()
+
+
+def test_matrices_without_labels_are_explained(tmp_path: Path) -> None:
+    np.savez(tmp_path / "t.npz", X=np.ones((3, 2)))
+    with pytest.raises(LabelError, match="add an array y"):
+        load_collection(tmp_path)[0].load()
+
+
+def test_the_split_of_a_file_comes_back(folder: Path) -> None:
+    refs = {ref.name: ref for ref in load_collection(folder)}
+    train, test = refs["one"].load_split()
+    assert train.rows.shape == (3, 2)
+    assert train.labels is not None
+    assert train.labels.tolist() == [0, 0, 0]
+    assert test.labels is not None
+    assert test.labels.tolist() == [0, 1]
+    assert isinstance(test.rows, pd.DataFrame)
+    assert list(test.rows.index) == [0, 1]
+    assert train.family == test.family == refs["one"].family
+    with pytest.raises(SourceError, match="brings no split"):
+        refs["satellite"].load_split()
+
+
+def test_a_damaged_file_is_listed_and_explained_when_loaded(tmp_path: Path) -> None:
+    (tmp_path / "t.npz").write_bytes(b"PK\x03\x04 garbage")
+    (tmp_path / "u.parquet").write_bytes(b"PAR1 garbage")
+    (tmp_path / "v.csv.gz").write_bytes(b"\x1f\x8b garbage")
+    for ref in load_collection(tmp_path):
+        assert (ref.rows, ref.columns) == (None, None)
+        with pytest.raises(SourceError, match="damaged"):
+            ref.load()
+
+
+def test_folders_that_cannot_be_used(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="holds no table"):
+        load_collection(tmp_path)
+    with pytest.raises(SourceError, match="does not exist"):
+        load_collection(tmp_path / "none")
+    (tmp_path / "f").write_text("")
+    with pytest.raises(SourceError, match="is a file"):
+        load_collection(tmp_path / "f")
+
+
+@needs_data
+def test_all_development_tables_are_listed_quickly() -> None:
+    start = time.perf_counter()
+    refs = load_collection(DATA)
+    assert time.perf_counter() - start < 5
+    counts = pd.Series([ref.collection for ref in refs]).value_counts()
+    assert counts[["oddbench", "ovrbench"]].tolist() == [426, 228]
+    assert len({(ref.collection, ref.name) for ref in refs}) == len(refs)
+
+
+@needs_data
+@pytest.mark.parametrize("collection", ["adbench/classical", "oddbench", "ovrbench"])
+def test_development_tables_load_and_encode(collection: str) -> None:
+    for ref in load_collection(DATA / collection)[::15]:
+        table = ref.load()
+        assert table.rows.shape == (ref.rows, ref.columns)
+        assert table.labels is not None
+        assert set(table.labels) == {0, 1}
+        assert np.isfinite(Encoder().fit(table.rows).transform(table.rows)).all()

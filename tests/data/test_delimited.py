@@ -1,0 +1,138 @@
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from oddshot.data.delimited import read_delimited, sniff
+from oddshot.errors import SourceError
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("ending", ["\n", "\r\n", "\r"])
+def test_delimiters_and_line_endings(delimiter: str, ending: str) -> None:
+    lines = [["a", "b c", "d"], ["1", "x", "2.5"], ["", "y,y" if delimiter != "," else "y", "3"]]
+    text = ending.join(delimiter.join(line) for line in lines) + ending
+    frame, notes = read_delimited(text, "f")
+    assert list(frame.columns) == ["a", "b c", "d"]
+    assert frame["d"].tolist() == [2.5, 3.0]
+    assert np.isnan(frame["a"][1])
+    assert notes == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("a,b\n1,2\n3,4", ("a", "b")),
+        ("1,2\n3,4", None),
+        ("x,1\ny,2\nx,3", None),
+        ("name,colour\nann,red\nbob,red\n", ("name", "colour")),
+        ("red,ann\nblue,bob\nred,cid", None),  # a word that comes again
+        ("day,n\n2020-01-01,5\n2020-01-02,6", ("day", "n")),
+        ("2020-01-01,5\n2020-01-02,6", None),
+        ("0,1,2\n5.5,1,7\n3,3,3", ("0", "1", "2")),  # pandas without names
+        (",a,b\n0,1,2\n1,3,4", ("", "a", "b")),  # pandas with its index
+        (",0,1\n0,1.5,2\n1,3,4", ("", "0", "1")),
+        ("?,1\n3,4", None),
+        ("1,2,3", None),
+        ("value\n1\n2", ("value",)),
+        ("1\n2\n3", None),
+        ("id,2019,2020\na,1,2\nb,3,4", None),  # years look like numbers: a table without header
+        ('"weight, kg",x\n1,2\n', ("weight, kg", "x")),
+    ],
+)
+def test_headers_are_told_from_rows(text: str, names: tuple[str, ...] | None) -> None:
+    assert sniff(text).names == names
+
+
+def test_without_header_columns_are_counted_and_it_is_said() -> None:
+    frame, notes = read_delimited("5.1, Private, ?\n4.9, State-gov, 3\n", "f")
+    assert list(frame.columns) == ["0", "1", "2"]
+    assert frame["1"].tolist() == ["Private", "State-gov"]
+    assert frame["2"].isna().tolist() == [True, False]
+    assert "no header" in notes[0]
+
+
+def test_decimal_commas_between_semicolons() -> None:
+    frame, _ = read_delimited("a;b\n1,5;2\n-0,25;3\n", "f")
+    assert frame["a"].tolist() == [1.5, -0.25]
+    assert frame["b"].tolist() == [2, 3]
+
+
+def test_commas_stay_text_where_points_are_used() -> None:
+    frame, _ = read_delimited("a;b\n1,5;2.5\n2,5;3.5\n", "f")
+    assert frame["a"].tolist() == ["1,5", "2,5"]
+
+
+@pytest.mark.parametrize("word", ["", "?", "NA", "NaN", "null", "None", "-", " ?"])
+def test_missing_words(word: str) -> None:
+    frame, _ = read_delimited(f"a,b\n{word},x\n2,y\n", "f")
+    assert frame["a"].isna().tolist() == [True, False]
+    assert frame["a"].dtype.kind == "f"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a,b\n1,2\n3\n4,5\n", "f: line 3 has 1 fields, the lines above 2"),
+        ("a,b\n1,2\n3,4,5\n", "f: line 3 has 3 fields"),
+        ('a,b\n"1,1",2\n"x\ny",4,5\n', "f: line 3 has 3 fields"),
+        ("a,b,\n1,2\n", "f: line 2 has 2 fields"),
+        ("\n\na,b\n1,2\n1\n", "f: line 5 has 1 fields"),
+        ("a,b\n", "holds a header and no row"),
+        ("a,b", "holds a header and no row"),
+    ],
+)
+def test_unusable_texts_are_explained(text: str, message: str) -> None:
+    with pytest.raises(SourceError, match=message):
+        read_delimited(text, "f")
+
+
+def test_an_open_quote_is_an_error() -> None:
+    text = "a,b\n" + "1,2\n" * 5 + '"3,4\n' + "5,6\n" * 5
+    with pytest.raises(SourceError, match=r"line 7 has 1 fields, .* close open quotes"):
+        read_delimited(text, "f")
+
+
+def test_blank_lines_are_no_rows_but_gaps_of_a_single_column_are() -> None:
+    assert len(read_delimited("a,b\n1,2\n\n  \n3,4\n\n", "f")[0]) == 2
+    single, _ = read_delimited("a\n1\n\n3\n", "f")
+    assert single["a"].isna().tolist() == [False, True, False]
+
+
+def test_repeated_and_empty_names_are_noted() -> None:
+    frame, notes = read_delimited(",a,a\n5,1,2\n9,3,4\n", "f")
+    assert frame.shape == (2, 3)
+    assert len(set(frame.columns)) == 3
+    assert notes == (
+        "column 'Unnamed: 0' has the header '' in the file",
+        "column 'a.1' has the header 'a' in the file",
+    )
+
+
+def test_quotes_keep_delimiters_and_lines() -> None:
+    frame, _ = read_delimited('a,b\n"x, ""y""",1\n"two\nlines", 2\n', "f")
+    assert frame["a"].tolist() == ['x, "y"', "two\nlines"]
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(-(10**6), 10**6),
+            st.floats(allow_nan=False, allow_infinity=False, width=64),
+            st.text(st.characters(codec="utf-8", categories=("L", "Nd", "Po", "Sc")), max_size=8),
+        ),
+        min_size=2,
+        max_size=20,
+    ),
+    st.sampled_from([",", ";", "\t", "|"]),
+)
+def test_what_pandas_writes_comes_back_in_full(
+    rows: list[tuple[int, float, str]], delimiter: str
+) -> None:
+    written = pd.DataFrame(rows, columns=["whole", "real", "words"])
+    frame, _ = read_delimited(written.to_csv(index=False, sep=delimiter), "f")
+    assert frame.shape == written.shape
+    assert list(frame.columns) == list(written.columns)
+    np.testing.assert_array_equal(frame["whole"], written["whole"])
+    np.testing.assert_array_equal(frame["real"], written["real"])

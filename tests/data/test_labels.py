@@ -1,0 +1,96 @@
+import time
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+
+from oddshot.data.labels import WORDS, parse_labels
+from oddshot.errors import LabelError
+
+MEANT = np.array([1, 0, -1, 1], dtype=np.int8)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [1, 0, -1, 1],
+        [1.0, 0.0, np.nan, 1.0],
+        [True, False, None, True],
+        ["1", " 0 ", "-1", "1.0"],
+        ["Anomaly", "NORMAL", "", "outlier "],
+        ["fraud", "no", "Unknown", "Y"],
+        [b"yes", b"no", b"?", b"t"],
+        [1, "normal", pd.NA, True],
+        np.array([[1], [0], [-1], [1]], dtype=np.int64),
+        np.array(["yes", "no", "nan", "yes"]),
+        pd.Series([1, 0, None, 1], dtype="Int8"),
+        pd.Series([True, False, None, True], dtype="boolean"),
+        pd.Series(["y", "n", None, "y"], dtype="category"),
+        pd.Series(["y", "n", None, "y"], dtype="string"),
+        pd.DataFrame({"y": [1, 0, None, 1]}),
+        pl.Series([1, 0, None, 1]),
+        pl.Series(["yes", "no", None, "yes"]),
+        pa.chunked_array([[True, False], [None, True]]),
+        pd.Series([1, 0, -1, 1], index=[5, 5, 5, 5]),
+    ],
+)
+def test_every_spelling_is_understood(values: object) -> None:
+    labels = parse_labels(values)
+    assert labels.dtype == np.int8
+    np.testing.assert_array_equal(labels, MEANT)
+
+
+def test_all_words_are_distinct_in_meaning() -> None:
+    assert set(WORDS.values()) == {1, 0, -1}
+    np.testing.assert_array_equal(parse_labels([w.upper() for w in WORDS]), list(WORDS.values()))
+
+
+def test_no_values_give_no_labels() -> None:
+    assert parse_labels([]).shape == (0,)
+
+
+@pytest.mark.parametrize(
+    ("values", "shown", "row"),
+    [
+        (["no", "maybe"], "'maybe'", 2),
+        ([0, 1, 2], "2", 3),
+        ([0.5, 1.0], "0.5", 1),
+        ([0.0, np.inf], "inf", 2),
+        (["setosa", "virginica"], "'setosa'", 1),
+        ([1, [0]], "[0]", 2),
+        (pd.Series(["yes", "attack"], dtype="category"), "'attack'", 2),
+        ([1, 1 + 1j], "(1+1j)", 2),
+    ],
+)
+def test_anything_else_is_named_with_its_row_and_the_remedy(
+    values: object, shown: str, row: int
+) -> None:
+    with pytest.raises(LabelError) as caught:
+        parse_labels(values, column="fraud")
+    assert str(caught.value) == (
+        f"column 'fraud' holds {shown} in row {row}; write 1 for an anomaly, 0 for normal, "
+        "leave it empty for unlabelled"
+    )
+
+
+def test_a_long_value_is_shortened() -> None:
+    with pytest.raises(LabelError) as caught:
+        parse_labels(["x" * 10_000])
+    assert len(str(caught.value)) < 200
+
+
+@pytest.mark.parametrize("shape", [(3, 2), (), (2, 1, 1)])
+def test_other_shapes_are_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(LabelError, match="one label a row"):
+        parse_labels(np.zeros(shape))
+
+
+def test_a_million_labels_are_quick() -> None:
+    numbers = np.random.default_rng(0).integers(-1, 2, 1_000_000)
+    words = pd.Series(np.array(["", " normal", "Yes"])[numbers + 1])
+    start = time.perf_counter()
+    assert (parse_labels(numbers) == numbers).all()
+    assert (parse_labels(words) == numbers).all()
+    assert time.perf_counter() - start < 3

@@ -1,0 +1,316 @@
+import gzip
+import io
+import os
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+import scipy.sparse as sp
+
+from oddshot.data.sources import read_table, write_table
+from oddshot.errors import DataError, LabelError, SourceError
+from oddshot.mapping.encode import Encoder
+
+DATA = Path(os.environ.get("ODDSHOT_DATA", Path(__file__).parents[3] / "shared/data"))
+needs_data = pytest.mark.skipif(
+    not DATA.is_dir(), reason=f"no development data in {DATA}; set ODDSHOT_DATA"
+)
+
+FRAME = pd.DataFrame(
+    {
+        "kg": [1.5, 0.1 + 0.2, np.nan, 1e-30],
+        "count": [1, 2, 3, 2**60],
+        "colour": ["red", "ünï", None, "a, b"],
+        "is odd": [True, False, True, False],
+        "when": pd.to_datetime(["2020-01-01 10:00", "2020-01-02 00:00", None, "2021-05-05 01:00"]),
+    }
+)
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".pq", ".feather", ".arrow", ".ipc"])
+def test_typed_files_keep_everything(tmp_path: Path, suffix: str) -> None:
+    write_table(FRAME, tmp_path / f"t{suffix}")
+    table = read_table(tmp_path / f"t{suffix}")
+    assert table.name == "t"
+    pd.testing.assert_frame_equal(table.rows, FRAME)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".csv.gz", ".jsonl", ".ndjson", ".jsonl.gz"])
+def test_text_files_keep_names_order_and_numbers(tmp_path: Path, suffix: str) -> None:
+    write_table(FRAME, tmp_path / f"t.v2{suffix}")
+    table = read_table(tmp_path / f"t.v2{suffix}")
+    assert table.name == "t.v2"
+    assert isinstance(table.rows, pd.DataFrame)
+    pd.testing.assert_frame_equal(table.rows[["kg", "count", "is odd"]], FRAME.iloc[:, [0, 1, 3]])
+    assert table.rows["colour"].tolist()[1::2] == ["ünï", "a, b"]
+    assert table.rows.isna().sum().tolist() == [1, 0, 1, 0, 1]
+
+
+def test_integers_with_gaps_stay_integers(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"n": pd.array([2**60 + 1, None], dtype="Int64"), "b": [True, None]})
+    write_table(frame, tmp_path / "t.parquet")
+    rows = read_table(tmp_path / "t.parquet").rows
+    assert isinstance(rows, pd.DataFrame)
+    assert rows["n"][0] == 2**60 + 1
+    assert list(map(str, rows.dtypes)) == ["Int64", "boolean"]
+
+
+def test_a_named_index_in_a_parquet_file_is_a_column(tmp_path: Path) -> None:
+    FRAME.set_index("count").to_parquet(tmp_path / "t.parquet")
+    rows = read_table(tmp_path / "t.parquet").rows
+    assert isinstance(rows, pd.DataFrame)
+    assert set(rows.columns) == set(FRAME.columns)
+
+
+def test_npz_with_labels(tmp_path: Path) -> None:
+    X = np.arange(12, dtype=np.float32).reshape(6, 2)
+    np.savez(tmp_path / "t.npz", X=X, y=np.array([0, 0, 1, 0, 0, 1.0]))
+    table = read_table(tmp_path / "t.npz")
+    assert isinstance(table.rows, np.ndarray)
+    np.testing.assert_array_equal(table.rows, X)
+    assert table.rows.dtype == np.float32
+    assert table.labels is not None
+    assert table.labels.sum() == 2
+    np.savez(tmp_path / "u.npz", X=X)
+    assert read_table(tmp_path / "u.npz").labels is None
+    assert read_table(tmp_path / "t.npz", label_column="y").rows.shape == (6, 2)
+
+
+def test_npz_with_training_and_test_rows(tmp_path: Path) -> None:
+    arrays = {
+        "train": np.ones((3, 2), np.float32),
+        "test": np.zeros((2, 2), np.float32),
+        "test_labels": np.array([0, 1], np.int8),
+        "feature_names": np.array(["kg", "cm"]),
+    }
+    np.savez(tmp_path / "t.npz", **arrays)
+    table = read_table(tmp_path / "t.npz")
+    assert isinstance(table.rows, pd.DataFrame)
+    assert list(table.rows.columns) == ["kg", "cm"]
+    assert table.labels is not None
+    assert table.labels.tolist() == [0, 0, 0, 0, 1]
+    np.savez(tmp_path / "t.npz", **{**arrays, "feature_names": np.array(["same", "same"])})
+    assert isinstance(read_table(tmp_path / "t.npz").rows, np.ndarray)
+    np.savez(tmp_path / "t.npz", **{**arrays, "test": np.zeros((2, 3))})
+    with pytest.raises(SourceError, match=r"train is \(3, 2\) and test \(2, 3\)"):
+        read_table(tmp_path / "t.npz")
+
+
+@pytest.mark.parametrize(
+    ("label_column", "rest"),
+    [("y", ["a", "7"]), (1, ["a", "7"]), ("1", ["a", "7"]), (-1, ["a", "y"]), ("7", ["a", "y"])],
+)
+def test_the_label_column_is_found_and_taken_out(label_column: Any, rest: list[str]) -> None:
+    frame = pd.DataFrame({"a": [5, 6], "y": [0, 1], "7": [1, 0]}, index=[10, 20])
+    table = read_table(frame, label_column=label_column)
+    assert isinstance(table.rows, pd.DataFrame)
+    assert list(table.rows.columns) == rest
+    assert list(table.rows.index) == [10, 20]
+    assert table.labels is not None
+    assert table.labels.tolist() == ([0, 1] if "7" in rest else [1, 0])
+    assert list(frame.columns) == ["a", "y", "7"]  # the user's frame stays as it is
+
+
+def test_label_column_of_a_matrix() -> None:
+    table = read_table(np.array([[1.5, 0.0], [2.5, 1.0]]), label_column=-1)
+    np.testing.assert_array_equal(table.rows, [[1.5], [2.5]])
+    assert table.labels is not None
+    assert table.labels.tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("label_column", "error", "message"),
+    [
+        ("fruad", SourceError, "no column 'fruad'; near it: 'Fraud'"),
+        ("zzz", SourceError, "no column 'zzz'; it has 'kg', 'Fraud', 'two', 'two'"),
+        (9, SourceError, "no column number 9; it has 4, counted from 0"),
+        ("-9", SourceError, "no column number -9"),
+        ("two", SourceError, "several columns 'two'"),
+        ("Fraud", LabelError, "column 'Fraud' holds 'maybe' in row 2"),
+    ],
+)
+def test_label_column_errors(label_column: Any, error: type[Exception], message: str) -> None:
+    frame = pd.DataFrame([[1, "no", 3, 4], [1, "maybe", 3, 4]])
+    frame.columns = pd.Index(["kg", "Fraud", "two", "two"])
+    with pytest.raises(error, match=message):
+        read_table(frame, label_column=label_column)
+
+
+def test_only_labels_are_no_table() -> None:
+    with pytest.raises(DataError, match="no column beside the labels"):
+        read_table(pd.DataFrame({"y": [0, 1]}), label_column="y")
+
+
+def test_tables_in_memory() -> None:
+    frame = pd.DataFrame({"a": [1, 2], "b": ["x", "y"]})
+    for table in (frame, pl.from_pandas(frame), pa.Table.from_pandas(frame)):
+        pd.testing.assert_frame_equal(read_table(table).rows, frame)
+    matrix = np.ones((3, 2), np.float32)
+    assert read_table(matrix, name="ones").rows is matrix
+    sparse = read_table(sp.csr_matrix(np.eye(3))).rows
+    assert isinstance(sparse, pd.DataFrame)
+    assert sparse.sparse.density == pytest.approx(1 / 3)
+    with pytest.raises(DataError, match="Reshape your data"):
+        read_table(np.ones(3))
+
+
+@pytest.mark.parametrize(
+    ("content", "shape"),
+    [
+        (b"a,b\n1,2\n3,4\n", (2, 2)),
+        (b'{"a": 1, "b": 2}\n\n{"b": 3, "c": 4}\n', (2, 3)),
+        (b"@relation r\n@attribute a real\n@data\n1\n2\n3\n", (3, 1)),
+        (gzip.compress(b"a;b\n1;2\n"), (1, 2)),
+        (FRAME.to_parquet(), FRAME.shape),
+    ],
+)
+def test_standard_input_is_told_by_content(
+    monkeypatch: pytest.MonkeyPatch, content: bytes, shape: tuple[int, int]
+) -> None:
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(content)))
+    table = read_table("-")
+    assert table.name == "stdin"
+    assert table.rows.shape == shape
+
+
+def test_arrow_streams_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    sink = io.BytesIO()
+    with pa.ipc.new_stream(sink, pa.schema({"a": pa.int64()})) as stream:
+        stream.write_table(pa.table({"a": [1, 2]}))
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(sink.getvalue())))
+    assert read_table("-").rows.shape == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "notes"), [("utf-8-sig", 0), ("utf-16", 0), ("latin-1", 1), ("utf-8", 0)]
+)
+def test_encodings(tmp_path: Path, encoding: str, notes: int) -> None:
+    (tmp_path / "t.csv").write_bytes("größe,ä\n1,é\n2,x\n".encode(encoding))
+    table = read_table(tmp_path / "t.csv")
+    assert isinstance(table.rows, pd.DataFrame)
+    assert list(table.rows.columns) == ["größe", "ä"]
+    assert table.rows["ä"][0] == "é"
+    assert len(table.notes) == notes
+
+
+def test_gzip_is_known_by_content_whatever_the_suffix(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_bytes(gzip.compress(b"a,b\n1,2\n"))
+    assert read_table(tmp_path / "t.csv").rows.shape == (1, 2)
+    (tmp_path / "t.csv.gz").write_bytes(b"a,b\n1,2\n")
+    assert read_table(tmp_path / "t.csv.gz").rows.shape == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("t.csv", b"", "is empty"),
+        ("t.csv", b" \n\n", "is empty"),
+        ("t.csv", b"a,b\n", "header and no row"),
+        ("t.csv", b"a,b\n1,2\n3\n", "line 3 has 1 fields"),
+        ("t.csv", bytes(range(256)) * 20, "not a text but binary"),
+        ("t.csv", b"PK\x03\x04rest", "an archive or a spreadsheet"),
+        ("t.csv.gz", b"\x1f\x8bgarbage", "damaged gzip"),
+        ("t.csv.gz", gzip.compress(b"a,b\n1,2\n" * 99)[:-20], "damaged gzip"),
+        ("t.xlsx", b"anything", "unknown suffix '.xlsx'"),
+        ("t.pkl", b"anything", "unknown suffix '.pkl'"),
+        ("t.parquet", b"a,b\n1,2\n", "does not hold what its suffix says"),
+        ("t.parquet", b"PAR1garbage", "damaged"),
+        ("t.feather", b"ARROW1garbage", "damaged"),
+        ("t.npz", b"garbage", "does not hold what its suffix says"),
+        ("t.npz", b"PK\x03\x04garbage", "damaged npz"),
+        ("t.jsonl", b'{"a": 1}\n{"a": \n', "line 2 is no JSON"),
+        ("t.jsonl", b"[1, 2]\n", "line 1 is no JSON object"),
+        ("t.jsonl", b"{}\n", "without a field"),
+        ("t.arff", b"@relation r\n", "no @data line"),
+    ],
+)
+def test_unreadable_files_are_explained_in_one_line(
+    tmp_path: Path, name: str, content: bytes, message: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(SourceError, match=message) as caught:
+        read_table(tmp_path / name)
+    assert name in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_files_and_folders(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"'none\.csv' does not exist; check the path"):
+        read_table("none.csv")
+    with pytest.raises(SourceError, match="is a folder; give one file in it"):
+        read_table(tmp_path)
+    with pytest.raises(SourceError, match="cannot be read"):
+        read_table("a\0b.csv")
+
+
+def test_npz_errors(tmp_path: Path) -> None:
+    np.savez(tmp_path / "t.npz", images=np.ones((2, 2)))
+    with pytest.raises(SourceError, match="holds the arrays images; it needs X"):
+        read_table(tmp_path / "t.npz")
+    np.savez(tmp_path / "t.npz", X=np.array([[{}]], dtype=object))
+    with pytest.raises(SourceError, match="holds Python objects"):
+        read_table(tmp_path / "t.npz")
+    np.savez(tmp_path / "t.npz", X=np.ones((0, 3)))
+    with pytest.raises(SourceError, match="rows and columns"):
+        read_table(tmp_path / "t.npz")
+    np.savez(tmp_path / "t.npz", X=np.ones((2, 3)), y=np.array([0, 7]))
+    with pytest.raises(LabelError, match="holds 7 in row 2"):
+        read_table(tmp_path / "t.npz")
+
+
+def test_writing_is_atomic_and_explains_itself(tmp_path: Path) -> None:
+    write_table(FRAME, tmp_path / "t.csv")
+    before = (tmp_path / "t.csv").read_bytes()
+    with pytest.raises(SourceError, match=r"cannot write 't\.xlsx': its suffix"):
+        write_table(FRAME, tmp_path / "t.xlsx")
+    with pytest.raises(SourceError, match="its suffix"):
+        write_table(FRAME, tmp_path / "t.parquet.gz")
+    with pytest.raises(SourceError, match="No such file or directory"):
+        write_table(FRAME, tmp_path / "none" / "t.csv")
+    with pytest.raises(SourceError, match=r"write a \.csv file"):
+        write_table(pd.DataFrame({"mixed": [1, "a", [2]]}), tmp_path / "t.parquet")
+    assert [path.name for path in tmp_path.iterdir()] == ["t.csv"]
+    assert (tmp_path / "t.csv").read_bytes() == before
+
+
+def test_writing_gzip_twice_gives_the_same_bytes(tmp_path: Path) -> None:
+    write_table(FRAME, tmp_path / "a.csv.gz")
+    write_table(FRAME, tmp_path / "b.csv.gz")
+    assert (tmp_path / "a.csv.gz").read_bytes() == (tmp_path / "b.csv.gz").read_bytes()
+
+
+def test_json_lines_can_say_infinity_gaps_and_lists(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"a": [np.inf, np.nan], "b": [[1, 2], None]})
+    write_table(frame, tmp_path / "t.jsonl")
+    assert (tmp_path / "t.jsonl").read_text() == (
+        '{"a": "inf", "b": [1, 2]}\n{"a": null, "b": null}\n'
+    )
+
+
+@needs_data
+@pytest.mark.parametrize(
+    ("file", "label_column", "shape", "encoded"),
+    [
+        ("mixed/adult.csv", None, (16281, 15), 46),
+        ("mixed/german_credit.csv", None, (1000, 21), 75),
+        ("mixed/horse_colic.csv", None, (300, 28), 49),
+        ("mixed/solar_flare.arff", "class", (1066, 11), 52),
+        ("nsl_kdd/train_20_percent.csv.gz", None, (25192, 43), 55),
+        ("nsl_kdd/attack_types.csv", None, (24, 2), 7),
+        ("skab/valve1_0.csv", "anomaly", (1147, 10), 12),
+        ("nab/realAWSCloudwatch/grok_asg_anomaly.csv", None, (4621, 2), 6),
+    ],
+)
+def test_real_files(
+    file: str, label_column: str | None, shape: tuple[int, int], encoded: int
+) -> None:
+    table = read_table(DATA / file, label_column=label_column)
+    assert table.rows.shape == shape
+    written = Encoder().fit(table.rows).transform(table.rows)
+    assert written.shape == (shape[0], encoded)
+    assert np.isfinite(written).all()

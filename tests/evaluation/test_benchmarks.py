@@ -1,0 +1,246 @@
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from oddshot.episodes import Table
+from oddshot.errors import SettingError, SourceError
+from oddshot.evaluation import benchmarks, peers
+from oddshot.evaluation.benchmarks import SEEN, read_results, run_benchmark, summarise
+from oddshot.priors import Prior
+
+CHEAP = ("extra-trees", "logistic")
+
+
+def table(name, seed=0, family="", anomalies=20):
+    rng = np.random.default_rng(seed)
+    labels = np.repeat(np.array([0, 1], dtype=np.int8), [100, anomalies])
+    rows = rng.normal(size=(len(labels), 3)) + 2.5 * labels[:, None]
+    return Table(name, rows, labels, family=family, collection="made up")
+
+
+def run(out, tables=None, **changes):
+    settings = {"ks": (0, 1, 5), "seeds": (1, 2), "peers": CHEAP, "jobs": 1}
+    return run_benchmark(tables or [table("a"), table("b", 1)], out=out, **{**settings, **changes})
+
+
+@dataclass(frozen=True)
+class Stub:
+    """Stands where Oddshot stands; scores by the sum of a row."""
+
+    name: str = "oddshot"
+    needs_labels: bool = False
+    needs: tuple = ()
+
+    def fit(self, rows, labels, *, seed, threads=1):
+        return lambda rows: np.asarray(rows).sum(axis=1)
+
+
+@pytest.fixture
+def stub(monkeypatch):
+    monkeypatch.setattr(peers, "Oddshot", lambda prior: Stub())
+    return Prior("maml", {}, {"w": np.zeros(1)}, {"families": ["known"]})
+
+
+def test_one_row_per_run(tmp_path):
+    results = run(tmp_path)
+    # two tables, k = 1 and 5 (k = 0 and one-class have no labels to learn from), two seeds
+    assert len(results) == 2 * 2 * 2 * len(CHEAP)
+    assert list(results.columns) == [
+        "protocol",
+        "table",
+        "family",
+        "collection",
+        "k",
+        "seed",
+        "detector",
+        "seen",
+        "auroc",
+        "ap",
+        "ap_norm",
+        "fit_seconds",
+        "score_seconds",
+        "error",
+    ]
+    assert (results["error"] == "").all()
+    assert results["auroc"].between(0.5, 1).all()
+    assert (results["fit_seconds"] > 0).all()
+    pd.testing.assert_frame_equal(results, read_results(tmp_path))
+
+
+def test_the_same_run_gives_the_same_figures_side_by_side(tmp_path):
+    sort = ["table", "k", "seed", "detector"]
+    one, two = (
+        run(tmp_path / str(jobs), jobs=jobs).sort_values(sort)["auroc"].to_numpy()
+        for jobs in (1, 2)
+    )
+    np.testing.assert_array_equal(one, two)
+
+
+def test_a_killed_run_goes_on_and_repairs_its_torn_last_line(tmp_path, monkeypatch):
+    whole = run(tmp_path)
+    file = tmp_path / "results.csv"
+    lines = file.read_bytes().splitlines(keepends=True)
+    file.write_bytes(b"".join(lines[:6]) + lines[6][:11])
+    ran = []
+    original = benchmarks._run_one
+
+    def counted(cell, peer, trial, blank):
+        ran.append(blank)
+        return original(cell, peer, trial, blank)
+
+    monkeypatch.setattr(benchmarks, "_run_one", counted)
+    again = run(tmp_path)
+    assert len(ran) == len(whole) - 5
+    columns = [c for c in whole if not c.endswith("seconds")]
+    pd.testing.assert_frame_equal(whole[columns], again[columns])
+    ran.clear()
+    run(tmp_path)
+    assert not ran
+
+
+def test_a_run_killed_in_its_first_line_starts_anew(tmp_path):
+    (tmp_path / "results.csv").write_bytes(b"protocol,tab")
+    assert len(run(tmp_path, ks=(1,), seeds=(1,))) == 4
+
+
+def test_a_detector_that_fails_leaves_its_reason(tmp_path, stub, monkeypatch):
+    def fail(self, rows, labels, *, seed, threads=1):
+        raise RuntimeError("no\nmemory, sorry")
+
+    monkeypatch.setattr(Stub, "fit", fail)
+    results = run(tmp_path, peers=("oddshot", "logistic"), prior=stub)
+    failed = results[results["detector"] == "oddshot"]
+    assert set(failed["error"]) == {"RuntimeError: no memory, sorry"}
+    assert failed["auroc"].isna().all()
+    summary = summarise(results)
+    assert summary.failures == {("oddshot", "RuntimeError: no memory, sorry"): 16}
+    assert all(c.missing == ("oddshot",) for c in summary.comparisons)
+
+
+def test_a_table_that_cannot_be_split_leaves_its_reason_for_each_detector(tmp_path):
+    results = run(tmp_path, [table("few", anomalies=4), table("b")], ks=(1, 5), seeds=(1,))
+    failed = results[results["error"] != ""]
+    assert set(zip(failed["table"], failed["k"], strict=True)) == {("few", 5)}
+    assert len(failed) == len(CHEAP)
+    assert failed["error"].str.contains("holds only 3").all()
+    comparison = summarise(results).comparisons[-1]
+    assert (comparison.k, comparison.cells, comparison.left_out) == (5, 1, 1)
+
+
+def test_a_source_that_cannot_be_read_leaves_its_reason(tmp_path):
+    @dataclass(frozen=True)
+    class Broken:
+        name: str = "broken"
+        family: str = "broken"
+        collection: str = ""
+
+        def load(self):
+            raise SourceError("broken.csv is empty")
+
+    results = run(tmp_path, [Broken()], ks=(1,), seeds=(1,))
+    assert results["error"].str.contains("broken.csv is empty").all()
+    assert len(results) == len(CHEAP)
+
+
+def test_families_that_the_prior_has_seen_are_not_tested_and_this_is_said(tmp_path, stub):
+    tables = [table("a", family="known"), table("b", 1)]
+    results = run(tmp_path, tables, peers=("oddshot", "logistic"), prior=stub, ks=(1,))
+    mine = results[results["detector"] == "oddshot"].set_index("table")
+    assert (mine.loc["a", "error"] == SEEN).all()
+    assert mine.loc["a", "seen"].all()
+    assert not mine.loc["b", "seen"].any()
+    assert summarise(results).skipped_seen == ("a",)
+    assert [c.tables for c in summarise(results).comparisons] == [1, 1]
+
+    asked = run(
+        tmp_path, tables, peers=("oddshot", "logistic"), prior=stub, ks=(1,), allow_seen=True
+    )
+    assert len(asked) == len(results)
+    assert (asked["error"] == "").all()
+    assert asked[asked["seen"]]["table"].unique().tolist() == ["a"]
+    assert summarise(asked).tested_seen == ("a",)
+
+
+def test_results_of_other_settings_are_not_mixed(tmp_path, stub):
+    run(tmp_path, ks=(1,), seeds=(1,))
+    with pytest.raises(SettingError, match="holds results with max_rows = 4000, not 50"):
+        run(tmp_path, ks=(1,), seeds=(1,), max_rows=50)
+    run(tmp_path, ks=(1,), seeds=(1,), peers=("oddshot",), prior=stub)
+    run(tmp_path, ks=(1,), seeds=(2,))
+    other = Prior("maml", {}, {"w": np.ones(1)}, {})
+    with pytest.raises(SettingError, match="holds results with prior"):
+        run(tmp_path, ks=(1,), seeds=(1,), peers=("oddshot",), prior=other)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"protocols": ("one-clas",)}, "unknown protocol 'one-clas'; choose from few-label"),
+        ({"seeds": ()}, "give at least one"),
+        ({"ks": (-1,)}, "0 or more"),
+        ({"peers": ("magic",)}, "unknown detector 'magic'"),
+        ({"tables": [table("a"), table("a")]}, "two tables are called 'a'"),
+    ],
+)
+def test_wrong_choices_are_refused_before_anything_runs(tmp_path, changes, message):
+    with pytest.raises(SettingError, match=message):
+        run(tmp_path, **changes)
+    assert not list(tmp_path.iterdir())
+
+
+def made_up(scores):
+    """Return results of one k from {detector: {(table, seed): auroc}}."""
+    return pd.DataFrame(
+        [
+            {
+                "protocol": "few-label",
+                "table": name,
+                "family": name,
+                "collection": "",
+                "k": 5,
+                "seed": seed,
+                "detector": detector,
+                "seen": False,
+                "auroc": value,
+                "ap": value / 2,
+                "ap_norm": value / 4,
+                "fit_seconds": 1.0,
+                "score_seconds": 0.5,
+                "error": "failed" if np.isnan(value) else "",
+            }
+            for detector, cells in scores.items()
+            for (name, seed), value in cells.items()
+        ]
+    )
+
+
+def test_summary_averages_seeds_first_and_compares_shared_cells_only():
+    results = made_up(
+        {
+            "oddshot": {("a", 1): 0.9, ("a", 2): 0.7, ("b", 1): 0.6, ("c", 1): 0.99},
+            "knn": {("a", 1): 0.7, ("a", 2): 0.7, ("b", 1): 0.7, ("c", 1): float("nan")},
+        }
+    )
+    (comparison,) = summarise(results).comparisons
+    assert (comparison.tables, comparison.cells, comparison.left_out) == (2, 3, 1)
+    scores = comparison.scores
+    assert scores.loc["oddshot", "auroc"] == pytest.approx((0.8 + 0.6) / 2)
+    assert scores.loc["oddshot", "auroc_median"] == pytest.approx(0.7)
+    assert scores.loc["knn", "auroc_win"] == pytest.approx(0.5)
+    assert scores["auroc_rank"].to_dict() == {"oddshot": 1.5, "knn": 1.5}
+    interval = comparison.differences["knn", "auroc"]
+    assert interval.mean == pytest.approx(0.0)
+    assert interval.low == pytest.approx(-0.1)
+    assert interval.high == pytest.approx(0.1)
+
+
+def test_summary_without_the_reference_still_ranks():
+    (comparison,) = summarise(made_up({"knn": {("a", 1): 0.7}, "lof": {("a", 1): 0.6}})).comparisons
+    assert comparison.differences == {}
+    assert comparison.scores.index.tolist() == ["knn", "lof"]
+
+
+def test_summary_names_the_machine():
+    assert "Python 3." in summarise(made_up({"knn": {("a", 1): 0.7}})).machine

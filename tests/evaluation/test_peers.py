@@ -1,0 +1,92 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from oddshot.episodes import Table
+from oddshot.errors import SettingError
+from oddshot.evaluation import peers
+from oddshot.evaluation.metrics import auroc
+from oddshot.evaluation.peers import find_peers, fit_score, peer_names
+from oddshot.evaluation.protocols import few_label, one_class
+
+pytest.importorskip("pyod", reason="the bench extra is not installed")
+pytest.importorskip("catboost", reason="the bench extra is not installed")
+pytest.importorskip("xgboost", reason="the bench extra is not installed")
+
+OTHERS = [name for name in peer_names() if name != "oddshot"]
+
+
+def table(n=500, rate=0.08, shift=6.0):
+    """Return numbers and a category; anomalies are scattered, beside the normal rows."""
+    rng = np.random.default_rng(0)
+    labels = (np.arange(n) < n * rate).astype(np.int8)
+    rows = pd.DataFrame(rng.normal(size=(n, 4)), columns=list("abcd"))
+    rows.loc[labels == 1, ["a", "b"]] = 3 * rows.loc[labels == 1, ["a", "b"]] + shift
+    rows["colour"] = rng.choice(["blue", "green"], size=n)
+    rows.loc[::17, "c"] = np.nan
+    return Table("mixed", rows, labels)
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_every_peer_finds_plain_anomalies_with_a_few_labels(name):
+    trial = few_label(table(), k=5, seed=0)
+    (peer,) = find_peers([name])
+    scores = fit_score(peer, trial.X_train, trial.y_train, trial.X_test, seed=0)
+    assert scores.shape == trial.y_test.shape
+    assert scores.dtype == np.float64
+    assert auroc(trial.y_test, scores) > 0.8
+
+
+@pytest.mark.parametrize("name", ["blend", "iforest", "extra-trees", "xgbod", "catboost"])
+def test_same_seed_same_scores(name):
+    trial = few_label(table(200), k=5, seed=0)
+    (peer,) = find_peers([name])
+    first, again = (
+        fit_score(peer, trial.X_train, trial.y_train, trial.X_test, seed=3) for _ in range(2)
+    )
+    np.testing.assert_array_equal(first, again)
+
+
+@pytest.mark.parametrize("name", [p.name for p in find_peers(OTHERS) if not p.needs_labels])
+def test_peers_without_labels_learn_from_normal_rows(name):
+    trial = one_class(table(), seed=0)
+    (peer,) = find_peers([name])
+    scores = fit_score(peer, trial.X_train, trial.y_train, trial.X_test, seed=0)
+    assert auroc(trial.y_test, scores) > 0.8
+
+
+@pytest.mark.parametrize("name", ["knn50", "lof"])
+def test_fewer_rows_than_neighbours_are_enough(name):
+    trial = few_label(table(30, rate=0.2), k=1, seed=0)
+    (peer,) = find_peers([name])
+    assert np.isfinite(fit_score(peer, trial.X_train, trial.y_train, trial.X_test, seed=0)).all()
+
+
+def test_xgbod_splits_at_one_percent_of_labels():
+    trial = few_label(table(700), k=5, seed=0)
+    assert np.mean(trial.y_train == 1) < 0.012
+    (peer,) = find_peers(["xgbod"])
+    scores = fit_score(peer, trial.X_train, trial.y_train, trial.X_test, seed=0)
+    assert len(np.unique(scores)) > 5
+
+
+def test_only_classifiers_need_labels():
+    named = {peer.name: peer.needs_labels for peer in find_peers(peer_names())}
+    assert {name for name, needs in named.items() if needs} == {
+        "catboost",
+        "extra-trees",
+        "xgbod",
+        "logistic",
+    }
+
+
+def test_an_unknown_name_is_answered_with_the_known_ones():
+    with pytest.raises(SettingError, match=r"'knnn'; choose from oddshot, blend, knn, knn50"):
+        find_peers(["knnn"])
+
+
+def test_a_missing_package_is_named_with_the_remedy(monkeypatch):
+    monkeypatch.setattr(peers.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(SettingError, match=r"'lof' needs pyod.*oddshot\[bench\]"):
+        find_peers(["lof"])
+    assert find_peers(["logistic"])

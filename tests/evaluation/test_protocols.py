@@ -1,0 +1,107 @@
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from oddshot.episodes import Table
+from oddshot.errors import DataError, LabelError, SourceError
+from oddshot.evaluation.protocols import few_label, one_class
+
+
+def table(normal=90, anomalies=10, name="noise"):
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.array([0, 1], dtype=np.int8), [normal, anomalies])
+    rows = pd.DataFrame(rng.normal(size=(len(labels), 3)), columns=list("abc"))
+    return Table(name, rows, labels, family="noises", collection="made up")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A source with a training and a test part."""
+
+    train: Table
+    test: Table
+    name: str = "noise"
+    collection: str = "made up"
+    family: str = "noises"
+
+    def load(self):
+        return self.test
+
+    def load_split(self):
+        return self.train, self.test
+
+
+def test_few_label_keeps_names_and_shows_only_k_labels():
+    trial = few_label(table(), k=3, seed=1)
+    assert (trial.protocol, trial.table, trial.family, trial.collection, trial.k, trial.seed) == (
+        "few-label",
+        "noise",
+        "noises",
+        "made up",
+        3,
+        1,
+    )
+    assert list(trial.X_train.columns) == list("abc")
+    assert (trial.y_train == 1).sum() == 3
+    assert (trial.y_train == -1).sum() == 67
+    assert trial.anomaly_rate == pytest.approx(0.1)
+
+
+def test_few_label_leaves_no_copy_of_a_test_row_in_training():
+    source = table()
+    rows = pd.concat([source.rows] * 3, ignore_index=True)
+    trial = few_label(replace(source, rows=rows, labels=np.tile(source.labels, 3)), k=1, seed=0)
+    train = set(map(tuple, trial.X_train.to_numpy()))
+    assert not train & set(map(tuple, trial.X_test.to_numpy()))
+
+
+def test_one_class_shows_normal_rows_only():
+    trial = one_class(table(), seed=1)
+    assert set(trial.y_train) == {0}
+    assert trial.y_test.sum() == 10
+    assert trial.k == 0
+
+
+def test_one_class_takes_given_parts_as_they_are():
+    train = replace(table(200, 0), labels=None)
+    test = table(50, 10)
+    trial = one_class(Source(train, test), seed=5)
+    assert trial.X_train.shape == (200, 3)
+    assert (trial.y_train == 0).all()
+    pd.testing.assert_frame_equal(trial.X_test, test.rows)
+    capped = one_class(Source(train, test), seed=5, max_rows=30)
+    assert (len(capped.X_train), len(capped.X_test), capped.y_test.sum()) == (30, 30, 5)
+
+
+def test_a_source_without_parts_is_split():
+    class Whole(Source):
+        def load_split(self):
+            raise SourceError("brings no split")
+
+    trial = one_class(Whole(table(), table()), seed=1)
+    assert (len(trial.X_train), len(trial.X_test)) == (63, 37)
+
+
+def test_given_training_part_with_anomalies_loses_them():
+    train = table(50, 5)
+    trial = one_class(Source(train, table(50, 10)), seed=0)
+    assert len(trial.X_train) == 50
+
+
+def test_a_table_without_labels_or_one_kind_only_is_refused():
+    with pytest.raises(LabelError, match="has no labels"):
+        few_label(replace(table(), labels=None), k=0, seed=0)
+    with pytest.raises(DataError, match="0 anomalies"):
+        few_label(table(anomalies=0), k=0, seed=0)
+    with pytest.raises(LabelError, match="both anomalies and normal rows"):
+        one_class(table(anomalies=0), seed=0)
+
+
+def test_a_trial_checks_its_shapes():
+    trial = few_label(table(), k=3, seed=1)
+    with pytest.raises(DataError, match="training rows, labels of shape"):
+        replace(trial, y_train=trial.y_train[:5])
+    with pytest.raises(DataError, match="2 in the test part"):
+        replace(trial, X_test=trial.X_test[["a", "b"]])

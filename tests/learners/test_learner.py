@@ -1,0 +1,93 @@
+import numpy as np
+import pytest
+import torch
+
+from oddshot.episodes import Context, MappedTask
+from oddshot.errors import DataError, PriorError, SettingError
+from oddshot.learners import (
+    LEARNERS,
+    Shape,
+    collate,
+    make_learner,
+    prior_settings,
+    restore,
+)
+from oddshot.priors import Prior
+
+
+def _task(name: str = "toy", *, coordinates: int = 3, evidence: int = 2) -> MappedTask:
+    rows = np.ones((4, coordinates, 2), np.float32)
+    context = Context(np.ones((evidence, 5), np.float32), np.ones(2, np.float32))
+    labels = np.zeros(4, np.int8)
+    return MappedTask(name, "toys", 0, rows, labels, rows, labels, context)
+
+
+def test_collate_pads_and_masks(synthetic_tasks):
+    tasks = synthetic_tasks(3)
+    batch = collate(tasks)
+    assert len(batch) == 3
+    assert batch.support.dtype == torch.float32
+    for row, task in enumerate(tasks):
+        s, q = len(task.support), len(task.query)
+        assert batch.support_mask[row].sum() == s
+        assert batch.query_mask[row].sum() == q
+        np.testing.assert_array_equal(batch.support[row, :s], task.support)
+        np.testing.assert_array_equal(batch.query[row, :q], task.query)
+        np.testing.assert_array_equal(batch.support_labels[row, :s], task.support_labels)
+        np.testing.assert_array_equal(batch.query_labels[row, :q], task.query_labels)
+        assert (batch.support_labels[row, s:] == -1).all()
+        assert (batch.support[row, s:] == 0).all()
+        np.testing.assert_array_equal(batch.evidence[row], task.context.evidence)
+        np.testing.assert_array_equal(batch.table[row], task.context.table)
+
+
+def test_a_batch_changes_precision_but_not_labels(synthetic_tasks):
+    batch = collate(synthetic_tasks(2)).to(torch.float64)
+    assert batch.support.dtype == batch.evidence.dtype == batch.table.dtype == torch.float64
+    assert batch.support_labels.dtype == torch.int8
+    assert batch.query_mask.dtype == torch.bool
+
+
+def test_what_cannot_be_stacked_is_named():
+    with pytest.raises(DataError, match="at least one task"):
+        collate([])
+    with pytest.raises(DataError, match=r"'a' has 3 coordinates but evidence of shape \(2, 5\)"):
+        collate([_task("a")])
+    with pytest.raises(DataError, match=r"'a' and 'b' have the widths.*map both with one mapping"):
+        collate([_task("a", evidence=3), _task("b", coordinates=4, evidence=4)])
+
+
+def test_unknown_names_list_what_there_is():
+    shape = Shape(3, 2, 5, 2)
+    with pytest.raises(SettingError, match=r"no learner is called 'mamil'; choose one of .*maml"):
+        make_learner("mamil", shape)
+    with pytest.raises(SettingError, match=r"'maml' has no setting 'stepz'; choose among .*hidden"):
+        make_learner("maml", shape, {"stepz": 3})
+
+
+def test_a_prior_gives_its_learner_back(tmp_path):
+    learner = make_learner("maml", Shape(3, 2, 5, 2), {"hidden": (4,), "inner_steps": 1})
+    params = learner.initial_parameters(torch.Generator().manual_seed(1))
+    tensors = {name: value.numpy() for name, value in params.items()}
+    Prior("maml", prior_settings(learner), tensors, {}).save(tmp_path)
+    again, loaded = restore(Prior.load(tmp_path))
+    assert repr(again) == repr(learner)
+    for name, value in params.items():
+        assert torch.equal(loaded[name], value)
+
+
+def test_a_prior_that_does_not_fit_is_refused():
+    learner = make_learner("maml", Shape(3, 2, 5, 2))
+    settings = prior_settings(learner)
+    with pytest.raises(PriorError, match="no learner is called 'later'"):
+        restore(Prior("later", settings, {}, {}))
+    with pytest.raises(PriorError, match="no setting 'later'"):
+        restore(Prior("maml", {**settings, "later": 1}, {}, {}))
+    with pytest.raises(PriorError, match="cannot be used here"):
+        restore(Prior("maml", {}, {}, {}))
+    with pytest.raises(PriorError, match="tensors that its settings do not call for"):
+        restore(Prior("maml", settings, {"weight0": np.zeros((2, 2))}, {}))
+
+
+def test_the_registry_knows_each_learner_by_its_own_name():
+    assert all(learner.name == name for name, learner in LEARNERS.items())

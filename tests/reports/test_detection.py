@@ -1,0 +1,61 @@
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from oddshot.reports.detection import scored
+
+
+@dataclass(frozen=True)
+class Note:
+    column: str
+    kind: str = "number"
+    used: bool = True
+    reason: str = ""
+
+
+NOTES = (Note("x"), Note("id", "left out", False, "every value differs"))
+
+
+def found(**changes):
+    rows = pd.DataFrame({"x": [1.0, 2.0, 9.0, 3.0], "id": list("abcd")}, index=[7, 7, 8, 9])
+    settings = {"source": "a.csv", "columns": NOTES, **changes}
+    return scored(rows, np.array([0.1, 2.0, 3.0, 2.0]), 1.5, **settings)
+
+
+def test_rows_and_columns_come_out_as_they_went_in():
+    detection = found()
+    assert list(detection.rows.columns) == ["x", "id", "anomaly_score", "anomaly", "anomaly_rank"]
+    assert list(detection.rows.index) == [7, 7, 8, 9]
+    assert list(detection.rows["x"]) == [1.0, 2.0, 9.0, 3.0]
+    assert list(detection.rows["anomaly_rank"]) == [4, 2, 1, 3]
+    assert list(detection.rows["anomaly"]) == [False, True, True, True]
+    assert detection.flagged == 3
+
+
+def test_top_rows_are_the_oddest_first_new_columns_in_front():
+    top = found().top(2)
+    assert list(top.columns) == ["anomaly_rank", "anomaly_score", "anomaly", "x", "id"]
+    assert list(top["id"]) == ["c", "b"]
+
+
+def test_what_is_told():
+    told = "\n".join(found(labels=np.array([1, 0, -1, -1], dtype=np.int8), notes=["Mind."]).told())
+    assert "a.csv: 4 rows; 1 of 2 columns used." in told
+    assert "column 'id' (every value differs)" in told
+    assert "1 known anomalies, 1 known normal rows, 2 rows without a label" in told
+    assert "Threshold 1.5: 3 rows score above it (75.0%)." in told
+    assert told.endswith("Mind.")
+
+
+def test_no_labels_are_told_only_where_the_detector_was_just_fitted():
+    assert "Labels: none" in "\n".join(found(labels=np.full(4, -1, dtype=np.int8)).told())
+    assert "Labels" not in "\n".join(found().told())
+
+
+def test_a_column_of_the_user_is_never_replaced():
+    rows = pd.DataFrame({"anomaly_score": [5, 6], "anomaly_score_2": [7, 8]})
+    detection = scored(rows, np.array([0.0, 1.0]), 0.5, source="a", columns=())
+    assert list(detection.rows["anomaly_score"]) == [5, 6]
+    assert detection.score == "anomaly_score_3"
+    assert "'anomaly_score_3'" in detection.notes[0]

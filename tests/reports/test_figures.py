@@ -1,0 +1,59 @@
+import sys
+
+import pandas as pd
+import pytest
+
+from oddshot.errors import SettingError
+from oddshot.evaluation.demonstration import LABELS, OWN, Demonstration, rare_malignant
+from oddshot.reports.figures import draw_demo, draw_label_curves
+
+pytest.importorskip("matplotlib", reason="the plot extra is not installed")
+
+PNG = b"\x89PNG"
+
+
+def demonstration():
+    table = rare_malignant(0)
+    runs = [("isolation forest", 0, 0.92), ("nearest neighbours", 0, 0.93)]
+    runs += [(OWN, k, 0.94 + k / 500) for k in LABELS]
+    frame = pd.DataFrame(runs, columns=["detector", "k", "auroc"])
+    frame = frame.assign(split=0, ap=frame["auroc"] - 0.3, found=0.5)
+    malignant = table.labels[:120] == 1
+    scored = table.rows.iloc[:120].assign(
+        malignant=malignant,
+        **{f"anomaly_score_{k}_labels": range(120) + malignant * 5.0 * k for k in LABELS},
+    )
+    return Demonstration(table, frame, scored)
+
+
+def curves():
+    return pd.DataFrame(
+        [
+            ("few-label", k, "", table, name, start + k / 100, start / 2 + k / 50, "")
+            for name, start in (("oddshot", 0.7), ("knn", 0.6), ("lof", 0.5))
+            for k in (0, 5, 20)
+            for table in ("a", "b")
+        ],
+        columns=["protocol", "k", "collection", "table", "detector", "auroc", "ap", "error"],
+    )
+
+
+def test_demo_figure_is_a_png(tmp_path):
+    draw_demo(demonstration(), tmp_path / "demo.png")
+    assert (tmp_path / "demo.png").read_bytes().startswith(PNG)
+
+
+def test_label_curves_are_a_png(tmp_path):
+    draw_label_curves(curves(), tmp_path / "curves.png")
+    assert (tmp_path / "curves.png").read_bytes().startswith(PNG)
+
+
+def test_no_finished_run_no_curve(tmp_path):
+    with pytest.raises(SettingError, match="no few-label run was finished"):
+        draw_label_curves(curves().assign(error="Boom"), tmp_path / "curves.png")
+
+
+def test_without_matplotlib_the_remedy_is_named(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(SettingError, match=r"oddshot\[plot\]"):
+        draw_label_curves(curves(), tmp_path / "curves.png")

@@ -1,0 +1,62 @@
+from io import StringIO
+
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from oddshot.evaluation.benchmarks import Result, Summary, summarise
+from oddshot.reports.tables import summary_as_markdown, summary_for_terminal
+
+
+def results(**cells):
+    """Return few-label results at k = 5 from {detector: [AUROC of table 0, 1, ...]}."""
+    rows = [
+        Result(
+            "few-label", f"t{i}", f"t{i}", "", 5, 1, name, False, value, value / 2, value / 4, 1, 2
+        )
+        for name, values in cells.items()
+        for i, value in enumerate(values)
+    ]
+    return pd.DataFrame([{name: getattr(row, name) for name in Result.__slots__} for row in rows])
+
+
+@pytest.fixture
+def summary():
+    return summarise(results(oddshot=[0.9, 0.8, 0.7], knn=[0.8, 0.6, 0.7]))
+
+
+def shown(summary: Summary) -> str:
+    console = Console(width=200, record=True, file=StringIO())
+    console.print(summary_for_terminal(summary))
+    return console.export_text()
+
+
+def test_both_forms_show_the_same_cells(summary):
+    text, markdown = shown(summary), summary_as_markdown(summary)
+    for cell in ("0.800", "0.700", "83% / 83%", "+0.100 [+0.000, +0.200]"):
+        assert cell in text
+        assert cell in markdown
+    assert "few-label, k = 5: 3 tables, 3 splits that every detector finished" in text
+    assert "Machine: " in markdown
+
+
+def test_markdown_tables_have_one_width(summary):
+    lines = [line for line in summary_as_markdown(summary).splitlines() if line.startswith("|")]
+    assert len({line.count("|") for line in lines}) == 1
+    assert len(lines) == 4
+
+
+def test_what_is_not_shown_is_said():
+    frame = results(oddshot=[0.9, 0.8], knn=[0.8, 0.7], lof=[0.5, 0.5])
+    frame.loc[frame["detector"] == "lof", ["error", "auroc"]] = ["Boom: a|b", float("nan")]
+    frame.loc[(frame["detector"] == "oddshot") & (frame["table"] == "t1"), "seen"] = True
+    markdown = summary_as_markdown(summarise(frame))
+    assert "No run of few-label, k = 5 was finished by lof" in markdown
+    assert "lof failed 2 times: Boom: a\\|b" in markdown
+    assert "Not a fair test of oddshot: its prior has seen the families of 1 table: t1" in markdown
+
+
+def test_a_group_that_nobody_finished_is_an_empty_table():
+    frame = results(knn=[0.8])
+    frame.loc[:, "error"] = "Boom"
+    assert "0 tables" in shown(summarise(frame))

@@ -1,0 +1,302 @@
+import re
+import subprocess
+import sys
+import types
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from oddshot.cli import app
+from oddshot.evaluation.benchmarks import read_results
+from oddshot.evaluation.demonstration import rare_malignant
+from oddshot.mapping.encode import Encoder
+from oddshot.priors import Prior
+
+
+class Fake:
+    """Distance from the column medians; keeps what it was given."""
+
+    made = None
+
+    def __init__(self, prior="default", contamination="auto", random_state=None):
+        self.prior, self.contamination, self.random_state = prior, contamination, random_state
+        Fake.made = self
+
+    def fit(self, X, y=None):
+        self.encoder = Encoder().fit(X)
+        self.y = y
+        numbers = self.encoder.transform(X)
+        self.centre, self.scale = np.median(numbers, axis=0), numbers.std(axis=0) + 1e-9
+        self.threshold_ = float(np.quantile(self.anomaly_score(X), 0.95))
+        self.column_report_ = self.encoder.report()
+        return self
+
+    def anomaly_score(self, X):
+        return np.abs((self.encoder.transform(X) - self.centre) / self.scale).max(axis=1)
+
+    kept = {}  # noqa: RUF012
+
+    def save(self, path):
+        Fake.kept[str(path)] = self
+
+    @classmethod
+    def load(cls, path):
+        return cls.kept[str(path)]
+
+
+def replace(monkeypatch, module, **names):
+    """Stand a module with these names in the place of another."""
+    stand_in = types.ModuleType(module)
+    vars(stand_in).update(names)
+    monkeypatch.setitem(sys.modules, module, stand_in)
+
+
+@pytest.fixture(autouse=True)
+def fake(monkeypatch):
+    """Replace the detector: what is tested here is the command line."""
+    replace(monkeypatch, "oddshot.detectors.few_shot", FewShotDetector=Fake)
+
+
+@pytest.fixture
+def file(tmp_path):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {
+            "id": [f"row{i:03d}" for i in range(200)],
+            "fraud": ["yes", "no", *[""] * 198],
+            "amount": rng.normal(100, 10, 200),
+            "shop": rng.choice(["here", "there"], 200),
+        }
+    )
+    frame.loc[[17, 99], "amount"] = [900.0, 700.0]
+    path = tmp_path / "sales.csv"
+    frame.to_csv(path, index=False)
+    return path
+
+
+def run(*args, **options):
+    return CliRunner().invoke(app, [str(arg) for arg in args], **options)
+
+
+def ok(*args, **options):
+    result = run(*args, **options)
+    assert result.exit_code == 0, result.output
+    assert "\x1b" not in result.output
+    return result.stdout
+
+
+def refused(*args, **options):
+    """Return the one line on standard error."""
+    result = run(*args, **options)
+    assert result.exit_code == 2, result.output
+    lines = result.stderr.splitlines()
+    assert len(lines) == 1
+    assert lines[0].startswith("oddshot: ")
+    assert not result.stdout
+    return lines[0]
+
+
+def test_detect_shows_the_oddest_rows_and_says_what_it_did(file):
+    told = ok("detect", file, "--label-column", "fraud", "--top", "3", "--seed", "5")
+    assert "200 rows" in told
+    assert "column 'id'" in told
+    assert "1 known anomalies, 1 known normal rows, 198 rows without a label" in told
+    assert "rows score above it" in told
+    first = next(line for line in told.splitlines() if "row017" in line)
+    assert "True" in first
+    assert len(re.findall(r"row\d\d\d", told)) == 3
+    assert Fake.made.random_state == 5
+    assert Fake.made.y[:3].tolist() == [1, 0, -1]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_detect_writes_every_row_and_column_in_order(file, tmp_path, suffix):
+    out = tmp_path / f"scores.{suffix}"
+    out.write_bytes(b"old")
+    ok("detect", file, "--label-column", "fraud", "--out", out)
+    source = pd.read_csv(file)
+    read = {"csv": pd.read_csv, "parquet": pd.read_parquet}[suffix](out)
+    assert list(read.columns) == [
+        *source.columns,
+        "anomaly_score",
+        "anomaly",
+        "anomaly_rank",
+    ]
+    assert list(read["id"]) == list(source["id"])
+    np.testing.assert_allclose(read["amount"], source["amount"])
+    assert read["fraud"].fillna("").tolist() == source["fraud"].fillna("").tolist()
+    assert read.loc[17, "anomaly_rank"] == 1
+    assert read["anomaly"].dtype == bool
+    assert sorted(read["anomaly_rank"]) == list(range(1, 201))
+
+
+def test_detect_reads_standard_input(file):
+    told = ok("detect", "-", input=file.read_bytes())
+    assert told.startswith("standard input: 200 rows")
+
+
+def test_detect_renames_its_columns_where_the_file_has_them(file, tmp_path):
+    frame = pd.read_csv(file).assign(anomaly="mine")
+    frame.to_csv(file, index=False)
+    told = ok("detect", file, "--out", tmp_path / "out.csv")
+    assert "'anomaly_2'" in told
+    assert (pd.read_csv(tmp_path / "out.csv")["anomaly"] == "mine").all()
+
+
+def test_detect_passes_prior_and_contamination_on(file, tmp_path):
+    ok("detect", file, "--prior", tmp_path, "--contamination", "0.02")
+    assert Fake.made.prior == str(tmp_path)
+    assert Fake.made.contamination == 0.02
+    assert "give 'auto' or a share" in refused("detect", file, "--contamination", "lots")
+
+
+def test_report_is_written(file, tmp_path):
+    ok("detect", file, "--report", tmp_path / "new" / "report.html")
+    assert "row017" in (tmp_path / "new" / "report.html").read_text()
+
+
+def test_fit_then_score_gives_detects_scores(file, tmp_path):
+    told = ok("fit", file, "--label-column", "fraud", "--out", tmp_path / "kept")
+    assert "score new rows with: oddshot score" in told
+    ok("score", tmp_path / "kept", file, "--out", tmp_path / "later.csv")
+    ok("detect", file, "--label-column", "fraud", "--out", tmp_path / "now.csv")
+    later, now = (pd.read_csv(tmp_path / name) for name in ("later.csv", "now.csv"))
+    pd.testing.assert_frame_equal(later, now)
+
+
+def test_users_mistakes_are_one_line(file, tmp_path):
+    assert "does not exist" in refused("detect", tmp_path / "nowhere.csv")
+    assert "'fraud'" in refused("detect", file, "--label-column", "frau")
+    assert "is the file that is read" in refused("detect", file, "--out", file)
+    assert "is a folder" in refused("detect", file, "--out", tmp_path)
+    assert "ends in .csv" in refused("detect", file, "--out", tmp_path / "a.xlsx")
+    assert "choose two names" in refused(
+        "detect", file, "--out", tmp_path / "a.csv", "--report", tmp_path / "a.csv"
+    )
+    assert "cannot be made" in refused("detect", file, "--out", file / "a" / "b.csv")
+    assert "No such option" in refused("detect", file, "--no-such-option")
+    assert "Missing" in refused("detect")
+    assert "No such command" in refused("detekt", file)
+    assert "--seed" in refused("detect", file, "--seed", "3.5")
+    assert "holds 'maybe' in row 1" in refused(
+        "detect", "-", "--label-column", "a", input=b"a,b\nmaybe,1\nyes,2\nno,3\n"
+    )
+
+
+def test_the_input_is_safe_under_another_name(file, tmp_path):
+    (tmp_path / "link.csv").symlink_to(file)
+    before = file.read_bytes()
+    refused("detect", file, "--report", tmp_path / "link.csv")
+    assert file.read_bytes() == before
+
+
+def test_defects_of_ours_escape(file, monkeypatch):
+    monkeypatch.setattr(Fake, "anomaly_score", lambda self, X: 1 / 0)
+    assert isinstance(run("detect", file).exception, ZeroDivisionError)
+
+
+def test_version_and_help():
+    assert re.fullmatch(r"oddshot \d+\.\d+\.\d+\S*\n", ok("--version"))
+    for command in ("", "demo", "detect", "fit", "score", "meta-train", "bench"):
+        assert "Usage" in ok(*[command] * bool(command), "--help")
+    assert "Usage" in ok()
+
+
+def test_demo_writes_scores_and_a_figure(tmp_path):
+    pytest.importorskip("matplotlib", reason="the plot extra is not installed")
+    table = rare_malignant(0)
+    Prior("maml", {}, {"w": np.zeros(2)}, {"families": [table.family]}).save(tmp_path / "seen")
+    Prior("maml", {}, {"w": np.zeros(2)}, {}).save(tmp_path / "other")
+    assert "has SEEN this" in ok("demo", "--out", tmp_path, "--prior", tmp_path / "seen")
+    told = ok("demo", "--out", tmp_path / "demo", "--prior", tmp_path / "other")
+    assert "39 are malignant" in told
+    assert "has never seen this table" in told
+    assert "Against the best of the three" in told
+    assert len(pd.read_csv(tmp_path / "demo" / "scores.csv")) > 100
+    assert (tmp_path / "demo" / "demo.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_meta_train_passes_its_options_on(tmp_path, monkeypatch):
+    asked = {}
+
+    def fake(tasks, learner, **options):
+        asked.update(options, tasks=tasks, learner=learner)
+        options["progress"]("map", 1, 2, {})
+        options["progress"]("train", 1, 2, {"loss": 0.5})
+        return Prior("maml", {}, {"w": np.zeros(2)}, {})
+
+    replace(monkeypatch, "oddshot.meta_training", meta_train=fake)
+    told = ok(
+        "meta-train", tmp_path, "--out", tmp_path / "prior", "--learner", "anil",
+        "--episodes", "9", "--steps", "8", "--seed", "7", "--holdout", "a", "--holdout", "b",
+        "--jobs", "2",
+    )  # fmt: skip
+    del asked["progress"]
+    assert asked == {
+        "tasks": tmp_path,
+        "learner": "anil",
+        "out": tmp_path / "prior",
+        "episodes": 9,
+        "steps": 8,
+        "seed": 7,
+        "holdout": ("a", "b"),
+        "jobs": 2,
+    }
+    assert "2 parameters" in told
+
+
+def test_meta_train_stopped_by_hand_exits_with_130(tmp_path, monkeypatch):
+    def stopped(*args, **options):
+        raise KeyboardInterrupt
+
+    replace(monkeypatch, "oddshot.meta_training", meta_train=stopped)
+    result = run("meta-train", tmp_path, "--out", tmp_path / "prior")
+    assert result.exit_code == 130
+    assert "goes on from" in result.stderr
+
+
+def test_bench_compares_tables_of_a_folder(tmp_path):
+    for seed, name in enumerate(("one", "two")):
+        rng = np.random.default_rng(seed)
+        y = np.repeat(np.array([0, 1], dtype=np.int8), [90, 20])
+        np.savez(tmp_path / f"{name}.npz", X=rng.normal(size=(110, 3)) + 2 * y[:, None], y=y)
+    out = tmp_path / "runs"
+    told = ok(
+        "bench", tmp_path, "--protocol", "few-label", "--k", "1,5", "--seeds", "1",
+        "--detectors", "extra-trees,logistic", "--out", out, "--jobs", "1",
+    )  # fmt: skip
+    assert "few-label, k = 5: 2 tables" in told
+    assert len(read_results(out)) == 2 * 2 * 2
+    assert (out / "summary.md").read_text().startswith("# Benchmark")
+    assert (out / "curves.png").exists()
+    limited = ok(
+        "bench", tmp_path, "--limit", "1", "--k", "1", "--seeds", "1", "--jobs", "1",
+        "--detectors", "logistic", "--out", tmp_path / "less", "--protocol", "few-label",
+    )  # fmt: skip
+    assert "1 table," in limited
+    assert "whole numbers" in refused("bench", tmp_path, "--k", "one", "--out", out)
+    assert "unknown detector" in refused("bench", tmp_path, "--detectors", "x", "--out", out)
+    assert "give one" in refused("bench", "--out", out, env={"ODDSHOT_DATA": None})
+
+
+def test_nothing_heavy_is_imported_before_a_command_needs_it():
+    code = (
+        "import sys, oddshot.cli; "
+        "print(sorted({name.partition('.')[0] for name in sys.modules}"
+        " & {'torch', 'pandas', 'numpy', 'scipy', 'sklearn', 'matplotlib', 'pyarrow', 'pyod'}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_the_module_runs():
+    done = subprocess.run(
+        [sys.executable, "-m", "oddshot", "detect", "nowhere.csv"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr == "oddshot: 'nowhere.csv' does not exist; check the path\n"

@@ -1,0 +1,71 @@
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+import scipy.sparse as sp
+
+from oddshot.errors import DataError
+from oddshot.frames import frame_from_arrow, sparse_columns, to_rows
+
+
+def test_frames_come_back_as_they_are() -> None:
+    frame = pd.DataFrame({"a": [1, 2]}, index=[7, 8])
+    assert to_rows(frame) is frame
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_floats_keep_their_type_and_memory(dtype: str) -> None:
+    array = np.ones((3, 2), dtype)
+    assert to_rows(array) is array
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint64", "bool", "float16"])
+def test_other_numbers_become_float64(dtype: str) -> None:
+    rows = to_rows(np.ones((3, 2), dtype))
+    assert rows.dtype == np.float64
+
+
+@pytest.mark.parametrize("make", [sp.csr_matrix, sp.coo_array, sp.csc_array, sp.lil_matrix])
+def test_sparse_matrices_become_csr(make: type) -> None:
+    rows = to_rows(make(np.eye(3, dtype=np.int32)))
+    assert isinstance(rows, sp.csr_array)
+    assert rows.dtype == np.float64
+
+
+def test_arrow_and_polars_tables_keep_types() -> None:
+    table = pa.table({"n": [1, None], "b": [None, True], "s": ["x", "y"], "f": [0.5, None]})
+    for rows in (to_rows(table), to_rows(pl.from_arrow(table)), frame_from_arrow(table)):
+        assert list(map(str, rows.dtypes)) == ["Int64", "boolean", "str", "float64"]
+        assert list(rows.columns) == ["n", "b", "s", "f"]
+    small = pa.table({"n": pa.array([1, None], pa.uint8())})
+    assert str(to_rows(small).dtypes["n"]) == "UInt8"
+
+
+def test_arrow_columns_with_equal_names_all_stay() -> None:
+    table = pa.Table.from_arrays([pa.array([1, None]), pa.array([2, 3])], names=["a", "a"])
+    assert to_rows(table).shape == (2, 2)
+
+
+def test_only_frames_of_sparse_numbers_give_a_matrix() -> None:
+    matrix = sp.csr_array(np.eye(3))
+    frame = pd.DataFrame.sparse.from_spmatrix(matrix)
+    found = sparse_columns(frame)
+    assert found is not None
+    np.testing.assert_array_equal(found.toarray(), np.eye(3))
+    assert sparse_columns(frame.assign(dense=1.0)) is None
+    assert sparse_columns(pd.DataFrame(np.eye(3))) is None
+    assert sparse_columns(pd.DataFrame(index=[0, 1])) is None
+
+
+def test_rows_of_different_lengths_and_dimensions() -> None:
+    with pytest.raises(DataError, match="different lengths"):
+        to_rows([[1], [2, 3]])
+    with pytest.raises(DataError, match="1D array"):
+        to_rows(pd.Series([1, 2]))
+    with pytest.raises(DataError, match="a scalar"):
+        to_rows(5)
+    with pytest.raises(DataError, match="dim 3"):
+        to_rows(np.ones((1, 1, 1)))
+    with pytest.raises(DataError, match="Complex data"):
+        to_rows(sp.csr_matrix(np.eye(2) * 1j))

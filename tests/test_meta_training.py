@@ -1,0 +1,179 @@
+import json
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import oddshot.meta_training
+from oddshot.data.tasks import EpisodeSettings
+from oddshot.episodes import Context, Episode, MappedTask, Table
+from oddshot.errors import DataError, LabelError, SettingError, TrainingError
+from oddshot.learners import restore
+from oddshot.mapping.mapping import COORDINATES
+from oddshot.meta_training import meta_train, table_sources
+from oddshot.priors import Prior
+
+QUICK = {
+    "settings": {"hidden": [4], "inner_steps": 1},
+    "episodes": 10,
+    "steps": 3,
+    "batch_size": 2,
+    "episode_settings": EpisodeSettings(min_rows=30, max_rows=60),
+}
+
+
+def table(number: int, *, family: str = "", collection: str = "toys") -> Table:
+    rng = np.random.default_rng(number)
+    labels = (np.arange(90) < 15).astype(np.int8)
+    rows = rng.normal(size=(90, 3)) + 3 * labels[:, None]
+    return Table(f"table{number}", rows, labels, family, collection)
+
+
+@pytest.fixture
+def tables() -> list[Table]:
+    return [table(n, collection="toys" if n < 4 else "others") for n in range(6)]
+
+
+@pytest.fixture
+def episodes(monkeypatch) -> list[Episode]:
+    """Put plain z-scores in the mapping's place, and keep the episodes that it is given."""
+    seen = []
+
+    def map_episode(episode: Episode) -> MappedTask:
+        seen.append(episode)
+        support, query = np.asarray(episode.support.rows), np.asarray(episode.query.rows)
+        centre, spread = support.mean(0), support.std(0)
+
+        def z(rows: np.ndarray) -> np.ndarray:
+            return np.repeat(((rows - centre) / spread)[:, :, None], 2, 2).astype(np.float32)
+
+        return MappedTask(
+            episode.name,
+            episode.family,
+            episode.seed,
+            z(support),
+            episode.support.labels,
+            z(query),
+            episode.query.labels,
+            Context(np.zeros((3, 1), np.float32), np.zeros(1, np.float32)),
+        )
+
+    monkeypatch.setattr(oddshot.meta_training, "map_episode", map_episode)
+    return seen
+
+
+def test_from_tables_to_a_prior(tmp_path, tables, episodes):
+    told = []
+    prior = meta_train(tables, out=tmp_path, progress=lambda *what: told.append(what), **QUICK)
+    assert Prior.load(tmp_path) == prior
+    assert len(episodes) == 10
+    assert prior.seen_families == {f"table{n}" for n in range(6)}
+    assert prior.provenance["collections"] == ["others", "toys"]
+    assert prior.provenance["episodes"] == 10
+    assert prior.provenance["coordinates"] == list(COORDINATES)
+    assert len(prior.provenance["validation_families"]) == 1
+    assert prior.provenance["validation_auroc"] > 0
+    assert told[0] == ("read", 0, 6, {})
+    assert ("read", 6, 6, {}) in told
+    assert ("map", 0, 10, {}) in told
+    assert ("map", 10, 10, {}) in told
+    assert told[-1][:3] == ("train", 3, 3)
+    json.dumps(dict(prior.provenance))
+
+
+def test_with_and_without_a_folder_alike_and_nothing_is_mapped_twice(tmp_path, tables, episodes):
+    prior = meta_train(tables, **QUICK)
+    assert meta_train(tables, out=tmp_path, **QUICK) == prior
+    assert len(episodes) == 20
+    assert meta_train(tables, out=tmp_path, resume=False, **QUICK) == prior
+    assert len(episodes) == 20
+    assert meta_train(tables, **QUICK, seed=1) != prior
+
+
+def test_validation_families_are_not_trained_on(tables, episodes):
+    prior = meta_train(tables, **{**QUICK, "validation_fraction": 0.5})
+    held = set(prior.provenance["validation_families"])
+    assert len(held) == 3
+    assert {episode.family for episode in episodes[:5]}.isdisjoint(held)
+    assert {episode.family for episode in episodes[5:]} <= held
+
+
+def test_one_family_or_no_fraction_means_no_validation(episodes):
+    alike = [table(n, family="one") for n in range(2)]
+    assert meta_train(alike, **QUICK).provenance["validation_families"] == []
+    prior = meta_train([table(0), table(1)], **QUICK, validation_fraction=0.0)
+    assert prior.provenance["validation_auroc"] is None
+
+
+@pytest.mark.parametrize(("name", "left"), [("others", 4), ("table2", 5)])
+def test_holdout_leaves_collections_and_families_out(tables, episodes, name, left):
+    prior = meta_train(tables, holdout=[name], **QUICK)
+    assert len(prior.seen_families) == left
+    assert prior.provenance["holdout"] == [name]
+    held = {t.family for t in tables if name in (t.family, t.collection)}
+    assert held.isdisjoint({episode.family for episode in episodes})
+
+
+def test_holdout_that_cannot_be(tables):
+    with pytest.raises(SettingError, match=r"holdout names 'adbench', .* there are others, table0"):
+        meta_train(tables, holdout=["adbench"], **QUICK)
+    with pytest.raises(TrainingError, match="no table is left to train on"):
+        meta_train(tables, holdout=["toys", "others"], **QUICK)
+    with pytest.raises(TrainingError, match="no table is left to train on"):
+        meta_train([], **QUICK)
+
+
+def test_episodes_of_other_tables_are_refused(tmp_path, tables, episodes):
+    meta_train(tables, out=tmp_path, **QUICK)
+    changed = [replace(t, rows=np.asarray(t.rows) + 1) for t in tables]
+    with pytest.raises(TrainingError, match=r"made with other tables; choose another folder"):
+        meta_train(changed, out=tmp_path, **QUICK)
+
+
+def test_pairs_and_frames_are_tables_too(episodes):
+    pairs = []
+    for number in range(3):
+        given = table(number)
+        y = [{1: "anomaly", 0: "normal"}[int(label)] for label in given.labels]
+        pairs.append((np.asarray(given.rows).tolist(), y))
+    prior = meta_train(pairs, **QUICK)
+    assert prior.seen_families == {"task 0", "task 1", "task 2"}
+    (source,) = table_sources([(pd.DataFrame({"a": ["x", "y"]}), [1, None])])
+    assert source.load().labels.tolist() == [1, -1]
+
+
+def test_a_folder_of_tables(tmp_path, episodes):
+    for number in range(3):
+        given = table(number)
+        frame = pd.DataFrame(given.rows, columns=["a", "b", "c"]).assign(label=given.labels)
+        frame.to_csv(tmp_path / f"table{number}.csv", index=False)
+    assert len(meta_train(tmp_path, **QUICK).seen_families) >= 1
+
+
+def test_what_is_no_table_says_so(tables):
+    with pytest.raises(DataError, match="task 1 is a str; give a Table or a pair"):
+        meta_train([tables[0], "table"], **QUICK)
+    with pytest.raises(LabelError, match="task 0"):
+        meta_train([(np.zeros((2, 2)), ["a", "b"])], **QUICK)
+    one_class = replace(tables[1], labels=np.zeros(90, np.int8))
+    for lacking, labels in ((one_class, "1"), (replace(tables[1], labels=None), "1 or 0")):
+        with pytest.raises(DataError, match=f"1 of 2 .*'table1': no row is labelled {labels}$"):
+            meta_train([tables[0], lacking], **QUICK)
+    with pytest.raises(DataError, match=r"5 of 6 tables cannot be learned from.*; and 2 more"):
+        meta_train([tables[0], *[one_class] * 5], **QUICK)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("episodes", 1), ("validation_fraction", 1.0), ("seed", -1)]
+)
+def test_settings_name_what_they_cannot_be(tables, name, value):
+    with pytest.raises(SettingError, match=f"{name} is"):
+        meta_train(tables, **{**QUICK, name: value})
+
+
+def test_the_real_mapping_in_two_processes(tables):
+    small = {**QUICK, "episodes": 2, "steps": 1}
+    prior = meta_train(tables[:2], jobs=2, **small)
+    assert restore(prior)[0].shape.coordinates == len(COORDINATES)
+    assert prior == meta_train(tables[:2], jobs=1, **small)

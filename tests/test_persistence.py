@@ -1,0 +1,194 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from oddshot.errors import PriorError
+from oddshot.persistence import STATE_FILE, load_state, save_state
+
+TENSORS = {
+    "f16": np.arange(3, dtype=np.float16),
+    "f32": np.arange(6, dtype=np.float32).reshape(2, 3),
+    "f64": np.array([np.nan, np.inf, -0.0]),
+    "i8": np.array([-1, 0, 1], np.int8),
+    "i64": np.array([2**62]),
+    "u8": np.array([255], np.uint8),
+    "bool": np.array([[True], [False]]),
+    "scalar": np.array(3.5),
+    "empty": np.zeros((0, 4), np.float32),
+}
+
+
+def _tensor_file(path: Path) -> Path:
+    (file,) = path.glob("tensors-*.safetensors")
+    return file
+
+
+def test_what_is_saved_comes_back(tmp_path):
+    meta = {"name": "é", "k": 3, "rate": 0.1, "nested": {"list": [1, None, True]}}
+    save_state(tmp_path / "deep" / "state", kind="note", meta=meta, tensors=TENSORS)
+    loaded, tensors = load_state(tmp_path / "deep" / "state", kind="note")
+    assert loaded == meta
+    assert tensors.keys() == TENSORS.keys()
+    for name, array in TENSORS.items():
+        assert tensors[name].dtype == array.dtype
+        np.testing.assert_array_equal(tensors[name], array)
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.arange(12.0).reshape(3, 4).T,
+        np.arange(12.0)[::3],
+        np.arange(3, dtype=">f8"),
+    ],
+    ids=["transposed", "strided", "big-endian"],
+)
+def test_layout_in_memory_does_not_matter(tmp_path, array):
+    save_state(tmp_path, kind="note", meta={}, tensors={"a": array})
+    np.testing.assert_array_equal(load_state(tmp_path, kind="note")[1]["a"], array)
+
+
+def test_no_tensors(tmp_path):
+    save_state(tmp_path, kind="note", meta={}, tensors={})
+    assert load_state(tmp_path, kind="note") == ({}, {})
+
+
+def test_saving_again_replaces_and_leaves_foreign_files_alone(tmp_path):
+    (tmp_path / "mine.txt").write_text("kept")
+    (tmp_path / "tensors-mine.safetensors").write_text("kept")
+    (tmp_path / f"{STATE_FILE}.partial").write_text("half of a killed write")
+    for value in (1.0, 2.0):
+        save_state(tmp_path, kind="note", meta={}, tensors={"a": np.array(value)})
+    assert load_state(tmp_path, kind="note")[1]["a"] == 2.0
+    assert len(list(tmp_path.iterdir())) == 4
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), np.float32(1), {1, 2}])
+def test_meta_that_json_cannot_hold_is_refused_and_nothing_is_written(tmp_path, value):
+    with pytest.raises(PriorError, match="meta data cannot be saved"):
+        save_state(tmp_path / "new", kind="note", meta={"a": value}, tensors={})
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("array", [np.array(["a"]), np.array([None]), np.array([1j])])
+def test_tensors_that_are_no_numbers_are_refused(tmp_path, array):
+    with pytest.raises(PriorError, match="tensor 'a' is of type"):
+        save_state(tmp_path, kind="note", meta={}, tensors={"a": array})
+
+
+def test_a_file_in_the_way_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(PriorError, match="file: cannot be written"):
+        save_state(tmp_path / "file", kind="note", meta={}, tensors={})
+
+
+def _absent(path):
+    os.remove(path / STATE_FILE)
+
+
+def _cut_json(path):
+    text = (path / STATE_FILE).read_text()
+    (path / STATE_FILE).write_text(text[: len(text) // 2])
+
+
+def _edit(**changes):
+    def damage(path):
+        state = json.loads((path / STATE_FILE).read_text())
+        (path / STATE_FILE).write_text(json.dumps({**state, **changes}))
+
+    return damage
+
+
+def _cut_tensors(path):
+    _tensor_file(path).write_bytes(_tensor_file(path).read_bytes()[:-1])
+
+
+def _flip_bit(path):
+    content = bytearray(_tensor_file(path).read_bytes())
+    content[-1] ^= 1
+    _tensor_file(path).write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (_absent, "holds no oddshot.json; give"),
+        (_cut_json, "is damaged .no valid JSON.; restore"),
+        (lambda p: (p / STATE_FILE).write_text("[" * 100_000), "is damaged"),
+        (lambda p: (p / STATE_FILE).write_bytes(b"\xff\xfe\x00"), "is damaged"),
+        (lambda p: (p / STATE_FILE).write_text("[]"), "holds no state"),
+        (lambda p: (p / STATE_FILE).write_text('{"a": 1}'), "lacks 'format_version'"),
+        (_edit(meta=[]), "has no meta data"),
+        (_edit(format_version=99), "has format 99.*upgrade Oddshot"),
+        (_edit(format_version="1"), "has format '1'"),
+        (_edit(kind="checkpoint"), "holds a checkpoint, not a note"),
+        (_edit(tensors="../secret"), "names '../secret' as its tensors"),
+        (_edit(sha256="0" * 64), "do not match their hash"),
+        (lambda p: _tensor_file(p).unlink(), "is missing; restore"),
+        (_cut_tensors, "do not match their hash.; restore"),
+        (_flip_bit, "do not match their hash.; restore"),
+    ],
+)
+def test_damage_gives_one_line_that_names_file_and_remedy(tmp_path, damage, message):
+    save_state(tmp_path, kind="note", meta={}, tensors=TENSORS)
+    damage(tmp_path)
+    with pytest.raises(PriorError, match=message) as caught:
+        load_state(tmp_path, kind="note")
+    assert str(tmp_path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_nothing_saved(tmp_path):
+    with pytest.raises(PriorError, match="does not exist; give the folder"):
+        load_state(tmp_path / "nowhere", kind="note")
+
+
+@pytest.mark.parametrize("fatal", range(1, 3))
+def test_a_failure_between_the_files_leaves_the_old_state(tmp_path, monkeypatch, fatal):
+    save_state(tmp_path, kind="note", meta={"version": 1}, tensors={"a": np.array(1)})
+    calls = []
+
+    def replace(source, target, real=os.replace):
+        calls.append(target)
+        if len(calls) == fatal:
+            raise OSError(28, "No space left on device")
+        real(source, target)
+
+    monkeypatch.setattr(os, "replace", replace)
+    with pytest.raises(PriorError, match="No space left"):
+        save_state(tmp_path, kind="note", meta={"version": 2}, tensors={"a": np.array(2)})
+    meta, tensors = load_state(tmp_path, kind="note")
+    assert (meta["version"], tensors["a"]) == (1, 1)
+
+
+def test_a_kill_at_any_time_leaves_a_whole_state(tmp_path):
+    script = """
+import itertools, sys
+import numpy as np
+from oddshot.persistence import save_state
+for i in itertools.count():
+    tensors = {"a": np.full(20_000, i)}
+    save_state(sys.argv[1], kind="note", meta={"i": i}, tensors=tensors)
+    if i == 0:
+        print("ready", flush=True)
+"""
+    for pause in (0.0, 0.013, 0.029):
+        process = subprocess.Popen(
+            [sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE, text=True
+        )
+        assert process.stdout is not None
+        with process.stdout:
+            assert process.stdout.readline() == "ready\n"
+            try:
+                process.wait(timeout=pause + 0.001)
+            except subprocess.TimeoutExpired:
+                process.send_signal(signal.SIGKILL)
+            process.wait()
+        meta, tensors = load_state(tmp_path, kind="note")
+        assert (tensors["a"] == meta["i"]).all()

@@ -1,0 +1,94 @@
+import copy
+import pickle
+
+import numpy as np
+import pytest
+
+from oddshot import priors
+from oddshot.errors import PriorError
+from oddshot.persistence import save_state
+from oddshot.priors import Prior
+
+
+@pytest.fixture
+def prior() -> Prior:
+    return Prior(
+        "maml",
+        {"hidden": [8], "inner_rate": 0.05},
+        {"weight": np.arange(6, dtype=np.float32).reshape(2, 3), "bias": np.zeros(3, np.float32)},
+        {"families": ["glass", "wine"], "date": "2026-01-01"},
+    )
+
+
+def test_save_and_load(tmp_path, prior):
+    prior.save(tmp_path / "prior")
+    loaded = Prior.load(tmp_path / "prior")
+    assert loaded == prior
+    assert loaded.settings == prior.settings
+    assert loaded.provenance == prior.provenance
+    for name, array in prior.tensors.items():
+        assert loaded.tensors[name].dtype == array.dtype
+        np.testing.assert_array_equal(loaded.tensors[name], array)
+
+
+def test_fingerprint_tells_contents_apart_and_ignores_provenance(prior):
+    def other(**changes):
+        values = {n: getattr(prior, n) for n in ("learner", "settings", "tensors", "provenance")}
+        return Prior(**{**values, **changes})
+
+    same = other(tensors=dict(reversed(prior.tensors.items())), provenance={})
+    assert same == prior
+    assert hash(same) == hash(prior)
+    for changed in (
+        other(learner="anil"),
+        other(settings={"hidden": [9]}),
+        other(tensors={**prior.tensors, "bias": np.zeros((1, 3), np.float32)}),
+        other(tensors={**prior.tensors, "bias": np.ones(3, np.float32)}),
+    ):
+        assert changed.fingerprint != prior.fingerprint
+    assert prior != "maml"
+
+
+def test_repr_and_families(prior):
+    assert repr(prior) == (
+        f"Prior('maml', 9 parameters, 2 families, fingerprint {prior.fingerprint})"
+    )
+    assert prior.seen_families == {"glass", "wine"}
+
+
+def test_tensors_cannot_change(prior):
+    mine = np.zeros(3)
+    held = Prior("maml", {}, {"a": mine}, {}).tensors["a"]
+    mine[0] = 1
+    assert held[0] == 0
+    with pytest.raises(ValueError, match="read-only"):
+        held[0] = 1
+
+
+@pytest.mark.parametrize("again", [copy.deepcopy, lambda p: pickle.loads(pickle.dumps(p))])
+def test_copies_are_equal(prior, again):
+    assert again(prior) == prior
+
+
+def test_load_names_what_is_wrong(tmp_path):
+    with pytest.raises(PriorError, match="does not exist"):
+        Prior.load(tmp_path / "nowhere")
+    save_state(tmp_path / "c", kind="checkpoint", meta={}, tensors={})
+    with pytest.raises(PriorError, match="holds a checkpoint, not a prior"):
+        Prior.load(tmp_path / "c")
+    save_state(tmp_path / "p", kind="prior", meta={"learner": "maml"}, tensors={})
+    with pytest.raises(PriorError, match="names no learner, settings or provenance"):
+        Prior.load(tmp_path / "p")
+
+
+def test_default_is_read_once_or_says_that_it_is_absent(tmp_path, monkeypatch, prior):
+    monkeypatch.setattr(priors, "_default_folder", lambda: tmp_path / "default")
+    with pytest.raises(PriorError, match=r"no default prior at .* reinstall oddshot"):
+        Prior.default()
+    prior.save(tmp_path / "default")
+    assert Prior.default() == prior
+    assert Prior.default() is Prior.default()
+
+
+def test_default_lies_in_the_package():
+    assert priors._default_folder().parts[-3:] == ("oddshot", "weights", "default")
