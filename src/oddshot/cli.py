@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from oddshot.evaluation.demonstration import Demonstration
     from oddshot.reports.detection import Detection
 
-PIPE_WIDTH = 160  # columns of text where there is no terminal to ask
+PIPE_WIDTH = 180  # columns of text where there is no terminal to ask
 
 # Newer versions of Typer carry a copy of Click of their own: find its base error from Typer's.
 _UsageError: Any = typer.BadParameter.__mro__[2]
@@ -143,7 +143,7 @@ def demo(
     _tell_demo(console, found, seen=found.table.family in adapted.seen_families)
     write_file(out / "scores.csv", found.scored.to_csv(index=False))
     draw_demo(found, out / "demo.png")
-    console.print(f"Wrote {out / 'scores.csv'} and {out / 'demo.png'}.")
+    _say(console, f"Wrote {out / 'scores.csv'} and {out / 'demo.png'}.")
 
 
 @app.command()
@@ -189,8 +189,8 @@ def fit(
     found = _scored(detector, file, read, fitted=True)
     console = _console()
     for line in found.told():
-        console.print(line, markup=False)
-    console.print(f"Kept in {out}; score new rows with: oddshot score {out} FILE", markup=False)
+        _say(console, line)
+    _say(console, f"Kept in {out}; score new rows with: oddshot score {out} FILE")
 
 
 @app.command()
@@ -252,8 +252,8 @@ def meta_train(
     except KeyboardInterrupt:
         typer.echo(f"oddshot: stopped; the same command goes on from {out}", err=True)
         raise typer.Exit(130) from None
-    console.print(f"{prior}", markup=False)
-    console.print(f"Kept in {out}; use it with: oddshot detect FILE --prior {out}", markup=False)
+    _say(console, f"{prior}")
+    _say(console, f"Kept in {out}; use it with: oddshot detect FILE --prior {out}")
 
 
 @app.command()
@@ -315,7 +315,7 @@ def bench(
         draw_label_curves(results, out / "curves.png")
     console = _console()
     console.print(summary_for_terminal(summary))
-    console.print(f"Every run: {out / 'results.csv'}; this summary: {out / 'summary.md'}")
+    _say(console, f"Every run: {out / 'results.csv'}; this summary: {out / 'summary.md'}")
 
 
 class _Input(NamedTuple):
@@ -381,27 +381,26 @@ def _tell(found: "Detection", *, out: Path | None, report: Path | None, top: int
 
     console = _console()
     for line in found.told():
-        console.print(line, markup=False)
+        _say(console, line)
     if out is not None:
         write_table(found.rows, out)
-        console.print(
+        _say(
+            console,
             f"Wrote {out}; new columns: '{found.score}', '{found.verdict}', '{found.rank}'.",
-            markup=False,
         )
     else:
-        console.print(_top_rows(found, top))
+        console.print(_top_rows(found, top, most=max(5, console.width // 17)))
     if report is not None:
         write_file(report, detection_page(found))
-        console.print(f"Wrote {report}.", markup=False)
+        _say(console, f"Wrote {report}.")
 
 
-def _top_rows(found: "Detection", number: int) -> Any:
+def _top_rows(found: "Detection", number: int, *, most: int) -> Any:
     from rich.markup import escape
     from rich.table import Table
 
     from oddshot.reports.page import text_of
 
-    most = 12
     rows = found.top(number)
     hidden = max(rows.shape[1] - most, 0)
     table = Table(
@@ -410,8 +409,11 @@ def _top_rows(found: "Detection", number: int) -> Any:
         caption=f"{hidden} more columns; --out writes them all" if hidden else None,
         caption_justify="left",
     )
-    for name in rows.columns[:most]:
-        table.add_column(escape(str(name)), overflow="ellipsis", no_wrap=True, max_width=24)
+    for position, name in enumerate(rows.columns[:most]):
+        least = len(str(name)) if position < 3 else None  # rank, score and verdict stay whole
+        table.add_column(
+            escape(str(name)), overflow="ellipsis", no_wrap=True, max_width=24, min_width=least
+        )
     for row in rows.itertuples(index=False, name=None):
         table.add_row(*(escape(text_of(value)) for value in row[:most]))
     return table
@@ -457,6 +459,11 @@ def _tell_demo(console: "Console", found: "Demonstration", *, seen: bool) -> Non
         marks = " ".join("malignant" if odd else "benign" for odd in first["malignant"])
         console.print(f"First split, the ten oddest held-out rows with {k} labels: {marks}")
     console.print()
+
+
+def _say(console: "Console", line: str) -> None:
+    """Print a line as it is: nothing in it is markup, and no path in it is cut."""
+    console.print(line, markup=False, soft_wrap=True)
 
 
 def _console() -> "Console":

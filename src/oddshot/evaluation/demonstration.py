@@ -71,7 +71,7 @@ def demonstrate(
     detector: Callable[[int], Detector],
     *,
     seed: int = 0,
-    splits: int = 5,
+    splits: int = 10,
     progress: Callable[[int, int], None] | None = None,
 ) -> Demonstration:
     """Run the demo's experiment.
