@@ -128,7 +128,7 @@ def train(
     }
     identity = json.loads(json.dumps(identity))  # as a checkpoint will give it back
     folder = None if out is None else Path(out)
-    run = _Run.start(chosen, seed, learning_rate, weight_decay)
+    run = _Run.start(chosen, tasks, seed, learning_rate, weight_decay)
     if folder and resume and is_saved(folder / "checkpoint"):
         run.restore(folder / "checkpoint", identity)
     log = _Log(folder / "log.csv", run.step) if folder else None
@@ -191,8 +191,15 @@ def train(
 class _Run:
     """The state of a training run that changes from step to step."""
 
-    def __init__(self, learner: Learner, params: Params, optimizer: torch.optim.AdamW) -> None:
-        self.learner, self.params, self.optimizer = learner, params, optimizer
+    def __init__(
+        self, learner: Learner, params: Params, trained: Params, optimizer: torch.optim.AdamW
+    ) -> None:
+        self.learner, self.params, self.trained, self.optimizer = (
+            learner,
+            params,
+            trained,
+            optimizer,
+        )
         self.step, self.seconds = 0, 0.0
         self.losses: list[float] = []  # since the last line of the log
         self.best: Params = {}
@@ -200,18 +207,20 @@ class _Run:
         self.best_step = 0
 
     @classmethod
-    def start(cls, learner: Learner, seed: int, rate: float, decay: float) -> "_Run":
-        params = learner.initial_parameters(torch.Generator().manual_seed(seed))
-        for value in params.values():
-            value.requires_grad_()
-        optimizer = torch.optim.AdamW(list(params.values()), lr=rate, weight_decay=decay)
-        return cls(learner, params, optimizer)
+    def start(
+        cls, learner: Learner, tasks: Sequence[MappedTask], seed: int, rate: float, decay: float
+    ) -> "_Run":
+        constants = learner.constants(tasks)
+        drawn = learner.initial_parameters(torch.Generator().manual_seed(seed))
+        trained = {n: p.requires_grad_() for n, p in drawn.items() if n not in constants}
+        optimizer = torch.optim.AdamW(list(trained.values()), lr=rate, weight_decay=decay)
+        return cls(learner, {**drawn, **constants}, trained, optimizer)
 
     def advance(self, tasks: Sequence[MappedTask], rate: float) -> dict[str, float]:
         began = perf_counter()
         losses = self.learner.meta_loss(self.params, collate(tasks))
         loss = losses.mean()
-        values = list(self.params.values())
+        values = list(self.trained.values())
         grads = torch.autograd.grad(loss, values, allow_unused=True, materialize_grads=True)
         if not (loss.isfinite() and all(grad.isfinite().all() for grad in grads)):
             self._refuse(tasks, losses, rate)
@@ -275,7 +284,7 @@ class _Run:
         tensors = {f"params/{name}": value for name, value in self.params.items()}
         tensors.update({f"best/{name}": value for name, value in self.best.items()})
         for name, value in self.params.items():
-            moments = self.optimizer.state[value] if self.step else {}
+            moments = self.optimizer.state.get(value, {})
             tensors.update({f"{m}/{name}": moments[m] for m in _MOMENTS if m in moments})
         return meta, {name: value.detach().numpy().copy() for name, value in tensors.items()}
 
@@ -295,7 +304,7 @@ class _Run:
         self.best = {n: loaded[f"best/{n}"] for n in self.params if f"best/{n}" in loaded}
         for name, value in self.params.items():
             value.data.copy_(loaded[f"params/{name}"])
-            if self.step:
+            if self.step and name in self.trained:
                 self.optimizer.state[value] = {m: loaded[f"{m}/{name}"] for m in _MOMENTS}
 
 

@@ -171,7 +171,7 @@ class EpisodeStream:
 def draw_episode(
     labels: LabelArray, generator: np.random.Generator, settings: EpisodeSettings
 ) -> tuple[Index, Index, LabelArray]:
-    """Draw one episode's support rows, query rows, and the support's labels as a user gives them."""
+    """Draw support rows, query rows, and the support's labels as a user would give them."""
     regimes = ("contaminated", "one_class", "mixed")
     shares = np.array([settings.contaminated, settings.one_class, settings.mixed])
     regime = regimes[generator.choice(3, p=shares / shares.sum())]
@@ -221,7 +221,7 @@ def _load(source: TableSource) -> Table:
     found = set(np.unique(table.labels[known]).tolist())
     if found != {ANOMALY, NORMAL}:
         raise DataError(
-            f"table {source.name!r} needs rows labelled 1 and rows labelled 0; it has {sorted(found)}"
+            f"table {source.name!r} needs rows labelled 1 and 0; it has {sorted(found)}"
         )
     return Table(
         table.name,

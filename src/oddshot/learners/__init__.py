@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from oddshot.errors import PriorError, SettingError
+from oddshot.learners.gated import GatedLearner
 from oddshot.learners.gradient import GradientLearner
 from oddshot.learners.learner import Detector, Learner, Params, Shape, TaskBatch, collate
 from oddshot.priors import Prior
@@ -25,7 +26,9 @@ __all__ = [
     "restore",
 ]
 
-LEARNERS: dict[str, type[Learner]] = {learner.name: learner for learner in (GradientLearner,)}
+LEARNERS: dict[str, type[Learner]] = {
+    learner.name: learner for learner in (GatedLearner, GradientLearner)
+}
 
 
 def make_learner(name: str, shape: Shape, settings: Mapping[str, Any] | None = None) -> Learner:

@@ -152,6 +152,13 @@ class Learner(ABC):
     def initial_parameters(self, generator: torch.Generator) -> Params:
         """Draw the parameters that meta-training starts from, float32, without a task axis."""
 
+    def constants(self, tasks: Sequence[MappedTask]) -> Params:  # noqa: ARG002
+        """Read off the training tasks what is not trained; by default nothing.
+
+        These values replace the parameters of their names.
+        """
+        return {}
+
     @abstractmethod
     def meta_loss(self, params: Params, batch: TaskBatch) -> Tensor:
         """Tell how badly the detectors made from the supports judge the queries: shape (B,)."""

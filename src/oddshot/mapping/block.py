@@ -13,7 +13,7 @@ from oddshot.mapping.spaces import Views
 class Reference:
     """The rows that a data set is seen against, in canonical order.
 
-    ``typical`` (m, ...) are unlabelled or known normal rows, ``known`` (k, ...) the known anomalies.
+    ``typical`` (m, ...) are unlabelled or known normal rows, ``known`` (k, ...) known anomalies.
     """
 
     typical: Views
@@ -22,7 +22,7 @@ class Reference:
     @property
     def width(self) -> int:
         """Number of columns of the standardised space."""
-        return self.typical.standard.shape[1]
+        return int(self.typical.standard.shape[1])
 
 
 class Block(Protocol):
@@ -32,7 +32,10 @@ class Block(Protocol):
     had not been there; ``transform`` those of any other rows.
     """
 
-    names: tuple[str, ...]
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the coordinates."""
+        ...
 
     def fit(self, reference: Reference, generator: np.random.Generator) -> FloatArray:
         """Freeze the block on ``reference``; returns shape (m, len(names))."""

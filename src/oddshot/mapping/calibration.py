@@ -50,4 +50,4 @@ class Calibration:
 
     def _scaled(self, values: FloatArray) -> FloatArray:
         """Robust z, rounded: values that differ by rounding errors alone must tie."""
-        return np.round((values - self._middle) / self._spread, 9)
+        return np.asarray(np.round((values - self._middle) / self._spread, 9))

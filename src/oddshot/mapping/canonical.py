@@ -44,7 +44,7 @@ def column_order(ranks: NDArray[np.uint64]) -> NDArray[np.intp]:
 
 
 def row_order(ranks: NDArray[np.uint64]) -> NDArray[np.intp]:
-    """Order rows by a hash of their ranks, columns in the order given; equal rows stand together."""
+    """Order rows by a hash of their ranks, column by column; equal rows stand together."""
     with np.errstate(over="ignore"):
         code = np.zeros(len(ranks), dtype=np.uint64)
         for column in ranks.T:

@@ -11,6 +11,8 @@ EVIDENCE = (
     "known_z",
     "agreement",
     "top_consensus",
+    "top_far",
+    "top_near",
     "tail99",
     "tail_max",
     "skew",
@@ -26,14 +28,18 @@ TABLE = (
     "consensus_tail",
     "discrete",
     "effective_rank",
+    "far_is_near",
+    "near_is_far",
 )
 
 
 def gather_evidence(
     typical: Float32Array,
     known: Float32Array,
-    label_free: int,
     *,
+    label_free: int,
+    far: int,
+    near: int,
     reference: Reference,
     normal_share: float,
 ) -> Context:
@@ -42,10 +48,14 @@ def gather_evidence(
     Parameters
     ----------
     typical, known
-        Calibrated coordinates of the typical rows (m, C, 2) and of the known anomalies (k, C, 2).
+        Calibrated coordinates of the typical rows (m, C, 2) and of the known anomalies (k, C, 2),
+        each obtained without that row itself.
     label_free
-        The first ``label_free`` coordinates look at no label; only for these do the known anomalies
-        give fair evidence, since the others were fitted on them.
+        The first ``label_free`` coordinates look at no label; their mean is the consensus.
+    far, near
+        Two telling coordinates: distance from everything, and from the nearest neighbours in
+        relation to their own distances. Rows that are odd by the one and not by the other lie in
+        small clusters, or in the gaps between large ones.
     reference
         The rows themselves, for their number, width and discreteness.
     normal_share
@@ -58,20 +68,24 @@ def gather_evidence(
 
     if len(known):
         trust = len(known) / (len(known) + 2)
-        fair = known[:, :label_free].astype(np.float64)
-        evidence[:label_free, 0] = trust * (0.5 - 10 ** -fair[:, :, 0]).mean(axis=0)
-        evidence[:label_free, 1] = trust * fair[:, :, 0].mean(axis=0)
-        evidence[:label_free, 2] = trust * fair[:, :, 1].mean(axis=0)
+        odd = known.astype(np.float64)
+        evidence[:, 0] = trust * (0.5 - 10 ** -odd[:, :, 0]).mean(axis=0)
+        evidence[:, 1] = trust * odd[:, :, 0].mean(axis=0)
+        evidence[:, 2] = trust * odd[:, :, 1].mean(axis=0)
+    if len(known) == 1:
+        evidence[label_free:, :3] = 0  # there is no other known anomaly to judge them by
     agreement = _correlations(decades, consensus)
     evidence[:, 3] = agreement
     top = max(1, count // 20)
     highest = np.argsort(-z, axis=0, kind="stable")[:top]
     evidence[:, 4] = consensus[highest].mean(axis=0) - consensus.mean()
+    evidence[:, 5] = decades[highest, far].mean(axis=0)
+    evidence[:, 6] = decades[highest, near].mean(axis=0)
     low, high99 = np.quantile(z, (0.1, 0.99), axis=0)
-    evidence[:, 5] = high99
-    evidence[:, 6] = z.max(axis=0) - high99
-    evidence[:, 7] = -low
-    evidence[:, 8] = [len(np.unique(column)) / count for column in z.T]
+    evidence[:, 7] = high99
+    evidence[:, 8] = z.max(axis=0) - high99
+    evidence[:, 9] = -low
+    evidence[:, 10] = [len(np.unique(column)) / count for column in z.T]
 
     columns = reference.typical.standard
     distinct = np.array([len(np.unique(column)) for column in columns.T])
@@ -88,6 +102,8 @@ def gather_evidence(
         np.quantile(consensus, 0.99) - np.median(consensus),
         (distinct < 20).mean(),
         rank / reference.width,
+        evidence[far, 6],
+        evidence[near, 5],
     ]
     return Context(evidence.astype(np.float32), np.array(table, dtype=np.float32))
 

@@ -55,7 +55,7 @@ def _leaf_depths(tree: object) -> FloatArray:
 
 
 def _expected_depth(sizes: FloatArray) -> FloatArray:
-    """Mean depth of an unsuccessful search in a binary tree of ``sizes`` rows (Liu et al., eq. 1)."""
+    """Mean depth of an unsuccessful search in a tree of ``sizes`` rows (Liu et al., eq. 1)."""
     more = np.maximum(sizes, 2.0)
     harmonic = np.log(np.maximum(more - 1, 1)) + np.euler_gamma
     depth = 2 * harmonic - 2 * (more - 1) / more

@@ -18,19 +18,12 @@ from oddshot.episodes import (
     LabelArray,
     MappedTask,
 )
-from oddshot.mapping.encode import Encoder
 from oddshot.mapping.block import Block, Reference
 from oddshot.mapping.calibration import CHANNELS, Calibration
+from oddshot.mapping.encode import Encoder
 from oddshot.mapping.evidence import gather_evidence
 from oddshot.mapping.isolation import Isolation
-from oddshot.mapping.labelled import (
-    Directions,
-    KernelRidge,
-    KnownDistances,
-    KnownLeaves,
-    NaiveBayes,
-    Supervised,
-)
+from oddshot.mapping.labelled import LABELLED_NAMES, Labelled, Seen
 from oddshot.mapping.neighbours import Neighbours, Subsets
 from oddshot.mapping.shape import Shape
 from oddshot.mapping.spaces import NAMES, Spaces, Views
@@ -40,14 +33,7 @@ from oddshot.mapping.tails import Tails
 MAX_SUPPORT_ROWS = 64
 
 LABEL_FREE = Neighbours.names + Subsets.names + Tails.names + Shape.names + Isolation.names
-LABELLED = (
-    KnownDistances.names
-    + NaiveBayes.names
-    + KnownLeaves.names
-    + Directions.names
-    + KernelRidge.names
-    + Supervised.names
-)
+LABELLED = LABELLED_NAMES
 COORDINATES = LABEL_FREE + LABELLED
 
 
@@ -65,7 +51,8 @@ class Mapping:
         Calibrated coordinates of the kept typical rows, each computed without itself;
         (m, C, 2) float32.
     known_
-        Calibrated coordinates of the kept known anomalies; label-aware ones are 0; (k, C, 2).
+        Calibrated coordinates of the kept known anomalies, label-aware ones from blocks that have
+        seen the other half of them (0 where there is only one); (k, C, 2).
     context_
         Evidence on coordinates and table.
 
@@ -92,18 +79,23 @@ class Mapping:
         places = reversed([*enumerate(support.typical)])  # the first of equal rows is kept
         self._own = {row.tobytes(): place for place, row in places}
         raw = self._fit_label_free(generator)
+        free = self._free_calibration.apply(raw)
         self.typical_ = _empty(len(support.typical))
         self.known_ = _empty(len(support.known))
-        free = self.typical_[:, : len(LABEL_FREE)]
-        free[:] = self._free_calibration.apply(raw)
+        self.typical_[:, : len(LABEL_FREE)] = free
         if len(support.known):
-            known = self._free_calibration.apply(self._raw_label_free(self._reference.known))
-            self.known_[:, : len(LABEL_FREE)] = known
-            self.typical_[:, len(LABEL_FREE) :] = self._fit_labelled(raw, free, known, generator)
+            typical = _seen(self._reference.typical, raw, free)
+            known = self._seen(self._reference.known)
+            self._labelled = Labelled.of(self._neighbours, self._isolation, threads=self._threads)
+            self.typical_[:, len(LABEL_FREE) :] = self._labelled.fit(typical, known, generator)
+            self.known_[:, : len(LABEL_FREE)] = _unflat(known.coordinates)
+            self.known_[:, len(LABEL_FREE) :] = self._labelled.held_out(typical, known, generator)
         self.context_: Context = gather_evidence(
             self.typical_,
             self.known_,
-            len(LABEL_FREE),
+            label_free=len(LABEL_FREE),
+            far=LABEL_FREE.index("subset8_standard"),
+            near=LABEL_FREE.index("lof20_standard"),
             reference=self._reference,
             normal_share=support.normal_share,
         )
@@ -129,13 +121,15 @@ class Mapping:
 
     def _transform_new(self, views: Views) -> Float32Array:
         out = _empty(len(views))
-        raw = self._raw_label_free(views)
-        out[:, : len(LABEL_FREE)] = self._free_calibration.apply(raw)
+        seen = self._seen(views)
+        out[:, : len(LABEL_FREE)] = _unflat(seen.coordinates)
         if len(self.known_):
-            out[:, len(LABEL_FREE) :] = self._labelled_calibration.apply(
-                self._raw_labelled(views, raw, out[:, : len(LABEL_FREE)])
-            )
+            out[:, len(LABEL_FREE) :] = self._labelled.transform(seen)
         return out
+
+    def _seen(self, views: Views) -> Seen:
+        raw = np.concatenate([block.transform(views) for block in self._free], axis=1)
+        return _seen(views, raw, self._free_calibration.apply(raw))
 
     def _fit_label_free(self, generator: np.random.Generator) -> FloatArray:
         self._neighbours, self._isolation = Neighbours(), Isolation()
@@ -151,51 +145,6 @@ class Mapping:
         )
         self._free_calibration = Calibration().fit(raw)
         return raw
-
-    def _raw_label_free(self, views: Views) -> FloatArray:
-        if not len(views):
-            return np.zeros((0, len(LABEL_FREE)))
-        return np.concatenate([block.transform(views) for block in self._free], axis=1)
-
-    def _fit_labelled(
-        self,
-        raw: FloatArray,
-        free: Float32Array,
-        known_free: Float32Array,
-        generator: np.random.Generator,
-    ) -> Float32Array:
-        self._distances = KnownDistances(self._neighbours)
-        self._labelled: tuple[Block, ...] = (
-            NaiveBayes(),
-            KnownLeaves(self._isolation),
-            Directions(),
-            KernelRidge(),
-        )
-        self._supervised = Supervised(threads=self._threads)
-        values = np.concatenate(
-            [
-                self._distances.fit(self._reference, _fifths(raw)),
-                *(block.fit(self._reference, generator) for block in self._labelled),
-                self._supervised.fit(
-                    (self._reference.typical, _flat(free)),
-                    (self._reference.known, _flat(known_free)),
-                    generator,
-                ),
-            ],
-            axis=1,
-        )
-        self._labelled_calibration = Calibration().fit(values)
-        return self._labelled_calibration.apply(values)
-
-    def _raw_labelled(self, views: Views, raw: FloatArray, free: Float32Array) -> FloatArray:
-        return np.concatenate(
-            [
-                self._distances.transform(views, _fifths(raw)),
-                *(block.transform(views) for block in self._labelled),
-                self._supervised.transform((views, _flat(free))),
-            ],
-            axis=1,
-        )
 
 
 def support_sample(mapping: Mapping) -> tuple[Float32Array, LabelArray]:
@@ -242,10 +191,11 @@ def _empty(rows: int) -> Float32Array:
     return np.zeros((rows, len(COORDINATES), CHANNELS), dtype=np.float32)
 
 
-def _fifths(raw: FloatArray) -> FloatArray:
-    """Log distances to the fifth typical neighbour in every space, out of the label-free values."""
-    return raw[:, [LABEL_FREE.index(f"knn5_{space}") for space in NAMES]]
+def _seen(views: Views, raw: FloatArray, free: Float32Array) -> Seen:
+    """Rows for the label-aware blocks, out of raw and calibrated label-free coordinates."""
+    fifths = raw[:, [LABEL_FREE.index(f"knn5_{space}") for space in NAMES]]
+    return Seen(views, fifths, free.reshape(len(free), -1).astype(np.float64))
 
 
-def _flat(coordinates: Float32Array) -> FloatArray:
-    return coordinates.reshape(len(coordinates), -1).astype(np.float64)
+def _unflat(coordinates: FloatArray) -> Float32Array:
+    return coordinates.reshape(len(coordinates), -1, CHANNELS).astype(np.float32)

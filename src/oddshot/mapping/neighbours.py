@@ -1,10 +1,11 @@
-"""Distances to neighbours at several scales, local density ratios, and nearest rows of small subsets."""
+"""Distances to neighbours at several scales, density ratios, nearest rows of small subsets."""
 
 import numpy as np
 from sklearn.neighbors import NearestNeighbors
 
 from oddshot.episodes import Float32Array, FloatArray
 from oddshot.mapping.block import Reference
+from oddshot.mapping.distances import squared_distances
 from oddshot.mapping.spaces import NAMES, Views
 
 SCALES = (1, 5, 20, 50)
@@ -112,7 +113,7 @@ class Subsets:
         for space in ("standard", "quantile"):
             points = reference.typical.named()[space].astype(np.float64)
             self._points[space] = points[drawn]
-            squares = _squared_distances(points, points[drawn])
+            squares = squared_distances(points, points[drawn])
             own = drawn[None, :] == np.arange(count)[:, None]
             middle = float(np.median(squares)) or 1.0
             self._floor[space] = 1e-3 * np.sqrt(middle)
@@ -128,9 +129,7 @@ class Subsets:
         named = rows.named()
         return np.concatenate(
             [
-                self._coordinates(
-                    _squared_distances(named[space].astype(np.float64), points), space
-                )
+                self._coordinates(squared_distances(named[space].astype(np.float64), points), space)
                 for space, points in self._points.items()
             ],
             axis=1,
@@ -147,8 +146,3 @@ class Subsets:
         density = np.exp(-0.5 * squares / self._width[space]).mean(axis=1)
         columns.append(-np.log(density + 1e-12))
         return np.column_stack(columns)
-
-
-def _squared_distances(a: FloatArray, b: FloatArray) -> FloatArray:
-    squares = (a**2).sum(axis=1)[:, None] - 2 * a @ b.T + (b**2).sum(axis=1)
-    return np.maximum(squares, 0.0)

@@ -83,7 +83,8 @@ class Residual:
         """Log squared residual, shape (n, 1)."""
         centred = points - self._mean
         along = centred @ self._axes
-        return np.log1p(np.maximum((centred**2).sum(axis=1) - (along**2).sum(axis=1), 0))[:, None]
+        beside = (centred**2).sum(axis=1) - (along**2).sum(axis=1)
+        return np.asarray(np.log1p(np.maximum(beside, 0))[:, None])
 
 
 class Shape:

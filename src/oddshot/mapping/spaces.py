@@ -32,7 +32,7 @@ class Views:
         return Views(self.standard[index], self.quantile[index], self.whitened[index])
 
     def named(self) -> dict[str, Float32Array]:
-        """The spaces by name."""
+        """Give the spaces by name."""
         return {name: getattr(self, name) for name in NAMES}
 
 
@@ -92,7 +92,9 @@ class Spaces:
         z = (rows - self._centre) / self._scale
         size = np.abs(z)
         squashed = np.where(size > 8, 8 + np.log1p(np.maximum(size - 8, 0)), size)
-        return np.round(np.sign(z) * squashed, 12)  # equal but for rounding errors: equal
+        return np.asarray(
+            np.round(np.sign(z) * squashed, 12)
+        )  # equal but for rounding errors: equal
 
 
 def _mid_ranks(ordered: FloatArray) -> FloatArray:

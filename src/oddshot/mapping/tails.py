@@ -55,4 +55,4 @@ class Tails:
 
     def _bins(self, standard: Float32Array) -> np.ndarray:
         place = np.floor((standard - self._low) / self._step).astype(np.int64) + 1
-        return np.clip(place, 0, BINS + 1)
+        return np.asarray(np.clip(place, 0, BINS + 1))

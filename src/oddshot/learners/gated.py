@@ -1,0 +1,131 @@
+"""A sum of coordinates whose weights are read off the data set: which to trust on this table."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import gelu, softplus
+
+from oddshot.episodes import MappedTask
+from oddshot.errors import SettingError
+from oddshot.learners.learner import Detector, Learner, Params, Shape, TaskBatch
+from oddshot.losses import ranking_loss
+
+_START = -3.5  # softplus(-3.5) = 0.03: every coordinate has a say, none much
+_REACH = 3.0  # in standard deviations: no table is stranger than this to the gate
+
+
+class GatedLearner(Learner):
+    """Weights for coordinates as a function of the evidence on them, meta-trained to rank.
+
+    The detector is ``f(x) = sum_ck w_ck(context) s_ck(x)`` over coordinates c and channels k. The
+    channels are the two of the mapping and hinges of its robust z, ``max(z - t, 0)``, so that few
+    extreme coordinates can outweigh many ordinary ones. The weights come from a small network,
+    shared by all coordinates, that sees a coordinate's evidence, the table's facts and what it has
+    learned of that coordinate; and they are positive: odder by a coordinate never means less odd.
+    That keeps what was learned on one collection of tables valid on others (docs/experiments.md).
+
+    Parameters
+    ----------
+    shape
+        Widths of the mapped tasks.
+    hidden
+        Width of the network.
+    embedding
+        Numbers learned for each coordinate.
+    hinges
+        Thresholds t of the hinges, in units of the robust z channel.
+    hardness
+        See `ranking_loss`: how much more the normal rows at the top of the ranking count.
+
+    Raises
+    ------
+    SettingError
+        If a setting has a value it cannot take.
+    """
+
+    name: ClassVar[str] = "gated"
+
+    def __init__(
+        self,
+        shape: Shape,
+        *,
+        hidden: int = 16,
+        embedding: int = 4,
+        hinges: Sequence[float] = (0.5, 1.0, 1.5, 2.0, 2.5),
+        hardness: float = 1.0,
+    ) -> None:
+        super().__init__(
+            shape, hidden=hidden, embedding=embedding, hinges=list(hinges), hardness=hardness
+        )
+        for name, value in (("hidden", hidden), ("embedding", embedding)):
+            if value < 1:
+                raise SettingError(f"gated setting {name} is {value!r}; it must be 1 or more")
+        if hardness < 0:
+            raise SettingError(f"gated setting hardness is {hardness!r}; it must be 0 or more")
+        self._hidden, self._embedding, self._hardness = hidden, embedding, hardness
+        self._hinges = torch.tensor([float(t) for t in hinges])
+        self._channels = shape.channels + len(self._hinges)
+
+    def initial_parameters(self, generator: torch.Generator) -> Params:
+        """Draw a gate that starts close to equal weights."""
+
+        def normal(*size: int, scale: float) -> Tensor:
+            return scale * torch.randn(*size, generator=generator)
+
+        count = self.shape.coordinates
+        seen = self.shape.evidence + self.shape.table + self._embedding
+        return {
+            "weight": torch.zeros(count, self._channels),
+            "table": torch.zeros(self.shape.table, count, self._channels),
+            "embedding": normal(count, self._embedding, scale=0.3),
+            "gate_in": normal(seen, self._hidden, scale=seen**-0.5),
+            "gate_bias": torch.zeros(self._hidden),
+            "gate_out": normal(self._hidden, self._channels, scale=0.1 * self._hidden**-0.5),
+            "evidence_mean": torch.zeros(count, self.shape.evidence),
+            "evidence_spread": torch.ones(count, self.shape.evidence),
+            "table_mean": torch.zeros(self.shape.table),
+            "table_spread": torch.ones(self.shape.table),
+        }
+
+    def constants(self, tasks: Sequence[MappedTask]) -> Params:
+        """Take mean and spread of evidence and facts over the training tasks."""
+        evidence = np.stack([task.context.evidence for task in tasks])
+        table = np.stack([task.context.table for task in tasks])
+        values = {
+            "evidence_mean": evidence.mean(axis=0),
+            "evidence_spread": evidence.std(axis=0) + 1e-2,
+            "table_mean": table.mean(axis=0),
+            "table_spread": table.std(axis=0) + 1e-3,
+        }
+        return {name: torch.tensor(value, dtype=torch.float32) for name, value in values.items()}
+
+    def meta_loss(self, params: Params, batch: TaskBatch) -> Tensor:
+        """Ranking loss (B,) on the queries."""
+        scores = self.detector(params, batch)(batch.query)
+        return ranking_loss(scores, batch.query_labels, batch.query_mask, hardness=self._hardness)
+
+    def detector(self, params: Params, batch: TaskBatch) -> Detector:
+        """Read the weights off the context; the rows of the support are not looked at."""
+        weights = self._weights(params, batch)
+
+        def score(rows: Tensor) -> Tensor:
+            hinged = torch.relu(rows[..., 1:2] - self._hinges.to(rows.dtype))
+            return torch.einsum("bnck,bck->bn", torch.cat([rows, hinged], -1), weights)
+
+        return score
+
+    def _weights(self, params: Params, batch: TaskBatch) -> Tensor:
+        """Positive weights (B, C, K)."""
+        evidence = (batch.evidence - params["evidence_mean"]) / params["evidence_spread"]
+        table = (batch.table - params["table_mean"]) / params["table_spread"]
+        evidence, table = evidence.clamp(-_REACH, _REACH), table.clamp(-_REACH, _REACH)
+        shape = (*evidence.shape[:2], -1)
+        seen = torch.cat(
+            [evidence, table[:, None].expand(*shape), params["embedding"].expand(*shape)], -1
+        )
+        gate = gelu(seen @ params["gate_in"] + params["gate_bias"]) @ params["gate_out"]
+        linear = torch.einsum("bg,gck->bck", table, params["table"])
+        return softplus(_START + params["weight"] + linear + gate)
