@@ -13,6 +13,7 @@ from oddshot.learners import restore
 from oddshot.mapping.mapping import COORDINATES
 from oddshot.meta_training import meta_train, table_sources
 from oddshot.priors import Prior
+from oddshot.training import train
 
 QUICK = {
     "settings": {"hidden": [4], "inner_steps": 1},
@@ -91,12 +92,26 @@ def test_with_and_without_a_folder_alike_and_nothing_is_mapped_twice(tmp_path, t
     assert meta_train(tables, **QUICK, seed=1) != prior
 
 
-def test_validation_families_are_not_trained_on(tables, episodes):
-    prior = meta_train(tables, **{**QUICK, "validation_fraction": 0.5})
+@pytest.fixture
+def parts(monkeypatch):
+    """Families that `train` was given to train on, and to validate on."""
+    given = {}
+
+    def spy(tasks, **options):
+        given["trained"] = {task.family for task in tasks}
+        given["validated"] = {task.family for task in options["validation"]}
+        return train(tasks, **options)
+
+    monkeypatch.setattr(oddshot.meta_training, "train", spy)
+    return given
+
+
+def test_validation_families_are_not_trained_on(tables, episodes, parts):
+    prior = meta_train(tables, **{**QUICK, "validation_fraction": 0.5, "episodes": 20})
     held = set(prior.provenance["validation_families"])
     assert len(held) == 3
-    assert {episode.family for episode in episodes[:5]}.isdisjoint(held)
-    assert {episode.family for episode in episodes[5:]} <= held
+    assert parts["validated"] == held
+    assert parts["trained"] == {t.family for t in tables} - held
 
 
 def test_one_family_or_no_fraction_means_no_validation(episodes):
@@ -107,12 +122,37 @@ def test_one_family_or_no_fraction_means_no_validation(episodes):
 
 
 @pytest.mark.parametrize(("name", "left"), [("others", 4), ("table2", 5)])
-def test_holdout_leaves_collections_and_families_out(tables, episodes, name, left):
+def test_holdout_leaves_collections_and_families_out(tables, episodes, parts, name, left):
     prior = meta_train(tables, holdout=[name], **QUICK)
     assert len(prior.seen_families) == left
     assert prior.provenance["holdout"] == [name]
     held = {t.family for t in tables if name in (t.family, t.collection)}
-    assert held.isdisjoint({episode.family for episode in episodes})
+    assert held.isdisjoint(parts["trained"] | parts["validated"])
+
+
+def test_folds_hold_every_family_out_once(tables, episodes, parts):
+    left_out = []
+    for part in range(2):
+        prior = meta_train(tables, holdout_fold=(part, 2), **QUICK)
+        out = {t.family for t in tables} - prior.seen_families
+        assert out.isdisjoint(parts["trained"] | parts["validated"])
+        left_out += sorted(out)
+    assert sorted(left_out) == sorted({t.family for t in tables})
+    with pytest.raises(SettingError, match=r"holdout_fold is \(2, 2\)"):
+        meta_train(tables, holdout_fold=(2, 2), **QUICK)
+
+
+def test_runs_share_an_episode_store(tmp_path, tables, episodes):
+    store = tmp_path / "store"
+    meta_train(tables, out=tmp_path / "a", episode_store=store, **QUICK)
+    meta_train(tables, out=tmp_path / "b", episode_store=store, holdout=["others"], **QUICK)
+    assert len(episodes) == QUICK["episodes"]
+
+
+def test_an_unknown_learner_is_refused_before_anything_is_mapped(tables, episodes):
+    with pytest.raises(SettingError, match="no learner is called 'mamal'; choose one of gated"):
+        meta_train(tables, "mamal", **QUICK)
+    assert not episodes
 
 
 def test_holdout_that_cannot_be(tables):

@@ -6,8 +6,9 @@ Ctrl-C. Any other exception is a defect of ours and escapes with its traceback.
 Nothing heavy is imported before a command needs it, so that ``oddshot --help`` answers at once.
 """
 
+import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Protocol
@@ -219,16 +220,38 @@ def score(
 
 @app.command("meta-train")
 def meta_train(
-    tasks: Annotated[Path, typer.Argument(metavar="TASKS_DIR", help="Folder of labelled tables.")],
+    tasks: Annotated[
+        list[Path], typer.Argument(metavar="TASKS_DIR...", help="Folders of labelled tables.")
+    ],
     *,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the prior.")],
-    learner: Annotated[str, typer.Option("--learner", help="How to learn.")] = "maml",
+    learner: Annotated[
+        str, typer.Option("--learner", help="How to learn: maml or gated.")
+    ] = "maml",
+    setting: Annotated[
+        list[str] | None,
+        typer.Option("--setting", metavar="NAME=JSON", help="A setting of the learner."),
+    ] = None,
     episodes: Annotated[int, typer.Option("--episodes", min=2, help="Tasks to draw.")] = 2000,
     steps: Annotated[int, typer.Option("--steps", min=1, help="Outer steps.")] = 2000,
+    batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Tasks a step.")] = 16,
+    learning_rate: Annotated[float, typer.Option("--learning-rate", help="At the start.")] = 1e-3,
+    weight_decay: Annotated[float, typer.Option("--weight-decay", help="Of AdamW.")] = 1e-4,
     seed: Seed = 0,
     holdout: Annotated[
         list[str] | None,
         typer.Option("--holdout", metavar="NAME", help="Collection or family never to learn from."),
+    ] = None,
+    holdout_fold: Annotated[
+        str | None,
+        typer.Option("--holdout-fold", metavar="I/N", help="Leave out fold I of N of families."),
+    ] = None,
+    validation_fraction: Annotated[
+        float, typer.Option("--validation-fraction", help="Families that choose the best step.")
+    ] = 0.1,
+    episode_store: Annotated[
+        Path | None,
+        typer.Option("--episode-store", metavar="DIR", help="Share mapped episodes between runs."),
     ] = None,
     jobs: Jobs = 1,
 ) -> None:
@@ -241,11 +264,18 @@ def meta_train(
             prior = meta_train(
                 tasks,
                 learner=learner,
+                settings=_settings(setting or ()),
                 out=out,
                 seed=seed,
                 episodes=episodes,
                 steps=steps,
+                batch_size=batch_size,
+                learning_rate=learning_rate,
+                weight_decay=weight_decay,
                 holdout=tuple(holdout or ()),
+                holdout_fold=_fold(holdout_fold),
+                validation_fraction=validation_fraction,
+                episode_store=episode_store,
                 jobs=jobs,
                 progress=report,
             )
@@ -316,6 +346,29 @@ def bench(
     console = _console()
     console.print(summary_for_terminal(summary))
     _say(console, f"Every run: {out / 'results.csv'}; this summary: {out / 'summary.md'}")
+
+
+def _settings(given: Sequence[str]) -> dict[str, Any]:
+    """Read NAME=JSON; what is no JSON is a word."""
+    settings: dict[str, Any] = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not (name and equals):
+            raise SettingError(f"--setting is {text!r}; write NAME=VALUE, as in hidden=32")
+        try:
+            settings[name] = json.loads(value)
+        except json.JSONDecodeError:
+            settings[name] = value
+    return settings
+
+
+def _fold(given: str | None) -> tuple[int, int] | None:
+    if given is None:
+        return None
+    parts = given.split("/")
+    if len(parts) != 2 or not all(part.isdecimal() for part in parts):
+        raise SettingError(f"--holdout-fold is {given!r}; write I/N, as in 0/4")
+    return int(parts[0]), int(parts[1])
 
 
 class _Input(NamedTuple):

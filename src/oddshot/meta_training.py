@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,7 @@ from oddshot.data.tasks import EpisodeSettings, EpisodeStream, InMemory, TableSo
 from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, MappedTask, Table
 from oddshot.errors import DataError, SettingError, TrainingError
 from oddshot.frames import to_rows
+from oddshot.learners import LEARNERS
 from oddshot.mapping.mapping import COORDINATES, map_episode
 from oddshot.persistence import package_version
 from oddshot.priors import Prior
@@ -25,7 +26,8 @@ from oddshot.training import train
 
 __all__ = ["EpisodeMapper", "meta_train", "table_sources", "train"]
 
-Tasks: TypeAlias = str | Path | Sequence[Table] | Sequence[tuple[Any, Any]]
+Folder: TypeAlias = str | Path
+Tasks: TypeAlias = Folder | Sequence[Folder] | Sequence[Table] | Sequence[tuple[Any, Any]]
 Progress: TypeAlias = Callable[[str, int, int, dict[str, Any]], None]
 
 
@@ -43,7 +45,9 @@ def meta_train(
     learning_rate: float = 1e-3,
     weight_decay: float = 1e-4,
     holdout: Sequence[str] = (),
+    holdout_fold: tuple[int, int] | None = None,
     validation_fraction: float = 0.1,
+    episode_store: str | Path | None = None,
     jobs: int = 1,
     resume: bool = True,
     progress: Progress | None = None,
@@ -53,8 +57,8 @@ def meta_train(
     Parameters
     ----------
     tasks
-        Labelled tables: a folder of them, a sequence of `Table`, or of pairs (X, y), where y holds
-        1 for an anomaly and 0 for normal. Each needs both.
+        Labelled tables: a folder of them or several, a sequence of `Table`, or of pairs (X, y),
+        where y holds 1 for an anomaly and 0 for normal. Each needs both.
     learner
         A name of ``oddshot.learners.LEARNERS``.
     settings
@@ -65,16 +69,22 @@ def meta_train(
     seed
         Decides episodes, initial parameters and batches.
     episodes
-        How many episodes to draw and map, those for validation included.
+        How many episodes to draw and map, over all tables: those of families that are held out or
+        validate are not trained on, but serve the next run with another choice.
     episode_settings
         What they look like.
     steps, batch_size, learning_rate, weight_decay
         Of the outer optimisation, see `train`.
     holdout
         Collections or families that are left out altogether; the prior may be tested on them.
+    holdout_fold
+        ``(i, n)``: of n folds of the families, made by a hash of their names, leave out fold i.
     validation_fraction
         Share of the families that choose the best step instead of being trained on. They count as
         seen. 0: train on all, keep the last step.
+    episode_store
+        Where mapped episodes are kept; by default ``out/episodes``. Runs over the same tables with
+        the same seed can share it.
     jobs
         Processes that map episodes; -1: one a core. The prior does not depend on it.
     resume
@@ -99,33 +109,31 @@ def meta_train(
     _require(seed >= 0, "seed", seed, "0 or more")
     _require(episodes >= 2, "episodes", episodes, "2 or more")
     _require(0 <= validation_fraction < 1, "validation_fraction", validation_fraction, "in [0, 1)")
+    if learner not in LEARNERS:
+        raise SettingError(f"no learner is called {learner!r}; choose one of {', '.join(LEARNERS)}")
     folder = None if out is None else Path(out)
     report = progress or (lambda *_: None)
-    sources = _hold_out(table_sources(tasks), holdout)
+    sources = table_sources(tasks)
+    excluded = _held_out(sources, holdout, holdout_fold)
+    kept = [source for source in sources if source.family not in excluded]
     contents = _survey(sources, report)
-    held = _validation_families(sources, validation_fraction, seed)
-    share = min(max(1, round(episodes * validation_fraction)), episodes - 1) if held else 0
+    validating = _validation_families(kept, validation_fraction, seed)
     look = episode_settings or EpisodeSettings()
-
-    def mapped(part: str, validating: bool, count: int, before: int) -> TaskStore:
-        chosen = [at for at, source in enumerate(sources) if (source.family in held) is validating]
-        return TaskStore.fill(
-            EpisodeMapper([sources[at] for at in chosen], seed, look),
-            count,
-            key={
-                "version": package_version(),
-                "seed": seed,
-                "episode settings": asdict(look),
-                "coordinates": list(COORDINATES),
-                "tables": sha256("".join(contents[at] for at in chosen).encode()).hexdigest(),
-            },
-            folder=folder and folder / "episodes" / part,
-            jobs=jobs,
-            progress=lambda done, _: report("map", before + done, episodes, {}),
-        )
-
-    trained_on = mapped("training", False, episodes - share, 0)
-    validated_on = mapped("validation", True, share, len(trained_on))
+    store = TaskStore.fill(
+        EpisodeMapper(sources, seed, look),
+        episodes,
+        key={
+            "version": package_version(),
+            "seed": seed,
+            "episode settings": asdict(look),
+            "coordinates": list(COORDINATES),
+            "tables": sha256("".join(contents).encode()).hexdigest(),
+        },
+        folder=Path(episode_store) if episode_store else folder and folder / "episodes",
+        jobs=jobs,
+        progress=lambda done, total: report("map", done, total, {}),
+    )
+    trained_on = store.of_families({source.family for source in kept} - validating)
     return train(
         trained_on,
         learner=learner,
@@ -135,16 +143,17 @@ def meta_train(
         batch_size=batch_size,
         learning_rate=learning_rate,
         weight_decay=weight_decay,
-        validation=validated_on,
+        validation=store.of_families(validating),
         out=folder,
         resume=resume,
         on_step=lambda step, figures: report("train", step, steps, figures),
         provenance={
-            "collections": sorted({source.collection for source in sources}),
-            "families": sorted({source.family for source in sources}),
-            "validation_families": sorted(held),
-            "tables": len(sources),
+            "collections": sorted({source.collection for source in kept}),
+            "families": sorted({source.family for source in kept}),
+            "validation_families": sorted(validating),
+            "tables": len(kept),
             "holdout": list(holdout),
+            "holdout_fold": holdout_fold and list(holdout_fold),
             "episodes": episodes,
             "coordinates": list(COORDINATES),
         },
@@ -178,10 +187,15 @@ def table_sources(tasks: Tasks) -> list[TableSource]:
     """
     if isinstance(tasks, str | Path):
         return list(load_collection(tasks))
+    if tasks and all(isinstance(given, str | Path) for given in tasks):
+        return [ref for folder in tasks for ref in load_collection(cast(Folder, folder))]
     return [InMemory(_table(number, given)) for number, given in enumerate(tasks)]
 
 
-def _hold_out(sources: Sequence[TableSource], holdout: Sequence[str]) -> list[TableSource]:
+def _held_out(
+    sources: Sequence[TableSource], holdout: Sequence[str], fold: tuple[int, int] | None
+) -> set[str]:
+    """Families that must not be learned from."""
     known = {source.family for source in sources} | {source.collection for source in sources}
     unknown = [name for name in holdout if name not in known]
     if unknown:
@@ -189,13 +203,19 @@ def _hold_out(sources: Sequence[TableSource], holdout: Sequence[str]) -> list[Ta
             f"holdout names {unknown[0]!r}, which is no family and no collection of the tasks; "
             f"there are {', '.join(sorted(known - {''}))}"
         )
-    kept = [s for s in sources if s.family not in holdout and s.collection not in holdout]
-    if not kept:
+    excluded = {s.family for s in sources if s.family in holdout or s.collection in holdout}
+    if fold is not None:
+        part, folds = fold
+        _require(0 <= part < folds, "holdout_fold", fold, "(i, n) with i from 0 to n - 1")
+        for family in {source.family for source in sources}:
+            if int(sha256(family.encode()).hexdigest(), 16) % folds == part:
+                excluded.add(family)
+    if all(source.family in excluded for source in sources):
         raise TrainingError(
             f"no table is left to train on: {len(sources)} given, all held out or none there; "
             "give more tables or hold out fewer"
         )
-    return kept
+    return excluded
 
 
 def _survey(sources: Sequence[TableSource], report: Progress) -> list[str]:

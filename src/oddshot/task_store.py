@@ -1,7 +1,7 @@
 """Mapped episodes, made once and kept: in memory, or as shards that a stopped run finds again."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -138,6 +138,14 @@ class TaskStore(Sequence[MappedTask]):
                 done[shard.first] = shard
                 report(sum(map(len, done.values())), count)
         return cls([done[first] for first in sorted(done)])
+
+    def of_families(self, families: Collection[str]) -> "TaskStore":
+        """Return the tasks of these families alone, in the same order."""
+        chosen = TaskStore([])
+        chosen._places = [
+            (shard, at) for shard, at in self._places if shard.tasks[at]["family"] in families
+        ]
+        return chosen
 
     def __len__(self) -> int:
         return len(self._places)

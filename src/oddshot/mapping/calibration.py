@@ -21,11 +21,12 @@ class Calibration:
     def fit(self, values: FloatArray) -> Self:
         """Learn from leave-one-out values of the reference rows, shape (m, C)."""
         count = len(values)
-        middle, high90, high99 = np.quantile(values, (0.5, 0.9, 0.99), axis=0)
+        ordered = np.sort(values, axis=0)
+        middle, high90, high99 = (_quantile(ordered, q) for q in (0.5, 0.9, 0.99))
         spread = np.where(high90 - middle > 1e-9, high90 - middle, high99 - middle)
         self._middle = middle
         self._spread = np.where(spread > 1e-9, spread, np.maximum(values.std(axis=0), 1e-6))
-        ordered = np.sort(self._scaled(values), axis=0)
+        ordered = self._scaled(ordered)
         at = np.linspace(0, count - 1, min(GRID, count)).round().astype(int)
         at = np.union1d(at, np.arange(max(0, count - GRID // 4), count))  # all of the upper tail
         self._knots = ordered[at]
@@ -51,3 +52,11 @@ class Calibration:
     def _scaled(self, values: FloatArray) -> FloatArray:
         """Robust z, rounded: values that differ by rounding errors alone must tie."""
         return np.asarray(np.round((values - self._middle) / self._spread, 9))
+
+
+def _quantile(ordered: FloatArray, q: float) -> FloatArray:
+    """Quantile of column-wise sorted values, by linear interpolation."""
+    place = q * (len(ordered) - 1)
+    low = int(place)
+    high = min(low + 1, len(ordered) - 1)
+    return np.asarray(ordered[low] + (place - low) * (ordered[high] - ordered[low]))

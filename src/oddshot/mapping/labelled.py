@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -16,8 +17,9 @@ from oddshot.mapping.neighbours import Neighbours
 from oddshot.mapping.spaces import NAMES, Views
 from oddshot.mapping.supervised import CrossFitted, Logistic, Trees
 
-KERNEL_ROWS = 1024
-HELD_OUT_ROWS = 1024
+KERNEL_ROWS = 512
+HELD_OUT_ROWS = 512
+TREES, HELD_OUT_TREES = 100, 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,15 +239,15 @@ class Supervised:
 
     names = ("trees_columns", "trees_all", "logistic_columns", "logistic_coordinates")
 
-    def __init__(self, *, threads: int) -> None:
-        self._threads = threads
+    def __init__(self, *, trees: int, threads: int) -> None:
+        self._forest = partial(Trees, trees=trees, threads=threads)
 
     def fit(self, typical: Seen, known: Seen, generator: np.random.Generator) -> FloatArray:
         """See `LabelledBlock`."""
         halves = generator.permutation(len(typical)) % 2
         self._models = [
-            CrossFitted(lambda: Trees(leaf=4, threads=self._threads)),
-            CrossFitted(lambda: Trees(leaf=10, threads=self._threads)),
+            CrossFitted(lambda: self._forest(leaf=4)),
+            CrossFitted(lambda: self._forest(leaf=10)),
             CrossFitted(lambda: Logistic(strength=0.1)),
             CrossFitted(lambda: Logistic(strength=0.01)),
         ]
@@ -289,27 +291,29 @@ class Labelled:
 
     names = LABELLED_NAMES
 
-    def __init__(self, make: Callable[[], tuple[LabelledBlock, ...]]) -> None:
+    def __init__(self, make: Callable[[int], tuple[LabelledBlock, ...]]) -> None:
         self._make = make
 
     @classmethod
     def of(cls, neighbours: Neighbours, isolation: Isolation, *, threads: int) -> "Labelled":
         """Build the blocks on what the label-free blocks have learned already."""
         return cls(
-            lambda: (
+            lambda trees: (
                 KnownDistances(neighbours),
                 KnownCoordinates(),
                 NaiveBayes(),
                 KnownLeaves(isolation),
                 Directions(),
                 KernelRidge(),
-                Supervised(threads=threads),
+                Supervised(trees=trees, threads=threads),
             )
         )
 
-    def fit(self, typical: Seen, known: Seen, generator: np.random.Generator) -> Float32Array:
+    def fit(
+        self, typical: Seen, known: Seen, generator: np.random.Generator, *, trees: int = TREES
+    ) -> Float32Array:
         """Freeze all blocks; returns calibrated coordinates (m, L, 2) of the typical rows."""
-        self._blocks = self._make()
+        self._blocks = self._make(trees)
         values = np.concatenate([b.fit(typical, known, generator) for b in self._blocks], axis=1)
         self._calibration = Calibration().fit(values)
         return self._calibration.apply(values)
@@ -333,7 +337,8 @@ class Labelled:
         halves = generator.permutation(len(known)) % 2
         for half in (0, 1):
             other = Labelled(self._make)
-            other.fit(drawn, known[np.flatnonzero(halves == half)], generator)
+            seen = known[np.flatnonzero(halves == half)]
+            other.fit(drawn, seen, generator, trees=HELD_OUT_TREES)
             held = np.flatnonzero(halves != half)
             out[held] = other.transform(known[held])
         return out

@@ -29,6 +29,7 @@ from oddshot.mapping.shape import Shape
 from oddshot.mapping.spaces import NAMES, Spaces, Views
 from oddshot.mapping.support import Support, draw_support
 from oddshot.mapping.tails import Tails
+from oddshot.mapping.threading import one_blas_thread
 
 MAX_SUPPORT_ROWS = 64
 
@@ -68,6 +69,7 @@ class Mapping:
     def __init__(self, *, threads: int = 1) -> None:
         self._threads = threads
 
+    @one_blas_thread
     def fit(self, support: Support) -> Self:
         """Compare the support's rows with each other, and freeze."""
         generator = np.random.default_rng([support.seed, 1])
@@ -109,6 +111,7 @@ class Mapping:
         """
         return self.transform_arranged(self.support.arranged(rows))
 
+    @one_blas_thread
     def transform_arranged(self, rows: FloatArray) -> Float32Array:
         """As `transform`, of rows whose columns are in the support's order already."""
         out = _empty(len(rows))

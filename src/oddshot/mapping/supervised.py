@@ -14,7 +14,7 @@ from sklearn.linear_model import LogisticRegression
 
 from oddshot.episodes import FloatArray
 
-TREES = 100
+NEWTON_WIDTH = 256
 
 
 class Scorer(Protocol):
@@ -60,13 +60,13 @@ class Trees:
     0, whatever else is odd about it (docs/experiments.md).
     """
 
-    def __init__(self, *, leaf: int, threads: int) -> None:
-        self._leaf, self._threads = leaf, threads
+    def __init__(self, *, leaf: int, trees: int, threads: int) -> None:
+        self._leaf, self._count, self._threads = leaf, trees, threads
 
     def fit(self, points: FloatArray, labels: np.ndarray, seed: int) -> "Trees":
         """See `Scorer`."""
         forest = ExtraTreesClassifier(
-            n_estimators=TREES,
+            n_estimators=self._count,
             class_weight="balanced",
             min_samples_leaf=self._leaf,
             n_jobs=self._threads,
@@ -98,7 +98,8 @@ class Logistic:
     def fit(self, points: FloatArray, labels: np.ndarray, seed: int) -> "Logistic":  # noqa: ARG002
         """See `Scorer`."""
         weights = np.where(labels == 1, 0.5 / max(labels.sum(), 1), 0.5 / (labels == 0).sum())
-        model = LogisticRegression(C=self._strength, max_iter=200)
+        solver = "newton-cholesky" if points.shape[1] <= NEWTON_WIDTH else "lbfgs"
+        model = LogisticRegression(C=self._strength, max_iter=200, solver=solver)
         model.fit(points, labels, sample_weight=weights * len(labels) / 10)
         self._weights, self._bias = model.coef_[0], model.intercept_[0]
         return self

@@ -1,0 +1,26 @@
+import inspect
+
+import pytest
+
+from oddshot import errors
+
+TREE = {name: value for name, value in vars(errors).items() if inspect.isclass(value)}
+ERRORS = [e for e in TREE.values() if issubclass(e, Exception) and not issubclass(e, Warning)]
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda e: e.__name__)
+def test_every_error_hangs_on_the_tree_and_stands_in_its_drawing(error):
+    assert issubclass(error, errors.OddshotError)
+    assert issubclass(error, ValueError)
+    assert error.__name__ in errors.__doc__
+    assert str(error("what, value, remedy")) == "what, value, remedy"
+
+
+@pytest.mark.parametrize("error", [errors.SourceError, errors.LabelError])
+def test_what_is_wrong_with_data_is_a_data_error(error):
+    assert issubclass(error, errors.DataError)
+
+
+def test_ignored_labels_are_a_warning_and_no_error():
+    assert issubclass(errors.LabelWarning, UserWarning)
+    assert not issubclass(errors.LabelWarning, errors.OddshotError)
