@@ -232,12 +232,21 @@ def test_meta_train_passes_its_options_on(tmp_path, monkeypatch):
     told = ok(
         "meta-train", tmp_path, "--out", tmp_path / "prior", "--learner", "anil",
         "--episodes", "9", "--steps", "8", "--seed", "7", "--holdout", "a", "--holdout", "b",
-        "--jobs", "2",
+        "--jobs", "2", "--setting", "hidden=[8, 8]", "--setting", "inner_loss=focal",
+        "--holdout-fold", "1/4", "--batch-size", "4", "--validation-fraction", "0",
+        "--episode-store", tmp_path / "store",
     )  # fmt: skip
     del asked["progress"]
     assert asked == {
-        "tasks": tmp_path,
+        "tasks": [tmp_path],
         "learner": "anil",
+        "settings": {"hidden": [8, 8], "inner_loss": "focal"},
+        "holdout_fold": (1, 4),
+        "batch_size": 4,
+        "learning_rate": 1e-3,
+        "weight_decay": 1e-4,
+        "validation_fraction": 0,
+        "episode_store": tmp_path / "store",
         "out": tmp_path / "prior",
         "episodes": 9,
         "steps": 8,

@@ -129,12 +129,12 @@ def demo(
     """Show on real data what no label, 5 and 20 labels give. Takes well under a minute."""
     from oddshot.detectors.few_shot import FewShotDetector
     from oddshot.evaluation.demonstration import demonstrate
-    from oddshot.evaluation.peers import find_prior
+    from oddshot.priors import Prior
     from oddshot.reports.figures import draw_demo
     from oddshot.reports.writing import write_file
 
     console = _console()
-    adapted = find_prior(prior)
+    adapted = Prior.find(prior)
     with _progress("Fitting") as advance:
         found = demonstrate(
             lambda seed: FewShotDetector(prior=adapted, random_state=seed),
@@ -310,6 +310,9 @@ def bench(
     allow_seen: Annotated[
         bool, typer.Option("--allow-seen", help="Test also on what the prior was trained on.")
     ] = False,
+    unseen_only: Annotated[
+        bool, typer.Option("--unseen-only", help="Leave out tables that the prior was trained on.")
+    ] = False,
     limit: Annotated[
         int | None, typer.Option("--limit", min=1, metavar="N", help="Only the first N tables.")
     ] = None,
@@ -318,6 +321,7 @@ def bench(
     from oddshot.data.collections import load_collection
     from oddshot.evaluation.benchmarks import run_benchmark, summarise
     from oddshot.evaluation.peers import DEFAULT
+    from oddshot.priors import Prior
     from oddshot.reports.figures import draw_label_curves
     from oddshot.reports.tables import summary_as_markdown, summary_for_terminal
     from oddshot.reports.writing import write_file
@@ -325,6 +329,9 @@ def bench(
     if folder is None:
         raise SettingError("no FOLDER of tables; give one, or set ODDSHOT_DATA to it")
     tables = load_collection(folder)
+    if unseen_only:
+        seen = Prior.find(prior).seen_families
+        tables = [table for table in tables if table.family not in seen]
     with _progress("Running") as advance:
         results = run_benchmark(
             tables[:limit],

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from oddshot.errors import PriorError
+from oddshot.errors import PriorError, SettingError
 from oddshot.persistence import is_saved, load_state, save_state
 
 
@@ -97,6 +97,25 @@ class Prior:
             If this installation carries none.
         """
         return _read_default(_default_folder())
+
+    @classmethod
+    def find(cls, prior: "Prior | str | Path") -> "Prior":
+        """Return the prior itself, the shipped one ("default"), or the one in a folder.
+
+        Raises
+        ------
+        PriorError
+            If the folder holds none, or this installation ships none.
+        SettingError
+            If it is something else.
+        """
+        if isinstance(prior, Prior):
+            return prior
+        if isinstance(prior, str | Path):
+            return cls.default() if prior == "default" else cls.load(prior)
+        raise SettingError(
+            f"prior is {prior!r}; it must be 'default', a Prior, or the folder of a saved one"
+        )
 
     @property
     def fingerprint(self) -> str:

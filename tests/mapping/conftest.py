@@ -9,7 +9,7 @@ from oddshot.mapping.block import Reference
 from oddshot.mapping.spaces import Spaces, Views
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def see() -> Callable[..., tuple[Reference, Views]]:
     """Typical rows, known anomalies and new rows in the spaces of the typical rows."""
 

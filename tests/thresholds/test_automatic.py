@@ -24,7 +24,9 @@ def test_it_stays_within_its_bounds(scores):
     assert LEAST <= share <= MOST
     ordered = np.sort(scores)
     limit = np.median(ordered) + REACH * (np.quantile(ordered, 0.75) - np.median(ordered))
-    assert share == pytest.approx(min(max(sum(s > limit for s in scores) / len(scores), LEAST), MOST))
+    assert share == pytest.approx(
+        min(max(sum(s > limit for s in scores) / len(scores), LEAST), MOST)
+    )
 
 
 @given(score_arrays, st.sampled_from([0.125, 4.0]), st.integers(-50, 50))

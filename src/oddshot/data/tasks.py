@@ -26,6 +26,8 @@ from oddshot.errors import DataError, TrainingError
 
 Index: TypeAlias = NDArray[np.intp]
 
+ATTEMPTS = 20
+
 
 class TableSource(Protocol):
     """A table that can be loaded when it is needed; a `Table` in memory will do, see `InMemory`."""
@@ -151,14 +153,31 @@ class EpisodeStream:
         self._families = [sorted(families[name], key=lambda t: t.name) for name in sorted(families)]
 
     def episode(self, number: int) -> Episode:
-        """Episode ``number``, the same whenever and wherever it is asked for."""
+        """Episode ``number``, the same whenever and wherever it is asked for.
+
+        A draw whose support rows are all alike teaches nothing; another one takes its place.
+
+        Raises
+        ------
+        TrainingError
+            If ``ATTEMPTS`` draws in a row are of that kind.
+        """
         generator = np.random.default_rng([self.seed, number])
-        family = self._families[generator.integers(len(self._families))]
-        source = family[generator.integers(len(family))]
-        table = _load(source)
-        assert table.labels is not None  # _load sees to it
-        support, query, y = draw_episode(table.labels, generator, self.settings)
-        query = query[~_copies(table.rows, support, query)]
+        for _ in range(ATTEMPTS):
+            family = self._families[generator.integers(len(self._families))]
+            source = family[generator.integers(len(family))]
+            table = _load(source)
+            assert table.labels is not None  # _load sees to it
+            support, query, y = draw_episode(table.labels, generator, self.settings)
+            codes = pd.util.hash_pandas_object(pd.DataFrame(table.rows), index=False).to_numpy()
+            if len(np.unique(codes[support])) > 1:
+                break
+        else:
+            raise TrainingError(
+                f"{ATTEMPTS} draws in a row had nothing but equal rows, the last from "
+                f"{source.name!r}; give tables whose rows differ"
+            )
+        query = query[~np.isin(codes[query], codes[support])]  # no copy of what was seen
         return Episode(
             name=f"{source.collection}/{source.name}#{number}",
             family=source.family,
@@ -234,10 +253,3 @@ def _load(source: TableSource) -> Table:
 
 def _take(rows: Rows, index: Index) -> Rows:
     return rows.iloc[index] if isinstance(rows, pd.DataFrame) else rows[index]
-
-
-def _copies(rows: Rows, support: Index, query: Index) -> NDArray[np.bool_]:
-    """Query rows that stand in the support too."""
-    codes = pd.util.hash_pandas_object(pd.DataFrame(rows), index=False).to_numpy()
-    copies: NDArray[np.bool_] = np.isin(codes[query], codes[support])
-    return copies

@@ -12,7 +12,7 @@ import torch
 from joblib import effective_n_jobs
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, OutlierMixin
-from sklearn.utils import check_random_state, column_or_1d
+from sklearn.utils import column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
 from oddshot.data.labels import parse_labels
@@ -26,8 +26,9 @@ from oddshot.episodes import (
     MappedTask,
 )
 from oddshot.errors import DataError, LabelError, LabelWarning, PriorError, SettingError
-from oddshot.learners import collate, restore
-from oddshot.mapping.encode import ColumnNote, Encoder, to_rows
+from oddshot.frames import RawRows, to_rows
+from oddshot.learners import Detector, Learner, Params, Shape, collate, restore
+from oddshot.mapping.encode import ColumnNote, Encoder
 from oddshot.mapping.mapping import Mapping, support_sample
 from oddshot.mapping.support import Support, draw_support
 from oddshot.persistence import load_state, save_state
@@ -59,7 +60,7 @@ class FewShotDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     Attributes
     ----------
     threshold_
-        Anomaly score from which on a row counts as an anomaly.
+        Anomaly score above which a row counts as an anomaly.
     offset_
         ``-threshold_``, on scikit-learn's scale.
     contamination_
@@ -132,19 +133,17 @@ class FewShotDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             If a parameter has a value it cannot take.
         """
         contamination = self._checked_contamination()
-        prior = _resolve(self.prior)
+        prior = Prior.find(self.prior)
         rows = to_rows(X)
-        _check_rows(rows)
         labels = _checked_labels(y, rows.shape[0])
+        encoder = Encoder().fit(rows)
         if (labels == ANOMALY).sum() > rows.shape[0] - 2:
             raise DataError(
                 f"{(labels == ANOMALY).sum()} of {rows.shape[0]} rows are labelled as anomalies; "
                 "at least 2 unlabelled or normal rows are needed to compare with"
             )
-        encoder = Encoder().fit(rows)
-        encoded = np.concatenate([encoder.transform(block) for block in _blocks(rows)])
-        seed = 0 if self.random_state is None else self._drawn_seed()
-        support = draw_support(encoded, labels, seed=seed)
+        encoded = np.concatenate([*_encoded(encoder, rows)])
+        support = draw_support(encoded, labels, seed=self._drawn_seed())
         self._assemble(prior, encoder, support)
 
         raw = np.concatenate([self._reference_scores, self._known_scores])
@@ -153,6 +152,13 @@ class FewShotDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         self.contamination_ = share
         self.offset_ = float(np.percentile(-self._scale.apply(raw), 100 * share))
         return self
+
+    def fit_predict(self, X: Any, y: ArrayLike | None = None) -> NDArray[np.int64]:
+        """Adapt to a data set with whatever labels there are, then judge it.
+
+        scikit-learn's other outlier detectors ignore ``y`` here.
+        """
+        return self.fit(X, y).predict(X)
 
     def anomaly_score(self, X: Any) -> FloatArray:
         """Anomaly score of every row: >= 0, near 0 for typical rows, higher = odder.
@@ -170,11 +176,16 @@ class FewShotDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         Raises
         ------
         DataError
-            If columns are missing or hold what `fit` has not seen there.
+            If there is no row, or columns are missing or hold what `fit` has not seen there.
         """
         check_is_fitted(self)
         rows = to_rows(X)
-        scores = [self._scored(self._encoder.transform(block)) for block in _blocks(rows)]
+        if not rows.shape[0]:
+            raise DataError(
+                f"Found array with 0 sample(s) (shape={rows.shape}) "
+                "while a minimum of 1 is required."
+            )
+        scores = [self._scored(block) for block in _encoded(self._encoder, rows)]
         return self._scale.apply(np.concatenate(scores))
 
     def score_samples(self, X: Any) -> FloatArray:
@@ -191,7 +202,7 @@ class FewShotDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
 
     @property
     def threshold_(self) -> float:
-        """Anomaly score from which on a row counts as an anomaly."""
+        """Anomaly score above which a row counts as an anomaly."""
         check_is_fitted(self)
         return -float(self.offset_)
 
@@ -212,13 +223,13 @@ class FewShotDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         support = self._mapping.support
         settings, arrays = self._encoder.state()
-        probes = support.typical[:PROBES] + 0.0
+        share = self._checked_contamination()
         meta = {
             "learner": self._prior.learner,
             "settings": dict(self._prior.settings),
             "provenance": dict(self._prior.provenance),
             "encoder": settings,
-            "contamination": self.contamination,
+            "contamination": "auto" if share is None else share,
             "contamination_": self.contamination_,
             "offset": self.offset_,
             "normal_share": support.normal_share,
@@ -228,7 +239,7 @@ class FewShotDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             "support.columns": np.asarray(support.columns, dtype=np.int64),
             "support.typical": support.typical,
             "support.known": support.known,
-            "probe.scores": self._scored_arranged(probes),
+            "probe.scores": self._scored_arranged(support.typical[:PROBES]),
             **{f"prior.{name}": array for name, array in self._prior.tensors.items()},
             **{f"encoder.{name}": array for name, array in arrays.items()},
         }
@@ -247,9 +258,12 @@ class FewShotDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         meta, tensors = load_state(path, kind="detector")
         try:
             detector = cls._restored(meta, tensors)
-        except (KeyError, TypeError, AttributeError) as error:
+        except PriorError:
+            raise
+        except (LookupError, TypeError, ValueError, AttributeError, StopIteration) as error:
             raise PriorError(
-                f"{path}: the saved detector lacks {error}; restore it or save again"
+                f"{path}: the saved detector is incomplete or changed "
+                f"({type(error).__name__}: {error}); restore it or save again"
             ) from error
         found = detector._scored_arranged(detector._mapping.support.typical[:PROBES])
         if not np.allclose(found, tensors["probe.scores"], rtol=1e-3, atol=1e-3):
@@ -284,28 +298,18 @@ class FewShotDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _assemble(self, prior: Prior, encoder: Encoder, support: Support) -> None:
         """Build all that scoring needs; the same from `fit` and from a file."""
-        learner, params = restore(prior)
-        self._prior, self._encoder = prior, encoder
-        self._mapping = Mapping(threads=int(effective_n_jobs(self.n_jobs))).fit(support)
-        rows, labels = support_sample(self._mapping)
-        task = MappedTask(
-            name="",
-            family="",
-            seed=support.seed,
-            support=rows,
-            support_labels=labels,
-            query=rows[:0],
-            query_labels=labels[:0],
-            context=self._mapping.context_,
-        )
-        with torch.no_grad():
-            self._head = learner.detector(params, collate([task]))
+        restored = restore(prior)  # first: it tells at once whether it can
+        mapping = Mapping(threads=self._threads()).fit(support)
+        self._head = _head(*restored, mapping)
+        self._prior, self._encoder, self._mapping = prior, encoder, mapping
         self._reference_scores = self._judged(self._mapping.typical_)
         self._known_scores = self._scored_arranged(support.known)
         self._scale = Surprise().fit(self._reference_scores)
         self.n_features_in_ = encoder.n_features_in_
         if encoder.feature_names_in_ is not None:
             self.feature_names_in_ = encoder.feature_names_in_
+        elif hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_  # an earlier fit saw names
 
     def _scored(self, encoded: FloatArray) -> FloatArray:
         return self._scored_arranged(self._mapping.support.arranged(encoded))
@@ -318,8 +322,8 @@ class FewShotDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     def _judged(self, coordinates: Float32Array) -> FloatArray:
         """Raw scores (n,) of mapped rows (n, C, 2)."""
         with torch.no_grad():
-            scores = self._head(torch.from_numpy(coordinates)[None])[0]
-        return scores.numpy().astype(np.float64)
+            scores: FloatArray = self._head(torch.from_numpy(coordinates)[None].double())[0].numpy()
+        return scores
 
     def _checked_contamination(self) -> float | None:
         value = self.contamination
@@ -332,11 +336,33 @@ class FewShotDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         )
 
     def _drawn_seed(self) -> int:
-        if isinstance(self.random_state, int | np.integer):
-            if self.random_state < 0:
-                raise SettingError(f"random_state is {self.random_state}; it must be 0 or more")
-            return int(self.random_state)
-        return int(check_random_state(self.random_state).randint(2**31 - 1))
+        state = self.random_state
+        if isinstance(state, np.random.RandomState):
+            return int(state.randint(2**31 - 1))
+        if state is None or (isinstance(state, int | np.integer) and state >= 0):
+            return int(state or 0)
+        raise SettingError(
+            f"random_state is {state!r}; it must be None, a whole number from 0 on, "
+            "or a numpy.random.RandomState"
+        )
+
+    def _threads(self) -> int:
+        try:
+            return int(effective_n_jobs(self.n_jobs))
+        except (TypeError, ValueError) as error:
+            raise SettingError(
+                f"n_jobs is {self.n_jobs!r}; it must be None, a number of threads, or -1 for all"
+            ) from error
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out the head, a function that a learner made."""
+        return {name: v for name, v in super().__getstate__().items() if name != "_head"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Make the head again from prior and mapping."""
+        super().__setstate__(state)
+        if "_mapping" in state:
+            self._head = _head(*restore(self._prior), self._mapping)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -347,25 +373,43 @@ class FewShotDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         return tags
 
 
-def _resolve(prior: Prior | str | Path) -> Prior:
-    if isinstance(prior, Prior):
-        return prior
-    if isinstance(prior, str | Path):
-        return Prior.default() if prior == "default" else Prior.load(prior)
-    raise SettingError(
-        f"prior is {prior!r}; it must be 'default', a Prior, or the folder of a saved one"
+def _head(learner: Learner, params: Params, mapping: Mapping) -> Detector:
+    """Adapt a prior to a mapped support.
+
+    In double precision: sums in single precision differ with the number of rows scored at once.
+    """
+    rows, labels = support_sample(mapping)
+    task = MappedTask(
+        name="",
+        family="",
+        seed=mapping.support.seed,
+        support=rows,
+        support_labels=labels,
+        query=rows[:0],
+        query_labels=labels[:0],
+        context=mapping.context_,
     )
-
-
-def _check_rows(rows: Any) -> None:
-    if rows.shape[0] == 1:
-        raise DataError("found 1 sample (n_samples=1); at least 2 rows are needed to compare")
+    if learner.shape != Shape.of(task):
+        raise PriorError(
+            f"the prior reads rows of {learner.shape}, but this version of Oddshot maps rows to "
+            f"{Shape.of(task)}; load or train a prior for this version"
+        )
+    with torch.no_grad():
+        return learner.detector(
+            {name: value.double() for name, value in params.items()},
+            collate([task]).to(torch.float64),
+        )
 
 
 def _checked_labels(y: ArrayLike | None, rows: int) -> LabelArray:
     if y is None:
         return np.full(rows, UNLABELLED, dtype=np.int8)
-    values = column_or_1d(np.asarray(y) if not isinstance(y, pd.Series) else y, warn=True)
+    try:
+        values = column_or_1d(y if isinstance(y, pd.Series) else np.asarray(y), warn=True)
+    except ValueError as error:
+        raise LabelError(f"y cannot be read: {error}") from error
+    if values.dtype.kind == "O":
+        values = pd.Series(values).infer_objects().to_numpy()  # numbers may stand in objects
     if len(values) != rows:
         raise LabelError(f"X has {rows} rows but y has {len(values)}; give one label a row")
     if values.dtype.kind in "iuf":
@@ -382,8 +426,13 @@ def _checked_labels(y: ArrayLike | None, rows: int) -> LabelArray:
     return parse_labels(values)
 
 
-def _blocks(rows: Any) -> Iterator[Any]:
-    """Cut rows into blocks, so that memory does not grow with their number."""
-    for start in range(0, max(rows.shape[0], 1), BLOCK_ROWS):
+def _encoded(encoder: Encoder, rows: RawRows) -> Iterator[FloatArray]:
+    """Encode block by block, so that memory does not grow with the number of rows."""
+    for start in range(0, rows.shape[0], BLOCK_ROWS):
         block = slice(start, start + BLOCK_ROWS)
-        yield rows.iloc[block] if isinstance(rows, pd.DataFrame) else rows[block]
+        part = rows.iloc[block] if isinstance(rows, pd.DataFrame) else rows[block]
+        try:
+            yield encoder.transform(part)
+        except DataError:
+            encoder.transform(rows)  # raises again, with the number the row has among all
+            raise

@@ -31,7 +31,7 @@ from oddshot.evaluation.metrics import (
     paired_bootstrap,
     win_rates,
 )
-from oddshot.evaluation.peers import DEFAULT, OWN, Peer, find_peers, find_prior
+from oddshot.evaluation.peers import DEFAULT, OWN, Peer, find_peers
 from oddshot.evaluation.protocols import (
     FEW_LABEL,
     ONE_CLASS,
@@ -143,7 +143,7 @@ def run_benchmark(
         A name is unknown, a package is missing, or ``out`` holds results of other settings.
     """
     _check_choices(protocols, seeds, ks)
-    own = find_prior(prior) if OWN in peers else None
+    own = Prior.find(prior) if OWN in peers else None
     members = find_peers(peers, prior=own or "default")
     _check_names(tables)
     out.mkdir(parents=True, exist_ok=True)

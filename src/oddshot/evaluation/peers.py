@@ -34,7 +34,19 @@ Scorer: TypeAlias = Callable[[Rows], FloatArray]
 NumberScorer: TypeAlias = Callable[[FloatArray], FloatArray]
 
 OWN, BLEND = "oddshot", "blend"
-DEFAULT = (OWN, BLEND, "knn50", "iforest", "lof", "ecod", "catboost", "extra-trees", "xgbod")
+DEFAULT = (
+    OWN,
+    BLEND,
+    "knn",
+    "knn50",
+    "lof",
+    "iforest",
+    "ecod",
+    "hbos",
+    "catboost",
+    "extra-trees",
+    "xgbod",
+)
 BLENDED = ("catboost", "extra-trees", "logistic", "knn50")
 BLENDED_WITHOUT_LABELS = ("knn50", "iforest", "hbos")
 
@@ -89,19 +101,6 @@ def find_peers(names: Sequence[str], *, prior: Prior | str | Path = "default") -
                 )
         found.append(peer)
     return tuple(found)
-
-
-def find_prior(prior: Prior | str | Path) -> Prior:
-    """Return the prior itself, the shipped one ("default"), or the one in a folder.
-
-    Raises
-    ------
-    PriorError
-        The folder holds none, or this installation ships none.
-    """
-    if isinstance(prior, Prior):
-        return prior
-    return Prior.default() if prior == "default" else Prior.load(prior)
 
 
 def fit_score(

@@ -55,7 +55,7 @@ class GatedLearner(Learner):
         hidden: int = 16,
         embedding: int = 4,
         hinges: Sequence[float] = (0.5, 1.0, 1.5, 2.0, 2.5),
-        hardness: float = 1.0,
+        hardness: float = 0.5,
     ) -> None:
         super().__init__(
             shape, hidden=hidden, embedding=embedding, hinges=list(hinges), hardness=hardness

@@ -148,6 +148,7 @@ class Encoder:
             start = self._starts[i]
             stop = start + len(column_recipe.outputs())
             column_recipe.write(rows.iloc[:, i], encoded[:, start:stop])
+        encoded += 0.0  # -0.0 becomes 0.0: a mapping knows its own rows by their bytes
         return encoded
 
     def report(self) -> list[ColumnNote]:

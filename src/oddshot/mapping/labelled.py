@@ -297,17 +297,7 @@ class Labelled:
     @classmethod
     def of(cls, neighbours: Neighbours, isolation: Isolation, *, threads: int) -> "Labelled":
         """Build the blocks on what the label-free blocks have learned already."""
-        return cls(
-            lambda trees: (
-                KnownDistances(neighbours),
-                KnownCoordinates(),
-                NaiveBayes(),
-                KnownLeaves(isolation),
-                Directions(),
-                KernelRidge(),
-                Supervised(trees=trees, threads=threads),
-            )
-        )
+        return cls(partial(_blocks, neighbours, isolation, threads))
 
     def fit(
         self, typical: Seen, known: Seen, generator: np.random.Generator, *, trees: int = TREES
@@ -342,3 +332,18 @@ class Labelled:
             held = np.flatnonzero(halves != half)
             out[held] = other.transform(known[held])
         return out
+
+
+def _blocks(
+    neighbours: Neighbours, isolation: Isolation, threads: int, trees: int
+) -> tuple[LabelledBlock, ...]:
+    """All blocks, yet to be fitted; a lambda in its place could not be pickled."""
+    return (
+        KnownDistances(neighbours),
+        KnownCoordinates(),
+        NaiveBayes(),
+        KnownLeaves(isolation),
+        Directions(),
+        KernelRidge(),
+        Supervised(trees=trees, threads=threads),
+    )

@@ -1,6 +1,7 @@
 """Distances to neighbours at several scales, density ratios, nearest rows of small subsets."""
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.neighbors import NearestNeighbors
 
 from oddshot.episodes import Float32Array, FloatArray
@@ -62,25 +63,37 @@ class NeighbourIndex:
         if self._count == 1:
             self._floor, self.profile = 1.0, np.zeros((1, len(SCALES)))
             return np.zeros((1, len(SCALES) + len(DENSITY_SCALES)))
-        distances, neighbours = self._index.kneighbors(None, self._most)
+        distances, neighbours = self._nearest(None)
         self._floor = 1e-3 * (float(np.median(distances[:, -1])) or 1.0)
         self.profile = self._log(distances)
         return self._with_density(self.profile, neighbours)
 
     def coordinates(self, points: Float32Array) -> FloatArray:
         """Coordinates of new rows."""
-        distances, neighbours = self._index.kneighbors(points, self._most)
+        distances, neighbours = self._nearest(points)
         return self._with_density(self._log(distances), neighbours)
 
     def log(self, distances: FloatArray) -> FloatArray:
         """Logarithm with the space's own floor, so that copies do not reach minus infinity."""
         return np.log(distances + self._floor)
 
+    def _nearest(self, points: Float32Array | None) -> tuple[FloatArray, NDArray[np.intp]]:
+        """Distances and places (n, k) of the nearest; equally near ones in the order of places.
+
+        The search leaves that order to chance, and rounding errors to the size of the batch.
+        """
+        distances, neighbours = self._index.kneighbors(points, self._most)
+        order = np.lexsort((neighbours, np.round(distances, 5)), axis=1)
+        return (
+            np.take_along_axis(distances, order, axis=1),
+            np.take_along_axis(neighbours, order, axis=1),
+        )
+
     def _log(self, distances: FloatArray) -> FloatArray:
         at = [min(scale, self._most) - 1 for scale in SCALES]
         return self.log(distances[:, at])
 
-    def _with_density(self, profile: FloatArray, neighbours: np.ndarray) -> FloatArray:
+    def _with_density(self, profile: FloatArray, neighbours: NDArray[np.intp]) -> FloatArray:
         ratios = [
             profile[:, SCALES.index(scale)]
             - self.profile[neighbours[:, :scale], SCALES.index(scale)].mean(axis=1)

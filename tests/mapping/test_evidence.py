@@ -1,0 +1,146 @@
+import numpy as np
+import pytest
+
+from oddshot.mapping.block import Reference
+from oddshot.mapping.evidence import EVIDENCE, TABLE, gather_evidence
+from oddshot.mapping.spaces import Views
+
+RNG = np.random.default_rng(0)
+COUNT, COORDINATES, FREE = 100, 6, 4
+TYPICAL = RNG.exponential(size=(COUNT, COORDINATES, 2)).astype(np.float32)
+COLUMNS = RNG.normal(size=(COUNT, 3)).astype(np.float32)
+
+
+def gathered(typical=TYPICAL, known=None, columns=COLUMNS, normal_share=0.25):
+    views = Views(columns, columns, columns)
+    if known is None:
+        known = np.zeros((0, *typical.shape[1:]), np.float32)
+    return gather_evidence(
+        typical,
+        known,
+        label_free=FREE,
+        far=0,
+        near=1,
+        reference=Reference(views, views[:0]),
+        normal_share=normal_share,
+    )
+
+
+def evidence(context, name):
+    return context.evidence[:, EVIDENCE.index(name)]
+
+
+def fact(context, name):
+    return context.table[TABLE.index(name)]
+
+
+def test_every_coordinate_has_all_evidence_and_the_table_all_facts():
+    context = gathered(known=TYPICAL[:3])
+    assert context.evidence.shape == (COORDINATES, len(EVIDENCE))
+    assert context.table.shape == (len(TABLE),)
+    assert context.evidence.dtype == context.table.dtype == np.float32
+    assert np.isfinite(context.evidence).all()
+    assert np.isfinite(context.table).all()
+
+
+@pytest.mark.parametrize("count", [2, 10])
+def test_known_anomalies_tell_which_coordinates_find_them(count):
+    known = RNG.exponential(size=(count, COORDINATES, 2)).astype(np.float32)
+    context = gathered(known=known)
+    trust = count / (count + 2)
+    for coordinate in range(COORDINATES):
+        decades, z = known[:, coordinate, 0], known[:, coordinate, 1]
+        for name, expected in (
+            ("known_rank", np.mean([0.5 - 10.0**-d for d in decades])),
+            ("known_decades", np.mean(decades)),
+            ("known_z", np.mean(z)),
+        ):
+            assert evidence(context, name)[coordinate] == pytest.approx(trust * expected, rel=1e-5)
+    assert fact(context, "any_known") == 1
+    assert fact(context, "known") == pytest.approx(np.log(count + 1) / np.log(51))
+
+
+def test_one_known_anomaly_is_no_evidence_on_what_was_fitted_to_it():
+    context = gathered(known=TYPICAL[:1] + 1)
+    assert (context.evidence[:FREE, :3] != 0).all()
+    assert (context.evidence[FREE:, :3] == 0).all()
+
+
+def test_without_known_anomalies_there_is_none():
+    context = gathered()
+    assert (context.evidence[:, :3] == 0).all()
+    assert fact(context, "any_known") == fact(context, "known") == 0
+
+
+def test_agreement_is_the_correlation_with_the_mean_of_the_label_free_coordinates():
+    decades = TYPICAL[:, :, 0].astype(float)
+    consensus = decades[:, :FREE].mean(axis=1)
+    expected = [np.corrcoef(column, consensus)[0, 1] for column in decades.T]
+    context = gathered()
+    np.testing.assert_allclose(evidence(context, "agreement"), expected, atol=1e-6)
+    assert fact(context, "agreement") == pytest.approx(np.mean(expected[:FREE]), abs=1e-6)
+
+
+def test_the_top_twentieth_of_a_coordinate_is_looked_at_by_others():
+    context = gathered()
+    decades, z = TYPICAL[:, :, 0], TYPICAL[:, :, 1]
+    consensus = decades[:, :FREE].mean(axis=1)
+    for coordinate in range(COORDINATES):
+        top = np.argsort(-z[:, coordinate])[: COUNT // 20]
+        found = context.evidence[coordinate]
+        for name, expected in (
+            ("top_consensus", consensus[top].mean() - consensus.mean()),
+            ("top_far", decades[top, 0].mean()),
+            ("top_near", decades[top, 1].mean()),
+        ):
+            assert found[EVIDENCE.index(name)] == pytest.approx(expected, abs=1e-5)
+    assert fact(context, "far_is_near") == evidence(context, "top_near")[0]
+    assert fact(context, "near_is_far") == evidence(context, "top_far")[1]
+
+
+def test_the_shape_of_a_coordinates_distribution():
+    z = TYPICAL[:, :, 1].astype(float)
+    context = gathered()
+    high = np.quantile(z, 0.99, axis=0)
+    np.testing.assert_allclose(evidence(context, "tail99"), high, rtol=1e-5)
+    np.testing.assert_allclose(evidence(context, "tail_max"), z.max(axis=0) - high, rtol=1e-4)
+    np.testing.assert_allclose(evidence(context, "skew"), -np.quantile(z, 0.1, axis=0), rtol=1e-5)
+    rounded = TYPICAL.copy()
+    rounded[:, 2] = rounded[:, 2].round()
+    levels = len(np.unique(rounded[:, 2, 1]))
+    assert evidence(gathered(rounded), "distinct")[2] == pytest.approx(levels / COUNT)
+    assert evidence(context, "distinct")[3] == 1
+
+
+def test_facts_on_the_table():
+    columns = COLUMNS.copy()
+    columns[:, 0] = np.arange(COUNT) % 2
+    context = gathered(columns=columns)
+    assert fact(context, "normal_share") == 0.25
+    assert fact(context, "rows") == pytest.approx(-1)  # 100 in decades, from 1000
+    assert fact(context, "columns") == pytest.approx(np.log10(0.3))
+    assert fact(context, "discrete") == pytest.approx(1 / 3)
+
+
+def test_the_effective_rank_counts_directions():
+    assert fact(gathered(), "effective_rank") == pytest.approx(1, abs=0.05)
+    copies = np.repeat(COLUMNS[:, :1], 3, axis=1)
+    assert fact(gathered(columns=copies), "effective_rank") == pytest.approx(1 / 3, abs=1e-3)
+
+
+def test_the_order_of_rows_does_not_matter():
+    order = RNG.permutation(COUNT)
+    known = TYPICAL[:4] + 1
+    found = gathered(TYPICAL[order], known[::-1], COLUMNS[order])
+    expected = gathered(TYPICAL, known, COLUMNS)
+    np.testing.assert_allclose(found.evidence, expected.evidence, atol=1e-5)
+    np.testing.assert_allclose(found.table, expected.table, atol=1e-5)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_few_and_equal_rows(count):
+    context = gathered(
+        np.zeros((count, COORDINATES, 2), np.float32), columns=np.zeros((count, 3), np.float32)
+    )
+    assert np.isfinite(context.evidence).all()
+    assert np.isfinite(context.table).all()

@@ -1,0 +1,79 @@
+import numpy as np
+import pytest
+from sklearn.ensemble import ExtraTreesClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+
+from oddshot.mapping.supervised import CrossFitted, Logistic, Trees
+
+RNG = np.random.default_rng(0)
+TYPICAL, KNOWN = RNG.normal(size=(80, 3)), RNG.normal(size=(6, 3)) + 2
+POINTS = np.r_[TYPICAL, KNOWN]
+LABELS = np.repeat([0.0, 1.0], [80, 6])
+NEW = RNG.normal(size=(30, 3)) * 2
+
+
+class Recorder:
+    """Remembers what it was fitted on, and scores a row by whether it was there."""
+
+    def fit(self, points, labels, seed):
+        self.points, self.labels, self.seed = points, labels, seed
+        return self
+
+    def scores(self, points):
+        return (points[:, None] == self.points[None]).all(axis=2).any(axis=1).astype(float)
+
+
+def test_no_typical_row_is_scored_by_a_model_that_has_seen_it():
+    models = []
+    halves = RNG.permutation(80) % 2
+    crossed = CrossFitted(lambda: models.append(Recorder()) or models[-1])
+    assert (crossed.fit(TYPICAL, KNOWN, halves, seed=5) == 0).all()
+    for half, model in enumerate(models):
+        np.testing.assert_array_equal(model.points, np.r_[TYPICAL[halves == half], KNOWN])
+        assert model.labels.tolist() == [0] * 40 + [1] * 6
+    assert models[0].seed != models[1].seed
+    assert (crossed.scores(TYPICAL) == 0.5).all()  # the mean of both
+    assert (crossed.scores(KNOWN) == 1).all()
+
+
+@pytest.mark.parametrize("leaf", [1, 4])
+def test_tree_scores_are_the_probabilities_of_scikit_learns_forest(leaf):
+    forest = ExtraTreesClassifier(
+        20, class_weight="balanced", min_samples_leaf=leaf, random_state=7
+    ).fit(POINTS, LABELS)
+    model = Trees(leaf=leaf, trees=20, threads=1).fit(POINTS, LABELS, 7)
+    np.testing.assert_allclose(model.scores(NEW), forest.predict_proba(NEW)[:, 1], atol=1e-12)
+
+
+def test_threads_change_nothing():
+    one, three = (Trees(leaf=4, trees=20, threads=n).fit(POINTS, LABELS, 7) for n in (1, 3))
+    np.testing.assert_array_equal(one.scores(NEW), three.scores(NEW))
+
+
+def test_logistic_scores_are_log_odds_with_both_classes_weighted_alike():
+    weights = np.where(LABELS == 1, 0.5 / 6, 0.5 / 80) * len(LABELS) / 10
+    model = LogisticRegression(C=0.1, tol=1e-8, max_iter=1000).fit(POINTS, LABELS, weights)
+    found = Logistic(strength=0.1).fit(POINTS, LABELS, 0).scores(NEW)
+    np.testing.assert_allclose(found, model.decision_function(NEW), atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: Trees(leaf=4, trees=50, threads=1), lambda: Logistic(strength=0.1)]
+)
+@pytest.mark.parametrize("known", [1, 6])
+def test_rows_near_the_known_anomalies_score_high(make, known):
+    crossed = CrossFitted(make)
+    crossed.fit(TYPICAL, KNOWN[:known], np.arange(80) % 2, seed=0)
+    near = RNG.normal(size=(40, 3)) + KNOWN[:known].mean(axis=0)
+    scores = crossed.scores(np.r_[RNG.normal(size=(40, 3)), near])
+    assert roc_auc_score(np.repeat([0, 1], 40), scores) > 0.8
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: Trees(leaf=4, trees=5, threads=1), lambda: Logistic(strength=0.1)]
+)
+def test_two_typical_rows_and_one_known_anomaly_are_enough(make):
+    crossed = CrossFitted(make)
+    own = crossed.fit(TYPICAL[:2], KNOWN[:1], np.array([1, 0]), seed=0)
+    assert np.isfinite(np.r_[own, crossed.scores(NEW)]).all()
