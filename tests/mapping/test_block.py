@@ -29,7 +29,7 @@ def test_the_reference_knows_its_width(see):
     assert reference.width == 4
     wide = np.random.default_rng(0).normal(size=(20, 250))
     spaces = Spaces().fit(wide)
-    assert Reference(spaces.view(wide), spaces.view(wide[:0])).width == 20
+    assert Reference(spaces.view(wide), spaces.view(wide[:0])).width == 19
 
 
 def test_the_blocks_name_all_label_free_coordinates_once():

@@ -97,10 +97,6 @@ def test_every_row_has_the_same_chance():
     assert counts.max() < 140
 
 
-@pytest.mark.xfail(
-    reason="columns with equal ranks count as copies of each other, but x and exp(x) differ: their"
-    " order is that of the table"
-)
 def test_columns_that_only_rank_alike_are_ordered_by_content():
     x = np.random.default_rng(0).normal(size=30)
     rows, labels = np.column_stack([x, np.exp(x)]), np.full(30, -1, np.int8)

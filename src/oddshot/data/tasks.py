@@ -27,6 +27,7 @@ from oddshot.errors import DataError, TrainingError
 Index: TypeAlias = NDArray[np.intp]
 
 ATTEMPTS = 20
+LEAST_NORMAL = 4
 
 
 class TableSource(Protocol):
@@ -237,6 +238,11 @@ def _load(source: TableSource) -> Table:
     if table.labels is None:
         raise DataError(f"table {source.name!r} has no labels; meta-training learns from labels")
     known = table.labels != UNLABELLED
+    if (table.labels == NORMAL).sum() < LEAST_NORMAL:
+        raise DataError(
+            f"table {source.name!r} has {(table.labels == NORMAL).sum()} rows labelled 0; "
+            f"meta-training needs {LEAST_NORMAL} or more"
+        )
     found = set(np.unique(table.labels[known]).tolist())
     if found != {ANOMALY, NORMAL}:
         raise DataError(

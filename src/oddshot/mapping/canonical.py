@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from oddshot.episodes import FloatArray
 
 _MIX = np.uint64(0x9E3779B97F4A7C15)
+_ROUNDS = 3
 
 
 def dense_ranks(matrix: FloatArray) -> NDArray[np.uint64]:
@@ -30,17 +31,27 @@ def dense_ranks(matrix: FloatArray) -> NDArray[np.uint64]:
     return ranks
 
 
-def column_order(ranks: NDArray[np.uint64]) -> NDArray[np.intp]:
+def column_order(ranks: NDArray[np.uint64], ties: FloatArray | None = None) -> NDArray[np.intp]:
     """Order columns by a fingerprint of how their ranks meet those of all others.
 
-    Columns with one fingerprint are interchangeable (copies of each other, in practice).
+    Fingerprints of rows and columns refine each other, as colours do in graph isomorphism
+    (Weisfeiler and Leman 1968).
+
+    Parameters
+    ----------
+    ranks
+        Shape (n, d), see `dense_ranks`.
+    ties
+        Shape (d,): tells columns apart whose ranks are the same, as of ``x`` and ``exp(x)``; must
+        not depend on unit or row order.
     """
     with np.errstate(over="ignore"):
-        company = _scramble(ranks).sum(axis=1, dtype=np.uint64)
-        fingerprints = (_scramble(ranks + np.uint64(1)) * _scramble(company)[:, None]).sum(
-            axis=0, dtype=np.uint64
-        )
-    return np.lexsort((fingerprints, ranks.max(axis=0)))
+        row_codes = _scramble(ranks).sum(axis=1, dtype=np.uint64)
+        for _ in range(_ROUNDS):
+            meeting = _scramble(ranks + np.uint64(1)) * _scramble(row_codes)[:, None]
+            columns = meeting.sum(axis=0, dtype=np.uint64)
+            row_codes = (_scramble(ranks) * _scramble(columns)).sum(axis=1, dtype=np.uint64)
+    return np.lexsort((*(() if ties is None else (ties,)), columns, ranks.max(axis=0)))
 
 
 def row_order(ranks: NDArray[np.uint64]) -> NDArray[np.intp]:

@@ -49,9 +49,11 @@ class Spaces:
 
     def fit(self, rows: FloatArray) -> Self:
         """Learn location, scale, quantiles and principal axes from ``rows`` (m, d)."""
-        quartiles = np.quantile(rows, (0.25, 0.5, 0.75, 0.005, 0.995), axis=0)
+        quartiles = np.quantile(rows, (0.25, 0.5, 0.75), axis=0)
         self._centre = quartiles[1]
-        winsorised = np.clip(rows, quartiles[3], quartiles[4])
+        low = np.quantile(rows, 0.005, axis=0, method="higher")
+        high = np.quantile(rows, 0.995, axis=0, method="lower")  # a single extreme is cut off
+        winsorised = np.clip(rows, low, high)
         deviation = winsorised.std(axis=0)
         scale = np.maximum((quartiles[2] - quartiles[0]) / 1.349, 0.5 * deviation)
         scale = np.where(scale > 0, scale, rows.std(axis=0))
@@ -92,9 +94,8 @@ class Spaces:
         z = (rows - self._centre) / self._scale
         size = np.abs(z)
         squashed = np.where(size > 8, 8 + np.log1p(np.maximum(size - 8, 0)), size)
-        return np.asarray(
-            np.round(np.sign(z) * squashed, 12)
-        )  # equal but for rounding errors: equal
+        # what differs by rounding errors alone must tie
+        return np.asarray(np.round(np.sign(z) * squashed, 12))
 
 
 def _mid_ranks(ordered: FloatArray) -> FloatArray:
@@ -115,8 +116,12 @@ def _principal_axes(centred: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 
 def _leading_axes(standard: FloatArray) -> FloatArray:
-    """Axes of the largest variance; wide tables are cut to MAX_WIDTH of them."""
+    """Axes of the largest variance; wide tables are cut to MAX_WIDTH of them.
+
+    Axes without variance are left out: what rounding errors leave on them is no column.
+    """
     centred = standard - standard.mean(axis=0)
     width = min(MAX_WIDTH, *centred.shape)
-    _, _, axes = randomized_svd(centred, width, n_iter=2, random_state=0)
-    return np.ascontiguousarray(axes.T)
+    _, sizes, axes = randomized_svd(centred, width, n_iter=2, random_state=0)
+    kept = np.maximum(sizes > 1e-6 * sizes[0], np.arange(width) == 0)
+    return np.ascontiguousarray(axes[kept].T)

@@ -59,7 +59,10 @@ def draw_support(
     """
     generator = np.random.default_rng(seed)
     ranks = dense_ranks(rows)
-    columns = column_order(ranks)
+    low, high = rows.min(axis=0), rows.max(axis=0)
+    with np.errstate(invalid="ignore"):
+        heights = np.nan_to_num((np.sort(rows, axis=0).mean(axis=0) - low) / (high - low))
+    columns = column_order(ranks, np.round(heights, 6))
     order = row_order(ranks[:, columns])
     known = _sample(order[labels[order] == ANOMALY], MAX_KNOWN, generator)
     unlabelled = order[labels[order] == UNLABELLED]

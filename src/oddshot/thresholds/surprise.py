@@ -32,7 +32,10 @@ class Surprise:
             raise DataError("a scale needs at least one reference score, and finite ones only")
         ordered = np.sort(scores)
         tail = ordered[int(np.floor((1 - _TAIL_SHARE) * len(ordered))) :]
-        self._excess = float(tail.mean() - tail[0]) or float(ordered.std()) or 1.0
+        excess = float(tail.mean() - tail[0])
+        if excess <= 1e-9 * float(ordered[-1] - ordered[0]):  # the top tenth is one tie
+            excess = float(ordered.std())
+        self._excess = excess or 1.0
         self._origin = float(np.median(ordered))
         scaled = self._scaled(ordered)
         self._knots, first, counts = np.unique(scaled, return_index=True, return_counts=True)
