@@ -18,7 +18,8 @@ from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, MappedTask, Table
 from oddshot.errors import DataError, SettingError, TrainingError
 from oddshot.frames import to_rows
 from oddshot.learners import LEARNERS
-from oddshot.mapping.mapping import COORDINATES, map_episode
+from oddshot.learners.gated import GatedLearner
+from oddshot.mapping.mapping import COORDINATES, PLAIN, map_episode
 from oddshot.persistence import package_version
 from oddshot.priors import Prior
 from oddshot.task_store import TaskStore
@@ -62,7 +63,8 @@ def meta_train(
     learner
         A name of ``oddshot.learners.LEARNERS``.
     settings
-        The learner's settings; what is not named keeps its default.
+        The learner's settings; what is not named keeps its default. The anchor of "gated" is
+        `oddshot.mapping.mapping.PLAIN`.
     out
         A folder for the prior, ``log.csv``, ``checkpoint`` and ``episodes``. A run that was stopped
         goes on from there. ``None``: nothing is written.
@@ -134,10 +136,13 @@ def meta_train(
         progress=lambda done, total: report("map", done, total, {}),
     )
     trained_on = store.of_families({source.family for source in kept} - validating)
+    chosen = dict(settings or {})
+    if learner == GatedLearner.name:
+        chosen.setdefault("anchor", [COORDINATES.index(name) for name in PLAIN])
     return train(
         trained_on,
         learner=learner,
-        settings=settings,
+        settings=chosen,
         seed=seed,
         steps=steps,
         batch_size=batch_size,

@@ -1,6 +1,7 @@
 """A sum of coordinates whose weights are read off the data set: which to trust on this table."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
@@ -8,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import gelu, softplus
 
-from oddshot.episodes import MappedTask
+from oddshot.episodes import ANOMALY, UNLABELLED, MappedTask
 from oddshot.errors import SettingError
 from oddshot.learners.learner import Detector, Learner, Params, Shape, TaskBatch
 from oddshot.losses import ranking_loss
@@ -39,6 +40,11 @@ class GatedLearner(Learner):
         Thresholds t of the hinges, in units of the robust z channel.
     hardness
         See `ranking_loss`: how much more the normal rows at the top of the ranking count.
+    anchor, anchor_weight
+        Places of coordinates whose mean surprise, times the weight, is added where a support has
+        unlabelled rows and no known anomaly. There evidence says least, what helps on one
+        collection hurts on another, and plain detectors are hard to beat: shrink towards them. It
+        is no part of the meta-loss, which would only learn to offset it (docs/experiments.md).
 
     Raises
     ------
@@ -56,18 +62,34 @@ class GatedLearner(Learner):
         embedding: int = 4,
         hinges: Sequence[float] = (0.5, 1.0, 1.5, 2.0, 2.5),
         hardness: float = 0.5,
+        anchor: Sequence[int] = (),
+        anchor_weight: float = 4.0,
     ) -> None:
         super().__init__(
-            shape, hidden=hidden, embedding=embedding, hinges=list(hinges), hardness=hardness
+            shape,
+            hidden=hidden,
+            embedding=embedding,
+            hinges=list(hinges),
+            hardness=hardness,
+            anchor=list(anchor),
+            anchor_weight=anchor_weight,
         )
         for name, value in (("hidden", hidden), ("embedding", embedding)):
             if value < 1:
                 raise SettingError(f"gated setting {name} is {value!r}; it must be 1 or more")
-        if hardness < 0:
-            raise SettingError(f"gated setting hardness is {hardness!r}; it must be 0 or more")
+        for name, amount in (("hardness", hardness), ("anchor_weight", anchor_weight)):
+            if amount < 0:
+                raise SettingError(f"gated setting {name} is {amount!r}; it must be 0 or more")
+        if any(not 0 <= place < shape.coordinates for place in anchor):
+            raise SettingError(
+                f"gated setting anchor is {list(anchor)!r}; it must hold places of coordinates, "
+                f"0 to {shape.coordinates - 1}"
+            )
         self._hidden, self._embedding, self._hardness = hidden, embedding, hardness
         self._hinges = torch.tensor([float(t) for t in hinges])
         self._channels = shape.channels + len(self._hinges)
+        self._plain = torch.zeros(shape.coordinates, self._channels)
+        self._plain[list(anchor), 0] = anchor_weight / max(len(anchor), 1)
 
     def initial_parameters(self, generator: torch.Generator) -> Params:
         """Draw a gate that starts close to equal weights."""
@@ -103,19 +125,21 @@ class GatedLearner(Learner):
         return {name: torch.tensor(value, dtype=torch.float32) for name, value in values.items()}
 
     def meta_loss(self, params: Params, batch: TaskBatch) -> Tensor:
-        """Ranking loss (B,) on the queries."""
-        scores = self.detector(params, batch)(batch.query)
+        """Ranking loss (B,) on the queries, the anchor left out."""
+        scores = self._score(self._weights(params, batch), batch.query)
         return ranking_loss(scores, batch.query_labels, batch.query_mask, hardness=self._hardness)
 
     def detector(self, params: Params, batch: TaskBatch) -> Detector:
         """Read the weights off the context; the rows of the support are not looked at."""
         weights = self._weights(params, batch)
+        weights = weights + _without_a_hint(batch)[:, None, None] * self._plain
+        return partial(self._score, weights)
 
-        def score(rows: Tensor) -> Tensor:
-            hinged = torch.relu(rows[..., 1:2] - self._hinges.to(rows.dtype))
-            return torch.einsum("bnck,bck->bn", torch.cat([rows, hinged], -1), weights)
-
-        return score
+    def _score(self, weights: Tensor, rows: Tensor) -> Tensor:
+        """Weighted sums (B, n) of rows (B, n, C, 2) in the precision of the rows."""
+        hinged = torch.relu(rows[..., 1:2] - self._hinges.to(rows.dtype))
+        channels = torch.cat([rows, hinged], -1)
+        return torch.einsum("bnck,bck->bn", channels, weights.to(rows.dtype))
 
     def _weights(self, params: Params, batch: TaskBatch) -> Tensor:
         """Positive weights (B, C, K)."""
@@ -129,3 +153,11 @@ class GatedLearner(Learner):
         gate = gelu(seen @ params["gate_in"] + params["gate_bias"]) @ params["gate_out"]
         linear = torch.einsum("bg,gck->bck", table, params["table"])
         return softplus(_START + params["weight"] + linear + gate)
+
+
+def _without_a_hint(batch: TaskBatch) -> Tensor:
+    """Tell tasks whose support has unlabelled rows and no known anomaly: (B,) of 1 and 0."""
+    labels = batch.support_labels
+    unlabelled = ((labels == UNLABELLED) & batch.support_mask).any(1)
+    known = ((labels == ANOMALY) & batch.support_mask).any(1)
+    return (unlabelled & ~known).to(batch.table.dtype)

@@ -36,6 +36,16 @@ MAX_SUPPORT_ROWS = 64
 LABEL_FREE = Neighbours.names + Subsets.names + Tails.names + Shape.names + Isolation.names
 LABELLED = LABELLED_NAMES
 COORDINATES = LABEL_FREE + LABELLED
+PLAIN = (
+    "knn50_standard",
+    "subset8_standard",
+    "subset32_standard",
+    "density_standard",
+    "bin_sum",
+    "far_norm",
+    "mahalanobis_trimmed",
+    "isolation",
+)  # distance from everything: good detectors by themselves, contaminated or not
 
 
 class Mapping:
