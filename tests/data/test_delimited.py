@@ -136,3 +136,10 @@ def test_what_pandas_writes_comes_back_in_full(
     assert list(frame.columns) == list(written.columns)
     np.testing.assert_array_equal(frame["whole"], written["whole"])
     np.testing.assert_array_equal(frame["real"], written["real"])
+
+
+def test_counted_columns_with_named_ones_added_are_a_header():
+    text = "0,1,2,anomaly_score,anomaly\n5,1.5,red,0.25,False\n7,2.5,blue,1.75,True\n"
+    frame, _ = read_delimited(text, "scores.csv")
+    assert frame.columns.tolist() == ["0", "1", "2", "anomaly_score", "anomaly"]
+    assert len(frame) == 2

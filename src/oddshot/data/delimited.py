@@ -134,6 +134,9 @@ def _is_header(rows: list[list[str]]) -> bool:
     if len(first) > 1 and body and first in (counted, ["", *counted[:-1]]):
         return True  # how pandas writes a frame whose columns have no names
     kinds = [_kind(cell) for cell in first]
+    places = [cell == str(place) for place, cell in enumerate(first) if kinds[place] == "number"]
+    if len(places) > 1 and all(places) and body:
+        return True  # counted columns with named ones added, as our own output of such a frame
     if not body:
         return all(kind == "word" for kind in kinds)
     votes = 0
