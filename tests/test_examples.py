@@ -1,0 +1,24 @@
+"""The examples and the README's Python run as they stand."""
+
+import re
+import runpy
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_labels_pay_in_the_example(capsys):
+    runpy.run_path(str(ROOT / "examples" / "five_labels.py"), run_name="__main__")
+    table = [line.split() for line in capsys.readouterr().out.splitlines()[1:]]
+    auroc = {int(count): float(value) for count, value, _ in table}
+    assert auroc[0] < 0.7
+    assert 0.9 < auroc[5] <= auroc[20]
+
+
+def test_the_readme_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    found: dict[str, object] = {}
+    exec(code, found)
+    assert len(found["scores"]) == 569
+    assert (tmp_path / "tumours").is_dir()
