@@ -69,3 +69,11 @@ def test_rows_of_different_lengths_and_dimensions() -> None:
         to_rows(np.ones((1, 1, 1)))
     with pytest.raises(DataError, match="Complex data"):
         to_rows(sp.csr_matrix(np.eye(2) * 1j))
+
+
+def test_a_polars_column_or_plan_is_no_table():
+    frame = pl.DataFrame({"a": [1, 2]})
+    with pytest.raises(DataError, match="X is a Series, not a table"):
+        to_rows(frame["a"])
+    with pytest.raises(DataError, match=r"X is a LazyFrame, a plan and not yet a table"):
+        to_rows(frame.lazy())

@@ -47,7 +47,14 @@ def to_rows(X: Any) -> RawRows:
     if sp.issparse(X):
         return _from_sparse(X)
     if hasattr(X, "__arrow_c_stream__") and not isinstance(X, pd.Series):
-        return frame_from_arrow(pa.table(X))
+        try:
+            return frame_from_arrow(pa.table(X))
+        except pa.ArrowInvalid as error:
+            raise DataError(
+                f"X is a {type(X).__name__}, not a table; give rows and columns ({error})"
+            ) from error
+    if hasattr(X, "collect"):
+        raise DataError(f"X is a {type(X).__name__}, a plan and not yet a table; call collect()")
     return _from_array(X)
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from oddshot.data.tasks import EpisodeSettings, EpisodeStream, InMemory, draw_episode
 from oddshot.episodes import Table
-from oddshot.errors import DataError, TrainingError
+from oddshot.errors import DataError, SettingError, TrainingError
 
 LABELS = (np.arange(1000) % 10 == 0).astype(np.int8)  # 900 normal rows, 100 anomalies
 ROWS = np.random.default_rng(0).normal(size=(1000, 3))
@@ -211,7 +211,7 @@ def test_a_heavily_contaminated_table_can_be_thinned():
 @given(
     normal=st.integers(3, 300),
     anomalous=st.integers(1, 60),
-    low=st.integers(1, 200),
+    low=st.integers(2, 200),
     more=st.integers(0, 300),
     most_known=st.integers(1, 50),
     seed=st.integers(0, 10**6),
@@ -246,3 +246,18 @@ def test_a_small_table_gives_all_it_has():
         assert (truth == 0).sum() == 14
         assert sorted(query) == [0] * 6 + [1]
         assert len(y) >= 14
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"contaminated": 0.0, "one_class": 0.0, "mixed": 0.0},
+        {"mixed": -0.1},
+        {"known_share": 1.5},
+        {"min_rows": 500, "max_rows": 100},
+        {"max_known": 0},
+    ],
+)
+def test_settings_name_what_they_cannot_be(options):
+    with pytest.raises(SettingError, match=f"episode settings: .*{next(iter(options))}"):
+        EpisodeSettings(**options)

@@ -22,7 +22,7 @@ from oddshot.episodes import (
     Rows,
     Table,
 )
-from oddshot.errors import DataError, TrainingError
+from oddshot.errors import DataError, SettingError, TrainingError
 
 Index: TypeAlias = NDArray[np.intp]
 
@@ -114,6 +114,27 @@ class EpisodeSettings:
     max_query_normal: int = 192
     max_query_anomalous: int = 96
     natural_share: float = 0.5
+
+    def __post_init__(self) -> None:
+        regimes = (self.contaminated, self.one_class, self.mixed)
+        if min(regimes) < 0 or sum(regimes) <= 0:
+            raise SettingError(
+                f"episode settings: contaminated, one_class, mixed are {regimes}; "
+                "they must be 0 or more, and one of them above 0"
+            )
+        for name in ("unlabelled_share", "known_share", "natural_share"):
+            value = getattr(self, name)
+            if not 0 <= value <= 1:
+                raise SettingError(f"episode settings: {name} is {value}; it must be in [0, 1]")
+        if not 2 <= self.min_rows <= self.max_rows:
+            raise SettingError(
+                f"episode settings: min_rows, max_rows are {self.min_rows}, {self.max_rows}; "
+                "they must be 2 or more, the first at most the second"
+            )
+        for name in ("max_known", "max_query_normal", "max_query_anomalous"):
+            value = getattr(self, name)
+            if value < 1:
+                raise SettingError(f"episode settings: {name} is {value}; it must be 1 or more")
 
 
 class EpisodeStream:
