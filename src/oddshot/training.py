@@ -194,12 +194,8 @@ class _Run:
     def __init__(
         self, learner: Learner, params: Params, trained: Params, optimizer: torch.optim.AdamW
     ) -> None:
-        self.learner, self.params, self.trained, self.optimizer = (
-            learner,
-            params,
-            trained,
-            optimizer,
-        )
+        self.learner, self.optimizer = learner, optimizer
+        self.params, self.trained = params, trained  # the second without the constants
         self.step, self.seconds = 0, 0.0
         self.losses: list[float] = []  # since the last line of the log
         self.best: Params = {}

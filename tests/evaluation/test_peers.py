@@ -6,7 +6,7 @@ from oddshot.episodes import Table
 from oddshot.errors import SettingError
 from oddshot.evaluation import peers
 from oddshot.evaluation.metrics import auroc
-from oddshot.evaluation.peers import find_peers, fit_score, peer_names
+from oddshot.evaluation.peers import Peer, find_peers, peer_names
 from oddshot.evaluation.protocols import few_label, one_class
 
 pytest.importorskip("pyod", reason="the bench extra is not installed")
@@ -14,6 +14,10 @@ pytest.importorskip("catboost", reason="the bench extra is not installed")
 pytest.importorskip("xgboost", reason="the bench extra is not installed")
 
 OTHERS = [name for name in peer_names() if name != "oddshot"]
+
+
+def fit_score(peer: Peer, X_train, y_train, X_test, *, seed):
+    return peer.fit(X_train, y_train, seed=seed, threads=1)(X_test)
 
 
 def table(n=500, rate=0.08, shift=6.0):

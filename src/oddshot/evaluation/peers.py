@@ -103,13 +103,6 @@ def find_peers(names: Sequence[str], *, prior: Prior | str | Path = "default") -
     return tuple(found)
 
 
-def fit_score(
-    peer: Peer, X_train: Rows, y_train: LabelArray, X_test: Rows, *, seed: int, threads: int = 1
-) -> FloatArray:
-    """Fit a peer on the training part and score the test part, (m,), higher for odder rows."""
-    return peer.fit(X_train, y_train, seed=seed, threads=threads)(X_test)
-
-
 @dataclass(frozen=True, slots=True)
 class Oddshot:
     """Oddshot with a given prior; it sees the rows as they came, and sets PyTorch's threads."""

@@ -64,48 +64,49 @@ def gather_evidence(
     count, coordinates = typical.shape[:2]
     decades, z = typical[:, :, 0].astype(np.float64), typical[:, :, 1].astype(np.float64)
     consensus = decades[:, :label_free].mean(axis=1)
-    evidence = np.zeros((coordinates, len(EVIDENCE)))
-
+    evidence = dict.fromkeys(EVIDENCE, np.zeros(coordinates))
     if len(known):
         trust = len(known) / (len(known) + 2)
         odd = known.astype(np.float64)
-        evidence[:, 0] = trust * (0.5 - 10 ** -odd[:, :, 0]).mean(axis=0)
-        evidence[:, 1] = trust * odd[:, :, 0].mean(axis=0)
-        evidence[:, 2] = trust * odd[:, :, 1].mean(axis=0)
+        evidence["known_rank"] = trust * (0.5 - 10 ** -odd[:, :, 0]).mean(axis=0)
+        evidence["known_decades"] = trust * odd[:, :, 0].mean(axis=0)
+        evidence["known_z"] = trust * odd[:, :, 1].mean(axis=0)
     if len(known) == 1:
-        evidence[label_free:, :3] = 0  # there is no other known anomaly to judge them by
-    agreement = _correlations(decades, consensus)
-    evidence[:, 3] = agreement
-    top = max(1, count // 20)
-    highest = np.argsort(-z, axis=0, kind="stable")[:top]
-    evidence[:, 4] = consensus[highest].mean(axis=0) - consensus.mean()
-    evidence[:, 5] = decades[highest, far].mean(axis=0)
-    evidence[:, 6] = decades[highest, near].mean(axis=0)
+        for name in ("known_rank", "known_decades", "known_z"):
+            evidence[name][label_free:] = 0  # there is no other known anomaly to judge them by
+    evidence["agreement"] = _correlations(decades, consensus)
+    highest = np.argsort(-z, axis=0, kind="stable")[: max(1, count // 20)]
+    evidence["top_consensus"] = consensus[highest].mean(axis=0) - consensus.mean()
+    evidence["top_far"] = decades[highest, far].mean(axis=0)
+    evidence["top_near"] = decades[highest, near].mean(axis=0)
     low, high99 = np.quantile(z, (0.1, 0.99), axis=0)
-    evidence[:, 7] = high99
-    evidence[:, 8] = z.max(axis=0) - high99
-    evidence[:, 9] = -low
-    evidence[:, 10] = [len(np.unique(column)) / count for column in z.T]
+    evidence["tail99"] = high99
+    evidence["tail_max"] = z.max(axis=0) - high99
+    evidence["skew"] = -low
+    evidence["distinct"] = np.array([len(np.unique(column)) / count for column in z.T])
 
     columns = reference.typical.standard
-    distinct = np.array([len(np.unique(column)) for column in columns.T])
+    levels = np.array([len(np.unique(column)) for column in columns.T])
     spectrum = np.linalg.svd(columns - columns.mean(axis=0), compute_uv=False) ** 2
     shares = spectrum / max(spectrum.sum(), 1e-12)
     rank = np.exp(-(shares * np.log(shares + 1e-12)).sum())
-    table = [
-        float(len(known) > 0),
-        np.log1p(len(known)) / np.log(51),
-        normal_share,
-        np.log10(count) - 3,
-        np.log10(reference.width) - 1,
-        agreement[:label_free].mean(),
-        np.quantile(consensus, 0.99) - np.median(consensus),
-        (distinct < 20).mean(),
-        rank / reference.width,
-        evidence[far, 6],
-        evidence[near, 5],
-    ]
-    return Context(evidence.astype(np.float32), np.array(table, dtype=np.float32))
+    table = {
+        "any_known": float(len(known) > 0),
+        "known": np.log1p(len(known)) / np.log(51),
+        "normal_share": normal_share,
+        "rows": np.log10(count) - 3,
+        "columns": np.log10(reference.width) - 1,
+        "agreement": evidence["agreement"][:label_free].mean(),
+        "consensus_tail": np.quantile(consensus, 0.99) - np.median(consensus),
+        "discrete": (levels < 20).mean(),
+        "effective_rank": rank / reference.width,
+        "far_is_near": evidence["top_near"][far],
+        "near_is_far": evidence["top_far"][near],
+    }
+    return Context(
+        np.column_stack([evidence[name] for name in EVIDENCE]).astype(np.float32),
+        np.array([table[name] for name in TABLE], dtype=np.float32),
+    )
 
 
 def _correlations(values: np.ndarray, target: np.ndarray) -> np.ndarray:

@@ -18,7 +18,7 @@ NEWTON_WIDTH = 256
 
 
 class Scorer(Protocol):
-    """A supervised model: fitted on rows and labels, gives log odds of being an anomaly."""
+    """A supervised model: fitted on rows and labels, scores rows."""
 
     def fit(self, points: FloatArray, labels: np.ndarray, seed: int) -> "Scorer":
         """Fit on points (n, d) and labels (n,) of 1 and 0."""
