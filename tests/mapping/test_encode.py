@@ -509,3 +509,12 @@ def test_plain_matrices_are_nearly_free() -> None:
 
 def test_to_rows_is_here_too() -> None:
     assert to_rows([[1, 2]]).dtype == np.float64
+
+
+@pytest.mark.parametrize("days", [106751992, 999999999, -999999999])
+def test_durations_beyond_what_pandas_can_hold_are_numbers(days):
+    column = [datetime.timedelta(days=days), datetime.timedelta(hours=12), None]
+    encoder = Encoder().fit(pd.DataFrame({"a": pd.Series(column, dtype=object)}))
+    assert encoder.kinds_ == {"a": "number"}
+    encoded = encoder.transform(pd.DataFrame({"a": pd.Series(column[1:2], dtype=object)}))
+    assert encoded[0, 0] == 0.5

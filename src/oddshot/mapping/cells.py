@@ -184,8 +184,10 @@ def _number(value: Any) -> float | None:
         return np.nan if _is_missing_word(text) else None
     if isinstance(value, datetime.time):
         return (value.hour * 3600 + value.minute * 60 + value.second) / 86400
-    if isinstance(value, datetime.timedelta | np.timedelta64):
-        value = pd.Timedelta(value) / DAY
+    if isinstance(value, datetime.timedelta):
+        value = value / datetime.timedelta(days=1)  # of any size, where pandas' own has a bound
+    elif isinstance(value, np.timedelta64):
+        value = value / np.timedelta64(1, "D")
     if isinstance(value, int) and abs(value) > sys.float_info.max:
         return np.inf if value > 0 else -np.inf
     return float(value) if isinstance(value, numbers.Real | decimal.Decimal | np.bool_) else None
