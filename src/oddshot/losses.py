@@ -1,17 +1,33 @@
-"""Losses of scores against labels, one value a task.
+"""Losses of outputs against the truth, one value a task.
 
-All take ``scores`` (B, n), where higher means odder, ``labels`` (B, n) of 1 (anomaly) and 0
-(normal), and ``mask`` (B, n), False where a row is padding, and return (B,). Padding has no
+Those of detection take ``scores`` (B, n), where higher means odder, ``labels`` (B, n) of 1
+(anomaly) and 0 (normal), and ``mask`` (B, n), False where a row is padding, and return (B,).
+`cross_entropy` and `squared_error` do the same for classes and for numbers. Padding has no
 influence, whatever it holds; a task without usable rows has loss 0 and gradient 0.
+
+Detection has few anomalies among many rows, so its losses say how much a class weighs: rows count
+alike by default, ``balanced`` gives both classes the same weight, and ``beta`` leads from the one
+to the other.
 """
+
+from math import log
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 from torch.nn.functional import logsigmoid, softplus
+
+from oddshot.errors import DataError, SettingError
 
 
 def binary_cross_entropy(
-    scores: Tensor, labels: Tensor, mask: Tensor, *, balanced: bool = False
+    scores: Tensor,
+    labels: Tensor,
+    mask: Tensor,
+    *,
+    balanced: bool = False,
+    beta: float = 0.0,
+    label_smoothing: float = 0.0,
 ) -> Tensor:
     """Mean cross-entropy of ``sigmoid(scores)``.
 
@@ -21,11 +37,22 @@ def binary_cross_entropy(
         As above.
     balanced
         Give both classes the same weight, however many rows they have; a class alone has all.
+    beta
+        Weigh a class of n rows as ``(1 - beta^n) / (1 - beta)`` of them, its effective number of
+        samples, and divide it among its rows (Cui et al. 2019, class-balanced loss): 0 counts every
+        row alike, 1 is ``balanced``. The counts are those of the task, and weights sum to 1.
+    label_smoothing
+        s in [0, 1]: the targets are 1 - s/2 and s/2 (Szegedy et al. 2016, section 7).
 
     Returns
     -------
     Tensor
         Shape (B,), in nats.
+
+    Raises
+    ------
+    SettingError
+        If ``beta`` or ``label_smoothing`` is outside [0, 1].
 
     Examples
     --------
@@ -33,8 +60,12 @@ def binary_cross_entropy(
     >>> binary_cross_entropy(scores, labels, torch.tensor([[True, True]]))
     tensor([0.6931])
     """
+    _require_share("label_smoothing", label_smoothing)
     margins = _margins(scores, labels, mask)
-    return -(_row_weights(labels, mask, scores, balanced=balanced) * logsigmoid(margins)).sum(-1)
+    costs = -logsigmoid(margins)
+    if label_smoothing:
+        costs = costs + label_smoothing / 2 * margins
+    return (_row_weights(labels, mask, scores, balanced=balanced, beta=beta) * costs).sum(-1)
 
 
 def focal_loss(
@@ -45,6 +76,7 @@ def focal_loss(
     alpha: float = 0.25,
     gamma: float = 2.0,
     balanced: bool = False,
+    beta: float = 0.0,
 ) -> Tensor:
     """Mean focal loss: cross-entropy that passes over rows which are already right.
 
@@ -58,20 +90,74 @@ def focal_loss(
         Weight of anomalies; normal rows have ``1 - alpha``.
     gamma
         How fast the weight of a row falls as it becomes right; 0 is weighted cross-entropy.
-    balanced
-        Give both classes the same weight before ``alpha``.
+    balanced, beta
+        Weights of the classes before ``alpha``, see `binary_cross_entropy`.
 
     Returns
     -------
     Tensor
         Shape (B,).
+
+    Raises
+    ------
+    SettingError
+        If ``beta`` is outside [0, 1].
     """
     margins = _margins(scores, labels, mask)
     # (1 - p_t)^gamma through its logarithm: the power itself has no gradient where p_t is 1
     ease = torch.exp(gamma * logsigmoid(-margins))
     sides = torch.where(labels > 0, alpha, 1.0 - alpha)
-    weights = sides * _row_weights(labels, mask, scores, balanced=balanced)
+    weights = sides * _row_weights(labels, mask, scores, balanced=balanced, beta=beta)
     return -(weights * ease * logsigmoid(margins)).sum(-1)
+
+
+def deviation_loss(
+    scores: Tensor,
+    labels: Tensor,
+    mask: Tensor,
+    *,
+    margin: float = 5.0,
+    balanced: bool = False,
+    beta: float = 0.0,
+) -> Tensor:
+    """Mean deviation loss: normal rows at 0, anomalies ``margin`` standard deviations above.
+
+    ``|dev|`` for a normal row, ``max(0, margin - dev)`` for an anomaly (DevNet, Pang et al. 2019,
+    equations 5 to 7). There ``dev`` is the score's z value among 5000 draws from N(0, 1), which
+    serve only to estimate the mean and standard deviation of that distribution. Both are known, 0
+    and 1, so ``dev`` is the score itself here: the limit of many draws, without their noise.
+
+    Its second derivative is 0 wherever it exists, so it adds no curvature of its own to an inner
+    loop.
+
+    Parameters
+    ----------
+    scores, labels, mask
+        As above.
+    margin
+        How far above normal rows anomalies should be, in standard deviations.
+    balanced, beta
+        Weights of the classes, see `binary_cross_entropy`. DevNet draws its batches balanced.
+
+    Returns
+    -------
+    Tensor
+        Shape (B,), in standard deviations.
+
+    Raises
+    ------
+    SettingError
+        If ``beta`` is outside [0, 1].
+
+    Examples
+    --------
+    >>> scores, labels = torch.tensor([[4.0, -0.5]]), torch.tensor([[1, 0]])
+    >>> deviation_loss(scores, labels, torch.tensor([[True, True]]))
+    tensor([0.7500])
+    """
+    scores = torch.where(mask, scores, 0.0)
+    costs = torch.where(labels > 0, (margin - scores).clamp(min=0), scores.abs())
+    return (_row_weights(labels, mask, scores, balanced=balanced, beta=beta) * costs).sum(-1)
 
 
 def ranking_loss(scores: Tensor, labels: Tensor, mask: Tensor, *, hardness: float = 0.0) -> Tensor:
@@ -103,20 +189,110 @@ def ranking_loss(scores: Tensor, labels: Tensor, mask: Tensor, *, hardness: floa
     return torch.einsum("ba,bn,ban->b", per_anomaly.to(costs.dtype), per_normal, costs)
 
 
+def cross_entropy(
+    logits: Tensor, classes: Tensor, mask: Tensor, *, label_smoothing: float = 0.0
+) -> Tensor:
+    """Mean cross-entropy of ``softmax(logits)``, for few-shot classification.
+
+    Parameters
+    ----------
+    logits
+        Shape (B, n, C).
+    classes
+        Shape (B, n), whole numbers in 0..C-1; on padding anything.
+    mask
+        Shape (B, n), False where a row is padding.
+    label_smoothing
+        s in [0, 1]: the targets are 1 - s + s/C and s/C (Szegedy et al. 2016, section 7).
+
+    Returns
+    -------
+    Tensor
+        Shape (B,), in nats.
+
+    Raises
+    ------
+    SettingError
+        If ``label_smoothing`` is outside [0, 1].
+
+    Examples
+    --------
+    >>> cross_entropy(torch.zeros(1, 2, 4), torch.tensor([[3, 0]]), torch.tensor([[True, True]]))
+    tensor([1.3863])
+    """
+    _require_share("label_smoothing", label_smoothing)
+    costs = functional.cross_entropy(
+        torch.where(mask[..., None], logits, 0.0).flatten(0, 1),
+        torch.where(mask, classes, 0).flatten().long(),
+        reduction="none",
+        label_smoothing=label_smoothing,
+    )
+    return (_shares(mask, logits) * costs.reshape(mask.shape)).sum(-1)
+
+
+def squared_error(outputs: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
+    """Mean squared error over the rows of a task and the outputs of a row, for regression.
+
+    Parameters
+    ----------
+    outputs, targets
+        Shape (B, n), or (B, n, ...) where a row has several outputs.
+    mask
+        Shape (B, n), False where a row is padding.
+
+    Returns
+    -------
+    Tensor
+        Shape (B,), in squared units of the targets.
+
+    Raises
+    ------
+    DataError
+        If the shapes of outputs and targets differ: broadcasting would pair up different rows.
+
+    Examples
+    --------
+    >>> squared_error(torch.tensor([[1.0, 3.0]]), torch.zeros(1, 2), torch.tensor([[True, True]]))
+    tensor([5.])
+    """
+    if outputs.shape != targets.shape:
+        raise DataError(
+            f"outputs of shape {tuple(outputs.shape)} cannot be compared with targets of shape "
+            f"{tuple(targets.shape)}; give both the same"
+        )
+    rows = outputs.shape[:2]
+    errors = (outputs - targets).reshape(*rows, outputs.shape[2:].numel())
+    costs = torch.where(mask[..., None], errors, 0.0).square().mean(-1)
+    return (_shares(mask, outputs) * costs).sum(-1)
+
+
 def _margins(scores: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
     """Turn scores into "right by how much"; padding becomes 0, so that its NaN cannot spread."""
     return torch.where(mask, torch.where(labels > 0, scores, -scores), 0.0)
 
 
-def _row_weights(labels: Tensor, mask: Tensor, scores: Tensor, *, balanced: bool) -> Tensor:
+def _row_weights(
+    labels: Tensor, mask: Tensor, scores: Tensor, *, balanced: bool, beta: float
+) -> Tensor:
     """Weights (B, n) that sum to 1 in every task that has rows."""
-    if not balanced:
-        weights = mask.to(scores.dtype)
-        return weights / weights.sum(-1, keepdim=True).clamp(min=1)
+    _require_share("beta", beta)
+    if balanced:
+        beta = 1.0
+    if not beta:
+        return _shares(mask, scores)
     classes = torch.stack([mask & (labels > 0), mask & (labels <= 0)]).to(scores.dtype)
     counts = classes.sum(-1, keepdim=True)
-    present = (counts > 0).sum(0).clamp(min=1)
-    return (classes / counts.clamp(min=1)).sum(0) / present
+    effective = counts.clamp(min=1)
+    if beta < 1:  # the effective number is the count where beta is 1; expm1: beta is close to 1
+        effective = torch.expm1(effective * log(beta)) / (beta - 1)
+    total = (counts / effective).sum(0).clamp(min=1)
+    return (classes / effective).sum(0) / total
+
+
+def _shares(mask: Tensor, like: Tensor) -> Tensor:
+    """Equal weights (B, n) that sum to 1 in every task that has rows."""
+    weights = mask.to(like.dtype)
+    return weights / weights.sum(-1, keepdim=True).clamp(min=1)
 
 
 def _of_class(scores: Tensor, members: Tensor) -> tuple[Tensor, Tensor]:
@@ -125,3 +301,8 @@ def _of_class(scores: Tensor, members: Tensor) -> tuple[Tensor, Tensor]:
     order = torch.argsort(~members, dim=-1, stable=True)[:, :width]
     found = members.gather(-1, order)
     return torch.where(found, scores.gather(-1, order), 0.0), found
+
+
+def _require_share(name: str, value: float) -> None:
+    if not 0 <= value <= 1:
+        raise SettingError(f"{name} is {value!r}; it must be in [0, 1]")
