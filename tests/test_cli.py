@@ -234,7 +234,10 @@ def test_meta_train_passes_its_options_on(tmp_path, monkeypatch):
         "--episodes", "9", "--steps", "8", "--seed", "7", "--holdout", "a", "--holdout", "b",
         "--jobs", "2", "--setting", "hidden=[8, 8]", "--setting", "inner_loss=focal",
         "--holdout-fold", "1/4", "--batch-size", "4", "--validation-fraction", "0",
-        "--episode-store", tmp_path / "store",
+        "--episode-store", tmp_path / "store", "--optimizer", "sgd", "--schedule", "constant",
+        "--clip-norm", "10", "--patience", "5", "--checkpoint-every", "20", "--log-every", "10",
+        "--tensorboard", "--devices", "2", "--nodes", "3", "--accelerator", "auto",
+        "--precision", "bf16",
     )  # fmt: skip
     del asked["progress"]
     assert asked == {
@@ -245,6 +248,17 @@ def test_meta_train_passes_its_options_on(tmp_path, monkeypatch):
         "batch_size": 4,
         "learning_rate": 1e-3,
         "weight_decay": 1e-4,
+        "optimizer": "sgd",
+        "schedule": "constant",
+        "clip_norm": 10,
+        "patience": 5,
+        "checkpoint_every": 20,
+        "log_every": 10,
+        "tensorboard": True,
+        "devices": 2,
+        "nodes": 3,
+        "accelerator": "auto",
+        "precision": "bf16",
         "validation_fraction": 0,
         "episode_store": tmp_path / "store",
         "out": tmp_path / "prior",
@@ -255,6 +269,24 @@ def test_meta_train_passes_its_options_on(tmp_path, monkeypatch):
         "jobs": 2,
     }
     assert "2 parameters" in told
+
+
+def test_meta_train_shows_speed_loss_and_the_latest_validation(tmp_path, monkeypatch):
+    def fake(tasks, learner, **options):
+        options["progress"]("train", 1, 2, {"loss": 0.5, "validation_auroc": 0.875})
+        options["progress"]("train", 2, 2, {"loss": 0.25, "tasks_per_second": 321.0})
+        return Prior("maml", {}, {"w": np.zeros(2)}, {})
+
+    replace(monkeypatch, "oddshot.meta_training", meta_train=fake)
+    terminal = {"TTY_COMPATIBLE": "1", "COLUMNS": "160", "TERM": "xterm"}
+    shown = run("meta-train", tmp_path, "--out", tmp_path / "prior", env=terminal).stderr
+    assert "loss 0.25  validation auroc 0.875  tasks per second 321" in shown
+
+
+def test_meta_train_names_the_extra_that_several_processes_need(tmp_path, monkeypatch):
+    monkeypatch.setattr("oddshot.engines.engine.find_spec", lambda name: None)
+    options = ("meta-train", tmp_path, "--out", tmp_path / "prior", "--devices", "2")
+    assert "pip install 'oddshot[train]'" in refused(*options)
 
 
 def test_meta_train_stopped_by_hand_exits_with_130(tmp_path, monkeypatch):

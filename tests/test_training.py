@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections import Counter
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,8 +14,10 @@ import torch
 
 from oddshot.errors import DataError, SettingError, TrainingError
 from oddshot.learners import collate, restore
+from oddshot.outer_loop import _by_family, _draw
 from oddshot.priors import Prior
-from oddshot.training import LOG_COLUMNS, _by_family, _draw, train
+from oddshot.run_log import LOG_COLUMNS
+from oddshot.training import train
 
 QUICK = {
     "settings": {"hidden": [4], "inner_steps": 1},
@@ -79,19 +81,6 @@ def test_provenance_says_where_it_comes_from(synthetic_tasks):
     assert 0 <= told["validation_auroc"] <= 1
     assert {"oddshot", "torch", "numpy", "python"} <= told["versions"].keys()
     json.dumps(dict(told), allow_nan=False)
-
-
-def test_families_count_alike_and_batches_depend_on_seed_and_step_alone(synthetic_tasks):
-    tasks = [replace(t, family="big" if n < 18 else "small") for n, t in
-             enumerate(synthetic_tasks(20))]  # fmt: skip
-    families = _by_family(tasks)
-    drawn = [n for step in range(100) for n in _draw(families, 16, 0, step)]
-    counts = Counter(tasks[n].family for n in drawn)
-    assert abs(counts["big"] - 800) < 100
-    assert set(drawn) == set(range(20))
-    assert _draw(families, 16, 0, 7) == _draw(families, 16, 0, 7)
-    assert _draw(families, 16, 0, 7) != _draw(families, 16, 0, 8)
-    assert _draw(families, 16, 0, 7) != _draw(families, 16, 1, 7)
 
 
 def test_the_best_step_on_validation_is_kept(tmp_path, synthetic_tasks):
@@ -179,20 +168,40 @@ def test_an_interrupt_inside_a_step_saves_the_step_before(tmp_path, monkeypatch,
     assert_identical(train(tasks, **QUICK, out=tmp_path / "cut"), whole)
 
 
-KILLED = """
-import os, signal, sys
-from pathlib import Path
+RUN = """
+import os, signal, sys, time
 
 sys.path.insert(0, {tests!r})
 from conftest import make_tasks
 from oddshot.training import train
 
-def kill(step, figures):
-    if step == {at}:
+def told(step, figures):
+    if step == {kill_at}:
         os.kill(os.getpid(), signal.SIGKILL)
+    print(step, flush=True)
+    time.sleep({pause})
 
-train(make_tasks(8), **{settings!r}, validation=make_tasks(2, seed=1), out={out!r}, on_step=kill)
+given = {{"validation": make_tasks(2, seed=1), "out": {out!r}, "on_step": told}}
+try:
+    train(make_tasks(8), **{settings!r}, **given)
+except KeyboardInterrupt:
+    sys.exit(130)
 """
+
+
+def started(
+    settings: dict[str, object], out: Path, *, kill_at: int = 0, pause: float = 0.0
+) -> subprocess.Popen[str]:
+    """Start the run in a process group of its own; it prints the number of each step."""
+    tests = str(Path(__file__).parent)
+    script = RUN.format(tests=tests, settings=settings, out=str(out), kill_at=kill_at, pause=pause)
+    return subprocess.Popen(
+        [sys.executable, "-c", script],
+        env={**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())},
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
 
 
 def test_a_killed_run_ends_bit_identical(tmp_path, synthetic_tasks):
@@ -200,15 +209,31 @@ def test_a_killed_run_ends_bit_identical(tmp_path, synthetic_tasks):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     given = {"validation": synthetic_tasks(2, seed=1)}
     expected = train(synthetic_tasks(8), **settings, **given, out=whole)
-    script = KILLED.format(
-        tests=str(Path(__file__).parent), at=5, settings=settings, out=str(killed)
-    )
-    environment = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}
-    ended = subprocess.run([sys.executable, "-c", script], env=environment, check=False)
-    assert ended.returncode == -signal.SIGKILL
+    with started(settings, killed, kill_at=5) as run:
+        assert run.wait() == -signal.SIGKILL
     assert [row["step"] for row in log_of(killed)] == ["2", "4"]  # the checkpoint is of step 3
     with (killed / "log.csv").open("a") as file:
         file.write("5,0.6")  # a line that the kill cut short
+    assert_identical(train(synthetic_tasks(8), **settings, **given, out=killed), expected)
+    assert reproducible(log_of(killed)) == reproducible(log_of(whole))
+
+
+def test_a_run_killed_at_random_moments_ends_bit_identical(tmp_path, synthetic_tasks):
+    seed = int.from_bytes(os.urandom(4))
+    print("kill times drawn with seed", seed)  # noqa: T201 - pytest shows it if the test fails
+    rng = np.random.default_rng(seed)
+    settings = {**QUICK, "steps": 200, "checkpoint_every": 2, "log_every": 3, "patience": 99}
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    given = {"validation": synthetic_tasks(2, seed=1)}
+    expected = train(synthetic_tasks(8), **settings, **given, out=whole)
+    reached = []
+    for _ in range(3):
+        with started(settings, killed, pause=0.005) as run:
+            reached.append(int(run.stdout.readline()))
+            time.sleep(rng.uniform(0, 0.3))
+            run.kill()
+    print("the processes began with the steps", reached)  # noqa: T201
+    assert reached == sorted(reached)
     assert_identical(train(synthetic_tasks(8), **settings, **given, out=killed), expected)
     assert reproducible(log_of(killed)) == reproducible(log_of(whole))
 
@@ -219,6 +244,9 @@ def test_a_killed_run_ends_bit_identical(tmp_path, synthetic_tasks):
         ({"seed": 1}, "seed 0, this one has 1"),
         ({"steps": 9}, "steps 6, this one has 9"),
         ({"learning_rate": 0.02}, "learning_rate 0.01, this one has 0.02"),
+        ({"optimizer": "sgd"}, "optimizer 'adamw', this one has 'sgd'"),
+        ({"schedule": "constant"}, "schedule 'cosine', this one has 'constant'"),
+        ({"clip_norm": 1.0}, "clip_norm None, this one has 1.0"),
         ({"settings": {"hidden": [5]}}, "settings .*this one has"),
         ({"validation": "two"}, "validation .*this one has"),
     ],
@@ -264,6 +292,16 @@ def test_what_cannot_be_trained_says_so(synthetic_tasks):
         train(tasks, **{**QUICK, "steps": 0})
     with pytest.raises(SettingError, match="learning_rate is -1"):
         train(tasks, **{**QUICK, "learning_rate": -1})
+    with pytest.raises(SettingError, match="optimizer is 'adam'; it must be adamw or sgd"):
+        train(tasks, **QUICK, optimizer="adam")
+    with pytest.raises(SettingError, match="schedule is 'step'; it must be cosine or constant"):
+        train(tasks, **QUICK, schedule="step")
+    with pytest.raises(SettingError, match="clip_norm is 0; it must be a number above 0, or None"):
+        train(tasks, **QUICK, clip_norm=0)
+    with pytest.raises(SettingError, match="patience is 3; it must be None without validation"):
+        train(tasks, **QUICK, patience=3)
+    with pytest.raises(SettingError, match="tensorboard is True; it must be False without out"):
+        train(tasks, **QUICK, tensorboard=True)
     with pytest.raises(SettingError, match="no learner is called 'mamil'"):
         train(tasks, learner="mamil")
     one_class = [replace(t, query_labels=np.zeros_like(t.query_labels)) for t in tasks]
@@ -275,3 +313,140 @@ def test_what_cannot_be_trained_says_so(synthetic_tasks):
     ]
     with pytest.raises(DataError, match=r"evidence of shape|have the widths"):
         train(mixed, **{**QUICK, "batch_size": 64})
+
+
+@pytest.fixture
+def fading(monkeypatch):
+    """Let the validation AUROC rise to its best at step 4, and fall from there."""
+
+    def begin(after: int = 0) -> None:
+        values = (1 - abs(4 - step) / 100 for step in range(after + 2, 1000, 2))
+        monkeypatch.setattr("oddshot.outer_loop.roc_auc_score", lambda labels, scores: next(values))
+
+    return begin
+
+
+@pytest.mark.parametrize("stop_at", [None, 7])
+def test_patience_ends_the_run_and_survives_a_stop(tmp_path, synthetic_tasks, fading, stop_at):
+    given = {**QUICK, "steps": 40, "patience": 3, "checkpoint_every": 1, "out": tmp_path}
+    tasks, validation, steps = synthetic_tasks(4), synthetic_tasks(1, seed=1), []
+
+    def told(step: int, figures: dict[str, float]) -> None:
+        steps.append(step)
+        if step == stop_at:
+            raise KeyboardInterrupt
+
+    fading()
+    if stop_at:
+        with pytest.raises(KeyboardInterrupt):
+            train(tasks, **given, validation=validation, on_step=told)
+        fading(stop_at // 2 * 2)
+    prior = train(tasks, **given, validation=validation, on_step=told)
+    assert steps == list(range(1, 11))  # 4 is the best; 6, 8 and 10 are not
+    assert prior.provenance["stopped_at"] == 10
+    assert prior.provenance["best_step"] == 4
+    again = train(tasks, **given, validation=validation, on_step=told)
+    assert len(steps) == 10
+    assert_identical(again, prior)
+
+
+def test_a_run_that_is_not_stopped_says_so(synthetic_tasks):
+    assert train(synthetic_tasks(4), **QUICK).provenance["stopped_at"] is None
+
+
+def test_plain_gradient_descent_at_a_constant_rate(tmp_path, synthetic_tasks):
+    """The outer step by hand: parameters minus rate times the mean gradient."""
+    tasks = synthetic_tasks(1)
+    given = {**QUICK, "steps": 2, "batch_size": 1, "weight_decay": 0.0, "learning_rate": 0.5}
+    prior = train(tasks, **given, optimizer="sgd", schedule="constant")
+    learner, _ = restore(prior)
+    params = learner.initial_parameters(torch.Generator().manual_seed(0))
+    for _ in range(2):
+        leaves = {name: value.detach().requires_grad_() for name, value in params.items()}
+        learner.meta_loss(leaves, collate(tasks)).mean().backward()
+        params = {name: leaf.detach() - 0.5 * leaf.grad for name, leaf in leaves.items()}
+    for name, value in params.items():
+        np.testing.assert_allclose(prior.tensors[name], value.numpy(), rtol=1e-5, atol=1e-7)
+
+
+def test_gradient_descent_resumes_too(tmp_path, synthetic_tasks):
+    def stop(step: int, _: dict[str, float]) -> None:
+        if step == 3:
+            raise KeyboardInterrupt
+
+    given = {**QUICK, "optimizer": "sgd", "clip_norm": 0.1}
+    whole = train(synthetic_tasks(4), **given)
+    with pytest.raises(KeyboardInterrupt):
+        train(synthetic_tasks(4), **given, out=tmp_path, on_step=stop)
+    assert_identical(train(synthetic_tasks(4), **given, out=tmp_path), whole)
+
+
+def test_long_gradients_are_shortened(synthetic_tasks):
+    given = {**QUICK, "steps": 1, "optimizer": "sgd", "weight_decay": 0.0, "learning_rate": 1.0}
+    start = train(synthetic_tasks(4), **{**given, "learning_rate": 1e-30}).tensors
+    moved = train(synthetic_tasks(4), **given, clip_norm=0.01).tensors
+    step = np.concatenate([(moved[name] - start[name]).ravel() for name in start])
+    assert np.linalg.norm(step) == pytest.approx(0.01, rel=1e-3)
+
+
+@pytest.mark.parametrize("learner", ["gated", "maml"])
+def test_mixed_precision_learns_much_the_same(synthetic_tasks, learner):
+    pytest.importorskip("lightning_fabric", reason="the train extra is not installed")
+    told = {"32": [], "bf16": []}
+    for precision, losses in told.items():
+        prior = train(
+            synthetic_tasks(8),
+            **{**QUICK, "settings": {}, "steps": 20},
+            learner=learner,
+            precision=precision,
+            validation=synthetic_tasks(2, seed=1),
+            on_step=lambda _, figures, losses=losses: losses.append(figures["loss"]),
+        )
+        assert {array.dtype for array in prior.tensors.values()} == {np.dtype("float32")}
+    assert prior.provenance["precision"] == "bf16-mixed"
+    np.testing.assert_allclose(told["bf16"], told["32"], rtol=0.05)
+    if learner == "gated":  # networks that take their own derivatives may keep to float32
+        assert told["bf16"] != told["32"]
+
+
+BOTH = {**QUICK, "steps": 12, "batch_size": 5, "checkpoint_every": 2, "devices": 2}
+
+
+def test_two_processes_learn_what_one_learns(tmp_path, synthetic_tasks):
+    """And, stopped by Ctrl-C, go on to the same bits."""
+    pytest.importorskip("lightning_fabric", reason="the train extra is not installed")
+    given = {"tasks": synthetic_tasks(8), "validation": synthetic_tasks(2, seed=1)}
+    one = train(**given, **{**BOTH, "devices": 1}, out=tmp_path / "one")
+    two = train(**given, **BOTH, out=tmp_path / "two")
+    assert two.provenance["processes"] == 2
+    for name, array in one.tensors.items():
+        np.testing.assert_allclose(two.tensors[name], array, rtol=1e-3, atol=1e-5)
+    for row, other in zip(log_of(tmp_path / "one"), log_of(tmp_path / "two"), strict=True):
+        assert float(row["loss"]) == pytest.approx(float(other["loss"]), rel=1e-4)
+
+    with started(BOTH, tmp_path / "cut", pause=0.2) as run:
+        while int(run.stdout.readline()) < 3:
+            pass
+        os.killpg(run.pid, signal.SIGINT)
+        assert run.wait() == 130
+    steps: list[int] = []
+    cut = train(**given, **BOTH, out=tmp_path / "cut", on_step=lambda step, _: steps.append(step))
+    assert_identical(cut, two)
+    assert steps[0] > 3
+    assert reproducible(log_of(tmp_path / "cut")) == reproducible(log_of(tmp_path / "two"))
+
+
+def test_a_loss_that_is_not_finite_in_another_process_is_named_here(tmp_path, synthetic_tasks):
+    pytest.importorskip("lightning_fabric", reason="the train extra is not installed")
+    tasks = synthetic_tasks(2, families=2)
+    tasks[1].query[0, 0, 0] = np.nan
+    # The second task of a batch is the other process's.
+    seed = next(s for s in range(100) if _draw(_by_family(tasks), 2, s, 0) == [0, 1])
+    with pytest.raises(TrainingError, match=r"loss is not finite .* toy#1 \(seed 1\);"):
+        train(tasks, **{**QUICK, "batch_size": 2, "devices": 2}, seed=seed, out=tmp_path)
+    assert not (tmp_path / "oddshot.json").exists()
+
+
+def test_fewer_tasks_than_processes(synthetic_tasks):
+    with pytest.raises(SettingError, match="batch_size is 1; it must be 2 or more"):
+        train(synthetic_tasks(4), **{**QUICK, "batch_size": 1, "devices": 2})

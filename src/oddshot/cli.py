@@ -236,7 +236,20 @@ def meta_train(
     steps: Annotated[int, typer.Option("--steps", min=1, help="Outer steps.")] = 2000,
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Tasks a step.")] = 16,
     learning_rate: Annotated[float, typer.Option("--learning-rate", help="At the start.")] = 1e-3,
-    weight_decay: Annotated[float, typer.Option("--weight-decay", help="Of AdamW.")] = 1e-4,
+    weight_decay: Annotated[float, typer.Option("--weight-decay", help="Decoupled.")] = 1e-4,
+    optimizer: Annotated[str, typer.Option("--optimizer", help="adamw or sgd.")] = "adamw",
+    schedule: Annotated[
+        str, typer.Option("--schedule", help="Of the learning rate: cosine or constant.")
+    ] = "cosine",
+    clip_norm: Annotated[
+        float | None, typer.Option("--clip-norm", metavar="X", help="Shorten longer gradients.")
+    ] = None,
+    patience: Annotated[
+        int | None,
+        typer.Option(
+            "--patience", min=1, metavar="N", help="Stop after N validations that are no better."
+        ),
+    ] = None,
     seed: Seed = 0,
     holdout: Annotated[
         list[str] | None,
@@ -254,8 +267,31 @@ def meta_train(
         typer.Option("--episode-store", metavar="DIR", help="Share mapped episodes between runs."),
     ] = None,
     jobs: Jobs = 1,
+    checkpoint_every: Annotated[
+        int, typer.Option("--checkpoint-every", min=1, metavar="STEPS", help="Save so often.")
+    ] = 100,
+    log_every: Annotated[
+        int,
+        typer.Option("--log-every", min=1, metavar="STEPS", help="Log and validate so often."),
+    ] = 50,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Log for TensorBoard too, in DIR/tensorboard.")
+    ] = False,
+    devices: Annotated[
+        int, typer.Option("--devices", min=1, metavar="N", help="Processes, or GPUs, on each node.")
+    ] = 1,
+    nodes: Annotated[
+        int, typer.Option("--nodes", min=1, metavar="M", help="Machines, started with torchrun.")
+    ] = 1,
+    accelerator: Annotated[
+        str, typer.Option("--accelerator", help="cpu, cuda, or auto: a GPU where there is one.")
+    ] = "cpu",
+    precision: Annotated[
+        str, typer.Option("--precision", help="32, or bf16: products in bfloat16.")
+    ] = "32",
 ) -> None:
     """Learn a prior from a folder of labelled tables. Goes on where a run was stopped."""
+    from oddshot.engines import leads
     from oddshot.meta_training import meta_train
 
     console = _console()
@@ -272,16 +308,29 @@ def meta_train(
                 batch_size=batch_size,
                 learning_rate=learning_rate,
                 weight_decay=weight_decay,
+                optimizer=optimizer,
+                schedule=schedule,
+                clip_norm=clip_norm,
+                patience=patience,
                 holdout=tuple(holdout or ()),
                 holdout_fold=_fold(holdout_fold),
                 validation_fraction=validation_fraction,
                 episode_store=episode_store,
                 jobs=jobs,
+                checkpoint_every=checkpoint_every,
+                log_every=log_every,
+                tensorboard=tensorboard,
+                devices=devices,
+                nodes=nodes,
+                accelerator=accelerator,
+                precision=precision,
                 progress=report,
             )
     except KeyboardInterrupt:
         typer.echo(f"oddshot: stopped; the same command goes on from {out}", err=True)
         raise typer.Exit(130) from None
+    if not leads():
+        return
     _say(console, f"{prior}")
     _say(console, f"Kept in {out}; use it with: oddshot detect FILE --prior {out}")
 
@@ -571,12 +620,17 @@ def _stages() -> Iterator[_Report]:
         disable=not console.is_terminal,
     )
     tasks: dict[str, Any] = {}
+    latest: dict[str, Any] = {}  # a figure that comes seldom stays until the next
 
     def report(stage: str, done: int, total: int, info: dict[str, Any]) -> None:
         if stage not in tasks:
             tasks[stage] = bars.add_task(stage.capitalize(), total=total, figures="")
+            latest.clear()
+        latest.update(info)
         figures = "  ".join(
-            f"{name} {value:.4g}" for name, value in info.items() if isinstance(value, int | float)
+            f"{name.replace('_', ' ')} {value:.4g}"
+            for name, value in latest.items()
+            if isinstance(value, int | float)
         )
         bars.update(tasks[stage], completed=done, total=total, figures=figures)
 

@@ -65,7 +65,7 @@ def binary_cross_entropy(
     costs = -logsigmoid(margins)
     if label_smoothing:
         costs = costs + label_smoothing / 2 * margins
-    return (_row_weights(labels, mask, scores, balanced=balanced, beta=beta) * costs).sum(-1)
+    return (row_weights(labels, mask, scores, balanced=balanced, beta=beta) * costs).sum(-1)
 
 
 def focal_loss(
@@ -107,7 +107,7 @@ def focal_loss(
     # (1 - p_t)^gamma through its logarithm: the power itself has no gradient where p_t is 1
     ease = torch.exp(gamma * logsigmoid(-margins))
     sides = torch.where(labels > 0, alpha, 1.0 - alpha)
-    weights = sides * _row_weights(labels, mask, scores, balanced=balanced, beta=beta)
+    weights = sides * row_weights(labels, mask, scores, balanced=balanced, beta=beta)
     return -(weights * ease * logsigmoid(margins)).sum(-1)
 
 
@@ -157,7 +157,7 @@ def deviation_loss(
     """
     scores = torch.where(mask, scores, 0.0)
     costs = torch.where(labels > 0, (margin - scores).clamp(min=0), scores.abs())
-    return (_row_weights(labels, mask, scores, balanced=balanced, beta=beta) * costs).sum(-1)
+    return (row_weights(labels, mask, scores, balanced=balanced, beta=beta) * costs).sum(-1)
 
 
 def ranking_loss(scores: Tensor, labels: Tensor, mask: Tensor, *, hardness: float = 0.0) -> Tensor:
@@ -266,27 +266,33 @@ def squared_error(outputs: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
     return (_shares(mask, outputs) * costs).sum(-1)
 
 
-def _margins(scores: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
-    """Turn scores into "right by how much"; padding becomes 0, so that its NaN cannot spread."""
-    return torch.where(mask, torch.where(labels > 0, scores, -scores), 0.0)
-
-
-def _row_weights(
-    labels: Tensor, mask: Tensor, scores: Tensor, *, balanced: bool, beta: float
+def row_weights(
+    labels: Tensor, mask: Tensor, like: Tensor, *, balanced: bool = False, beta: float = 0.0
 ) -> Tensor:
-    """Weights (B, n) that sum to 1 in every task that has rows."""
+    """Weigh rows so that classes count as ``balanced`` and ``beta`` say.
+
+    Returns
+    -------
+    Tensor
+        Shape (B, n), of the type of ``like``; sums to 1 in every task that has rows.
+    """
     _require_share("beta", beta)
     if balanced:
         beta = 1.0
     if not beta:
-        return _shares(mask, scores)
-    classes = torch.stack([mask & (labels > 0), mask & (labels <= 0)]).to(scores.dtype)
+        return _shares(mask, like)
+    classes = torch.stack([mask & (labels > 0), mask & (labels <= 0)]).to(like.dtype)
     counts = classes.sum(-1, keepdim=True)
     effective = counts.clamp(min=1)
     if beta < 1:  # the effective number is the count where beta is 1; expm1: beta is close to 1
         effective = torch.expm1(effective * log(beta)) / (beta - 1)
     total = (counts / effective).sum(0).clamp(min=1)
     return (classes / effective).sum(0) / total
+
+
+def _margins(scores: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
+    """Turn scores into "right by how much"; padding becomes 0, so that its NaN cannot spread."""
+    return torch.where(mask, torch.where(labels > 0, scores, -scores), 0.0)
 
 
 def _shares(mask: Tensor, like: Tensor) -> Tensor:

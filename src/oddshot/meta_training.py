@@ -14,12 +14,14 @@ import scipy.sparse as sp
 from oddshot.data.collections import load_collection
 from oddshot.data.labels import parse_labels
 from oddshot.data.tasks import EpisodeSettings, EpisodeStream, InMemory, TableSource
+from oddshot.engines import Compute, in_turn, leads
 from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, MappedTask, Table
 from oddshot.errors import DataError, SettingError, TrainingError
 from oddshot.frames import to_rows
 from oddshot.learners import LEARNERS
 from oddshot.learners.gated import GatedLearner
 from oddshot.mapping.mapping import COORDINATES, PLAIN, map_episode
+from oddshot.outer_loop import Recipe
 from oddshot.persistence import package_version
 from oddshot.priors import Prior
 from oddshot.task_store import TaskStore
@@ -45,13 +47,24 @@ def meta_train(
     batch_size: int = 16,
     learning_rate: float = 1e-3,
     weight_decay: float = 1e-4,
+    optimizer: str = "adamw",
+    schedule: str = "cosine",
+    clip_norm: float | None = None,
+    patience: int | None = None,
     holdout: Sequence[str] = (),
     holdout_fold: tuple[int, int] | None = None,
     validation_fraction: float = 0.1,
     episode_store: str | Path | None = None,
     jobs: int = 1,
     resume: bool = True,
+    checkpoint_every: int = 100,
+    log_every: int = 50,
+    tensorboard: bool = False,
     progress: Progress | None = None,
+    devices: int = 1,
+    nodes: int = 1,
+    accelerator: str = "cpu",
+    precision: str = "32",
 ) -> Prior:
     """Learn from many labelled tables how to detect anomalies in the next one.
 
@@ -75,8 +88,10 @@ def meta_train(
         validate are not trained on, but serve the next run with another choice.
     episode_settings
         What they look like.
-    steps, batch_size, learning_rate, weight_decay
+    steps, batch_size, learning_rate, weight_decay, optimizer, schedule, clip_norm
         Of the outer optimisation, see `train`.
+    patience
+        Stop after so many validations in a row without a better AUROC. ``None``: never.
     holdout
         Collections or families that are left out altogether; the prior may be tested on them.
     holdout_fold
@@ -91,8 +106,14 @@ def meta_train(
         Processes that map episodes; -1: one a core. The prior does not depend on it.
     resume
         Go on from what ``out`` holds; False starts the training over (mapped episodes are kept).
+    checkpoint_every, log_every, tensorboard
+        What is kept of the training, and how often, see `train`.
     progress
-        Called with stage ("read", "map", "train"), done, total, and figures of the stage.
+        Called with stage ("read", "map", "train"), done, total, and figures of the stage; where a
+        launcher started several processes, in the first one.
+    devices, nodes, accelerator, precision
+        What to train on, see `oddshot.engines.Compute` and `oddshot.engines.launch`. Episodes are
+        mapped by ``jobs`` processes before.
 
     Returns
     -------
@@ -108,33 +129,50 @@ def meta_train(
     TrainingError
         If no table is left, ``out`` belongs to another run, or the loss is no longer finite.
     """
-    _require(seed >= 0, "seed", seed, "0 or more")
     _require(episodes >= 2, "episodes", episodes, "2 or more")
     _require(0 <= validation_fraction < 1, "validation_fraction", validation_fraction, "in [0, 1)")
     if learner not in LEARNERS:
         raise SettingError(f"no learner is called {learner!r}; choose one of {', '.join(LEARNERS)}")
+    compute = Compute(devices, nodes, accelerator, precision)
+    recipe = Recipe(
+        seed=seed,
+        steps=steps,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        weight_decay=weight_decay,
+        optimizer=optimizer,
+        schedule=schedule,
+        clip_norm=clip_norm,
+        patience=patience,
+        log_every=log_every,
+    )
     folder = None if out is None else Path(out)
-    report = progress or (lambda *_: None)
+    shelf = Path(episode_store) if episode_store else folder and folder / "episodes"
+    report = progress if progress and leads() else (lambda *_: None)
     sources = table_sources(tasks)
     excluded = _held_out(sources, holdout, holdout_fold)
     kept = [source for source in sources if source.family not in excluded]
     contents = _survey(sources, report)
     validating = _validation_families(kept, validation_fraction, seed)
     look = episode_settings or EpisodeSettings()
-    store = TaskStore.fill(
-        EpisodeMapper(sources, seed, look),
-        episodes,
-        key={
-            "version": package_version(),
-            "seed": seed,
-            "episode settings": asdict(look),
-            "coordinates": list(COORDINATES),
-            "tables": sha256("".join(contents).encode()).hexdigest(),
-        },
-        folder=Path(episode_store) if episode_store else folder and folder / "episodes",
-        jobs=jobs,
-        progress=lambda done, total: report("map", done, total, {}),
-    )
+
+    def mapped() -> TaskStore:
+        return TaskStore.fill(
+            EpisodeMapper(sources, seed, look),
+            episodes,
+            key={
+                "version": package_version(),
+                "seed": seed,
+                "episode settings": asdict(look),
+                "coordinates": list(COORDINATES),
+                "tables": sha256("".join(contents).encode()).hexdigest(),
+            },
+            folder=shelf,
+            jobs=jobs,
+            progress=lambda done, total: report("map", done, total, {}),
+        )
+
+    store = in_turn(compute, mapped) if shelf else mapped()
     trained_on = store.of_families({source.family for source in kept} - validating)
     chosen = dict(settings or {})
     if learner == GatedLearner.name:
@@ -143,14 +181,13 @@ def meta_train(
         trained_on,
         learner=learner,
         settings=chosen,
-        seed=seed,
-        steps=steps,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        weight_decay=weight_decay,
         validation=store.of_families(validating),
         out=folder,
         resume=resume,
+        checkpoint_every=checkpoint_every,
+        tensorboard=tensorboard,
+        **asdict(recipe),
+        **asdict(compute),
         on_step=lambda step, figures: report("train", step, steps, figures),
         provenance={
             "collections": sorted({source.collection for source in kept}),

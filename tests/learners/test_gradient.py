@@ -66,7 +66,7 @@ def slow_meta_loss(params, tasks, *, inner: float, outer: float, second_order: b
             {"inner_loss": "focal", "outer_loss": "focal"},
             {"inner": 2.0, "outer": 2.0, "second_order": True},
         ),
-        ({"learn_rates": True}, {"inner": 0.0, "outer": 0.0, "second_order": True}),
+        ({"learn_rates": "parameter"}, {"inner": 0.0, "outer": 0.0, "second_order": True}),
         ({"inner_decay": 0.3}, {"inner": 0.0, "outer": 0.0, "second_order": True, "decay": 0.3}),
     ],
     ids=["maml", "first order", "focal", "learned rates", "decay"],
@@ -86,7 +86,7 @@ def test_meta_gradient_equals_the_slow_loop(synthetic_tasks, settings, reference
 @pytest.mark.parametrize("outer_loss", ["bce", "focal", "ranking"])
 def test_meta_gradient_is_that_of_finite_differences(synthetic_tasks, outer_loss):
     learner, params, batch = setup(
-        synthetic_tasks(2), hidden=(2,), outer_loss=outer_loss, learn_rates=True
+        synthetic_tasks(2), hidden=(2,), outer_loss=outer_loss, learn_rates="parameter"
     )
 
     def meta_loss(*values: Tensor) -> Tensor:

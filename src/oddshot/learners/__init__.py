@@ -9,8 +9,15 @@ import torch
 
 from oddshot.errors import PriorError, SettingError
 from oddshot.learners.gated import GatedLearner
-from oddshot.learners.gradient import GradientLearner
-from oddshot.learners.learner import Detector, Learner, Params, Shape, TaskBatch, collate
+from oddshot.learners.gradient import (
+    FirstOrderLearner,
+    GradientLearner,
+    HeadLearner,
+    RateLearner,
+    ReptileLearner,
+)
+from oddshot.learners.learner import Detector, Learner, Shape, TaskBatch, collate
+from oddshot.networks import Params
 from oddshot.priors import Prior
 
 __all__ = [
@@ -27,7 +34,15 @@ __all__ = [
 ]
 
 LEARNERS: dict[str, type[Learner]] = {
-    learner.name: learner for learner in (GatedLearner, GradientLearner)
+    learner.name: learner
+    for learner in (
+        GatedLearner,
+        GradientLearner,
+        FirstOrderLearner,
+        HeadLearner,
+        RateLearner,
+        ReptileLearner,
+    )
 }
 
 
@@ -56,13 +71,14 @@ def make_learner(name: str, shape: Shape, settings: Mapping[str, Any] | None = N
     """
     if name not in LEARNERS:
         raise SettingError(f"no learner is called {name!r}; choose one of {', '.join(LEARNERS)}")
-    known = [n for n in signature(LEARNERS[name]).parameters if n != "shape"]
+    kind = LEARNERS[name]
+    known = [n for n in signature(kind).parameters if n not in {"shape", *kind.fixed}]
     unknown = [n for n in settings or {} if n not in known]
     if unknown:
         raise SettingError(
             f"learner {name!r} has no setting {unknown[0]!r}; choose among {', '.join(known)}"
         )
-    return LEARNERS[name](shape, **(settings or {}))
+    return kind(shape, **(settings or {}))
 
 
 def prior_settings(learner: Learner) -> dict[str, Any]:

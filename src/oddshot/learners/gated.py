@@ -11,8 +11,9 @@ from torch.nn.functional import gelu, softplus
 
 from oddshot.episodes import ANOMALY, UNLABELLED, MappedTask
 from oddshot.errors import SettingError
-from oddshot.learners.learner import Detector, Learner, Params, Shape, TaskBatch
+from oddshot.learners.learner import Detector, Learner, Shape, TaskBatch
 from oddshot.losses import ranking_loss
+from oddshot.networks import Params
 
 _START = -3.5  # softplus(-3.5) = 0.03: every coordinate has a say, none much
 _REACH = 3.0  # in standard deviations: no table is stranger than this to the gate
@@ -124,7 +125,13 @@ class GatedLearner(Learner):
         }
         return {name: torch.tensor(value, dtype=torch.float32) for name, value in values.items()}
 
-    def meta_loss(self, params: Params, batch: TaskBatch) -> Tensor:
+    def meta_loss(
+        self,
+        params: Params,
+        batch: TaskBatch,
+        *,
+        done: float = 1.0,  # noqa: ARG002
+    ) -> Tensor:
         """Ranking loss (B,) on the queries, the anchor left out."""
         scores = self._score(self._weights(params, batch), batch.query)
         return ranking_loss(scores, batch.query_labels, batch.query_mask, hardness=self._hardness)
@@ -132,12 +139,12 @@ class GatedLearner(Learner):
     def detector(self, params: Params, batch: TaskBatch) -> Detector:
         """Read the weights off the context; the rows of the support are not looked at."""
         weights = self._weights(params, batch)
-        weights = weights + _without_a_hint(batch)[:, None, None] * self._plain
+        weights = weights + _without_a_hint(batch)[:, None, None] * self._plain.to(weights)
         return partial(self._score, weights)
 
     def _score(self, weights: Tensor, rows: Tensor) -> Tensor:
         """Weighted sums (B, n) of rows (B, n, C, 2) in the precision of the rows."""
-        hinged = torch.relu(rows[..., 1:2] - self._hinges.to(rows.dtype))
+        hinged = torch.relu(rows[..., 1:2] - self._hinges.to(rows))
         channels = torch.cat([rows, hinged], -1)
         return torch.einsum("bnck,bck->bn", channels, weights.to(rows.dtype))
 

@@ -1,27 +1,33 @@
-"""Optimisation-based meta-learning: a small network that a few gradient steps adapt."""
+"""MAML and its family on mapped tables: a network that a few gradient steps adapt."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
-from itertools import pairwise
+from types import MappingProxyType
 from typing import ClassVar, TypeAlias
 
 import torch
 from torch import Tensor
-from torch.nn.functional import silu
+from torch.nn.functional import binary_cross_entropy_with_logits
 
+from oddshot.episodes import ANOMALY
 from oddshot.errors import SettingError
-from oddshot.learners.inner_loop import adapt
-from oddshot.learners.learner import Detector, Learner, Params, Shape, TaskBatch
-from oddshot.losses import binary_cross_entropy, focal_loss, ranking_loss
+from oddshot.learners.adaptation import Adaptation
+from oddshot.learners.inner_loop import Rows
+from oddshot.learners.learner import Detector, Learner, Shape, TaskBatch
+from oddshot.losses import (
+    binary_cross_entropy,
+    deviation_loss,
+    focal_loss,
+    ranking_loss,
+    row_weights,
+)
+from oddshot.networks import Params, Perceptron, SmoothLoss
 
-Loss: TypeAlias = Callable[[Tensor, Tensor, Tensor], Tensor]
+_Score: TypeAlias = Callable[[Tensor, Tensor, Tensor], Tensor]
 
-# Balanced, so that five anomalies among five hundred rows pull as hard as the rest together.
-_INNER_LOSSES: dict[str, Loss] = {
-    "bce": partial(binary_cross_entropy, balanced=True),
-    "focal": partial(focal_loss, alpha=0.5, balanced=True),
-}
-_OUTER_LOSSES: dict[str, Loss] = {**_INNER_LOSSES, "ranking": ranking_loss}
+_INNER = ("bce", "focal")
+_OUTER = (*_INNER, "deviation", "ranking")
 
 
 class GradientLearner(Learner):
@@ -30,7 +36,7 @@ class GradientLearner(Learner):
     The network reads a mapped row beside the facts on its table and gives one score. The inner
     loop takes gradient steps on the support: known anomalies are class 1, all other rows class 0;
     without a known anomaly it is one-class. The outer loss is taken on the query, and its gradient
-    goes through the inner steps.
+    goes through the inner steps. See `Adaptation` for what varies.
 
     Parameters
     ----------
@@ -38,19 +44,33 @@ class GradientLearner(Learner):
         Widths of the mapped tasks.
     hidden
         Widths of the hidden layers; empty: a linear detector.
-    inner_steps, inner_rate
-        Number and size of the gradient steps on the support.
+    inner_steps, inner_rate, inner_decay, clip_norm
+        Number and size of the gradient steps on the support, the weight of ``|theta|^2 / 2`` in
+        the inner loss, and the largest norm of an inner gradient.
     learn_rates
-        Learn a step size for every parameter, starting from ``inner_rate`` (Meta-SGD, Li et al.
-        2017).
+        "no", "parameter" (Meta-SGD, Li et al. 2017) or "step" (by tensor and step, MAML++).
+    multi_step
+        Share of meta-training during which the outer loss is also taken before the last step.
     inner_loss
         "bce" or "focal".
     outer_loss
-        "bce", "focal" or "ranking".
+        "bce", "focal", "deviation" or "ranking".
+    beta
+        How classes weigh in the losses that add up over rows, see `binary_cross_entropy`: 1 gives
+        both the same weight, so that five anomalies among five hundred rows pull as hard as the
+        rest together.
+    alpha, gamma
+        Of the focal loss.
+    label_smoothing
+        Of cross-entropy outside.
+    one_class
+        Leave known anomalies out of the inner loop: OC-MAML (Frikha et al. 2021).
     second_order
         Differentiate through the inner gradients; False is FOMAML.
-    inner_decay
-        Weight of ``|theta|^2 / 2`` in the inner loss.
+    adapts
+        "all" parameters, those of the "head" (ANIL), or the "biases".
+    reptile
+        Move towards the parameters that all rows of a task adapt to, support and query alike.
 
     Raises
     ------
@@ -67,86 +87,184 @@ class GradientLearner(Learner):
         hidden: Sequence[int] = (32,),
         inner_steps: int = 3,
         inner_rate: float = 0.05,
-        learn_rates: bool = False,
+        inner_decay: float = 0.0,
+        clip_norm: float | None = None,
+        learn_rates: str = "no",
+        multi_step: float = 0.0,
         inner_loss: str = "bce",
         outer_loss: str = "bce",
+        beta: float = 1.0,
+        alpha: float = 0.5,
+        gamma: float = 2.0,
+        label_smoothing: float = 0.0,
+        one_class: bool = False,
         second_order: bool = True,
-        inner_decay: float = 0.0,
+        adapts: str = "all",
+        reptile: bool = False,
     ) -> None:
+        varied = {
+            "learn_rates": learn_rates,
+            "second_order": second_order,
+            "adapts": adapts,
+            "reptile": reptile,
+            **self.fixed,
+        }
         super().__init__(
             shape,
             hidden=list(hidden),
             inner_steps=inner_steps,
             inner_rate=inner_rate,
-            learn_rates=learn_rates,
+            inner_decay=inner_decay,
+            clip_norm=clip_norm,
+            multi_step=multi_step,
             inner_loss=inner_loss,
             outer_loss=outer_loss,
-            second_order=second_order,
-            inner_decay=inner_decay,
+            beta=beta,
+            alpha=alpha,
+            gamma=gamma,
+            label_smoothing=label_smoothing,
+            one_class=one_class,
+            **{name: value for name, value in varied.items() if name not in self.fixed},
         )
-        _require(all(width >= 1 for width in hidden), "hidden", hidden, "widths of 1 or more")
-        _require(inner_steps >= 0, "inner_steps", inner_steps, "0 or more")
-        _require(inner_rate > 0, "inner_rate", inner_rate, "a number above 0")
-        _require(inner_decay >= 0, "inner_decay", inner_decay, "0 or more")
-        _require(inner_loss in _INNER_LOSSES, "inner_loss", inner_loss, " or ".join(_INNER_LOSSES))
-        _require(outer_loss in _OUTER_LOSSES, "outer_loss", outer_loss, " or ".join(_OUTER_LOSSES))
-        self._widths = [shape.coordinates * shape.channels + shape.table, *hidden, 1]
-        self._inner_loss = _INNER_LOSSES[inner_loss]
-        self._outer_loss = _OUTER_LOSSES[outer_loss]
-        self._steps, self._rate, self._learn_rates = inner_steps, inner_rate, learn_rates
-        self._second_order, self._decay = second_order, inner_decay
+        for setting, value, known in (
+            ("inner_loss", inner_loss, _INNER),
+            ("outer_loss", outer_loss, _OUTER),
+        ):
+            self._require(value in known, setting, value, " or ".join(known))
+        self._require(inner_steps >= 0, "inner_steps", inner_steps, "0 or more")
+        self._require(inner_rate > 0, "inner_rate", inner_rate, "a number above 0")
+        self._require(inner_decay >= 0, "inner_decay", inner_decay, "0 or more")
+        self._require(all(w >= 1 for w in hidden), "hidden", list(hidden), "widths of 1 or more")
+        for setting, share in (("beta", beta), ("label_smoothing", label_smoothing)):
+            self._require(0 <= share <= 1, setting, share, "from 0 to 1")
+        self._require(0 < alpha < 1, "alpha", alpha, "between 0 and 1")
+        self._require(gamma >= 0, "gamma", gamma, "0 or more")
+        try:
+            self._adaptation = Adaptation(
+                steps=inner_steps,
+                rate=inner_rate,
+                decay=inner_decay,
+                clip_norm=clip_norm,
+                multi_step=multi_step,
+                **varied,
+            )
+        except SettingError as error:
+            raise SettingError(f"{self.name} setting {error}") from None
+        inputs = shape.coordinates * shape.channels + shape.table
+        # silu is smooth, so that second derivatives say something
+        self._network = Perceptron([inputs, *hidden, 1], activation="silu")
+        self._beta, self._one_class = beta, one_class
+        focal = partial(focal_loss, alpha=alpha, gamma=gamma, beta=beta)
+        self._inner_loss: _Score | None = None if inner_loss == "bce" else focal
+        outer: dict[str, _Score] = {
+            "bce": partial(binary_cross_entropy, beta=beta, label_smoothing=label_smoothing),
+            "focal": focal,
+            "deviation": partial(deviation_loss, beta=beta),
+            "ranking": ranking_loss,
+        }
+        self._outer_loss = outer[outer_loss]
 
     def initial_parameters(self, generator: torch.Generator) -> Params:
-        """Draw weights with variance 2 / fan-in (He et al. 2015); biases are 0."""
-        params: Params = {}
-        for layer, (fan_in, fan_out) in enumerate(pairwise(self._widths)):
-            weight = torch.randn(fan_in, fan_out, generator=generator)
-            params[f"weight{layer}"] = weight * (2 / fan_in) ** 0.5
-            params[f"bias{layer}"] = torch.zeros(1, fan_out)
-        if self._learn_rates:
-            rates = {f"rate.{n}": torch.full_like(p, self._rate) for n, p in params.items()}
-            params.update(rates)
-        return params
+        """Draw the network, and the step sizes that are learned."""
+        return self._adaptation.initial_parameters(self._network, generator)
 
-    def meta_loss(self, params: Params, batch: TaskBatch) -> Tensor:
+    def meta_loss(self, params: Params, batch: TaskBatch, *, done: float = 1.0) -> Tensor:
         """Outer loss (B,) of the adapted detectors on the queries."""
-        scores = self.detector(params, batch)(batch.query)
-        return self._outer_loss(scores, batch.query_labels, batch.query_mask)
+        outer = self._outer_loss
+
+        def loss(outputs: Tensor) -> Tensor:
+            return outer(outputs.squeeze(-1), batch.query_labels, batch.query_mask)
+
+        query = Rows(_inputs(batch.table, batch.query), loss)
+        support = self._support(_all_rows(batch) if self._adaptation.reptile else batch)
+        return self._adaptation.meta_loss(self._network, params, support, query, done=done)
 
     def detector(self, params: Params, batch: TaskBatch) -> Detector:
         """Adapt the network to each task's support; scores are logits of being an anomaly."""
-        shared = {n: p for n, p in params.items() if not n.startswith("rate.")}
-        rates = {n: params.get(f"rate.{n}", self._rate) for n in shared}
-        tasks = len(batch)
-        adapted = adapt(
-            partial(self._support_loss, batch),
-            {n: p.expand(tasks, *p.shape) for n, p in shared.items()},
-            rates,
-            steps=self._steps,
-            second_order=self._second_order,
+        adapted = self._adaptation.adapted(self._network, params, self._support(batch))
+        table = batch.table
+
+        def score(rows: Tensor) -> Tensor:
+            return self._network(adapted, _inputs(table, rows)).squeeze(-1)
+
+        return score
+
+    def _support(self, batch: TaskBatch) -> Rows:
+        labels, mask = batch.support_labels, batch.support_mask
+        if self._one_class:
+            mask = mask & (labels != ANOMALY)
+        inputs = _inputs(batch.table, batch.support)
+        inner = self._inner_loss
+        if inner is None:
+            weights = row_weights(labels, mask, inputs, beta=self._beta)
+            return Rows(inputs, _CrossEntropy(labels, weights))
+        return Rows(inputs, lambda outputs: inner(outputs.squeeze(-1), labels, mask))
+
+    def _require(self, holds: bool, name: str, value: object, allowed: str) -> None:
+        if not holds:
+            raise SettingError(f"{self.name} setting {name} is {value!r}; it must be {allowed}")
+
+
+class FirstOrderLearner(GradientLearner):
+    """FOMAML (Finn et al. 2017, section 5.2): MAML whose inner gradients are constants."""
+
+    name = "fomaml"
+    fixed = MappingProxyType({"second_order": False})
+
+
+class HeadLearner(GradientLearner):
+    """ANIL (Raghu et al. 2020): MAML that adapts the last layer alone."""
+
+    name = "anil"
+    fixed = MappingProxyType({"adapts": "head"})
+
+
+class RateLearner(GradientLearner):
+    """Meta-SGD (Li et al. 2017): MAML that learns a step size for every parameter."""
+
+    name = "meta_sgd"
+    fixed = MappingProxyType({"learn_rates": "parameter"})
+
+
+class ReptileLearner(GradientLearner):
+    """Reptile (Nichol et al. 2018): a start that lies close to what tasks adapt to."""
+
+    name = "reptile"
+    fixed = MappingProxyType({"reptile": True, "second_order": False, "learn_rates": "no"})
+
+
+class _CrossEntropy(SmoothLoss):
+    """Weighted cross-entropy of one output, with derivatives in closed form."""
+
+    def __init__(self, labels: Tensor, weights: Tensor) -> None:
+        self._targets = (labels == ANOMALY).to(weights.dtype)[..., None]
+        self._weights = weights[..., None]
+
+    def __call__(self, outputs: Tensor) -> Tensor:
+        costs = binary_cross_entropy_with_logits(
+            outputs, self._targets, self._weights, reduction="none"
         )
-        return partial(self._score, adapted, batch.table)
+        return costs.sum((1, 2))
 
-    def _support_loss(self, batch: TaskBatch, params: Params) -> Tensor:
-        scores = self._score(params, batch.table, batch.support)
-        loss = self._inner_loss(scores, batch.support_labels, batch.support_mask)
-        if self._decay:
-            squares = torch.stack([p.square().sum((1, 2)) for p in params.values()])
-            loss = loss + self._decay / 2 * squares.sum(0)
-        return loss
+    def slope(self, outputs: Tensor) -> Tensor:
+        return self._weights * (torch.sigmoid(outputs) - self._targets)
 
-    def _score(self, params: Params, table: Tensor, rows: Tensor) -> Tensor:
-        """Run each task's own network over its rows (B, n, C, 2)."""
-        facts = table[:, None, :].expand(-1, rows.shape[1], -1)
-        values = torch.cat([rows.flatten(2), facts], -1)
-        last = len(self._widths) - 2
-        for layer in range(last + 1):
-            values = torch.baddbmm(params[f"bias{layer}"], values, params[f"weight{layer}"])
-            if layer < last:
-                values = silu(values)  # smooth, so that second derivatives say something
-        return values.squeeze(-1)
+    def curvature(self, outputs: Tensor) -> Tensor:
+        chance = torch.sigmoid(outputs)
+        return self._weights * chance * (1 - chance)
 
 
-def _require(holds: bool, name: str, value: object, allowed: str) -> None:
-    if not holds:
-        raise SettingError(f"maml setting {name} is {value!r}; it must be {allowed}")
+def _inputs(table: Tensor, rows: Tensor) -> Tensor:
+    """Set the facts on a table beside each of its mapped rows: (B, n, C * 2 + G)."""
+    facts = table[:, None, :].expand(-1, rows.shape[1], -1)
+    return torch.cat([rows.flatten(2), facts], -1)
+
+
+def _all_rows(batch: TaskBatch) -> TaskBatch:
+    """Let the query be part of the support, with its labels."""
+    return replace(
+        batch,
+        support=torch.cat([batch.support, batch.query], 1),
+        support_labels=torch.cat([batch.support_labels, batch.query_labels], 1),
+        support_mask=torch.cat([batch.support_mask, batch.query_mask], 1),
+    )

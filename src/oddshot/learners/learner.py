@@ -5,8 +5,9 @@ length is padded, and masks say what is padding.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from types import MappingProxyType
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
@@ -16,8 +17,8 @@ from torch import Tensor
 
 from oddshot.episodes import UNLABELLED, MappedTask
 from oddshot.errors import DataError
+from oddshot.networks import Params
 
-Params: TypeAlias = dict[str, Tensor]
 Detector: TypeAlias = Callable[[Tensor], Tensor]
 
 
@@ -138,6 +139,7 @@ class Learner(ABC):
     """
 
     name: ClassVar[str]
+    fixed: ClassVar[Mapping[str, Any]] = MappingProxyType({})  # settings that make up the variant
 
     def __init__(self, shape: Shape, **settings: Any) -> None:
         self.shape = shape
@@ -160,8 +162,12 @@ class Learner(ABC):
         return {}
 
     @abstractmethod
-    def meta_loss(self, params: Params, batch: TaskBatch) -> Tensor:
-        """Tell how badly the detectors made from the supports judge the queries: shape (B,)."""
+    def meta_loss(self, params: Params, batch: TaskBatch, *, done: float = 1.0) -> Tensor:
+        """Tell how badly the detectors made from the supports judge the queries: shape (B,).
+
+        Its gradient is what meta-training follows. ``done`` is the share of meta-training that is
+        over, for learners whose loss changes on the way.
+        """
 
     @abstractmethod
     def detector(self, params: Params, batch: TaskBatch) -> Detector:

@@ -1,0 +1,412 @@
+"""Optimisation-based meta-learning of any network: MAML and its family as arguments of one rule.
+
+- MAML (Finn et al. 2017): gradient steps on the support, the outer gradient goes through them.
+- FOMAML (the same, section 5.2): inner gradients are constants, ``second_order=False``.
+- ANIL (Raghu et al. 2020): only the last layer adapts, ``adapts="head"``.
+- Meta-SGD (Li et al. 2017): learns a step size for each parameter, ``learn_rates="parameter"``.
+- Reptile (Nichol et al. 2018): the outer step goes to where the inner ones went, ``reptile=True``.
+- MAML++ (Antoniou et al. 2019): rates by layer and step, ``learn_rates="step"``; ``multi_step``.
+- One-class MAML (Frikha et al. 2021): the support holds normal rows only, the query both classes.
+  That is a matter of the rows, so every one of the above can do it.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from oddshot.errors import SettingError
+from oddshot.learners.inner_loop import Objective, Rows, adapt, trajectory
+from oddshot.networks import Network, Params, Rates, Statistics, redirect
+
+RATE = "rate."  # prefix of learned step sizes among the parameters
+
+_ADAPTS = ("all", "head", "biases")
+_LEARN_RATES = ("no", "parameter", "step")
+_NORMALISATION = ("batch", "support", "stored")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adaptation:
+    """How the parameters of a network become those of a task, and how they learn to.
+
+    Parameters
+    ----------
+    steps, rate
+        Number and size of the gradient steps on the support.
+    second_order
+        Differentiate through the inner gradients.
+    adapts
+        "all" parameters, those of the "head", or the "biases" alone.
+    learn_rates
+        "no"; "parameter": a step size for every number that adapts; "step": one for every tensor
+        and step. They start at ``rate``.
+    clip_norm
+        Largest Euclidean norm of a task's inner gradient.
+    decay
+        Weight of ``|theta|^2 / 2`` in the inner loss.
+    multi_step
+        Share of meta-training during which the outer loss is also taken before the last step; the
+        weight of the earlier steps falls to 0 over that time (Antoniou et al. 2019, section 4).
+    reptile
+        Move towards the adapted parameters instead of following the outer loss.
+    normalisation
+        Whose moments batch normalisation uses for query rows. "batch": those of the task's query
+        rows together, which is transductive, a row's output depends on the others; "support":
+        those of the support, at the same parameters; "stored": averages over training tasks, kept
+        for every step (see `collect`), while meta-training itself is as with "batch". Without
+        batch normalisation it makes no difference.
+
+    Raises
+    ------
+    SettingError
+        If a setting has a value it cannot take.
+
+    Examples
+    --------
+    >>> from oddshot.networks import Perceptron
+    >>> fomaml = Adaptation(steps=5, rate=0.1, second_order=False)
+    >>> network = Perceptron([2, 1])
+    >>> params = fomaml.initial_parameters(network, torch.Generator().manual_seed(0))
+    >>> targets = torch.tensor([[[1.0]], [[0.0]]])
+    >>> rows = Rows(torch.ones(2, 1, 2), lambda outputs: (outputs - targets).square().sum((1, 2)))
+    >>> fomaml.meta_loss(network, params, rows, rows).shape
+    torch.Size([2])
+    """
+
+    steps: int = 3
+    rate: float = 0.05
+    second_order: bool = True
+    adapts: str = "all"
+    learn_rates: str = "no"
+    clip_norm: float | None = None
+    decay: float = 0.0
+    multi_step: float = 0.0
+    reptile: bool = False
+    normalisation: str = "support"
+
+    def __post_init__(self) -> None:
+        _require(self.steps >= 0, "steps", self.steps, "0 or more")
+        _require(self.rate > 0, "rate", self.rate, "a number above 0")
+        _require(self.adapts in _ADAPTS, "adapts", self.adapts, " or ".join(_ADAPTS))
+        _require(
+            self.learn_rates in _LEARN_RATES,
+            "learn_rates",
+            self.learn_rates,
+            " or ".join(_LEARN_RATES),
+        )
+        _require(
+            self.clip_norm is None or self.clip_norm > 0,
+            "clip_norm",
+            self.clip_norm,
+            "a number above 0, or None",
+        )
+        _require(self.decay >= 0, "decay", self.decay, "0 or more")
+        _require(0 <= self.multi_step <= 1, "multi_step", self.multi_step, "a share from 0 to 1")
+        _require(
+            self.normalisation in _NORMALISATION,
+            "normalisation",
+            self.normalisation,
+            " or ".join(_NORMALISATION),
+        )
+        _require(
+            not (self.reptile and self.learn_rates != "no"),
+            "learn_rates",
+            self.learn_rates,
+            "no where reptile is on: its outer step has no gradient for them",
+        )
+
+    def transductive(self, network: Network) -> bool:
+        """Whether a query row's output depends on the other query rows."""
+        return network.normalises and self.normalisation == "batch"
+
+    def initial_parameters(self, network: Network, generator: torch.Generator) -> Params:
+        """Draw the network's parameters, and add the step sizes that are learned."""
+        params = network.initial_parameters(generator)
+        if self.learn_rates == "no":
+            return params
+        rates = {}
+        for name in self._adapting(network, params):
+            shape = params[name].shape if self.learn_rates == "parameter" else (self.steps,)
+            rates[RATE + name] = torch.full(shape, self.rate)
+        return {**params, **rates}
+
+    def adapted(
+        self,
+        network: Network,
+        params: Params,
+        support: Rows | Sequence[Rows],
+        *,
+        steps: int | None = None,
+        statistics: Sequence[Statistics] | None = None,
+    ) -> Params:
+        """Return each task's own parameters (B, ...).
+
+        Parameters
+        ----------
+        network, params
+            What to adapt; parameters without a task axis, as `initial_parameters` gives them.
+        support
+            Rows of B tasks, one and the same for all steps or one for each.
+        steps
+            Another number of them; learned rates of the last step go on.
+        statistics
+            What `collect` returned, if normalisation is "stored".
+        """
+        shared = _shared(params)
+        objective = self._objective(network, support, statistics)
+        return adapt(
+            objective,
+            _for_tasks(shared, objective),
+            self._rates(network, params, self.steps if steps is None else steps),
+            second_order=self.second_order,
+            clip_norm=self.clip_norm,
+        )
+
+    def outputs(
+        self,
+        network: Network,
+        adapted: Params,
+        support: Tensor,
+        query: Tensor,
+        *,
+        statistics: Sequence[Statistics] | None = None,
+    ) -> Tensor:
+        """Run adapted networks on query rows (B, n, ...), normalised as it was chosen."""
+        if not network.normalises or self.normalisation == "batch":
+            return network(adapted, query)
+        if statistics is not None:
+            return network(adapted, query, statistics[-1])
+        if self.normalisation == "stored":
+            raise SettingError(
+                "normalisation is 'stored', but no statistics are given; collect them first"
+            )
+        return network(adapted, query, network.run(adapted, support)[1])
+
+    def meta_loss(
+        self,
+        network: Network,
+        params: Params,
+        support: Rows | Sequence[Rows],
+        query: Rows | Sequence[Rows],
+        *,
+        done: float = 1.0,
+    ) -> Tensor:
+        """Outer loss (B,), whose gradient by ``params`` is the meta-gradient of each task.
+
+        Parameters
+        ----------
+        network, params, support
+            As for `adapted`.
+        query
+            Rows of the same tasks. A sequence: of the first few tasks, of the next, and so on; they
+            are run and differentiated one after another, which takes less memory and keeps large
+            rows in the processor's cache.
+        done
+            Share of meta-training that is over, for ``multi_step``.
+        """
+        shared = _shared(params)
+        objective = self._objective(network, support)
+        rates = self._rates(network, params, self.steps)
+        start = _for_tasks(shared, objective)
+        if self.reptile:
+            return self._towards_adapted(shared, objective, start, rates, query)
+        weights = self._step_weights(done)
+        through = None if self.second_order or self.learn_rates != "no" else shared
+        with torch.set_grad_enabled(torch.is_grad_enabled() and through is None):
+            follow = trajectory if len(weights) > 1 else _last
+            path = follow(
+                objective,
+                start,
+                rates,
+                second_order=self.second_order,
+                clip_norm=self.clip_norm,
+            )
+        losses = [
+            weight * self._query_losses(objective, step, query, through)
+            for weight, step in zip(weights, path[-len(weights) :], strict=True)
+        ]
+        return losses[0] if len(losses) == 1 else torch.stack(losses).sum(0)
+
+    @torch.no_grad()
+    def collect(
+        self, network: Network, params: Params, tasks: Iterable[tuple[Rows, Rows]]
+    ) -> list[Statistics]:
+        """Average the moments of batch normalisation over tasks, for each step and for queries.
+
+        Parameters
+        ----------
+        network, params
+            As for `adapted`.
+        tasks
+            Supports and queries of training tasks, in batches.
+
+        Returns
+        -------
+        list of Statistics
+            Before each step those of the support, and at last those of the query; shapes (1, C).
+        """
+        batch = replace(self, normalisation="batch")
+        sums: list[dict[str, tuple[Tensor, Tensor]]] = []
+        count = 0
+        for support, query in tasks:
+            objective = batch._objective(network, support)
+            path = trajectory(
+                objective,
+                _for_tasks(_shared(params), objective),
+                self._rates(network, params, self.steps),
+                second_order=False,
+                clip_norm=self.clip_norm,
+            )
+            inputs = [support.inputs] * self.steps + [query.inputs]
+            found = [network.run(p, x)[1] for p, x in zip(path, inputs, strict=True)]
+            totals = [
+                {n: (m.sum(0, keepdim=True), v.sum(0, keepdim=True)) for n, (m, v) in s.items()}
+                for s in found
+            ]
+            count += len(support.inputs)
+            sums = totals if not sums else [_add(a, b) for a, b in zip(sums, totals, strict=True)]
+        if not count:
+            raise SettingError("there is no task to collect statistics from; give at least one")
+        return [{n: (m / count, v / count) for n, (m, v) in step.items()} for step in sums]
+
+    def _objective(
+        self,
+        network: Network,
+        support: Rows | Sequence[Rows],
+        statistics: Sequence[Statistics] | None = None,
+    ) -> Objective:
+        rows = [support] if isinstance(support, Rows) else support
+        return Objective(network, rows, self.decay, statistics)
+
+    def _adapting(self, network: Network, params: Params) -> list[str]:
+        if self.adapts == "all":
+            return list(params)
+        if self.adapts == "head":
+            return [name for name in params if name in network.head]
+        return [name for name in params if name.rpartition(".")[2].startswith("bias")]
+
+    def _rates(self, network: Network, params: Params, steps: int) -> list[Rates]:
+        names = self._adapting(network, _shared(params))
+        if self.learn_rates == "no":
+            return [dict.fromkeys(names, self.rate)] * steps
+        learned = {name: params[RATE + name] for name in names}
+        if self.learn_rates == "parameter":
+            return [learned] * steps
+        last = self.steps - 1
+        return [{n: rate[min(k, last)] for n, rate in learned.items()} for k in range(steps)]
+
+    def _step_weights(self, done: float) -> list[float]:
+        """Weights of the outer loss after the last steps, adding up to 1."""
+        if self.steps < 2 or done >= self.multi_step:
+            return [1.0]
+        early = (1 - done / self.multi_step) / self.steps
+        return [early] * (self.steps - 1) + [1 - early * (self.steps - 1)]
+
+    def _query_losses(
+        self,
+        objective: Objective,
+        adapted: Params,
+        query: Rows | Sequence[Rows],
+        through: Params | None,
+    ) -> Tensor:
+        support = objective.rows[0].inputs
+        if isinstance(query, Rows):
+            return self._losses(objective.network, adapted, support, query, through)
+        values: list[Tensor] = []
+        slopes: list[tuple[Tensor, ...]] = []
+        for rows in query:
+            part = slice(sum(map(len, values)), sum(map(len, values)) + len(rows.inputs))
+            leaves = {n: p[part].detach().requires_grad_() for n, p in adapted.items()}
+            losses = self._losses(objective.network, leaves, support[part], rows, None)
+            values.append(losses.detach())
+            if losses.requires_grad:
+                slopes.append(
+                    torch.autograd.grad(losses.sum(), list(leaves.values()), materialize_grads=True)
+                )
+        value = torch.cat(values)
+        if not slopes:
+            return value
+        known = [torch.cat(parts) for parts in zip(*slopes, strict=True)]
+        to = adapted if through is None else through
+        prepaid: Tensor = _Prepaid.apply(value, known, *(to[n] for n in adapted))  # type: ignore[no-untyped-call]
+        return prepaid
+
+    def _losses(
+        self,
+        network: Network,
+        adapted: Params,
+        support: Tensor,
+        query: Rows,
+        through: Params | None,
+    ) -> Tensor:
+        if not network.normalises:
+            return network.losses(adapted, query.inputs, query.loss, through=through)
+        if through is not None:
+            adapted = redirect(adapted, through)
+        training = self if self.normalisation != "stored" else replace(self, normalisation="batch")
+        return query.loss(training.outputs(network, adapted, support, query.inputs))
+
+    def _towards_adapted(
+        self,
+        shared: Params,
+        objective: Objective,
+        start: Params,
+        rates: Sequence[Rates],
+        query: Rows | Sequence[Rows],
+    ) -> Tensor:
+        """Outer loss by value, with the gradient ``theta - theta'`` (Nichol et al. 2018, eq. 2)."""
+        with torch.no_grad():
+            end = _last(objective, start, rates, second_order=False, clip_norm=self.clip_norm)[-1]
+            value = self._query_losses(objective, end, query, None)
+        pulls = [
+            (shared[name] * (start[name] - end[name]).detach()).flatten(1).sum(1) for name in shared
+        ]
+        pull = torch.stack(pulls).sum(0)
+        return value + (pull - pull.detach())
+
+
+class _Prepaid(torch.autograd.Function):
+    """Losses of tasks whose derivatives by the parameters are known already."""
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor, known: Sequence[Tensor], *params: Tensor) -> Tensor:
+        ctx.known, ctx.ranks = known, [p.ndim for p in params]
+        return value.clone()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, factors: Tensor) -> tuple[Any, ...]:
+        grads = []
+        for slope, rank in zip(ctx.known, ctx.ranks, strict=True):
+            shared = rank < slope.ndim  # without a task axis: the sum over tasks
+            weighted = factors.view(-1, *(1,) * (slope.ndim - 1)) * slope
+            grads.append(weighted.sum(0) if shared else weighted)
+        return (None, None, *grads)
+
+
+def _last(
+    objective: Objective, params: Params, rates: Sequence[Rates], **options: Any
+) -> list[Params]:
+    return [adapt(objective, params, rates, **options)]
+
+
+def _shared(params: Params) -> Params:
+    return {name: value for name, value in params.items() if not name.startswith(RATE)}
+
+
+def _for_tasks(shared: Params, objective: Objective) -> Params:
+    tasks = len(objective.rows[0].inputs)
+    return {name: value.expand(tasks, *value.shape) for name, value in shared.items()}
+
+
+def _add(one: Statistics, other: Statistics) -> Statistics:
+    return {n: (m + other[n][0], v + other[n][1]) for n, (m, v) in one.items()}
+
+
+def _require(holds: bool, name: str, value: object, allowed: str) -> None:
+    if not holds:
+        raise SettingError(f"{name} is {value!r}; it must be {allowed}")

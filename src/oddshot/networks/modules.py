@@ -1,0 +1,435 @@
+"""Any `torch.nn.Module` as a network that many tasks run side by side."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, vmap
+
+from oddshot.errors import SettingError
+from oddshot.networks.network import Loss, Network, Params, Rates, Statistics
+from oddshot.networks.perceptron import Perceptron
+
+_NATIVE = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
+_ACTIVATIONS: dict[type[nn.Module], str] = {nn.ReLU: "relu", nn.SiLU: "silu"}
+
+
+def from_module(
+    module: nn.Module, *, head: str | None = None, redraw: bool = False, one_by_one: bool = False
+) -> Network:
+    """Make a module a network, in the fastest way there is for it.
+
+    An `nn.Sequential` of linear layers with biases, and either `nn.ReLU` or `nn.SiLU` between them,
+    runs by the formulas of `Perceptron`, on rows (B, n, in) that are constants; everything else,
+    and anything ``one_by_one``, is a `ModuleNetwork`. Names and shapes of parameters are the
+    module's either way.
+
+    Parameters
+    ----------
+    module, head, redraw, one_by_one
+        See `ModuleNetwork`.
+
+    Raises
+    ------
+    SettingError
+        As from `ModuleNetwork`.
+
+    Examples
+    --------
+    >>> network = from_module(nn.Sequential(nn.Linear(3, 8), nn.ReLU(), nn.Linear(8, 1)))
+    >>> sorted(network.head)
+    ['2.bias', '2.weight']
+    """
+    perceptron = None if one_by_one else _as_perceptron(module)
+    if perceptron is None:
+        return ModuleNetwork(module, head=head, redraw=redraw, one_by_one=one_by_one)
+    return _LinearLayers(perceptron, module, head=head, redraw=redraw)
+
+
+class ModuleNetwork(Network):
+    """A copy of a module, run with each task's own parameters.
+
+    The module sees the rows (n, ...) of one task at a time and answers with a row for each. The
+    task axis is added by `torch.func.vmap`. What is trained are the parameters that require a
+    gradient; others, and buffers, are the same constants for all tasks. A parameter that layers
+    share is one parameter, under its first name. What a forward pass writes to the module is
+    forgotten.
+
+    - Dropout: in training mode, with masks of its own for every task and call, drawn from torch's
+      global generator, so `torch.manual_seed` repeats them. In evaluation mode there is none.
+    - Batch normalisation uses the moments of a task's rows in the call, or those that are handed to
+      `run`, in both modes. Running averages of the module are neither used nor updated.
+    - Attention: the fused kernels of torch have no second derivative. For second order choose
+      ``torch.nn.attention.sdpa_kernel(SDPBackend.MATH)`` around training, and training mode.
+
+    Threads may share a network.
+
+    Parameters
+    ----------
+    module
+        Its parameters are where meta-training starts. It is copied, as it is now.
+    head
+        Name of the submodule that is the head, a prefix of names; ``None``: the last one that has
+        trained parameters of its own, in the order in which they were registered.
+    redraw
+        Start from fresh parameters instead, drawn by the layers' own ``reset_parameters``.
+    one_by_one
+        Run tasks one after another, without ``vmap``: slow, but free to branch on values, to write
+        to buffers and to use `nn.LSTM`.
+
+    Raises
+    ------
+    SettingError
+        If the module has no parameter to train, or one whose shape is not known yet; ``head``
+        matches none; parameters are to be redrawn but a layer does not say how.
+
+    Examples
+    --------
+    >>> network = ModuleNetwork(nn.Sequential(nn.Conv1d(2, 4, 3), nn.Flatten(), nn.Linear(12, 1)))
+    >>> params = network.initial_parameters(torch.Generator().manual_seed(0))
+    >>> tasks = {name: value.expand(5, *value.shape) for name, value in params.items()}
+    >>> network(tasks, torch.zeros(5, 7, 2, 5)).shape
+    torch.Size([5, 7, 1])
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        *,
+        head: str | None = None,
+        redraw: bool = False,
+        one_by_one: bool = False,
+    ) -> None:
+        self._name = type(module).__name__
+        _require_known_shapes(module)
+        if not any(parameter.requires_grad for parameter in module.parameters()):
+            raise SettingError(
+                f"{self._name} has no parameter that requires a gradient; give a module with one"
+            )
+        self._head = _head(module, head)
+        self._redraw, self._one_by_one = redraw, one_by_one
+        self._pristine = _Runner.of(module)
+        self._idle: dict[tuple[torch.device, torch.dtype], list[_Runner]] = {}
+        if redraw:
+            _require_resettable(self._pristine.module)
+
+    @property
+    def normalises(self) -> bool:
+        """Whether there is batch normalisation."""
+        return any(isinstance(layer, _BatchNorm) for layer in self._pristine.module.modules())
+
+    @property
+    def head(self) -> frozenset[str]:
+        """Names of the trained parameters of the last submodule, or of the one that was named."""
+        return self._head
+
+    def initial_parameters(self, generator: torch.Generator) -> Params:
+        """Return those of the module, or draw fresh ones; float32, on the CPU."""
+        module = deepcopy(self._pristine.module).cpu()
+        if self._redraw:
+            seed = int(torch.randint(2**63 - 1, (), generator=generator))
+            with torch.random.fork_rng(devices=[]):  # layers draw from the global generator alone
+                torch.default_generator.manual_seed(seed)
+                for layer in module.modules():
+                    if reset := _reset(layer):
+                        reset()
+        return {n: p.detach().float() for n, p in module.named_parameters() if p.requires_grad}
+
+    def run(
+        self, params: Params, inputs: Tensor, statistics: Statistics | None = None
+    ) -> tuple[Tensor, Statistics]:
+        """Run the module on each task's rows (B, n, ...), see `Network.run`.
+
+        Raises
+        ------
+        SettingError
+            If the module cannot run under ``vmap``, or returns something else than a tensor with a
+            row for each row of its input; batch normalisation has a single value to take moments
+            of, or ``statistics`` lack a layer.
+        """
+        tasks = len(inputs)
+        given = {
+            name: (mean.expand(tasks, -1), variance.expand(tasks, -1))
+            for name, (mean, variance) in (statistics or {}).items()
+        }
+        if self._one_by_one:
+            return self._loop(params, inputs, given)
+        try:
+            with self._borrowed(params) as runner:
+                found: tuple[Tensor, Statistics] = vmap(runner, randomness="different")(
+                    params, inputs, given
+                )
+        except RuntimeError as error:
+            # one task alone fails as well where the module or its inputs are to blame
+            self._loop(params, inputs[:1], given)
+            raise SettingError(
+                f"{self._name} cannot run tasks side by side ({str(error).splitlines()[0]}); pass "
+                "one_by_one=True, write a Network by hand, or do without branches on values and "
+                "without writing to buffers"
+            ) from error
+        return found
+
+    def _loop(self, params: Params, inputs: Tensor, given: Statistics) -> tuple[Tensor, Statistics]:
+        """Run tasks one after another, as many as there are inputs."""
+        with self._borrowed(params) as runner:
+            found = [
+                runner(
+                    {name: value[task] for name, value in params.items()},
+                    rows,
+                    {
+                        name: (mean[task], variance[task])
+                        for name, (mean, variance) in given.items()
+                    },
+                )
+                for task, rows in enumerate(inputs)
+            ]
+        outputs, moments = zip(*found, strict=True)
+        used: Statistics = {}
+        for name in moments[0]:
+            means, variances = zip(*(each[name] for each in moments), strict=True)
+            used[name] = torch.stack(means), torch.stack(variances)
+        return torch.stack(outputs), used
+
+    @contextmanager
+    def _borrowed(self, params: Params) -> Iterator["_Runner"]:
+        """Lend a copy to one caller: parameters are put into it, so two may not share it."""
+        like = next(iter(params.values()))
+        idle = self._idle.setdefault((like.device, like.dtype), [])
+        try:
+            runner = idle.pop()
+        except IndexError:
+            runner = deepcopy(self._pristine)
+            runner.module.to(device=like.device, dtype=like.dtype)
+        yield runner
+        idle.append(runner)  # unless an error left it in an unknown state
+
+
+class _LinearLayers(ModuleNetwork):
+    """Linear layers under their own names, run by the formulas of `Perceptron`.
+
+    They hold (out, in) and (out) where it holds (in, out) and (1, out).
+    """
+
+    def __init__(self, perceptron: Perceptron, module: nn.Module, **options: Any) -> None:
+        super().__init__(module, **options)
+        self._perceptron = perceptron
+        ours = [name for name, _ in module.named_parameters()]
+        self._theirs = {
+            name: f"{name.rpartition('.')[2]}{place // 2}" for place, name in enumerate(ours)
+        }
+
+    def run(
+        self, params: Params, inputs: Tensor, statistics: Statistics | None = None
+    ) -> tuple[Tensor, Statistics]:
+        return self._perceptron.run(self._translated(params), inputs, statistics)
+
+    def losses(
+        self, params: Params, inputs: Tensor, loss: Loss, *, through: Params | None = None
+    ) -> Tensor:
+        shared = None if through is None else self._translated(through)
+        return self._perceptron.losses(self._translated(params), inputs, loss, through=shared)
+
+    def gradient(
+        self, params: Params, names: tuple[str, ...], inputs: Tensor, loss: Loss, *, graph: bool
+    ) -> Params:
+        theirs = tuple(self._theirs[name] for name in names)
+        return self._restored(
+            self._perceptron.gradient(self._translated(params), theirs, inputs, loss, graph=graph)
+        )
+
+    def descend(
+        self,
+        params: Params,
+        rates: Sequence[Rates],
+        inputs: Tensor,
+        loss: Loss,
+        *,
+        graph: bool,
+    ) -> Params:
+        if any(isinstance(rate, Tensor) for step in rates for rate in step.values()):
+            return super().descend(params, rates, inputs, loss, graph=graph)
+        steps = [{self._theirs[name]: rate for name, rate in step.items()} for step in rates]
+        return self._restored(
+            self._perceptron.descend(self._translated(params), steps, inputs, loss, graph=graph)
+        )
+
+    def _translated(self, params: Params) -> Params:
+        return {
+            theirs: params[ours].mT if ours.endswith("weight") else params[ours].unsqueeze(-2)
+            for ours, theirs in self._theirs.items()
+        }
+
+    def _restored(self, params: Params) -> Params:
+        return {
+            ours: params[theirs].mT if ours.endswith("weight") else params[theirs].squeeze(-2)
+            for ours, theirs in self._theirs.items()
+            if theirs in params
+        }
+
+
+@dataclass(slots=True)
+class _Moments:
+    """What batch normalisation takes and leaves in one forward pass, by layer."""
+
+    given: Statistics = field(default_factory=dict)
+    used: Statistics = field(default_factory=dict)
+
+    def of(self, name: str, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and variance (C,) for values (n, C, ...); a layer run again has a longer name."""
+        while name in self.used:
+            name += "'"
+        if not self.given:
+            if values.numel() == values.shape[1]:
+                raise SettingError(
+                    f"batch normalisation {name!r} has one value a channel, which has no variance; "
+                    "give more rows, or the moments to use"
+                )
+            axes = (0, *range(2, values.ndim))
+            variance, mean = torch.var_mean(values, axes, correction=0)
+            self.used[name] = mean, variance
+        elif name in self.given:
+            self.used[name] = self.given[name]
+        else:
+            raise SettingError(
+                f"there are no moments for batch normalisation {name!r}, only for "
+                f"{', '.join(map(repr, self.given))}; collect them with this network"
+            )
+        return self.used[name]
+
+
+class _BatchNorm(nn.Module):
+    """Batch normalisation written out, so that its moments can be read, given and differentiated.
+
+    Torch's own hides them, and writes running averages, which ``vmap`` cannot do for each task.
+    """
+
+    def __init__(self, native: nn.modules.batchnorm._BatchNorm, name: str, to: _Moments) -> None:
+        super().__init__()
+        self.weight, self.bias, self.eps = native.weight, native.bias, native.eps
+        self.name, self.moments = name, to
+
+    def reset_parameters(self) -> None:
+        if self.weight is not None:
+            nn.init.ones_(self.weight)
+            nn.init.zeros_(self.bias)
+
+    def forward(self, values: Tensor) -> Tensor:
+        # moments in half precision would lose their digits
+        wide = values.to(torch.promote_types(values.dtype, torch.float32))
+        shape = (1, -1, *(1,) * (values.ndim - 2))
+        mean, variance = (m.view(shape) for m in self.moments.of(self.name, wide))
+        wide = (wide - mean) * torch.rsqrt(variance + self.eps)
+        if self.weight is not None:
+            wide = wide * self.weight.view(shape) + self.bias.view(shape)
+        return wide.to(values.dtype)
+
+
+@dataclass(slots=True)
+class _Runner:
+    """A module, and where its batch normalisation takes and leaves moments."""
+
+    module: nn.Module
+    moments: _Moments
+
+    @classmethod
+    def of(cls, module: nn.Module) -> "_Runner":
+        """Copy a module, with batch normalisation of our own."""
+        copy, moments = deepcopy(module), _Moments()
+        own = {
+            layer: _BatchNorm(layer, name, moments)
+            for name, layer in copy.named_modules()
+            if isinstance(layer, _NATIVE)
+        }
+        for parent in list(copy.modules()):
+            for key, child in parent._modules.items():
+                if isinstance(child, _NATIVE):
+                    parent._modules[key] = own[child]
+        return cls(own[copy] if isinstance(copy, _NATIVE) else copy, moments)
+
+    def __call__(
+        self, params: Params, inputs: Tensor, given: Statistics
+    ) -> tuple[Tensor, Statistics]:
+        """Run with the parameters of one task on its rows (n, ...)."""
+        self.moments.given = given
+        buffers = {name: buffer.clone() for name, buffer in self.module.named_buffers()}
+        outputs = functional_call(self.module, {**params, **buffers}, (inputs,))
+        if not (isinstance(outputs, Tensor) and outputs.shape[:1] == inputs.shape[:1]):
+            kind = tuple(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
+            raise SettingError(
+                f"{type(self.module).__name__} made {kind} of {len(inputs)} rows; it must return a "
+                "tensor with a row for each"
+            )
+        used = self.moments.used
+        self.moments.given, self.moments.used = {}, {}  # a graph must not outlive its call
+        return outputs, used
+
+
+def _as_perceptron(module: nn.Module) -> Perceptron | None:
+    """Return the perceptron that computes the same, if the module is that simple."""
+    if type(module) is not nn.Sequential or len(module) % 2 == 0:
+        return None
+    linear = [x for x in list(module)[::2] if type(x) is nn.Linear and x.bias is not None]
+    between = {type(x) for x in list(module)[1::2]}
+    plain = (
+        len(linear) == len(module) // 2 + 1
+        and len(between) <= 1
+        and between <= set(_ACTIVATIONS)
+        and all(one.out_features == next_.in_features for one, next_ in pairwise(linear))
+        and sum(p.requires_grad for p in module.parameters()) == 2 * len(linear)  # none is shared
+        and not any(x._forward_hooks or x._forward_pre_hooks for x in module.modules())
+    )
+    if not plain:
+        return None
+    activation = _ACTIVATIONS[between.pop()] if between else "relu"
+    widths = [linear[0].in_features, *(layer.out_features for layer in linear)]
+    return Perceptron(widths, activation=activation)
+
+
+def _head(module: nn.Module, prefix: str | None) -> frozenset[str]:
+    names = {p: name for name, p in module.named_parameters() if p.requires_grad}
+    if prefix is None:
+        owners = [
+            own
+            for layer in module.modules()
+            if (own := [p for p in layer.parameters(recurse=False) if p in names])
+        ]
+        return frozenset(names[p] for p in owners[-1])
+    found = frozenset(
+        names[p]
+        for name, p in module.named_parameters(remove_duplicate=False)
+        if p in names and f"{name}.".startswith(f"{prefix}.")
+    )
+    if not found:
+        raise SettingError(
+            f"head is {prefix!r}, but no trained parameter of {type(module).__name__} lies there; "
+            f"there are {', '.join(names.values())}"
+        )
+    return found
+
+
+def _require_known_shapes(module: nn.Module) -> None:
+    for name, parameter in module.named_parameters():
+        if isinstance(parameter, nn.UninitializedParameter):
+            raise SettingError(
+                f"parameter {name!r} of {type(module).__name__} has no shape yet; run the module "
+                "on an example first"
+            )
+
+
+def _require_resettable(module: nn.Module) -> None:
+    for name, layer in module.named_modules():
+        if next(layer.parameters(recurse=False), None) is not None and not _reset(layer):
+            raise SettingError(
+                f"the parameters of layer {name!r} ({type(layer).__name__}) cannot be redrawn: it "
+                "has no method reset_parameters; write one, or pass redraw=False"
+            )
+
+
+def _reset(layer: nn.Module) -> Any:
+    # nn.MultiheadAttention has the method under a private name
+    return getattr(layer, "reset_parameters", getattr(layer, "_reset_parameters", None))

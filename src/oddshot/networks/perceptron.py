@@ -1,0 +1,545 @@
+"""Multilayer perceptrons for many tasks, with gradients and Hessian products written out.
+
+Second-order meta-learning spends its time on gradients of gradients. Automatic differentiation
+finds them, but at this size half the time goes into bookkeeping; the formulas are short.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+from torch.nn.functional import silu
+
+from oddshot.errors import SettingError
+from oddshot.networks.network import Loss, Network, Params, Rates, Statistics
+
+
+class SmoothLoss(ABC):
+    """A loss that adds up over outputs and knows its own derivatives."""
+
+    @abstractmethod
+    def __call__(self, outputs: Tensor) -> Tensor:
+        """Turn outputs (B, n, o) into losses (B,)."""
+
+    @abstractmethod
+    def slope(self, outputs: Tensor) -> Tensor:
+        """Differentiate by each output: shape (B, n, o)."""
+
+    @abstractmethod
+    def curvature(self, outputs: Tensor) -> Tensor:
+        """Differentiate twice by each output: shape (B, n, o)."""
+
+
+class Perceptron(Network):
+    """Fully connected layers with a smooth or piecewise linear activation between them.
+
+    Parameters
+    ----------
+    widths
+        Number of inputs, of hidden units layer by layer, and of outputs.
+    activation
+        "relu" or "silu". The second is smooth, so that second derivatives say something.
+
+    Raises
+    ------
+    SettingError
+        If there are less than two widths, one is below 1, or no activation has that name.
+
+    Examples
+    --------
+    >>> network = Perceptron([3, 8, 1])
+    >>> params = network.initial_parameters(torch.Generator().manual_seed(0))
+    >>> tasks = {name: value.expand(5, *value.shape) for name, value in params.items()}
+    >>> network(tasks, torch.zeros(5, 4, 3)).shape
+    torch.Size([5, 4, 1])
+    """
+
+    def __init__(self, widths: Sequence[int], *, activation: str = "relu") -> None:
+        if len(widths) < 2 or min(widths) < 1:
+            raise SettingError(
+                f"a perceptron cannot have the widths {list(widths)}; give inputs, hidden layers "
+                "and outputs, all 1 or more"
+            )
+        if activation not in _ACTIVATIONS:
+            raise SettingError(
+                f"activation is {activation!r}; it must be {' or '.join(_ACTIVATIONS)}"
+            )
+        self._widths = list(widths)
+        self._names = [name for layer in range(len(widths) - 1) for name in _names(layer)]
+        self._act = _ACTIVATIONS[activation]
+
+    @property
+    def head(self) -> frozenset[str]:
+        """Weight and bias of the last layer."""
+        return frozenset(_names(len(self._widths) - 2))
+
+    def initial_parameters(self, generator: torch.Generator) -> Params:
+        """Draw weights (in, out) with variance 2 / in (He et al. 2015); biases (1, out) are 0."""
+        params: Params = {}
+        for layer, (fan_in, fan_out) in enumerate(pairwise(self._widths)):
+            weight, bias = _names(layer)
+            params[weight] = torch.randn(fan_in, fan_out, generator=generator) * (2 / fan_in) ** 0.5
+            params[bias] = torch.zeros(1, fan_out)
+        return params
+
+    def run(
+        self,
+        params: Params,
+        inputs: Tensor,
+        statistics: Statistics | None = None,  # noqa: ARG002
+    ) -> tuple[Tensor, Statistics]:
+        """Run each task's layers on its rows (B, n, in): outputs (B, n, out), no statistics."""
+        values = inputs
+        flat = self._values(params)
+        *body, head = zip(flat[::2], flat[1::2], strict=True)
+        for layer in body:
+            values = self._act.value(_affine(values, *layer))
+        return _affine(values, *head), {}
+
+    def losses(
+        self, params: Params, inputs: Tensor, loss: Loss, *, through: Params | None = None
+    ) -> Tensor:
+        """As `Network.losses` says, the derivative written out; inputs are constants."""
+        values = self._values(params)
+        with _full_precision(inputs):
+            if through is None:
+                losses: Tensor = _Losses.apply(self._act, inputs, loss, *values)  # type: ignore[no-untyped-call]
+            else:
+                to = self._values(through)
+                losses = _SharedLosses.apply(self._act, inputs, loss, values, *to)  # type: ignore[no-untyped-call]
+        return losses
+
+    def gradient(
+        self, params: Params, names: tuple[str, ...], inputs: Tensor, loss: Loss, *, graph: bool
+    ) -> Params:
+        """Differentiate as `Network.gradient` says, by formula; inputs are constants.
+
+        It always runs in the precision of the parameters, under autocast too. A `SmoothLoss` spares
+        differentiating the loss automatically.
+        """
+        places = [self._place(name) for name in names]
+        values = self._values(params)
+        with _full_precision(inputs):
+            if graph:
+                grads = _Gradient.apply(self._act, inputs, loss, places, *values)  # type: ignore[no-untyped-call]
+            else:
+                with torch.no_grad():
+                    trace = _Trace.of(self._act, values, inputs, loss, curved=False)
+                    grads = [trace.gradient(place) for place in places]
+        return dict(zip(names, grads, strict=True))
+
+    def descend(
+        self,
+        params: Params,
+        rates: Sequence[Rates],
+        inputs: Tensor,
+        loss: Loss,
+        *,
+        graph: bool,
+    ) -> Params:
+        """Descend as `Network.descend` says; where all rates are numbers, by formula in one go."""
+        if any(isinstance(rate, Tensor) for step in rates for rate in step.values()):
+            return super().descend(params, rates, inputs, loss, graph=graph)
+        steps = [{self._place(name): rate for name, rate in step.items()} for step in rates]
+        values = self._values(params)
+        with _full_precision(inputs):
+            moved = _Descent.apply(self._act, inputs, loss, (steps, graph), *values)  # type: ignore[no-untyped-call]
+        return dict(zip(self._names, moved, strict=True))
+
+    def _values(self, params: Params) -> tuple[Tensor, ...]:
+        return tuple(params[name] for name in self._names)
+
+    def _place(self, name: str) -> int:
+        return self._names.index(name)
+
+
+@dataclass(slots=True)
+class _Trace:
+    """What one pass forward and one back leave behind.
+
+    Layer l maps ``h[l]`` to ``a[l] = h[l] W[l] + b[l]``, and ``h[l + 1] = act(a[l])``; ``d[l]`` is
+    the derivative of the loss by ``a[l]``, ``u[l]`` that by ``h[l + 1]``.
+    """
+
+    act: "type[_Activation]"
+    weights: Sequence[Tensor]
+    h: list[Tensor]
+    a: list[Tensor]
+    u: list[Tensor]
+    d: list[Tensor]
+    bend: Callable[[Tensor], Tensor]  # outputs' direction to change of the loss's slope
+
+    @classmethod
+    def of(
+        cls,
+        act: "type[_Activation]",
+        values: Sequence[Tensor],
+        inputs: Tensor,
+        loss: Loss,
+        *,
+        curved: bool,
+    ) -> "_Trace":
+        h, a = _forward(act, values, inputs)
+        slope, bend = _slope(loss, a[-1], curved=curved)
+        return cls(act, values[::2], h, a, *_backward(act, values[::2], h, a, slope), bend)
+
+    def gradient(self, place: int) -> Tensor:
+        """Of the losses, by the parameter at a place of the flat list."""
+        layer, is_bias = divmod(place, 2)
+        d = self.d[layer]
+        return d.sum(1, keepdim=True) if is_bias else _outer(self.h[layer], d)
+
+    def descend(self, value: Tensor, place: int, rate: float, *, own: bool) -> Tensor:
+        """Take a step with the parameter at a place, within its memory if that is our own."""
+        layer, is_bias = divmod(place, 2)
+        d = self.d[layer]
+        if is_bias:
+            return _add(value, d.sum(1, keepdim=True), -rate, own=own)
+        return _add_outer(value, self.h[layer], d, -rate, own=own)
+
+    def hessian_product(self, v: Sequence[Tensor | None]) -> list[Tensor]:
+        """Multiply the Hessian of the loss with a direction (Pearlmutter 1994, section 4).
+
+        Directions of weights and biases in turn, and the products come in that order; ``None`` is
+        0.
+        """
+        products: list[Tensor] = []
+        for layer, (turn, move) in self._turns(v):
+            products.append(turn.sum(1, keepdim=True))
+            product = _outer(self.h[layer], turn)
+            if move is not None:
+                product = _add_outer(product, move, self.d[layer], 1.0, own=True)
+            products.append(product)
+        return products[::-1]
+
+    def step_back(self, to: list[Tensor], v: Sequence[Tensor | None], rate: float) -> None:
+        """Subtract ``rate`` times the `hessian_product` from tensors of our own, in place."""
+        for layer, (turn, move) in self._turns(v):
+            _add(to[2 * layer + 1], turn.sum(1, keepdim=True), -rate, own=True)
+            _add_outer(to[2 * layer], self.h[layer], turn, -rate, own=True)
+            if move is not None:
+                _add_outer(to[2 * layer], move, self.d[layer], -rate, own=True)
+
+    def _turns(
+        self, v: Sequence[Tensor | None]
+    ) -> Iterator[tuple[int, tuple[Tensor, Tensor | None]]]:
+        """Change of ``d[l]`` and of ``h[l]`` along a direction, from the last layer to the first.
+
+        By the time that those of a layer are handed out its own direction is no longer needed.
+        """
+        along, lifts = v[::2], v[1::2]
+        moves: list[Tensor | None] = [None]  # of h; inputs do not move
+        rises: list[Tensor | None] = []  # of a
+        for layer, weight in enumerate(self.weights):
+            if layer:
+                rise = rises[-1]
+                a, h = self.a[layer - 1], self.h[layer]
+                moves.append(None if rise is None else self.act.times_slope(rise, a, h))
+            rises.append(_rise(self.h[layer], moves[-1], weight, along[layer], lifts[layer]))
+        last = rises[-1]
+        turn = torch.zeros_like(self.d[-1]) if last is None else self.bend(last)
+        for layer in range(len(self.weights) - 1, -1, -1):
+            here, below, direction = turn, rises[layer - 1], along[layer]
+            if layer:
+                turn = _back(turn, self.weights[layer])
+                if direction is not None:
+                    turn = _add_back(turn, self.d[layer], direction)
+                a = self.a[layer - 1]
+                turn = self.act.times_slope(turn, a, self.h[layer])
+                if below is not None:
+                    turn = self.act.add_curvature(turn, self.u[layer - 1], below, a)
+            yield layer, (here, moves[layer])
+
+
+def _forward(
+    act: "type[_Activation]", values: Sequence[Tensor], inputs: Tensor
+) -> tuple[list[Tensor], list[Tensor]]:
+    """Return what goes into each layer, and what comes out before the activation."""
+    h: list[Tensor] = [inputs]
+    a: list[Tensor] = []
+    for layer in range(0, len(values), 2):
+        if layer:
+            h.append(act.value(a[-1]))
+        a.append(_affine(h[-1], values[layer], values[layer + 1]))
+    return h, a
+
+
+def _backward(
+    act: "type[_Activation]",
+    weights: Sequence[Tensor],
+    h: list[Tensor],
+    a: list[Tensor],
+    slope: Tensor,
+) -> tuple[list[Tensor], list[Tensor]]:
+    """Return the derivatives u and d of `_Trace`, given that by the outputs."""
+    d, u = [slope], []
+    for layer in range(len(weights) - 1, 0, -1):
+        u.append(_back(d[-1], weights[layer]))
+        d.append(act.times_slope(u[-1], a[layer - 1], h[layer]))
+    return u[::-1], d[::-1]
+
+
+class _Losses(torch.autograd.Function):
+    """Losses of tasks as a function of their parameters."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, act: "type[_Activation]", inputs: Tensor, loss: Loss, *values: Tensor
+    ) -> Tensor:
+        h, a = _forward(act, values, inputs)
+        ctx.state = act, values[::2], h, a, loss
+        return loss(a[-1])
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, factors: Tensor) -> tuple[Any, ...]:
+        h, d = _outer_factors(ctx.state, factors)
+        grads = [g for x, y in zip(h, d, strict=True) for g in (_outer(x, y), _total(y))]
+        return (None, None, None, *grads)
+
+
+class _SharedLosses(torch.autograd.Function):
+    """Losses of tasks whose derivative, summed over tasks, is delivered elsewhere."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        act: "type[_Activation]",
+        inputs: Tensor,
+        loss: Loss,
+        values: Sequence[Tensor],
+        *through: Tensor,  # noqa: ARG004
+    ) -> Tensor:
+        h, a = _forward(act, values, inputs)
+        ctx.state = act, values[::2], h, a, loss
+        return loss(a[-1])
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, factors: Tensor) -> tuple[Any, ...]:
+        grads: list[Tensor] = []
+        for h, d in zip(*_outer_factors(ctx.state, factors), strict=True):
+            flat = d.reshape(-1, d.shape[-1])
+            grads += [h.reshape(-1, h.shape[-1]).mT @ flat, flat.sum(0, keepdim=True)]
+        return (None, None, None, None, *grads)
+
+
+def _outer_factors(state: Any, factors: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+    """Factors h and d of the gradient of a weighted sum of losses."""
+    act, weights, h, a, loss = state
+    slope = factors[:, None, None] * _slope(loss, a[-1], curved=False)[0]
+    return h, _backward(act, weights, h, a, slope)[1]
+
+
+class _Gradient(torch.autograd.Function):
+    """The gradient as a function of the parameters; its derivative is the Hessian."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        act: "type[_Activation]",
+        inputs: Tensor,
+        loss: Loss,
+        places: list[int],
+        *values: Tensor,
+    ) -> tuple[Tensor, ...]:
+        ctx.set_materialize_grads(False)
+        ctx.places = places
+        ctx.trace = _Trace.of(act, values, inputs, loss, curved=True)
+        return tuple(ctx.trace.gradient(place) for place in places)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *along: Tensor | None) -> tuple[Any, ...]:
+        directions: list[Tensor | None] = [None] * (2 * len(ctx.trace.weights))
+        for place, direction in zip(ctx.places, along, strict=True):
+            directions[place] = direction
+        return (None, None, None, None, *ctx.trace.hessian_product(directions))
+
+
+class _Descent(torch.autograd.Function):
+    """Parameters to parameters some steps on; its derivative walks the steps back."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        act: "type[_Activation]",
+        inputs: Tensor,
+        loss: Loss,
+        plan: tuple[Sequence[Mapping[int, float]], bool],
+        *values: Tensor,
+    ) -> tuple[Tensor, ...]:
+        steps, curved = plan
+        ctx.steps, ctx.traces = steps, []
+        current, own = list(values), [False] * len(values)
+        for rates in steps:
+            trace = _Trace.of(act, current, inputs, loss, curved=curved)
+            for place, rate in rates.items():
+                current[place] = trace.descend(current[place], place, rate, own=own[place])
+                # a trace goes on needing its weights, save those of the first layer
+                own[place] = not curved or place == 0 or place % 2 == 1
+            if curved:
+                ctx.traces.append(trace)
+        return tuple(current)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *along: Tensor) -> tuple[Any, ...]:
+        if not ctx.traces:
+            return (*(None,) * 4, *along)
+        v = [direction.clone() for direction in along]
+        for rates, trace in zip(reversed(ctx.steps), reversed(ctx.traces), strict=True):
+            even = len(set(rates.values())) == 1
+            scale = next(iter(rates.values())) if even else 1.0
+            directions = [
+                (v[place] if even else rates[place] * v[place]) if place in rates else None
+                for place in range(len(v))
+            ]
+            trace.step_back(v, directions, scale)
+        return (*(None,) * 4, *v)
+
+
+class _Activation(ABC):
+    """A function by element, with what its derivatives multiply."""
+
+    @staticmethod
+    @abstractmethod
+    def value(a: Tensor) -> Tensor:
+        """``act(a)``."""
+
+    @staticmethod
+    @abstractmethod
+    def times_slope(factor: Tensor, a: Tensor, h: Tensor) -> Tensor:
+        """``factor * act'(a)``, given also ``h = act(a)``."""
+
+    @staticmethod
+    @abstractmethod
+    def add_curvature(to: Tensor, u: Tensor, rise: Tensor, a: Tensor) -> Tensor:
+        """``to + u * rise * act''(a)``."""
+
+
+class _ReLU(_Activation):
+    @staticmethod
+    def value(a: Tensor) -> Tensor:
+        return torch.relu(a)
+
+    @staticmethod
+    def times_slope(factor: Tensor, a: Tensor, h: Tensor) -> Tensor:  # noqa: ARG004
+        result: Tensor = torch.ops.aten.threshold_backward.default(factor, h, 0)
+        return result
+
+    @staticmethod
+    def add_curvature(to: Tensor, u: Tensor, rise: Tensor, a: Tensor) -> Tensor:  # noqa: ARG004
+        return to
+
+
+class _SiLU(_Activation):
+    @staticmethod
+    def value(a: Tensor) -> Tensor:
+        return silu(a)
+
+    @staticmethod
+    def times_slope(factor: Tensor, a: Tensor, h: Tensor) -> Tensor:  # noqa: ARG004
+        result: Tensor = torch.ops.aten.silu_backward.default(factor, a)
+        return result
+
+    @staticmethod
+    def add_curvature(to: Tensor, u: Tensor, rise: Tensor, a: Tensor) -> Tensor:
+        gate = torch.sigmoid(a)
+        bend = gate * (1 - gate) * (2 + a * (1 - 2 * gate))
+        return to + u * rise * bend
+
+
+_ACTIVATIONS: dict[str, type[_Activation]] = {"relu": _ReLU, "silu": _SiLU}
+
+
+def _full_precision(inputs: Tensor) -> AbstractContextManager[None]:
+    """Turn autocast off: small steps are lost in half precision."""
+    kind = inputs.device.type
+    return torch.autocast(kind, enabled=False) if torch.is_autocast_enabled(kind) else nullcontext()
+
+
+def _names(layer: int) -> tuple[str, str]:
+    return f"weight{layer}", f"bias{layer}"
+
+
+def _pairs(values: Sequence[Any]) -> list[tuple[Any, Any]]:
+    return list(zip(values[::2], values[1::2], strict=True))
+
+
+def _affine(h: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """``h W + b`` (B, n, out); b is (B, 1, out) or (B, n, out)."""
+    if weight.shape[-1] == 1:  # a product with a vector, if written the other way round
+        return torch.baddbmm(bias.mT, weight.mT, h.mT).mT
+    if weight.stride(0) == 0 and bias.stride(0) == 0:  # shared by all tasks: one large product
+        rows = torch.addmm(bias[0], h.reshape(-1, h.shape[-1]), weight[0])
+        return rows.view(*h.shape[:2], rows.shape[-1])
+    return torch.baddbmm(bias, h, weight)
+
+
+def _rise(
+    h: Tensor, move: Tensor | None, weight: Tensor, along: Tensor | None, lift: Tensor | None
+) -> Tensor | None:
+    """Change of ``h W + b`` as h, W and b go along directions, ``None`` being 0."""
+    rise = lift
+    if along is not None:
+        rise = _affine(h, along, along.new_zeros(1, 1, 1) if rise is None else rise)
+    if move is not None:
+        rise = _affine(move, weight, move.new_zeros(1, 1, 1) if rise is None else rise)
+    return rise if rise is None else rise.expand(-1, h.shape[1], -1)
+
+
+def _back(d: Tensor, weight: Tensor) -> Tensor:
+    """``d W^T`` (B, n, in)."""
+    return d * weight.mT if weight.shape[-1] == 1 else torch.bmm(d, weight.mT)
+
+
+def _add_back(to: Tensor, d: Tensor, weight: Tensor) -> Tensor:
+    """Add ``d W^T`` in place."""
+    return to.addcmul_(d, weight.mT) if weight.shape[-1] == 1 else to.baddbmm_(d, weight.mT)
+
+
+def _outer(h: Tensor, d: Tensor) -> Tensor:
+    """``h^T d`` (B, in, out)."""
+    return torch.bmm(d.mT, h).mT if d.shape[-1] == 1 else torch.bmm(h.mT, d)
+
+
+def _add_outer(to: Tensor, h: Tensor, d: Tensor, scale: float, *, own: bool) -> Tensor:
+    """``to + scale * h^T d``, in place if that is allowed."""
+    if d.shape[-1] == 1:
+        return _add(to, _outer(h, d), scale, own=own)
+    if own:
+        return to.baddbmm_(h.mT, d, alpha=scale)
+    return torch.baddbmm(to, h.mT, d, alpha=scale)
+
+
+def _total(d: Tensor) -> Tensor:
+    return d.sum(1, keepdim=True)
+
+
+def _add(to: Tensor, value: Tensor, scale: float, *, own: bool) -> Tensor:
+    return to.add_(value, alpha=scale) if own else torch.add(to, value, alpha=scale)
+
+
+def _slope(
+    loss: Loss, outputs: Tensor, *, curved: bool
+) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+    """Return the derivative by the outputs, and how it changes along a direction of them."""
+    if isinstance(loss, SmoothLoss):
+        return loss.slope(outputs), lambda direction: loss.curvature(outputs) * direction
+    with torch.enable_grad():
+        leaf = outputs.detach().requires_grad_()
+        (slope,) = torch.autograd.grad(loss(leaf).sum(), leaf, create_graph=curved)
+    if not slope.requires_grad:
+        return slope, torch.zeros_like
+
+    def bend(direction: Tensor) -> Tensor:
+        return torch.autograd.grad(slope, leaf, direction, retain_graph=True)[0]
+
+    return slope.detach(), bend

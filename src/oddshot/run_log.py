@@ -1,0 +1,80 @@
+"""How a training run went: ``log.csv`` and, where asked for, TensorBoard's event files."""
+
+import csv
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from oddshot.errors import SettingError
+from oddshot.persistence import replace_file
+
+LOG_COLUMNS = (
+    "step",
+    "loss",
+    "learning_rate",
+    "validation_auroc",
+    "seconds",
+    "tasks_per_second",
+)
+
+
+class RunLog:
+    """One line of figures each time; lines beyond ``step`` are dropped first.
+
+    Parameters
+    ----------
+    folder
+        Gets ``log.csv`` and ``tensorboard``.
+    step
+        Where the run goes on: what was logged beyond it will be logged again.
+    tensorboard
+        Write event files too; ``tensorboard --logdir FOLDER`` shows them.
+
+    Raises
+    ------
+    SettingError
+        If TensorBoard is asked for and not installed.
+    """
+
+    def __init__(self, folder: Path, step: int, *, tensorboard: bool = False) -> None:
+        self._path = folder / "log.csv"
+        lines = self._path.read_text().splitlines(keepends=True) if self._path.exists() else []
+        kept = [line for line in lines if line.endswith("\n") and 0 < _line_step(line) <= step]
+        folder.mkdir(parents=True, exist_ok=True)
+        replace_file(self._path, "".join([",".join(LOG_COLUMNS) + "\n", *kept]).encode())
+        self._events = _event_writer(folder / "tensorboard", step) if tensorboard else None
+
+    def write(self, step: int, figures: Mapping[str, float]) -> None:
+        """Append the figures of ``step``, named as in ``LOG_COLUMNS``; one may be absent."""
+        line = io.StringIO()
+        values = [step, *(figures.get(name, "") for name in LOG_COLUMNS[1:])]
+        csv.writer(line, lineterminator="\n").writerow(values)
+        with self._path.open("a") as file:
+            file.write(line.getvalue())
+        if self._events:
+            for name in LOG_COLUMNS[1:]:
+                if name in figures:
+                    self._events.add_scalar(name, figures[name], step)
+            self._events.flush()
+
+    def close(self) -> None:
+        """Write out what is held back."""
+        if self._events:
+            self._events.close()
+
+
+def _event_writer(folder: Path, step: int) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415 - slow, and an extra
+    except ImportError as error:
+        raise SettingError(
+            "tensorboard is True, but TensorBoard is not installed; pip install 'oddshot[train]'"
+        ) from error
+    # TensorBoard then hides what an earlier process logged from this step on
+    return SummaryWriter(str(folder), purge_step=step + 1)
+
+
+def _line_step(line: str) -> int:
+    first = line.split(",", 1)[0]
+    return int(first) if first.isdecimal() else 0

@@ -1,0 +1,291 @@
+"""The MAML family against loops that spell the papers out, one task after the other."""
+
+import pytest
+import torch
+
+from oddshot.errors import SettingError
+from oddshot.learners.adaptation import Adaptation, Rows
+from oddshot.networks import Perceptron
+
+NETWORK = Perceptron([2, 4, 3, 1], activation="silu")
+TASKS, SHOTS, QUERIES = 5, 4, 6
+
+
+def draw(*size, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(*size, generator=generator, dtype=torch.float64)
+
+
+def sides(tasks=TASKS):
+    """Support and query inputs and targets."""
+    return {
+        "support": (draw(tasks, SHOTS, 2, seed=1), draw(tasks, SHOTS, 1, seed=2)),
+        "query": (draw(tasks, QUERIES, 2, seed=3), draw(tasks, QUERIES, 1, seed=4)),
+    }
+
+
+def rows(inputs, targets):
+    return Rows(inputs, lambda outputs: (outputs.tanh() - targets).square().mean((1, 2)))
+
+
+def start(adaptation, seed=0):
+    params = adaptation.initial_parameters(NETWORK, torch.Generator().manual_seed(seed))
+    return {n: p.double().requires_grad_() for n, p in params.items()}
+
+
+def meta(adaptation, params, tasks=TASKS, **options):
+    data = sides(tasks)
+    return adaptation.meta_loss(
+        NETWORK, params, rows(*data["support"]), rows(*data["query"]), **options
+    )
+
+
+def forward(params, inputs):
+    for layer in range(3):
+        inputs = inputs @ params[f"weight{layer}"] + params[f"bias{layer}"][0]
+        inputs = inputs * torch.sigmoid(inputs) if layer < 2 else inputs
+    return inputs
+
+
+def loss_of(params, inputs, targets):
+    return (torch.tanh(forward(params, inputs)) - targets).square().mean()
+
+
+def slow(params, a, adapting, *, weights=(1.0,), tasks=TASKS):
+    """Finn et al. 2017, algorithm 1, and what others made of it: outer losses (B,)."""
+    data, losses = sides(tasks), []
+    for task in range(tasks):
+        support = [x[task] for x in data["support"]]
+        query = [x[task] for x in data["query"]]
+        mine = {n: p for n, p in params.items() if not n.startswith("rate.")}
+        path = [mine]
+        for step in range(a.steps):
+            loss = loss_of(mine, *support)
+            loss = loss + a.decay / 2 * sum(mine[n].square().sum() for n in adapting)
+            grads = torch.autograd.grad(loss, [mine[n] for n in adapting], create_graph=True)
+            if not a.second_order:
+                grads = [grad.detach() for grad in grads]
+            if a.clip_norm is not None:
+                norm = torch.sqrt(sum(grad.square().sum() for grad in grads))
+                grads = [grad * min(1.0, a.clip_norm / norm) for grad in grads]
+            moved = {}
+            for name, grad in zip(adapting, grads, strict=True):
+                rate = a.rate
+                if a.learn_rates == "parameter":
+                    rate = params[f"rate.{name}"]
+                if a.learn_rates == "step":
+                    rate = params[f"rate.{name}"][step]
+                moved[name] = mine[name] - rate * grad
+            mine = {**mine, **moved}
+            path.append(mine)
+        ends = zip(weights, path[-len(weights) :], strict=True)
+        losses.append(sum(weight * loss_of(end, *query) for weight, end in ends))
+    return torch.stack(losses)
+
+
+ALL = [f"{kind}{layer}" for layer in range(3) for kind in ("weight", "bias")]
+VARIANTS = {
+    "maml": ({}, ALL),
+    "fomaml": ({"second_order": False}, ALL),
+    "anil": ({"adapts": "head"}, ["weight2", "bias2"]),
+    "first-order anil": ({"adapts": "head", "second_order": False}, ["weight2", "bias2"]),
+    "biases": ({"adapts": "biases"}, ["bias0", "bias1", "bias2"]),
+    "meta-sgd": ({"learn_rates": "parameter"}, ALL),
+    "first-order meta-sgd": ({"learn_rates": "parameter", "second_order": False}, ALL),
+    "rates by step": ({"learn_rates": "step"}, ALL),
+    "clipped": ({"clip_norm": 0.3}, ALL),
+    "first-order clipped": ({"clip_norm": 0.3, "second_order": False}, ALL),
+    "decay": ({"decay": 0.5}, ALL),
+    "all at once": (
+        {"adapts": "head", "learn_rates": "step", "clip_norm": 0.3, "decay": 0.5},
+        ["weight2", "bias2"],
+    ),
+    "no step": ({"steps": 0}, ALL),
+}
+variants = pytest.mark.parametrize(
+    ("options", "adapting"), list(VARIANTS.values()), ids=list(VARIANTS)
+)
+
+
+def setup(options):
+    adaptation = Adaptation(**{"steps": 3, "rate": 0.3, **options})
+    return adaptation, start(adaptation)
+
+
+def grads(losses, params):
+    return torch.autograd.grad(losses.sum(), list(params.values()), materialize_grads=True)
+
+
+@variants
+def test_losses_and_meta_gradients_are_those_of_a_slow_loop(options, adapting):
+    adaptation, params = setup(options)
+    found, expected = meta(adaptation, params), slow(params, adaptation, adapting)
+    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(grads(found, params), grads(expected, params))
+
+
+@variants
+def test_thirty_two_tasks_at_once_are_thirty_two_alone(options, adapting):
+    adaptation, params = setup(options)
+    data = sides(32)
+    together = meta(adaptation, params, tasks=32)
+    alone = torch.cat(
+        [
+            adaptation.meta_loss(NETWORK, params, *(rows(x[[t]], y[[t]]) for x, y in data.values()))
+            for t in range(32)
+        ]
+    )
+    torch.testing.assert_close(together, alone)
+    torch.testing.assert_close(grads(together, params), grads(alone, params))
+
+
+@variants
+def test_queries_in_chunks_change_nothing(options, adapting):
+    adaptation, params = setup(options)
+    data = sides()
+    inputs, targets = data["query"]
+    chunks = [rows(inputs[part], targets[part]) for part in (slice(0, 2), slice(2, 3), slice(3, 5))]
+    found = adaptation.meta_loss(NETWORK, params, rows(*data["support"]), chunks)
+    whole = meta(adaptation, params)
+    torch.testing.assert_close(found, whole)
+    weights = torch.arange(1.0, 6, dtype=torch.float64)
+    torch.testing.assert_close(grads(weights * found, params), grads(weights * whole, params))
+    with torch.no_grad():
+        silent = adaptation.meta_loss(NETWORK, params, rows(*data["support"]), chunks)
+    torch.testing.assert_close(silent, whole.detach())
+
+
+@pytest.mark.parametrize("name", ["maml", "anil", "meta-sgd", "rates by step", "clipped", "decay"])
+def test_second_order_meta_gradients_are_those_of_finite_differences(name):
+    adaptation, params = setup(VARIANTS[name][0])
+
+    def outer(*values):
+        return meta(adaptation, dict(zip(params, values, strict=True)), tasks=2)
+
+    assert torch.autograd.gradcheck(outer, tuple(params.values()))
+
+
+@pytest.mark.parametrize("steps", [1, 3])
+def test_fomaml_is_maml_less_the_hessian_terms(steps):
+    """Each step multiplies the query gradient by I - alpha H (Finn et al. 2017, section 2.2)."""
+    rate = 0.3
+    maml, params = setup({"steps": steps, "rate": rate})
+    fomaml = Adaptation(steps=steps, rate=rate, second_order=False)
+    data = sides()
+    sizes = [p.numel() for p in params.values()]
+
+    def unflat(vector):
+        parts = zip(params.items(), vector.split(sizes), strict=True)
+        return {n: part.view(p.shape) for (n, p), part in parts}
+
+    theta = torch.cat([p.detach().flatten() for p in params.values()])
+    second, first = [], []
+    for task in range(TASKS):
+        support = [x[task] for x in data["support"]]
+        query = [x[task] for x in data["query"]]
+
+        def inner(vector, support=support):
+            return loss_of(unflat(vector), *support)
+
+        here, hessians = theta.clone(), []
+        for _ in range(steps):
+            hessians.append(torch.autograd.functional.hessian(inner, here))
+            here = here - rate * torch.func.grad(inner)(here)
+        pull = torch.func.grad(lambda v, query=query: loss_of(unflat(v), *query))(here)
+        first.append(pull)
+        for hessian in reversed(hessians):
+            pull = pull - rate * hessian @ pull
+        second.append(pull)
+    for adaptation, expected in ((maml, second), (fomaml, first)):
+        found = torch.cat([g.flatten() for g in grads(meta(adaptation, params), params)])
+        torch.testing.assert_close(found, torch.stack(expected).sum(0))
+    assert not torch.allclose(torch.stack(first), torch.stack(second))
+
+
+def test_one_step_of_reptile_is_the_inner_gradient():
+    """``theta - theta' = alpha grad L`` (Nichol et al. 2018, section 3)."""
+    reptile, params = setup({"steps": 1, "rate": 0.3, "reptile": True})
+    data = sides()
+    found = grads(meta(reptile, params), params)
+    inner = sum(loss_of(params, *(x[t] for x in data["support"])) for t in range(TASKS))
+    expected = torch.autograd.grad(inner, list(params.values()))
+    torch.testing.assert_close(found, tuple(0.3 * grad for grad in expected))
+
+
+@pytest.mark.parametrize("batches", [1, 2])
+def test_reptile_moves_towards_what_tasks_adapt_to(batches):
+    reptile, params = setup({"steps": 4, "rate": 0.3, "reptile": True})
+    data = sides()
+    inputs, targets = data["support"]
+    parts = [rows(inputs[:, k::batches], targets[:, k::batches]) for k in range(batches)]
+    losses = reptile.meta_loss(NETWORK, params, parts, rows(*data["query"]))
+    ends, values = [], []
+    for task in range(TASKS):
+        mine = dict(params)
+        for step in range(4):
+            part = slice(step % batches, None, batches)
+            loss = loss_of(mine, inputs[task, part], targets[task, part])
+            steps = torch.autograd.grad(loss, list(mine.values()))
+            mine = {n: mine[n] - 0.3 * g for n, g in zip(mine, steps, strict=True)}
+        ends.append(mine)
+        values.append(loss_of(mine, *(x[task] for x in data["query"])))
+    torch.testing.assert_close(losses.detach(), torch.stack(values).detach())
+    expected = tuple(sum(p - end[n] for end in ends).detach() for n, p in params.items())
+    torch.testing.assert_close(grads(losses, params), expected)
+
+
+def test_earlier_steps_count_while_meta_training_is_young():
+    adaptation, params = setup({"multi_step": 0.5})
+    for done, weights in (
+        (0.0, (1 / 3, 1 / 3, 1 / 3)),
+        (0.25, (1 / 6, 1 / 6, 2 / 3)),
+        (0.5, (1.0,)),
+        (1.0, (1.0,)),
+    ):
+        found = meta(adaptation, params, done=done)
+        expected = slow(params, adaptation, ALL, weights=weights)
+        torch.testing.assert_close(found, expected)
+        torch.testing.assert_close(grads(found, params), grads(expected, params))
+
+
+def test_adapted_parameters_are_those_of_the_slow_loop_and_more_steps_go_on():
+    adaptation, params = setup({"learn_rates": "step"})
+    with torch.no_grad():
+        params["rate.weight0"].copy_(torch.tensor([0.1, 0.2, 0.4]))
+    support = rows(*sides()["support"])
+    longer = adaptation.adapted(NETWORK, params, support, steps=5)
+    wide, more = setup({"steps": 5, "learn_rates": "step"})
+    with torch.no_grad():
+        for name, value in params.items():
+            padded = torch.cat([value, value[-1:].expand(2)]) if value.ndim == 1 else value
+            more[name].copy_(padded)
+    torch.testing.assert_close(longer, wide.adapted(NETWORK, more, support))
+    assert set(longer) == set(ALL)
+
+
+def test_networks_without_batch_normalisation_are_never_transductive():
+    for normalisation in ("batch", "support", "stored"):
+        assert not Adaptation(normalisation=normalisation).transductive(NETWORK)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("steps", -1),
+        ("rate", 0.0),
+        ("adapts", "tail"),
+        ("learn_rates", True),
+        ("clip_norm", 0.0),
+        ("decay", -0.1),
+        ("multi_step", 1.5),
+        ("normalisation", "none"),
+    ],
+)
+def test_settings_name_what_they_cannot_be(setting, value):
+    with pytest.raises(SettingError, match=f"{setting} is {value!r}; it must be"):
+        Adaptation(**{setting: value})
+
+
+def test_reptile_cannot_learn_rates():
+    with pytest.raises(SettingError, match="learn_rates is 'step'; it must be no where reptile"):
+        Adaptation(reptile=True, learn_rates="step")

@@ -1,0 +1,593 @@
+import copy
+import pickle
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from oddshot.errors import SettingError
+from oddshot.learners.adaptation import Adaptation
+from oddshot.learners.inner_loop import Rows
+from oddshot.networks import ModuleNetwork, from_module
+
+EXACT = {"rtol": 1e-9, "atol": 1e-9}
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def built(make, seed: int = 0) -> nn.Module:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return make()
+
+
+def mlp() -> nn.Module:
+    return built(lambda: nn.Sequential(nn.Linear(3, 5), nn.Tanh(), nn.Linear(5, 2)))
+
+
+def linear_layers(act: type[nn.Module]) -> nn.Module:
+    return built(
+        lambda: nn.Sequential(nn.Linear(3, 6), act(), nn.Linear(6, 4), act(), nn.Linear(4, 2))
+    )
+
+
+def conv_net() -> nn.Module:
+    def block(channels: int) -> nn.Module:
+        conv = nn.Conv2d(channels, 3, 3, padding=1)
+        return nn.Sequential(conv, nn.BatchNorm2d(3), nn.SiLU(), nn.AvgPool2d(2))
+
+    return built(lambda: nn.Sequential(block(1), block(3), nn.Flatten(), nn.Linear(3, 2)))
+
+
+def normal(*shape: int, seed: int = 1) -> Tensor:
+    return torch.randn(*shape, dtype=torch.float64, generator=generator(seed))
+
+
+def support_and_query(tasks: int, support, query, *, outputs: int = 2):
+    """Support, its targets, query and its truth."""
+    return (
+        normal(tasks, *support),
+        normal(tasks, support[0], outputs, seed=2),
+        normal(tasks, *query, seed=3),
+        normal(tasks, query[0], outputs, seed=4),
+    )
+
+
+def as_rows(drawn) -> tuple[Rows, Rows]:
+    support, targets, query, truth = drawn
+    return Rows(support, loss_to(targets)), Rows(query, loss_to(truth))
+
+
+def loss_to(targets: Tensor):
+    return lambda outputs: (outputs - targets).square().flatten(1).mean(1)
+
+
+def trained(network, *, dtype: torch.dtype = torch.float64):
+    drawn = network.initial_parameters(generator())
+    return {name: value.to(dtype).requires_grad_() for name, value in drawn.items()}
+
+
+def of_tasks(params, tasks: int):
+    return {name: value.expand(tasks, *value.shape) for name, value in params.items()}
+
+
+def scattered(network, tasks: int):
+    """Different parameters for every task."""
+    params = of_tasks(trained(network), tasks)
+    return {
+        name: (value + 0.1 * normal(*value.shape, seed=seed)).detach().requires_grad_()
+        for seed, (name, value) in enumerate(params.items())
+    }
+
+
+def looped_meta_loss(call, params, tasks, *, steps, rate, second_order):
+    """One task after the other, as the paper writes it; `call` judges query rows at the end."""
+    losses = []
+    for support, targets, query, truth in zip(*tasks, strict=True):
+        mine = dict(params)
+        for _ in range(steps):
+            loss = (call(mine, support, None) - targets).square().mean()
+            grads = torch.autograd.grad(loss, list(mine.values()), create_graph=second_order)
+            mine = {n: p - rate * g for (n, p), g in zip(mine.items(), grads, strict=True)}
+        losses.append((call(mine, query, support) - truth).square().mean())
+    return torch.stack(losses)
+
+
+def assert_same_meta_gradient(found: Tensor, expected: Tensor, params) -> None:
+    torch.testing.assert_close(found, expected, **EXACT)
+    leaves = list(params.values())
+    torch.testing.assert_close(
+        torch.autograd.grad(found.sum(), leaves),
+        torch.autograd.grad(expected.sum(), leaves),
+        **EXACT,
+    )
+
+
+@pytest.mark.parametrize("tasks", [1, 32])
+@pytest.mark.parametrize("second_order", [True, False])
+def test_meta_gradient_is_that_of_a_loop_over_tasks(tasks, second_order):
+    module = mlp()
+    network = ModuleNetwork(module)
+    params = trained(network)
+    drawn = support_and_query(tasks, (4, 3), (6, 3))
+    options = {"steps": 5, "rate": 0.1, "second_order": second_order}
+    found = Adaptation(**options).meta_loss(network, params, *as_rows(drawn))
+    expected = looped_meta_loss(
+        lambda p, x, _: functional_call(module, p, (x,)), params, drawn, **options
+    )
+    assert_same_meta_gradient(found, expected, params)
+
+
+@pytest.mark.parametrize("normalisation", ["batch", "support"])
+@pytest.mark.parametrize("second_order", [True, False])
+def test_meta_gradient_through_batch_normalisation(normalisation, second_order):
+    module = conv_net().double()
+    network = ModuleNetwork(module)
+    params = trained(network)
+    drawn = support_and_query(3, (5, 1, 4, 4), (2, 1, 4, 4))
+    options = {"steps": 2, "rate": 0.1, "second_order": second_order}
+
+    def call(p, x, support):
+        """Torch's own; it lacks a derivative by given moments, so those are written out."""
+        if support is None or normalisation == "batch":
+            return functional_call(module, p, (x,))
+        for block in ("0", "1"):
+            weight, bias = p[f"{block}.0.weight"], p[f"{block}.0.bias"]
+            x, support = (nn.functional.conv2d(v, weight, bias, padding=1) for v in (x, support))
+            centre = support.mean((0, 2, 3), keepdim=True)
+            spread = (support - centre).square().mean((0, 2, 3), keepdim=True)
+            scale = p[f"{block}.1.weight"].view(1, -1, 1, 1) / (spread + 1e-5).sqrt()
+            shift = p[f"{block}.1.bias"].view(1, -1, 1, 1)
+            x, support = (scale * (v - centre) + shift for v in (x, support))
+            x, support = (nn.functional.avg_pool2d(nn.functional.silu(v), 2) for v in (x, support))
+        return x.flatten(1) @ p["3.weight"].T + p["3.bias"]
+
+    found = Adaptation(**options, normalisation=normalisation).meta_loss(
+        network, params, *as_rows(drawn)
+    )
+    expected = looped_meta_loss(call, params, drawn, **options)
+    assert_same_meta_gradient(found, expected, params)
+
+
+@pytest.mark.parametrize("normalisation", ["batch", "support"])
+def test_meta_gradient_is_that_of_finite_differences(normalisation):
+    module = built(lambda: nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2), nn.Linear(2, 1)))
+    network = ModuleNetwork(module)
+    params = trained(network)
+    adaptation = Adaptation(steps=2, rate=0.1, normalisation=normalisation)
+    rows = as_rows(support_and_query(2, (4, 2), (3, 2), outputs=1))
+
+    def outer(*values: Tensor) -> Tensor:
+        return adaptation.meta_loss(network, dict(zip(params, values, strict=True)), *rows)
+
+    assert torch.autograd.gradcheck(outer, tuple(params.values()))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: nn.Sequential(nn.Conv2d(2, 4, 3), nn.GroupNorm(2, 4), nn.SiLU()),
+        lambda: nn.Sequential(nn.Conv2d(2, 4, 3), nn.InstanceNorm2d(4, affine=True), nn.SiLU()),
+        lambda: nn.Sequential(nn.Conv2d(2, 4, 3), nn.LayerNorm(3), nn.Tanh()),
+        lambda: nn.Sequential(nn.Conv2d(2, 4, 3), nn.ReLU(inplace=True), nn.MaxPool2d(2)),
+        lambda: nn.Sequential(nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3), nn.ConvTranspose2d(3, 1, 3)),
+        lambda: nn.Sequential(nn.Flatten(2), nn.Linear(25, 4), nn.BatchNorm1d(2, affine=False)),
+        lambda: nn.BatchNorm2d(2),
+    ],
+    ids=["group", "instance", "layer", "pool", "transposed", "channels", "root"],
+)
+def test_second_derivatives_of_layers_are_those_of_a_loop(make):
+    module = built(make)
+    trainable = module if list(module.parameters()) else nn.Sequential(module)
+    assert_second_derivatives(trainable, normal(3, 4, 2, 5, 5))
+
+
+def test_second_derivatives_of_attention_are_those_of_a_loop():
+    module = built(lambda: nn.TransformerEncoderLayer(4, 2, 6, dropout=0.0, batch_first=True))
+    with sdpa_kernel(SDPBackend.MATH):
+        assert_second_derivatives(module, normal(2, 3, 4, 4))
+
+
+def assert_second_derivatives(module: nn.Module, inputs: Tensor, **options) -> None:
+    network = ModuleNetwork(module.double(), **options)
+    params = scattered(network, len(inputs))
+    leaves = list(params.values())
+    results = []
+    for run in (network, lambda p, x: looped(module, p, x)):
+        outputs = run(params, inputs)
+        first = torch.autograd.grad(outputs.sin().sum(), leaves, create_graph=True)
+        weighted = sum((g.sin() * normal(*g.shape, seed=9)).sum() for g in first)
+        second = torch.autograd.grad(weighted, leaves, materialize_grads=True)
+        results.append((outputs, first, second))
+    torch.testing.assert_close(*results, **EXACT)
+
+
+def looped(module: nn.Module, params, inputs: Tensor) -> Tensor:
+    return torch.stack(
+        [
+            functional_call(module, {n: p[task] for n, p in params.items()}, (inputs[task],))
+            for task in range(len(inputs))
+        ]
+    )
+
+
+class Recurrent(nn.Module):
+    """Reads a series and answers with one number; `nn.LSTM` has no rule under vmap."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cell = nn.LSTM(2, 3, batch_first=True)
+        self.head = nn.Linear(3, 1)
+
+    def forward(self, rows: Tensor) -> Tensor:
+        return self.head(self.cell(rows)[0][:, -1])
+
+
+class Branching(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.other = nn.Linear(2, 2), nn.BatchNorm1d(2)
+
+    def forward(self, rows: Tensor) -> Tensor:
+        return self.other(self.one(rows)) if rows.sum() > 0 else self.other(-self.one(rows))
+
+
+class Averaging(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(2, 2)
+        self.register_buffer("mean", torch.zeros(2))
+
+    def forward(self, rows: Tensor) -> Tensor:
+        self.mean.mul_(0.9).add_(0.1 * rows.mean(0).detach())
+        return self.linear(rows - self.mean)
+
+
+@pytest.mark.parametrize(
+    ("make", "shape"),
+    [(Recurrent, (3, 4, 5, 2)), (Branching, (3, 4, 2)), (Averaging, (3, 4, 2))],
+)
+def test_what_cannot_run_side_by_side_is_named_and_runs_one_by_one(make, shape):
+    module = built(make).double()
+    network = ModuleNetwork(module)
+    with pytest.raises(SettingError, match=f"{make.__name__} cannot run .* one_by_one=True"):
+        network(scattered(network, 3), normal(*shape))
+
+    network = ModuleNetwork(module, one_by_one=True)
+    params, inputs = scattered(network, 3), normal(*shape)
+    outputs = network(params, inputs)
+    alone = [
+        looped(copy.deepcopy(module), {n: p[[i]] for n, p in params.items()}, inputs[[i]])
+        for i in range(3)
+    ]
+    torch.testing.assert_close(outputs, torch.cat(alone), **EXACT)
+    torch.testing.assert_close(network(params, inputs), outputs, **EXACT)
+
+
+def test_one_by_one_has_the_same_second_derivatives_and_moments():
+    assert_second_derivatives(built(Recurrent), normal(2, 3, 4, 2), one_by_one=True)
+    module = conv_net()
+    networks = [ModuleNetwork(module, one_by_one=slow) for slow in (False, True)]
+    params, inputs = scattered(networks[0], 3), normal(3, 5, 1, 4, 4)
+    runs = [network.run(params, inputs) for network in networks]
+    torch.testing.assert_close(*runs, **EXACT)
+    given = [network.run(params, inputs[:, :1], runs[0][1]) for network in networks]
+    torch.testing.assert_close(*given, **EXACT)
+
+
+def test_an_error_of_the_inputs_stays_what_it_is():
+    network = ModuleNetwork(mlp())
+    with pytest.raises(RuntimeError, match="cannot be multiplied") as caught:
+        network(scattered(network, 2), normal(2, 4, 7))
+    assert not isinstance(caught.value, SettingError)
+
+
+def test_moments_are_those_of_a_task_or_those_that_are_given():
+    module = conv_net()
+    network = ModuleNetwork(module)
+    assert network.normalises
+    assert not ModuleNetwork(mlp()).normalises
+    params, inputs = scattered(network, 2), normal(2, 5, 1, 4, 4)
+    outputs, used = network.run(params, inputs)
+    assert {n: (m.shape, v.shape) for n, (m, v) in used.items()} == {
+        "0.1": ((2, 3), (2, 3)),
+        "1.1": ((2, 3), (2, 3)),
+    }
+    hidden = looped(
+        module[0][0],
+        {n: params[f"0.0.{n}"] for n in ("weight", "bias")},
+        inputs,
+    )
+    torch.testing.assert_close(used["0.1"][0], hidden.mean((1, 3, 4)), **EXACT)
+    torch.testing.assert_close(used["0.1"][1], hidden.var((1, 3, 4), correction=0), **EXACT)
+
+    again, same = network.run(params, inputs[:, :2], used)
+    torch.testing.assert_close(again, outputs[:, :2], **EXACT)
+    torch.testing.assert_close(same, used, **EXACT)
+    common = {n: (m[:1], v[:1]) for n, (m, v) in used.items()}
+    torch.testing.assert_close(network(params, inputs, common)[0], outputs[0], **EXACT)
+    with pytest.raises(SettingError, match=r"no moments for batch normalisation '1\.1'"):
+        network(params, inputs, {"0.1": used["0.1"]})
+
+
+def test_moments_that_are_given_have_derivatives():
+    network = ModuleNetwork(built(lambda: nn.BatchNorm1d(2)))
+    params, inputs = scattered(network, 2), normal(2, 3, 2)
+
+    def outputs(mean: Tensor, variance: Tensor) -> Tensor:
+        return network(params, inputs, {"": (mean, variance)})
+
+    moments = (normal(2, 2).requires_grad_(), normal(2, 2).exp().requires_grad_())
+    assert torch.autograd.gradcheck(outputs, moments)
+    assert torch.autograd.gradgradcheck(outputs, moments)
+
+
+def test_a_layer_that_runs_twice_has_moments_for_each_run():
+    shared = nn.BatchNorm1d(2)
+    module = built(lambda: nn.Sequential(shared, nn.Linear(2, 2), shared))
+    network = ModuleNetwork(module)
+    assert_second_derivatives(module, normal(3, 4, 2))
+    params, inputs = scattered(network, 3), normal(3, 4, 2)
+    outputs, used = network.run(params, inputs)
+    assert list(used) == ["0", "0'"]
+    torch.testing.assert_close(network(params, inputs[:, :1], used), outputs[:, :1], **EXACT)
+
+
+def test_a_single_value_has_no_moments():
+    network = ModuleNetwork(nn.BatchNorm1d(2))
+    with pytest.raises(SettingError, match="one value a channel"):
+        network(scattered(network, 2), normal(2, 1, 2))
+
+
+def test_evaluation_mode_uses_moments_of_rows_as_well():
+    module = conv_net()
+    params, inputs = scattered(ModuleNetwork(module), 2), normal(2, 5, 1, 4, 4)
+    expected = ModuleNetwork(module)(params, inputs)
+    torch.testing.assert_close(ModuleNetwork(module.eval())(params, inputs), expected, **EXACT)
+
+
+def test_half_precision_keeps_the_moments_whole():
+    network = ModuleNetwork(conv_net())
+    params = of_tasks(trained(network, dtype=torch.bfloat16), 2)
+    outputs, used = network.run(params, normal(2, 5, 1, 4, 4).bfloat16())
+    assert outputs.dtype == torch.bfloat16
+    assert used["0.1"][0].dtype == torch.float32
+
+
+def test_autocast_loses_no_more_than_its_digits():
+    network = ModuleNetwork(conv_net())
+    params = trained(network, dtype=torch.float32)
+    support = Rows(normal(2, 5, 1, 4, 4).float(), loss_to(normal(2, 5, 2, seed=2).float()))
+    results = []
+    for mixed in (False, True):
+        with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
+            losses = Adaptation(steps=2, rate=0.1).meta_loss(network, params, support, support)
+        results.append((losses, torch.autograd.grad(losses.sum(), list(params.values()))))
+    torch.testing.assert_close(*results, rtol=0.05, atol=0.02)
+    assert not torch.equal(results[0][0], results[1][0])
+
+
+def test_the_module_is_copied_and_stays_as_it_is():
+    module = conv_net()
+    before = copy.deepcopy(module.state_dict())
+    network = ModuleNetwork(module)
+    params, inputs = scattered(network, 2), normal(2, 5, 1, 4, 4)
+    outputs = network(params, inputs)
+    outputs.sum().backward()
+    torch.testing.assert_close(module.state_dict(), before, rtol=0, atol=0)
+    assert isinstance(module[0][1], nn.BatchNorm2d)
+    with torch.no_grad():
+        for value in module.parameters():
+            value.zero_()
+    assert network.initial_parameters(generator())["3.weight"].abs().min() > 0
+
+
+def test_shared_parameters_stay_shared():
+    module = built(lambda: nn.Sequential(nn.Linear(3, 3), nn.Tanh(), nn.Linear(3, 3)))
+    module[2].weight = module[0].weight
+    network = ModuleNetwork(module)
+    assert set(trained(network)) == {"0.weight", "0.bias", "2.bias"}
+    assert network.head == {"0.weight", "2.bias"}
+    assert ModuleNetwork(module, head="2").head == {"0.weight", "2.bias"}
+    assert_second_derivatives(module, normal(2, 4, 3))
+
+
+class Scaled(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(2, 1)
+        self.register_buffer("scale", torch.tensor(3.0))
+        self.register_buffer("calls", torch.zeros((), dtype=torch.long))
+
+    def forward(self, rows: Tensor) -> Tensor:
+        self.calls += 1
+        return self.linear(rows) * self.scale * self.calls
+
+
+def test_buffers_are_constants_in_the_precision_of_the_parameters():
+    module = built(Scaled)
+    network = ModuleNetwork(module)
+    params, inputs = scattered(network, 2), normal(2, 4, 2)
+    expected = torch.baddbmm(params["linear.bias"][:, None], inputs, params["linear.weight"].mT) * 3
+    for _ in range(2):
+        torch.testing.assert_close(network(params, inputs), expected, **EXACT)
+    single = {n: p.float() for n, p in params.items()}
+    assert network(single, inputs.float()).dtype == torch.float32
+    torch.testing.assert_close(network(params, inputs), expected, **EXACT)
+    assert module.calls == 0
+
+
+def test_frozen_parameters_are_constants():
+    module = mlp()
+    module[0].requires_grad_(False)
+    network = from_module(module)
+    assert set(trained(network)) == {"2.weight", "2.bias"}
+    assert_second_derivatives(module, normal(2, 4, 3))
+    with pytest.raises(SettingError, match="Sequential has no parameter that requires a gradient"):
+        ModuleNetwork(module.requires_grad_(False))
+
+
+def test_dropout_has_its_own_masks_for_tasks_and_calls():
+    module = built(lambda: nn.Sequential(nn.Linear(1, 1), nn.Dropout(0.5)))
+    network = ModuleNetwork(module)
+    params, inputs = of_tasks(trained(network), 2), torch.ones(2, 64, 1, dtype=torch.float64)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        first, second = network(params, inputs), network(params, inputs)
+        torch.manual_seed(0)
+        again = network(params, inputs)
+    torch.testing.assert_close(again, first, rtol=0, atol=0)
+    zeros = [row == 0 for row in (*first, *second)]
+    assert all(20 < z.sum() < 44 for z in zeros)
+    assert all((zeros[i] != zeros[j]).any() for i in range(4) for j in range(i))
+    silent = ModuleNetwork(module.eval())
+    torch.testing.assert_close(silent(params, inputs), looped(module, params, inputs), **EXACT)
+
+
+def test_threads_share_a_network():
+    network = ModuleNetwork(conv_net())
+    work = [
+        ({n: p + i for n, p in scattered(network, 2).items()}, normal(2, 5, 1, 4, 4, seed=i))
+        for i in range(24)
+    ]
+    expected = [network.run(*each) for each in work]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda each: network.run(*each), work))
+    torch.testing.assert_close(found, expected, rtol=0, atol=0)
+
+
+def test_the_module_as_it_is_makes_the_initial_parameters():
+    module = mlp()
+    params = ModuleNetwork(module.double()).initial_parameters(generator())
+    for name, value in module.named_parameters():
+        torch.testing.assert_close(params[name], value.detach().float(), rtol=0, atol=0)
+        assert not params[name].requires_grad
+        assert params[name].data_ptr() != value.data_ptr()
+
+
+def test_parameters_can_be_redrawn_by_seed_without_touching_the_global_generator():
+    network = ModuleNetwork(conv_net(), redraw=True)
+    state = torch.get_rng_state()
+    one, same, other = (network.initial_parameters(generator(seed)) for seed in (0, 0, 1))
+    assert torch.equal(torch.get_rng_state(), state)
+    torch.testing.assert_close(one, same, rtol=0, atol=0)
+    for name in ("0.0.weight", "3.bias"):
+        assert not torch.equal(one[name], other[name])
+        assert not torch.equal(one[name], conv_net().state_dict()[name])
+    assert one["0.1.weight"].eq(1).all()
+    assert ModuleNetwork(nn.MultiheadAttention(4, 2), redraw=True)
+
+
+def test_a_layer_that_cannot_be_redrawn_is_named():
+    class Shift(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.by = nn.Parameter(torch.zeros(3))
+
+    with pytest.raises(SettingError, match=r"layer '1' \(Shift\) cannot be redrawn"):
+        ModuleNetwork(nn.Sequential(nn.Linear(3, 3), Shift()), redraw=True)
+
+
+def test_the_head_is_the_last_layer_or_the_one_that_is_named():
+    module = conv_net()
+    assert ModuleNetwork(module).head == {"3.weight", "3.bias"}
+    assert ModuleNetwork(module, head="1.1").head == {"1.1.weight", "1.1.bias"}
+    assert ModuleNetwork(module, head="3.bias").head == {"3.bias"}
+    for head in ("1.", "4", ""):
+        with pytest.raises(SettingError, match=f"head is '{head}', but no trained parameter"):
+            ModuleNetwork(module, head=head)
+
+
+def test_biases_adapt_alone():
+    network = ModuleNetwork(conv_net())
+    params = trained(network)
+    rows = Rows(normal(2, 5, 1, 4, 4), loss_to(normal(2, 5, 2)))
+    adapted = Adaptation(steps=1, adapts="biases").adapted(network, params, rows)
+    moved = {n for n, p in adapted.items() if not torch.equal(p, params[n].expand(p.shape))}
+    assert moved <= {"0.0.bias", "0.1.bias", "1.0.bias", "1.1.bias", "3.bias"}
+    assert {"1.1.bias", "3.bias"} <= moved
+
+
+def test_parameters_without_a_shape_are_named():
+    with pytest.raises(SettingError, match=r"'0\.weight' of Sequential has no shape yet"):
+        ModuleNetwork(nn.Sequential(nn.LazyLinear(3)))
+
+
+@pytest.mark.parametrize(
+    ("module", "made"), [(nn.Flatten(0), r"\(12,\)"), (nn.GRU(3, 2), "tuple")], ids=["flat", "two"]
+)
+def test_outputs_without_a_row_for_each_input_are_named(module, made):
+    network = ModuleNetwork(nn.Sequential(nn.Linear(3, 3), module), one_by_one=True)
+    with pytest.raises(SettingError, match=f"Sequential made {made} of 4 rows"):
+        network(scattered(network, 2), normal(2, 4, 3))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"second_order": True},
+        {"second_order": False},
+        {"adapts": "head"},
+        {"adapts": "biases", "second_order": False},
+        {"learn_rates": "parameter"},
+        {"learn_rates": "step", "multi_step": 1.0},
+        {"clip_norm": 0.1, "decay": 0.1},
+        {"reptile": True},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("activation", [nn.ReLU, nn.SiLU])
+def test_linear_layers_run_by_formula_alike(options, activation):
+    module = linear_layers(activation)
+    fast, slow = from_module(module), ModuleNetwork(module)
+    assert type(fast) is not ModuleNetwork
+    assert fast.head == slow.head == {"4.weight", "4.bias"}
+    adaptation = Adaptation(steps=3, rate=0.1, **options)
+    support, query = as_rows(support_and_query(4, (5, 3), (6, 3)))
+    results = []
+    for network in (fast, slow):
+        drawn = adaptation.initial_parameters(network, generator())
+        params = {n: p.double().requires_grad_() for n, p in drawn.items()}
+        loss = adaptation.meta_loss(network, params, support, query, done=0.5)
+        grads = torch.autograd.grad(loss.sum(), list(params.values()), materialize_grads=True)
+        adapted = adaptation.adapted(network, params, support)
+        results.append((loss, grads, adapted, network(adapted, query.inputs)))
+    torch.testing.assert_close(*results, **EXACT)
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        nn.Linear(2, 2),
+        nn.Sequential(nn.Linear(2, 2), nn.ReLU()),
+        nn.Sequential(nn.Linear(2, 2, bias=False)),
+        nn.Sequential(nn.Linear(2, 2), nn.GELU(), nn.Linear(2, 2)),
+        nn.Sequential(nn.Linear(2, 2), nn.ReLU(), nn.Linear(2, 2), nn.SiLU(), nn.Linear(2, 2)),
+        nn.Sequential(*[nn.Linear(2, 2)] * 3),
+    ],
+    ids=["no stack", "no head", "no bias", "gelu", "mixed", "shared"],
+)
+def test_other_modules_run_by_vmap(module):
+    assert type(from_module(module)) is ModuleNetwork
+
+
+def test_hooks_are_not_passed_over():
+    module = nn.Sequential(nn.Linear(2, 2))
+    assert type(from_module(module)) is not ModuleNetwork
+    module[0].register_forward_hook(lambda layer, rows, outputs: 2 * outputs)
+    assert type(from_module(module)) is ModuleNetwork
+
+
+@pytest.mark.parametrize("make", [conv_net, lambda: linear_layers(nn.ReLU)], ids=["conv", "linear"])
+def test_a_network_that_ran_can_be_sent_to_another_process(make):
+    network = from_module(make())
+    shape = (5, 1, 4, 4) if network.normalises else (5, 3)
+    params, inputs = scattered(network, 2), normal(2, *shape)
+    expected = network(params, inputs)
+    sent = pickle.loads(pickle.dumps(network))
+    torch.testing.assert_close(sent(params, inputs), expected, rtol=0, atol=0)
