@@ -1,0 +1,33 @@
+"""What the benchmarks that reproduce published results share: intervals, tables and axes."""
+
+from collections.abc import Iterable, Sequence
+from math import sqrt
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+
+def mean_and_interval(values: ArrayLike) -> tuple[float, float]:
+    """Mean of one value a task, and half the width of its 95% interval (normal)."""
+    values = np.asarray(values, np.float64)
+    return float(values.mean()), float(1.96 * values.std(ddof=1) / sqrt(len(values)))
+
+
+def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Lay cells out as Markdown; the first column is text, the others are figures."""
+    ruler = ["---"] + ["---:"] * (len(header) - 1)
+    return "".join(f"| {' | '.join(row)} |\n" for row in (header, ruler, *rows))
+
+
+def panels(count: int, *, width: float = 5.2, height: float = 4.2) -> tuple[Any, list[Any]]:
+    """Make a figure of panels side by side, with grids and no boxes around them."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width * count, height), dpi=150, layout="constrained")
+    axes = list(figure.subplots(1, count, sharey=True, squeeze=False)[0])
+    for ax in axes:
+        ax.spines[["top", "right"]].set_visible(False)
+        ax.grid(visible=True, alpha=0.25)
+        ax.set_axisbelow(True)
+    return figure, axes
