@@ -9,9 +9,13 @@ from numpy.typing import ArrayLike
 
 
 def mean_and_interval(values: ArrayLike) -> tuple[float, float]:
-    """Mean of one value a task, and half the width of its 95% interval (normal)."""
+    """Mean of one value a task, and half the width of its 95% interval (normal).
+
+    Infinite values, of a learner that diverged, give an infinite mean and no interval (NaN).
+    """
     values = np.asarray(values, np.float64)
-    return float(values.mean()), float(1.96 * values.std(ddof=1) / sqrt(len(values)))
+    with np.errstate(invalid="ignore", over="ignore"):
+        return float(values.mean()), float(1.96 * values.std(ddof=1) / sqrt(len(values)))
 
 
 def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

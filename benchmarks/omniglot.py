@@ -6,7 +6,7 @@
 
 Alphabets are split into 20 to meta-train on (with rotations), 4 to keep the best parameters by, and
 6 to test on (without rotations). The network is that of Finn et al. 2017: four convolutions of
-stride 2 with batch normalisation. A run is stopped and taken up again as one likes; it ends with
+stride 2 with batch normalisation (``--pooling``: of stride 1, with max-pooling). A run is stopped and taken up again as one likes; it ends with
 the same parameters. ``report`` sets all results beside the published ones, which were found on
 1,200 characters drawn at random from all 1,623, so that an alphabet can be on both sides.
 """
@@ -15,7 +15,6 @@ import argparse
 import json
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -94,6 +93,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--chunk", type=int, default=4, help="tasks whose queries run together")
     parser.add_argument("--iterations", type=int, default=7000)
     parser.add_argument("--outer-rate", type=float, default=None)
+    parser.add_argument("--pooling", action="store_true", help="instead of stride 2")
     parser.add_argument("--filters", type=int, default=64)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
@@ -122,9 +122,12 @@ class Run:
             **VARIANTS[given.learner],
         )
         outputs = 1 if self.one_class else given.ways
-        self.network = ConvolutionalNetwork(filters=given.filters, outputs=outputs)
+        self.network = ConvolutionalNetwork(
+            filters=given.filters, outputs=outputs, pooling=given.pooling
+        )
         self.transductive = self.adaptation.transductive(self.network)
         self.name = f"{given.command}-{given.learner}-{given.shots}-{given.normalisation}"
+        self.name += "-pooling" if given.pooling else ""
         self.folder = given.out / self.name
         params = self.adaptation.initial_parameters(
             self.network, torch.Generator().manual_seed(given.seed)
@@ -156,6 +159,11 @@ class Run:
                 left if self.adaptation.reptile else cosine
             )
             loss = self.loss(done)
+            if not loss.isfinite():
+                raise SystemExit(
+                    f"{self.name}: the loss is not finite in iteration {self.iteration + 1} of "
+                    f"seed {self.given.seed}; lower --rate or --outer-rate"
+                )
             values = list(self.params.values())
             for value, grad in zip(values, torch.autograd.grad(loss, values), strict=True):
                 value.grad = grad
@@ -171,9 +179,10 @@ class Run:
         first, size = self.iteration * self.given.meta_batch, self.given.meta_batch
         if self.adaptation.reptile:
             tasks = self.draw(TRAIN, size, first=first, shots=10)
-            batches = list(self.batches(tasks))
-            query = self.rows(tasks.query, tasks.query_labels)
-            return self.adaptation.meta_loss(self.network, self.params, batches, query).mean()
+            everything = self.rows(tasks.query, tasks.query_labels)
+            return self.adaptation.meta_loss(
+                self.network, self.params, list(self.batches(tasks)), everything
+            ).mean()
         tasks = self.draw(TRAIN, size, first=first)
         support = self.rows(tasks.support, tasks.support_labels)
         parts = [slice(k, k + self.given.chunk) for k in range(0, size, self.given.chunk)]
@@ -183,7 +192,7 @@ class Run:
         ).mean()
 
     def batches(self, tasks: ImageTasks) -> Iterator[Rows]:
-        """Give every inner step of Reptile its rows: shuffled support, pass after pass."""
+        """Give every inner step of Reptile rows of its own choice from the support."""
         rng = np.random.default_rng([self.given.seed, self.iteration])
         rows = tasks.support.shape[1]
         size = min(self.given.inner_batch, rows)
@@ -257,15 +266,15 @@ class Run:
         """Moments of batch normalisation over training tasks, where they are to be stored."""
         if self.given.normalisation != "stored":
             return None
-        longer = replace(self.adaptation, steps=self.given.test_steps)
         batches = (self.draw(TRAIN, 20, first=20 * k) for k in range(10))
-        return longer.collect(
+        return self.adaptation.collect(
             self.network,
             params,
             (
                 (self.rows(b.support, b.support_labels), self.rows(b.query, b.query_labels))
                 for b in batches
             ),
+            steps=self.given.test_steps,
         )
 
     def validate(self, loss: float) -> None:
@@ -346,7 +355,8 @@ def report(out: Path) -> None:
         published = known[0 if found["transductive"] else 1]
         rows.append(
             [
-                f"{found['command']}, {found['learner']}, K = {found['shots']}",
+                f"{found['command']}, {found['learner']}, K = {found['shots']}"
+                + (", pooling" if found["pooling"] else ""),
                 found["normalisation"] + (" (transductive)" if found["transductive"] else ""),
                 *(_percent(found, name) for name in ("accuracy", "auroc")),
                 "" if published is None else f"{published:g}",
@@ -377,6 +387,7 @@ def draw_curves(results: Sequence[dict[str, Any]], path: Path) -> None:
             tasks, accuracy = np.array(found["curve"]).T
             style = "-" if found["transductive"] else "--"
             label = f"{found['learner']}, {found['normalisation']}"
+            label += ", pooling" if found["pooling"] else ""
             ax.plot(tasks / 1000, 100 * accuracy, style, label=label)
         ax.set(title=f"{kind[0]}, K = {kind[1]}", xlabel="thousand tasks", ylim=(80, 100))
         ax.legend(frameon=False, fontsize=7)

@@ -10,6 +10,7 @@ pretrained: the same network fitted to the points of all tasks together, fine-tu
 that does best on tasks of their own. Writes the errors with 95% intervals as CSV, Markdown and PNG.
 
 Unlike the paper's, the outer rate falls along a cosine, and weights start as He et al. 2015 say.
+Meta-SGD learns rates for a single step; where it takes more, they may be too large and diverge.
 """
 
 import argparse
@@ -161,7 +162,12 @@ def as_markdown(results: pd.DataFrame) -> str:
     rows = []
     for (shots, learner), curve in results.groupby(["shots", "learner"], sort=False):
         at = curve.set_index("steps")
-        cells = [f"{at['error'][k]:.3f} ± {at['interval'][k]:.3f}" for k in steps]
+        cells = [
+            f"{at['error'][k]:.3f} ± {at['interval'][k]:.3f}"
+            if at["error"][k] < 10 * at["error"][0]
+            else "diverges"
+            for k in steps
+        ]
         rows.append([f"{learner}, {shots} shots", *cells, f"{at['seconds'][0]:.0f}"])
     header = ["", *[f"{k} steps" if k != 1 else "1 step" for k in steps], "training s"]
     return markdown_table(header, rows)
@@ -170,7 +176,9 @@ def as_markdown(results: pd.DataFrame) -> str:
 def draw_curves(results: pd.DataFrame, path: Path) -> None:
     """Draw the error against the number of gradient steps, one panel for each number of shots."""
     figure, axes = panels(results["shots"].nunique())
-    for ax, (shots, curves) in zip(axes, results.groupby("shots"), strict=True):
+    top = 1.2 * results["error"][results["steps"] == 0].max()
+    shown = results[results["error"] < top]  # what diverges would flatten all others
+    for ax, (shots, curves) in zip(axes, shown.groupby("shots"), strict=True):
         for place, (learner, curve) in enumerate(curves.groupby("learner", sort=False)):
             colour = COLOURS[place]
             low, high = (curve["error"] + sign * curve["interval"] for sign in (-1, 1))
@@ -178,7 +186,7 @@ def draw_curves(results: pd.DataFrame, path: Path) -> None:
                 curve["steps"], curve["error"], color=colour, marker=MARKERS[place], label=learner
             )
             ax.fill_between(curve["steps"], low, high, color=colour, alpha=0.2, linewidth=0)
-        ax.set(title=f"{shots} points", xlabel="gradient steps", ylim=(0, None))
+        ax.set(title=f"{shots} points", xlabel="gradient steps", ylim=(0, top))
     axes[0].set_ylabel("mean squared error")
     axes[0].legend(frameon=False)
     figure.savefig(path)

@@ -233,7 +233,12 @@ class Adaptation:
 
     @torch.no_grad()
     def collect(
-        self, network: Network, params: Params, tasks: Iterable[tuple[Rows, Rows]]
+        self,
+        network: Network,
+        params: Params,
+        tasks: Iterable[tuple[Rows, Rows]],
+        *,
+        steps: int | None = None,
     ) -> list[Statistics]:
         """Average the moments of batch normalisation over tasks, for each step and for queries.
 
@@ -243,25 +248,27 @@ class Adaptation:
             As for `adapted`.
         tasks
             Supports and queries of training tasks, in batches.
+        steps
+            Another number of them, as for `adapted`.
 
         Returns
         -------
         list of Statistics
             Before each step those of the support, and at last those of the query; shapes (1, C).
         """
-        batch = replace(self, normalisation="batch")
+        steps = self.steps if steps is None else steps
         sums: list[dict[str, tuple[Tensor, Tensor]]] = []
         count = 0
         for support, query in tasks:
-            objective = batch._objective(network, support)
+            objective = self._objective(network, support)
             path = trajectory(
                 objective,
                 _for_tasks(_shared(params), objective),
-                self._rates(network, params, self.steps),
+                self._rates(network, params, steps),
                 second_order=False,
                 clip_norm=self.clip_norm,
             )
-            inputs = [support.inputs] * self.steps + [query.inputs]
+            inputs = [support.inputs] * steps + [query.inputs]
             found = [network.run(p, x)[1] for p, x in zip(path, inputs, strict=True)]
             totals = [
                 {n: (m.sum(0, keepdim=True), v.sum(0, keepdim=True)) for n, (m, v) in s.items()}
