@@ -123,15 +123,14 @@ def run(variant: Variant, store: TaskStore, fold: int, *, seed: int, steps: int)
     families = {task.family for task in store}
     # as meta_train divides them
     unseen = {f for f in families if int(sha256(f.encode()).hexdigest(), 16) % FOLDS == fold}
-    parts: list[Sequence[MappedTask]] = [
-        store.of_families(families - unseen),
-        store.of_families(unseen),
-    ]
+    seen: Sequence[MappedTask] = store.of_families(families - unseen)
+    judged: Sequence[MappedTask] = store.of_families(unseen)
+    groups = [group(task) for task in judged]
     if variant.lend:
-        parts = [[lent(task) for task in part] for part in parts]
+        seen, judged = ([lent(task) for task in part] for part in (seen, judged))
     began = time.perf_counter()
     prior = train(
-        parts[0],
+        seen,
         learner=variant.learner,
         settings=variant.settings,
         seed=seed,
@@ -139,24 +138,27 @@ def run(variant: Variant, store: TaskStore, fold: int, *, seed: int, steps: int)
         batch_size=BATCH,
         **variant.recipe,
     )
-    return pd.DataFrame(test(prior, parts[1])).assign(seconds=time.perf_counter() - began)
+    found = pd.DataFrame(test(prior, judged, groups))
+    return found.assign(seconds=time.perf_counter() - began)
 
 
-def test(prior: Prior, tasks: Sequence[MappedTask]) -> Iterator[dict[str, Any]]:
-    """Judge the queries of unseen families."""
+def test(
+    prior: Prior, tasks: Sequence[MappedTask], groups: Sequence[str]
+) -> Iterator[dict[str, Any]]:
+    """Judge the queries of tasks that belong to groups: a row for each that has both classes."""
     learner, params = restore(prior)
     for first in range(0, len(tasks), BATCH):
         part = tasks[first : first + BATCH]
         batch = collate(part)
         with torch.no_grad():
             scored = learner.detector(params, batch)(batch.query).double().numpy()
-        for task, scores in zip(part, scored, strict=True):
+        for task, name, scores in zip(part, groups[first:], scored, strict=False):
             truth = task.query_labels
             if len(np.unique(truth)) == 2:
                 found = scores[: len(truth)]
                 yield {
                     "family": task.family,
-                    "group": group(task),
+                    "group": name,
                     "auroc": auroc(truth, found),
                     "ap": average_precision(truth, found),
                 }
@@ -164,7 +166,7 @@ def test(prior: Prior, tasks: Sequence[MappedTask]) -> Iterator[dict[str, Any]]:
 
 def group(task: MappedTask) -> str:
     """Tell episodes apart by what their support knows."""
-    known = round(float(np.expm1(task.context.table[1] * np.log(51))))  # lent rows do not count
+    known = int((task.support_labels == ANOMALY).sum())
     if not (task.support_labels == UNLABELLED).any():
         return GROUPS[0] if known == 0 else GROUPS[1]
     return GROUPS[2 + (known > 0) + (known > FEW) + (known > MANY)]

@@ -15,6 +15,14 @@ def test_labels_pay_in_the_example(capsys):
     assert 0.9 < auroc[5] <= auroc[20]
 
 
+def test_an_adaptable_start_pays_in_the_example(capsys):
+    runpy.run_path(str(ROOT / "examples" / "any_network.py"), run_name="__main__")
+    table = [line.split() for line in capsys.readouterr().out.splitlines()[1:]]
+    before, after = {line[0]: (float(line[-2]), float(line[-1])) for line in table}["maml"]
+    assert after < before / 2
+    assert after < 0.6 * float(table[1][-1])
+
+
 def test_the_readme_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)

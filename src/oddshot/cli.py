@@ -226,7 +226,7 @@ def meta_train(
     *,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the prior.")],
     learner: Annotated[
-        str, typer.Option("--learner", help="How to learn: maml or gated.")
+        str, typer.Option("--learner", help="gated, maml, fomaml, anil, meta_sgd or reptile.")
     ] = "maml",
     setting: Annotated[
         list[str] | None,

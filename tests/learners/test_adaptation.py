@@ -5,7 +5,7 @@ import torch
 
 from oddshot.errors import SettingError
 from oddshot.learners.adaptation import Adaptation, Rows
-from oddshot.networks import Perceptron
+from oddshot.networks import Perceptron, from_module
 
 NETWORK = Perceptron([2, 4, 3, 1], activation="silu")
 TASKS, SHOTS, QUERIES = 5, 4, 6
@@ -261,6 +261,72 @@ def test_adapted_parameters_are_those_of_the_slow_loop_and_more_steps_go_on():
             more[name].copy_(padded)
     torch.testing.assert_close(longer, wide.adapted(NETWORK, more, support))
     assert set(longer) == set(ALL)
+
+
+def normalising():
+    torch.manual_seed(0)
+    layers = torch.nn.Sequential(
+        torch.nn.Linear(2, 5), torch.nn.BatchNorm1d(5), torch.nn.Tanh(), torch.nn.Linear(5, 1)
+    )
+    return from_module(layers.double())
+
+
+def start_normalising(adaptation, network):
+    params = adaptation.initial_parameters(network, torch.Generator().manual_seed(0))
+    return {n: p.double() for n, p in params.items()}
+
+
+def batches(tasks, size):
+    data = sides(tasks)
+    for first in range(0, tasks, size):
+        part = slice(first, first + size)
+        yield tuple(rows(x[part], y[part]) for x, y in data.values())
+
+
+@pytest.mark.parametrize("options", [{}, {"learn_rates": "step"}])
+@pytest.mark.parametrize("steps", [None, 4])
+def test_stored_moments_are_means_over_training_tasks_for_each_step(options, steps):
+    network = normalising()
+    adaptation = Adaptation(steps=2, rate=0.2, normalisation="stored", **options)
+    params = start_normalising(adaptation, network)
+    found = adaptation.collect(network, params, batches(6, 4), steps=steps)
+    assert len(found) == (2 if steps is None else steps) + 1
+    in_parts = adaptation.collect(network, params, batches(6, 1), steps=steps)
+    torch.testing.assert_close(found, in_parts)
+    support, query = next(batches(6, 6))
+    for step, moments in enumerate(found):
+        adapted = adaptation.adapted(network, params, support, steps=step)
+        inputs = query.inputs if step == len(found) - 1 else support.inputs
+        for name, seen in network.run(adapted, inputs)[1].items():
+            for mean_of_tasks, of_tasks in zip(moments[name], seen, strict=True):
+                torch.testing.assert_close(mean_of_tasks, of_tasks.mean(0, keepdim=True))
+
+
+def test_who_is_normalised_by_whom():
+    """With the query's own moments a row depends on its company, else it does not."""
+    network = normalising()
+    (support, query), *_ = batches(4, 4)
+    for normalisation, alone in (("batch", False), ("support", True), ("stored", True)):
+        adaptation = Adaptation(steps=2, rate=0.2, normalisation=normalisation)
+        params = start_normalising(adaptation, network)
+        moments = None
+        if normalisation == "stored":
+            with pytest.raises(SettingError, match="no statistics are given; collect them first"):
+                adaptation.outputs(network, params, support.inputs, query.inputs)
+            moments = adaptation.collect(network, params, batches(4, 4))
+        with torch.no_grad():
+            adapted = adaptation.adapted(network, params, support, statistics=moments)
+            outputs = [
+                adaptation.outputs(network, adapted, support.inputs, x, statistics=moments)
+                for x in (query.inputs, query.inputs[:, :2])
+            ]
+        assert adaptation.transductive(network) is not alone
+        assert torch.allclose(outputs[0][:, :2], outputs[1]) is alone
+
+
+def test_no_task_to_collect_from_is_an_error():
+    with pytest.raises(SettingError, match="no task to collect statistics from"):
+        Adaptation().collect(normalising(), {}, [])
 
 
 def test_networks_without_batch_normalisation_are_never_transductive():

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from oddshot.errors import PriorError, SettingError
+from oddshot.learners.adaptation import Adaptation
 from oddshot.learners.gated import GatedLearner
 from oddshot.learners.gradient import (
     FirstOrderLearner,
@@ -16,15 +17,18 @@ from oddshot.learners.gradient import (
     RateLearner,
     ReptileLearner,
 )
+from oddshot.learners.inner_loop import Rows
 from oddshot.learners.learner import Detector, Learner, Shape, TaskBatch, collate
 from oddshot.networks import Params
 from oddshot.priors import Prior
 
 __all__ = [
     "LEARNERS",
+    "Adaptation",
     "Detector",
     "Learner",
     "Params",
+    "Rows",
     "Shape",
     "TaskBatch",
     "collate",
