@@ -13,7 +13,7 @@ holds already is not run again. Writes one CSV a run, and ``summary.md``.
 
 import argparse
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
@@ -68,15 +68,15 @@ class Variant:
         The variant that takes no step.
     recipe
         Arguments of `train` besides those that all variants share.
-    lend
-        Whether the support is made of rows that label-aware coordinates were not fitted on.
+    change
+        What is done to every task first.
     """
 
     learner: str
     settings: Mapping[str, Any] = field(default_factory=dict)
     twin: str | None = None
     recipe: Mapping[str, Any] = field(default_factory=dict)
-    lend: bool = False
+    change: Callable[[MappedTask], MappedTask] | None = None
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -126,8 +126,8 @@ def run(variant: Variant, store: TaskStore, fold: int, *, seed: int, steps: int)
     seen: Sequence[MappedTask] = store.of_families(families - unseen)
     judged: Sequence[MappedTask] = store.of_families(unseen)
     groups = [group(task) for task in judged]
-    if variant.lend:
-        seen, judged = ([lent(task) for task in part] for part in (seen, judged))
+    if variant.change:
+        seen, judged = ([variant.change(task) for task in part] for part in (seen, judged))
     began = time.perf_counter()
     prior = train(
         seen,
@@ -196,6 +196,14 @@ def lent(task: MappedTask) -> MappedTask:
         query=task.query[kept],
         query_labels=task.query_labels[kept],
     )
+
+
+def label_free(task: MappedTask) -> MappedTask:
+    """Hide label-aware coordinates, so that labels count in the inner loop alone."""
+    query, evidence = task.query.copy(), task.context.evidence.copy()
+    query[:, len(LABEL_FREE) :] = 0
+    evidence[len(LABEL_FREE) :] = 0
+    return replace(task, query=query, context=replace(task.context, evidence=evidence))
 
 
 class LabelledRowsLearner(GradientLearner):
@@ -367,6 +375,7 @@ def _variants() -> dict[str, Variant]:
         "none": steady,
         "maml": _network(),
         "maml-step-rates": _network(**rates),
+        "maml-bold": _network(inner_rate=0.5, inner_steps=5),
         "gated": _gate(),
         "gated-3-steps": _gate("stepping_gate", twin="gated"),
         "meta_sgd": _network("meta_sgd"),
@@ -392,9 +401,12 @@ def _variants() -> dict[str, Variant]:
         "gated-bold": _gate("bold_gate", twin="gated"),
         "gated-self-trained": _gate("self_trained_gate", twin="gated"),
     }
-    for name in ("none", "maml-step-rates", "gated", "gated-3-steps"):
-        twin = variants[name].twin
-        variants[f"{name}-lent"] = replace(variants[name], twin=twin and f"{twin}-lent", lend=True)
+    for ending, change in (("lent", lent), ("label-free", label_free)):
+        for name in ("none", "maml-step-rates", "gated", "gated-3-steps", "gated-bold"):
+            twin = variants[name].twin
+            variants[f"{name}-{ending}"] = replace(
+                variants[name], twin=twin and f"{twin}-{ending}", change=change
+            )
     faster = {"learning_rate": 0.003, "weight_decay": 0.1}  # as the gated head
     variants["none-faster"] = replace(steady, recipe=faster)
     variants["maml-step-rates-faster"] = replace(

@@ -83,6 +83,23 @@ def test_gradients_and_their_derivatives_are_those_of_autograd(widths, activatio
     )
 
 
+def test_every_task_has_its_own_gradient_where_all_share_parameters():
+    """``run``, to automatic differentiation, before the first step."""
+    network, params, inputs, losses = setup([3, 4, 2], "relu")
+    shared = {n: p[0].detach() for n, p in params.items()}
+    apart = {n: p.repeat(TASKS, 1, 1) for n, p in shared.items()}
+    expanded = {n: p.expand(TASKS, *p.shape) for n, p in shared.items()}
+    expected = Network.gradient(
+        network, apart, tuple(apart), inputs, losses["coupled"], graph=False
+    )
+    for found in (
+        Network.gradient(network, expanded, tuple(apart), inputs, losses["coupled"], graph=False),
+        network.gradient(expanded, tuple(apart), inputs, losses["coupled"], graph=False),
+        torch.func.grad(lambda p: losses["coupled"](network(p, inputs)).sum())(expanded),
+    ):
+        torch.testing.assert_close(found, expected)
+
+
 @cases
 @pytest.mark.parametrize("graph", [False, True])
 @pytest.mark.parametrize(("even", "shared"), [(True, True), (False, False)])

@@ -266,7 +266,7 @@ def _forward(
     for layer in range(0, len(values), 2):
         if layer:
             h.append(act.value(a[-1]))
-        a.append(_affine(h[-1], values[layer], values[layer + 1]))
+        a.append(_affine_or_shared(h[-1], values[layer], values[layer + 1]))
     return h, a
 
 
@@ -477,10 +477,18 @@ def _affine(h: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """``h W + b`` (B, n, out); b is (B, 1, out) or (B, n, out)."""
     if weight.shape[-1] == 1:  # a product with a vector, if written the other way round
         return torch.baddbmm(bias.mT, weight.mT, h.mT).mT
-    if weight.stride(0) == 0 and bias.stride(0) == 0:  # shared by all tasks: one large product
+    return torch.baddbmm(bias, h, weight)
+
+
+def _affine_or_shared(h: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """Do the same, as one large product where all tasks share weights, before the first step.
+
+    Autograd must not see it: to it only the first task would have weights.
+    """
+    if weight.shape[-1] > 1 and weight.stride(0) == 0 and bias.stride(0) == 0:
         rows = torch.addmm(bias[0], h.reshape(-1, h.shape[-1]), weight[0])
         return rows.view(*h.shape[:2], rows.shape[-1])
-    return torch.baddbmm(bias, h, weight)
+    return _affine(h, weight, bias)
 
 
 def _rise(
