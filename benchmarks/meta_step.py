@@ -261,6 +261,7 @@ def contestants(*, compiled: bool) -> dict[str, Callable[..., tuple[Way, dict[st
     }
     if compiled:
         ways["vmap, compiled"] = partial(with_vmap, compiled=True)
+        ways["oddshot, compiled"] = with_compiled
     return ways
 
 
@@ -459,6 +460,21 @@ def with_oddshot(
         return list(torch.autograd.grad(loss, list(mine.values())))
 
     return gradient, mine
+
+
+def with_compiled(problem: Problem, *, second_order: bool) -> tuple[Way, dict[str, Tensor]]:
+    """Take `Adaptation.compiled`."""
+    adaptation = Adaptation(
+        steps=problem.steps, rate=RATE, second_order=second_order, normalisation="batch"
+    )
+    params = leaves(problem)
+    derivative = adaptation.compiled(
+        from_module(problem.module), lambda outputs, targets: problem.smooth(targets)(outputs)
+    )
+    began = time.perf_counter()
+    derivative(params, *problem.tasks)
+    print(f"oddshot took {time.perf_counter() - began:.0f} s to compile")
+    return (lambda: list(derivative(params, *problem.tasks)[1].values())), params
 
 
 if __name__ == "__main__":

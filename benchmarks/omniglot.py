@@ -6,9 +6,10 @@
 
 Alphabets are split into 20 to meta-train on (with rotations), 4 to keep the best parameters by, and
 6 to test on (without rotations). The network is that of Finn et al. 2017: four convolutions of
-stride 2 with batch normalisation (``--pooling``: of stride 1, with max-pooling). A run is stopped and taken up again as one likes; it ends with
-the same parameters. ``report`` sets all results beside the published ones, which were found on
-1,200 characters drawn at random from all 1,623, so that an alphabet can be on both sides.
+stride 2 with batch normalisation (``--pooling``: of stride 1, with max-pooling). A run is stopped
+and taken up again as one likes; it ends with the same parameters. ``report`` sets all results
+beside the published ones, which were found on 1,200 characters drawn at random from all 1,623, so
+that an alphabet can be on both sides.
 """
 
 import argparse

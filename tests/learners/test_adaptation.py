@@ -155,6 +155,29 @@ def test_queries_in_chunks_change_nothing(options, adapting):
     torch.testing.assert_close(silent, whole.detach())
 
 
+@pytest.mark.parametrize("name", ["fomaml", "all at once"])
+def test_the_compiled_meta_gradient_is_the_same(name):
+    """Traced as for the real compiler, which takes a minute and is checked by the benchmark."""
+    adaptation, params = setup(VARIANTS[name][0])
+
+    def loss(outputs, targets):
+        return (outputs.tanh() - targets).square().mean((1, 2))
+
+    compiled = adaptation.compiled(NETWORK, loss, backend="aot_eager")
+    data = sides()
+    losses, found = compiled(params, *data["support"], *data["query"])
+    expected = meta(adaptation, params)
+    torch.testing.assert_close(losses, expected.detach())
+    torch.testing.assert_close(
+        tuple(found[n] for n in params), tuple(g / TASKS for g in grads(expected, params))
+    )
+
+
+def test_reptile_has_no_gradient_to_compile():
+    with pytest.raises(SettingError, match="reptile is True; it must be off"):
+        Adaptation(reptile=True).compiled(NETWORK, lambda outputs, targets: outputs)
+
+
 @pytest.mark.parametrize("name", ["maml", "anil", "meta-sgd", "rates by step", "clipped", "decay"])
 def test_second_order_meta_gradients_are_those_of_finite_differences(name):
     adaptation, params = setup(VARIANTS[name][0])

@@ -10,7 +10,7 @@
   That is a matter of the rows, so every one of the above can do it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -231,6 +231,64 @@ class Adaptation:
         ]
         return losses[0] if len(losses) == 1 else torch.stack(losses).sum(0)
 
+    def compiled(
+        self,
+        network: Network,
+        loss: Callable[[Tensor, Tensor], Tensor],
+        *,
+        backend: str = "inductor",
+    ) -> Callable[..., tuple[Tensor, Params]]:
+        """Compile the meta-gradient with ``torch.compile``, for shapes that stay the same.
+
+        The first call takes a minute or so and needs a C++ compiler; calls with other shapes
+        compile anew. Small networks gain most. It suits networks without hand-written derivatives;
+        compare with `meta_loss` before you rely on it (see ``benchmarks/meta_step.py --compile``).
+
+        Parameters
+        ----------
+        network
+            As for `adapted`; `ConvolutionalNetwork` cannot be compiled.
+        loss
+            Outputs (B, n, ...) and targets (B, n, ...) to losses (B,).
+        backend
+            Of ``torch.compile``.
+
+        Returns
+        -------
+        Callable
+            From parameters, support inputs, support targets, query inputs and query targets to the
+            outer losses (B,) and the gradient of their mean.
+
+        Raises
+        ------
+        SettingError
+            If ``reptile`` is on: its outer step is no gradient.
+        """
+        _require(not self.reptile, "reptile", self.reptile, "off where the gradient is compiled")
+
+        def outer(
+            params: Params, x: Tensor, y: Tensor, u: Tensor, v: Tensor
+        ) -> tuple[Tensor, Tensor]:
+            support = Rows(x, lambda outputs: loss(outputs, y))
+            objective = _FunctionalObjective(network, [support], self.decay)
+            adapted = trajectory(
+                objective,
+                _for_tasks(_shared(params), objective),
+                self._rates(network, params, self.steps),
+                second_order=self.second_order,
+                clip_norm=self.clip_norm,
+            )[-1]
+            losses = loss(self._training_outputs(network, adapted, x, u), v)
+            return losses.mean(), losses
+
+        derivative = torch.compile(torch.func.grad(outer, has_aux=True), backend=backend)
+
+        def gradient(params: Params, *tasks: Tensor) -> tuple[Tensor, Params]:
+            grads, losses = derivative({n: p.detach() for n, p in params.items()}, *tasks)
+            return losses, grads
+
+        return gradient
+
     @torch.no_grad()
     def collect(
         self,
@@ -354,8 +412,13 @@ class Adaptation:
             return network.losses(adapted, query.inputs, query.loss, through=through)
         if through is not None:
             adapted = redirect(adapted, through)
+        return query.loss(self._training_outputs(network, adapted, support, query.inputs))
+
+    def _training_outputs(
+        self, network: Network, adapted: Params, support: Tensor, query: Tensor
+    ) -> Tensor:
         training = self if self.normalisation != "stored" else replace(self, normalisation="batch")
-        return query.loss(training.outputs(network, adapted, support, query.inputs))
+        return training.outputs(network, adapted, support, query)
 
     def _towards_adapted(
         self,
@@ -374,6 +437,20 @@ class Adaptation:
         ]
         pull = torch.stack(pulls).sum(0)
         return value + (pull - pull.detach())
+
+
+class _FunctionalObjective(Objective):
+    """The same objective, differentiated by ``torch.func``, which compiles."""
+
+    def gradient(self, params: Params, names: tuple[str, ...], step: int, *, graph: bool) -> Params:
+        rows = self.rows[step % len(self.rows)]
+
+        def total(fast: Params) -> Tensor:
+            loss = rows.loss(self.network({**params, **fast}, rows.inputs)).sum()
+            return loss + self.decay / 2 * sum(p.square().sum() for p in fast.values())
+
+        grads: Params = torch.func.grad(total)({name: params[name] for name in names})
+        return grads if graph else {name: grad.detach() for name, grad in grads.items()}
 
 
 class _Prepaid(torch.autograd.Function):
