@@ -420,29 +420,26 @@ VARIANTS = _variants()
 
 def as_markdown(results: pd.DataFrame) -> str:
     """Set means side by side, and differences to the twins with their 95% intervals."""
-    families = results.groupby(["variant", "group", "family"])[["auroc", "ap"]].mean()
-    seconds = results.groupby(["variant", "fold"])["seconds"].first().groupby("variant").mean()
-    found = [name for name in VARIANTS if name in seconds.index]
+    families = results.groupby(["group", "family", "variant"])[["auroc", "ap"]].mean()
     means = families.groupby(["variant", "group"]).mean()
-    sizes = families.loc[found[0]].groupby("group").size()
-    header = ["", *(f"{name} ({sizes[name]} families)" for name in GROUPS)]
+    runs = results.groupby(["variant", "fold"])["seconds"].first().groupby("variant")
+    found = [name for name in VARIANTS if name in runs.groups]
     rows = []
     for name in found:
-        cells = ["{auroc:.3f}/{ap:.3f}".format(**means.loc[(name, g)]) for g in GROUPS]
-        rows.append([name, *cells, f"{seconds[name]:.0f}"])
-    text = "AUROC/AP\n\n" + markdown_table([*header, "seconds"], rows)
+        cells = [f"{means['auroc'][name, g]:.3f}/{means['ap'][name, g]:.3f}" for g in GROUPS]
+        rows.append([name, *cells, str(runs.size()[name]), f"{runs.mean()[name]:.0f}"])
+    text = "AUROC/AP\n\n" + markdown_table(["", *GROUPS, "folds", "s a fold"], rows)
     for metric in ("auroc", "ap"):
+        scores = families[metric].unstack("variant")
         rows = []
         for name in found:
             twin = VARIANTS[name].twin
             if twin in found:
-                cells = []
-                for group_name in GROUPS:
-                    mine, other = (families.loc[(v, group_name), metric] for v in (name, twin))
-                    mine, other = mine.align(other, join="inner")
-                    cells.append(str(paired_bootstrap(mine, other)))
+                pairs = [scores.loc[g, [name, twin]].dropna() for g in GROUPS]
+                cells = [f"{paired_bootstrap(p[name], p[twin])} ({len(p)})" for p in pairs]
                 rows.append([f"{name} - {twin}", *cells])
-        text += f"\n{metric.upper()}, difference\n\n" + markdown_table(header, rows)
+        text += f"\n{metric.upper()}, difference, in brackets its interval and the families\n\n"
+        text += markdown_table(["", *GROUPS], rows)
     return text
 
 

@@ -35,7 +35,7 @@ def main() -> None:
         params = adaptation.initial_parameters(network, generator)
         values = [value.requires_grad_() for value in params.values()]
         outer = torch.optim.Adam(values, 2e-3)
-        for _ in range(2500):
+        for _ in range(1500):
             outer.zero_grad()
             adaptation.meta_loss(network, params, *waves(25, generator)).mean().backward()
             outer.step()

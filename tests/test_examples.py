@@ -23,6 +23,14 @@ def test_an_adaptable_start_pays_in_the_example(capsys):
     assert after < 0.6 * float(table[1][-1])
 
 
+def test_the_page_on_meta_learning_runs():
+    page = (ROOT / "docs" / "meta-learning.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    found: dict[str, object] = {}
+    exec(code, found)
+    assert found["losses"].shape == (32,)
+
+
 def test_the_readme_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
