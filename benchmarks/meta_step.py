@@ -235,7 +235,9 @@ def measure(problem: Problem, *, second_order: bool, given: argparse.Namespace) 
     times: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(given.repeats):
         for name, (gradient, params) in ways.items():
-            step = partial(adam_step, gradient, torch.optim.Adam(params.values(), 1e-12))
+            step = partial(
+                adam_step, gradient, torch.optim.Adam(params.values(), 1e-12, fused=True)
+            )
             step()  # warm caches, and Adam's state
             began = time.perf_counter()
             step()
