@@ -152,12 +152,15 @@ def test_processes_of_a_launcher_take_turns_and_then_work_together(tmp_path):
         TURNS.format(tests=str(Path(__file__).parent), place=str(tmp_path / "shared"))
     )
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    done = subprocess.run(
-        [*torchrun, "--nproc-per-node", "2", str(script)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    for _ in range(4):  # gloo aborts now and then while processes end, the work being done
+        done = subprocess.run(
+            [*torchrun, "--nproc-per-node", "2", str(script)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode == 0 or "SIGABRT" not in done.stderr:
+            break
     assert done.returncode == 0, done.stderr
     lines = {line for line in done.stdout.splitlines() if line.startswith(("True", "False"))}
     assert lines == {"False 0 True told 20.0", "True 1 False None 20.0"}

@@ -9,6 +9,7 @@ rank 0 was killed, they end too. They answer on standard output: a line when the
 the error that stopped them, if one did.
 """
 
+import atexit
 import logging
 import os
 import pickle
@@ -100,6 +101,7 @@ def launch(compute: Compute, work: Work[C, T], callback: C | None) -> T:
         started_by_launcher() > 1
     ):  # connected until the process ends: what comes next finds the others again
         engine = _connect(compute, TorchElasticEnvironment())
+        atexit.register(_disconnect)  # connections left to the interpreter's end abort now and then
         return work(engine, callback if engine.rank == 0 else None)
     with ExitStack() as stack:
         threads = stack.enter_context(_shared_cores(compute.devices))
