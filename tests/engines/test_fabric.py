@@ -153,6 +153,7 @@ def test_processes_of_a_launcher_take_turns_and_then_work_together(tmp_path):
     )
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     for _ in range(4):  # gloo aborts now and then while processes end, the work being done
+        (tmp_path / "shared").unlink(missing_ok=True)
         done = subprocess.run(
             [*torchrun, "--nproc-per-node", "2", str(script)],
             capture_output=True,
