@@ -37,7 +37,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 from oddshot.evaluation.benchmarks import machine
 from oddshot.learners.adaptation import Adaptation
 from oddshot.learners.inner_loop import Rows
-from oddshot.networks import ConvolutionalNetwork, Perceptron, SmoothLoss, from_module
+from oddshot.networks import ConvolutionalNetwork, Perceptron, SmoothCrossEntropy, from_module
 
 RATE = 0.05
 
@@ -118,27 +118,6 @@ class Problem:
         return twin
 
 
-class Bernoulli(SmoothLoss):
-    """Mean cross-entropy of one output, its derivatives in closed form."""
-
-    def __init__(self, targets: Tensor) -> None:
-        self._targets, self._weight = targets, 1 / targets.shape[1]
-
-    def __call__(self, outputs: Tensor) -> Tensor:
-        """Return losses (B,)."""
-        costs = binary_cross_entropy_with_logits(outputs, self._targets, reduction="none")
-        return costs.mean((1, 2))
-
-    def slope(self, outputs: Tensor) -> Tensor:
-        """Differentiate by each output."""
-        return (torch.sigmoid(outputs) - self._targets).mul_(self._weight)
-
-    def curvature(self, outputs: Tensor) -> Tensor:
-        """Differentiate twice by each output."""
-        chance = torch.sigmoid(outputs)
-        return (1 - chance).mul_(chance).mul_(self._weight)
-
-
 def perceptron(tasks: int) -> Problem:
     """32-64-64-1, support 10, query 30, five inner steps."""
     torch.manual_seed(0)
@@ -159,7 +138,7 @@ def perceptron(tasks: int) -> Problem:
         translate=translate,
         tasks=(*draws[0], *draws[1]),
         loss=binary_cross_entropy_with_logits,
-        smooth=Bernoulli,
+        smooth=SmoothCrossEntropy,
         steps=5,
         chunk=None,
     )

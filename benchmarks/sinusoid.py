@@ -23,12 +23,11 @@ import numpy as np
 import pandas as pd
 import torch
 from figures import markdown_table, mean_and_interval, panels
-from torch import Tensor
 
 from oddshot.evaluation.benchmarks import machine
 from oddshot.learners.adaptation import Adaptation
 from oddshot.learners.inner_loop import Rows
-from oddshot.networks import Params, Perceptron, SmoothLoss
+from oddshot.networks import Params, Perceptron, SmoothSquaredError
 from oddshot.reports.figures import COLOURS, MARKERS
 
 NETWORK = Perceptron([1, 40, 40, 1])
@@ -44,25 +43,6 @@ LEARNERS = {
 FINE_TUNING_RATES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05)
 TEST_TASKS, TEST_STEPS, TEST_ROWS = 600, 10, 100
 TRAIN, CHOOSE, TEST = range(3)  # streams of tasks that share nothing
-
-
-class SquaredError(SmoothLoss):
-    """Mean squared error of a task's rows."""
-
-    def __init__(self, targets: Tensor) -> None:
-        self._targets = targets
-
-    def __call__(self, outputs: Tensor) -> Tensor:
-        """Return the errors (B,) of outputs (B, n, 1)."""
-        return (outputs - self._targets).square().mean((1, 2))
-
-    def slope(self, outputs: Tensor) -> Tensor:
-        """Differentiate by each output."""
-        return (outputs - self._targets) * (2 / self._targets.shape[1])
-
-    def curvature(self, outputs: Tensor) -> Tensor:
-        """Differentiate once more."""
-        return torch.full_like(outputs, 2 / self._targets.shape[1])
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -116,7 +96,7 @@ def sinusoids(seeds: Sequence[int], tasks: int, *sizes: int) -> list[Rows]:
     targets = amplitudes * np.sin(inputs - phases)
     points = torch.from_numpy(np.stack([inputs, targets])).float()
     ends = np.cumsum(sizes)[:-1].tolist()
-    return [Rows(x, SquaredError(y)) for x, y in torch.tensor_split(points, ends, dim=2)]
+    return [Rows(x, SmoothSquaredError(y)) for x, y in torch.tensor_split(points, ends, dim=2)]
 
 
 def train(

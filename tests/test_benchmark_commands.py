@@ -52,15 +52,6 @@ def test_sinusoids_are_one_curve_a_task_and_the_same_every_time(benchmark):
     assert ((amplitudes.norm(dim=1) >= 0.1) & (amplitudes.norm(dim=1) <= 5)).all()
 
 
-def test_squared_error_knows_its_derivatives(benchmark):
-    loss = benchmark("sinusoid").SquaredError(torch.randn(2, 3, 1, dtype=torch.float64))
-    outputs = torch.randn(2, 3, 1, dtype=torch.float64, requires_grad=True)
-    (slope,) = torch.autograd.grad(loss(outputs).sum(), outputs, create_graph=True)
-    (curvature,) = torch.autograd.grad(slope.sum(), outputs)
-    assert torch.allclose(loss.slope(outputs), slope)
-    assert torch.allclose(loss.curvature(outputs), curvature)
-
-
 def test_sinusoid_command_writes_curves_that_fall(benchmark, tmp_path):
     arguments = ["--learner", "fomaml", "--shots", "10", "--iterations", "200"]
     benchmark("sinusoid").main([*arguments, "--out", str(tmp_path)])

@@ -8,7 +8,6 @@ from typing import ClassVar, TypeAlias
 
 import torch
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy_with_logits
 
 from oddshot.episodes import ANOMALY
 from oddshot.errors import SettingError
@@ -22,7 +21,7 @@ from oddshot.losses import (
     ranking_loss,
     row_weights,
 )
-from oddshot.networks import Params, Perceptron, SmoothLoss
+from oddshot.networks import Params, Perceptron, SmoothCrossEntropy
 
 _Score: TypeAlias = Callable[[Tensor, Tensor, Tensor], Tensor]
 
@@ -197,7 +196,8 @@ class GradientLearner(Learner):
         inner = self._inner_loss
         if inner is None:
             weights = row_weights(labels, mask, inputs, beta=self._beta)
-            return Rows(inputs, _CrossEntropy(labels, weights))
+            targets = (labels == ANOMALY).to(inputs.dtype)
+            return Rows(inputs, SmoothCrossEntropy(targets[..., None], weights[..., None]))
         return Rows(inputs, lambda outputs: inner(outputs.squeeze(-1), labels, mask))
 
     def _require(self, holds: bool, name: str, value: object, allowed: str) -> None:
@@ -231,27 +231,6 @@ class ReptileLearner(GradientLearner):
 
     name = "reptile"
     fixed = MappingProxyType({"reptile": True, "second_order": False, "learn_rates": "no"})
-
-
-class _CrossEntropy(SmoothLoss):
-    """Weighted cross-entropy of one output, with derivatives in closed form."""
-
-    def __init__(self, labels: Tensor, weights: Tensor) -> None:
-        self._targets = (labels == ANOMALY).to(weights.dtype)[..., None]
-        self._weights = weights[..., None]
-
-    def __call__(self, outputs: Tensor) -> Tensor:
-        costs = binary_cross_entropy_with_logits(
-            outputs, self._targets, self._weights, reduction="none"
-        )
-        return costs.sum((1, 2))
-
-    def slope(self, outputs: Tensor) -> Tensor:
-        return self._weights * (torch.sigmoid(outputs) - self._targets)
-
-    def curvature(self, outputs: Tensor) -> Tensor:
-        chance = torch.sigmoid(outputs)
-        return self._weights * chance * (1 - chance)
 
 
 def _inputs(table: Tensor, rows: Tensor) -> Tensor:

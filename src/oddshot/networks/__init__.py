@@ -12,7 +12,8 @@ from oddshot.networks.network import (
     redirect,
     step_down,
 )
-from oddshot.networks.perceptron import Perceptron, SmoothLoss
+from oddshot.networks.perceptron import Perceptron
+from oddshot.networks.smooth_losses import SmoothCrossEntropy, SmoothLoss, SmoothSquaredError
 
 __all__ = [
     "ConvolutionalNetwork",
@@ -22,7 +23,9 @@ __all__ = [
     "Params",
     "Perceptron",
     "Rates",
+    "SmoothCrossEntropy",
     "SmoothLoss",
+    "SmoothSquaredError",
     "Statistics",
     "autograd_gradient",
     "from_module",

@@ -18,22 +18,7 @@ from torch.nn.functional import silu
 
 from oddshot.errors import SettingError
 from oddshot.networks.network import Loss, Network, Params, Rates, Statistics
-
-
-class SmoothLoss(ABC):
-    """A loss that adds up over outputs and knows its own derivatives."""
-
-    @abstractmethod
-    def __call__(self, outputs: Tensor) -> Tensor:
-        """Turn outputs (B, n, o) into losses (B,)."""
-
-    @abstractmethod
-    def slope(self, outputs: Tensor) -> Tensor:
-        """Differentiate by each output: shape (B, n, o)."""
-
-    @abstractmethod
-    def curvature(self, outputs: Tensor) -> Tensor:
-        """Differentiate twice by each output: shape (B, n, o)."""
+from oddshot.networks.smooth_losses import SmoothLoss
 
 
 class Perceptron(Network):
@@ -95,24 +80,16 @@ class Perceptron(Network):
         statistics: Statistics | None = None,  # noqa: ARG002
     ) -> tuple[Tensor, Statistics]:
         """Run each task's layers on its rows (B, n, in): outputs (B, n, out), no statistics."""
-        values = inputs
-        flat = self._values(params)
-        *body, head = zip(flat[::2], flat[1::2], strict=True)
-        for layer in body:
-            values = self._act.value(_affine(values, *layer))
-        return _affine(values, *head), {}
+        return _forward(self._act, self._values(params), inputs, _affine)[1][-1], {}
 
     def losses(
         self, params: Params, inputs: Tensor, loss: Loss, *, through: Params | None = None
     ) -> Tensor:
         """As `Network.losses` says, the derivative written out; inputs are constants."""
         values = self._values(params)
+        to = values if through is None else self._values(through)
         with _full_precision(inputs):
-            if through is None:
-                losses: Tensor = _Losses.apply(self._act, inputs, loss, *values)  # type: ignore[no-untyped-call]
-            else:
-                to = self._values(through)
-                losses = _SharedLosses.apply(self._act, inputs, loss, values, *to)  # type: ignore[no-untyped-call]
+            losses: Tensor = _Losses.apply(self._act, inputs, loss, values, *to)  # type: ignore[no-untyped-call]
         return losses
 
     def gradient(
@@ -185,7 +162,7 @@ class _Trace:
         *,
         curved: bool,
     ) -> "_Trace":
-        h, a = _forward(act, values, inputs)
+        h, a = _forward(act, values, inputs, _affine_or_shared)
         slope, bend = _slope(loss, a[-1], curved=curved)
         return cls(act, values[::2], h, a, *_backward(act, values[::2], h, a, slope), bend)
 
@@ -193,14 +170,14 @@ class _Trace:
         """Of the losses, by the parameter at a place of the flat list."""
         layer, is_bias = divmod(place, 2)
         d = self.d[layer]
-        return d.sum(1, keepdim=True) if is_bias else _outer(self.h[layer], d)
+        return _total(d) if is_bias else _outer(self.h[layer], d)
 
     def descend(self, value: Tensor, place: int, rate: float, *, own: bool) -> Tensor:
         """Take a step with the parameter at a place, within its memory if that is our own."""
         layer, is_bias = divmod(place, 2)
         d = self.d[layer]
         if is_bias:
-            return _add(value, d.sum(1, keepdim=True), -rate, own=own)
+            return _add(value, _total(d), -rate, own=own)
         return _add_outer(value, self.h[layer], d, -rate, own=own)
 
     def hessian_product(self, v: Sequence[Tensor | None]) -> list[Tensor]:
@@ -210,18 +187,16 @@ class _Trace:
         0.
         """
         products: list[Tensor] = []
-        for layer, (turn, move) in self._turns(v):
-            products.append(turn.sum(1, keepdim=True))
-            product = _outer(self.h[layer], turn)
-            if move is not None:
-                product = _add_outer(product, move, self.d[layer], 1.0, own=True)
-            products.append(product)
-        return products[::-1]
+        for h, d in zip(self.h, self.d, strict=True):
+            tasks, width = len(d), d.shape[-1]
+            products += [d.new_zeros(tasks, h.shape[-1], width), d.new_zeros(tasks, 1, width)]
+        self.step_back(products, v, -1.0)
+        return products
 
     def step_back(self, to: list[Tensor], v: Sequence[Tensor | None], rate: float) -> None:
         """Subtract ``rate`` times the `hessian_product` from tensors of our own, in place."""
         for layer, (turn, move) in self._turns(v):
-            _add(to[2 * layer + 1], turn.sum(1, keepdim=True), -rate, own=True)
+            _add(to[2 * layer + 1], _total(turn), -rate, own=True)
             _add_outer(to[2 * layer], self.h[layer], turn, -rate, own=True)
             if move is not None:
                 _add_outer(to[2 * layer], move, self.d[layer], -rate, own=True)
@@ -258,7 +233,10 @@ class _Trace:
 
 
 def _forward(
-    act: "type[_Activation]", values: Sequence[Tensor], inputs: Tensor
+    act: "type[_Activation]",
+    values: Sequence[Tensor],
+    inputs: Tensor,
+    affine: Callable[[Tensor, Tensor, Tensor], Tensor],
 ) -> tuple[list[Tensor], list[Tensor]]:
     """Return what goes into each layer, and what comes out before the activation."""
     h: list[Tensor] = [inputs]
@@ -266,7 +244,7 @@ def _forward(
     for layer in range(0, len(values), 2):
         if layer:
             h.append(act.value(a[-1]))
-        a.append(_affine_or_shared(h[-1], values[layer], values[layer + 1]))
+        a.append(affine(h[-1], values[layer], values[layer + 1]))
     return h, a
 
 
@@ -286,26 +264,7 @@ def _backward(
 
 
 class _Losses(torch.autograd.Function):
-    """Losses of tasks as a function of their parameters."""
-
-    @staticmethod
-    def forward(
-        ctx: Any, act: "type[_Activation]", inputs: Tensor, loss: Loss, *values: Tensor
-    ) -> Tensor:
-        h, a = _forward(act, values, inputs)
-        ctx.state = act, values[::2], h, a, loss
-        return loss(a[-1])
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, factors: Tensor) -> tuple[Any, ...]:
-        h, d = _outer_factors(ctx.state, factors)
-        grads = [g for x, y in zip(h, d, strict=True) for g in (_outer(x, y), _total(y))]
-        return (None, None, None, *grads)
-
-
-class _SharedLosses(torch.autograd.Function):
-    """Losses of tasks whose derivative, summed over tasks, is delivered elsewhere."""
+    """Losses of tasks, whose derivatives go to their parameters, or summed to what they share."""
 
     @staticmethod
     def forward(
@@ -314,27 +273,26 @@ class _SharedLosses(torch.autograd.Function):
         inputs: Tensor,
         loss: Loss,
         values: Sequence[Tensor],
-        *through: Tensor,  # noqa: ARG004
+        *to: Tensor,
     ) -> Tensor:
-        h, a = _forward(act, values, inputs)
+        h, a = _forward(act, values, inputs, _affine_or_shared)
         ctx.state = act, values[::2], h, a, loss
+        ctx.summed = to[0].ndim < values[0].ndim
         return loss(a[-1])
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, factors: Tensor) -> tuple[Any, ...]:
+        act, weights, h, a, loss = ctx.state
+        slope = factors[:, None, None] * _slope(loss, a[-1], curved=False)[0]
         grads: list[Tensor] = []
-        for h, d in zip(*_outer_factors(ctx.state, factors), strict=True):
-            flat = d.reshape(-1, d.shape[-1])
-            grads += [h.reshape(-1, h.shape[-1]).mT @ flat, flat.sum(0, keepdim=True)]
+        for rows, d in zip(h, _backward(act, weights, h, a, slope)[1], strict=True):
+            if ctx.summed:
+                flat = d.reshape(-1, d.shape[-1])
+                grads += [rows.reshape(-1, rows.shape[-1]).mT @ flat, flat.sum(0, keepdim=True)]
+            else:
+                grads += [_outer(rows, d), _total(d)]
         return (None, None, None, None, *grads)
-
-
-def _outer_factors(state: Any, factors: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-    """Factors h and d of the gradient of a weighted sum of losses."""
-    act, weights, h, a, loss = state
-    slope = factors[:, None, None] * _slope(loss, a[-1], curved=False)[0]
-    return h, _backward(act, weights, h, a, slope)[1]
 
 
 class _Gradient(torch.autograd.Function):
@@ -469,10 +427,6 @@ def _names(layer: int) -> tuple[str, str]:
     return f"weight{layer}", f"bias{layer}"
 
 
-def _pairs(values: Sequence[Any]) -> list[tuple[Any, Any]]:
-    return list(zip(values[::2], values[1::2], strict=True))
-
-
 def _affine(h: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """``h W + b`` (B, n, out); b is (B, 1, out) or (B, n, out)."""
     if weight.shape[-1] == 1:  # a product with a vector, if written the other way round
@@ -528,6 +482,7 @@ def _add_outer(to: Tensor, h: Tensor, d: Tensor, scale: float, *, own: bool) -> 
 
 
 def _total(d: Tensor) -> Tensor:
+    """Sum over rows (B, 1, out)."""
     return d.sum(1, keepdim=True)
 
 
