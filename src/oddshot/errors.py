@@ -45,3 +45,16 @@ class TrainingError(OddshotError):
 
 class LabelWarning(UserWarning):
     """Labels were given that are none, and are ignored."""
+
+
+def require(holds: bool, name: str, value: object, allowed: str) -> None:
+    """Refuse the value of an argument, naming what is allowed, unless a condition holds.
+
+    Examples
+    --------
+    >>> require(0 > 0, "rate", 0, "a number above 0")
+    Traceback (most recent call last):
+    oddshot.errors.SettingError: rate is 0; it must be a number above 0
+    """
+    if not holds:
+        raise SettingError(f"{name} is {value!r}; it must be {allowed}")

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.nn.functional import logsigmoid, softplus
 
-from oddshot.errors import DataError, SettingError
+from oddshot.errors import DataError, require
 
 
 def binary_cross_entropy(
@@ -60,7 +60,7 @@ def binary_cross_entropy(
     >>> binary_cross_entropy(scores, labels, torch.tensor([[True, True]]))
     tensor([0.6931])
     """
-    _require_share("label_smoothing", label_smoothing)
+    require(0 <= label_smoothing <= 1, "label_smoothing", label_smoothing, "in [0, 1]")
     margins = _margins(scores, labels, mask)
     costs = -logsigmoid(margins)
     if label_smoothing:
@@ -220,7 +220,7 @@ def cross_entropy(
     >>> cross_entropy(torch.zeros(1, 2, 4), torch.tensor([[3, 0]]), torch.tensor([[True, True]]))
     tensor([1.3863])
     """
-    _require_share("label_smoothing", label_smoothing)
+    require(0 <= label_smoothing <= 1, "label_smoothing", label_smoothing, "in [0, 1]")
     costs = functional.cross_entropy(
         torch.where(mask[..., None], logits, 0.0).flatten(0, 1),
         torch.where(mask, classes, 0).flatten().long(),
@@ -276,7 +276,7 @@ def row_weights(
     Tensor
         Shape (B, n), of the type of ``like``; sums to 1 in every task that has rows.
     """
-    _require_share("beta", beta)
+    require(0 <= beta <= 1, "beta", beta, "in [0, 1]")
     if balanced:
         beta = 1.0
     if not beta:
@@ -307,8 +307,3 @@ def _of_class(scores: Tensor, members: Tensor) -> tuple[Tensor, Tensor]:
     order = torch.argsort(~members, dim=-1, stable=True)[:, :width]
     found = members.gather(-1, order)
     return torch.where(found, scores.gather(-1, order), 0.0), found
-
-
-def _require_share(name: str, value: float) -> None:
-    if not 0 <= value <= 1:
-        raise SettingError(f"{name} is {value!r}; it must be in [0, 1]")

@@ -16,7 +16,7 @@ from oddshot.data.labels import parse_labels
 from oddshot.data.tasks import EpisodeSettings, EpisodeStream, InMemory, TableSource
 from oddshot.engines import Compute, in_turn, leads
 from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, MappedTask, Table
-from oddshot.errors import DataError, SettingError, TrainingError
+from oddshot.errors import DataError, SettingError, TrainingError, require
 from oddshot.frames import to_rows
 from oddshot.learners import LEARNERS
 from oddshot.learners.gated import GatedLearner
@@ -129,8 +129,8 @@ def meta_train(
     TrainingError
         If no table is left, ``out`` belongs to another run, or the loss is no longer finite.
     """
-    _require(episodes >= 2, "episodes", episodes, "2 or more")
-    _require(0 <= validation_fraction < 1, "validation_fraction", validation_fraction, "in [0, 1)")
+    require(episodes >= 2, "episodes", episodes, "2 or more")
+    require(0 <= validation_fraction < 1, "validation_fraction", validation_fraction, "in [0, 1)")
     if learner not in LEARNERS:
         raise SettingError(f"no learner is called {learner!r}; choose one of {', '.join(LEARNERS)}")
     compute = Compute(devices, nodes, accelerator, precision)
@@ -248,7 +248,7 @@ def _held_out(
     excluded = {s.family for s in sources if s.family in holdout or s.collection in holdout}
     if fold is not None:
         part, folds = fold
-        _require(0 <= part < folds, "holdout_fold", fold, "(i, n) with i from 0 to n - 1")
+        require(0 <= part < folds, "holdout_fold", fold, "(i, n) with i from 0 to n - 1")
         for family in {source.family for source in sources}:
             if int(sha256(family.encode()).hexdigest(), 16) % folds == part:
                 excluded.add(family)
@@ -308,8 +308,3 @@ def _table(number: int, given: object) -> Table:
     rows, labels = to_rows(given[0]), given[1]
     dense = rows.toarray() if isinstance(rows, sp.csr_array) else rows
     return Table(f"task {number}", dense, parse_labels(labels, column=f"y of task {number}"))
-
-
-def _require(holds: bool, name: str, value: object, allowed: str) -> None:
-    if not holds:
-        raise SettingError(f"{name} is {value!r}; it must be {allowed}")

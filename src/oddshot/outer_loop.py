@@ -21,7 +21,7 @@ from torch import Tensor
 
 from oddshot.engines import Engine
 from oddshot.episodes import MappedTask
-from oddshot.errors import SettingError, TrainingError
+from oddshot.errors import TrainingError, require
 from oddshot.learners import Learner, Params, Shape, TaskBatch, collate, make_learner
 
 State: TypeAlias = tuple[dict[str, Any], dict[str, NDArray[Any]]]
@@ -55,15 +55,15 @@ class Recipe:
     def __post_init__(self) -> None:
         for name in ("steps", "batch_size", "log_every", "patience"):
             value = getattr(self, name)
-            _require(value is None or value >= 1, name, value, "1 or more")
-        _require(self.seed >= 0, "seed", self.seed, "0 or more")
-        _require(self.learning_rate > 0, "learning_rate", self.learning_rate, "a number above 0")
-        _require(self.weight_decay >= 0, "weight_decay", self.weight_decay, "0 or more")
+            require(value is None or value >= 1, name, value, "1 or more")
+        require(self.seed >= 0, "seed", self.seed, "0 or more")
+        require(self.learning_rate > 0, "learning_rate", self.learning_rate, "a number above 0")
+        require(self.weight_decay >= 0, "weight_decay", self.weight_decay, "0 or more")
         clip = self.clip_norm
-        _require(clip is None or clip > 0, "clip_norm", clip, "a number above 0, or None")
+        require(clip is None or clip > 0, "clip_norm", clip, "a number above 0, or None")
         for name, known in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
             value = getattr(self, name)
-            _require(value in known, name, value, " or ".join(known))
+            require(value in known, name, value, " or ".join(known))
 
     def rate(self, step: int) -> float:
         """Return the learning rate of the step that follows ``step`` others."""
@@ -304,8 +304,3 @@ def _fingerprint(tasks: Sequence[MappedTask]) -> str:
         for array in (context.evidence, context.table):
             digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()[:16]
-
-
-def _require(holds: bool, name: str, value: object, allowed: str) -> None:
-    if not holds:
-        raise SettingError(f"{name} is {value!r}; it must be {allowed}")

@@ -17,7 +17,7 @@ import torch
 
 from oddshot.engines import PRECISIONS, Compute, Engine, launch
 from oddshot.episodes import MappedTask
-from oddshot.errors import SettingError, TrainingError
+from oddshot.errors import TrainingError, require
 from oddshot.learners import Shape, make_learner, prior_settings
 from oddshot.outer_loop import Job, OuterLoop, Recipe, State
 from oddshot.persistence import is_saved, load_state, package_version, save_state
@@ -129,11 +129,11 @@ def train(
         log_every=log_every,
     )
     compute = Compute(devices, nodes, accelerator, precision)
-    _require(checkpoint_every >= 1, "checkpoint_every", checkpoint_every, "1 or more")
+    require(checkpoint_every >= 1, "checkpoint_every", checkpoint_every, "1 or more")
     least = compute.processes
-    _require(batch_size >= least, "batch_size", batch_size, f"{least} or more, a task a process")
-    _require(not tensorboard or out is not None, "tensorboard", tensorboard, "False without out")
-    _require(
+    require(batch_size >= least, "batch_size", batch_size, f"{least} or more, a task a process")
+    require(not tensorboard or out is not None, "tensorboard", tensorboard, "False without out")
+    require(
         patience is None or len(validation) > 0, "patience", patience, "None without validation"
     )
     if not len(tasks):
@@ -261,8 +261,3 @@ def _read_checkpoint(path: Path, identity: Mapping[str, Any]) -> State:
                 f"{value!r}; choose another folder or delete it"
             )
     return meta, tensors
-
-
-def _require(holds: bool, name: str, value: object, allowed: str) -> None:
-    if not holds:
-        raise SettingError(f"{name} is {value!r}; it must be {allowed}")

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from oddshot.errors import SettingError
+from oddshot.errors import SettingError, require
 from oddshot.learners.inner_loop import Objective, Rows, adapt, trajectory
 from oddshot.networks import Network, Params, Rates, Statistics, redirect
 
@@ -89,30 +89,30 @@ class Adaptation:
     normalisation: str = "support"
 
     def __post_init__(self) -> None:
-        _require(self.steps >= 0, "steps", self.steps, "0 or more")
-        _require(self.rate > 0, "rate", self.rate, "a number above 0")
-        _require(self.adapts in _ADAPTS, "adapts", self.adapts, " or ".join(_ADAPTS))
-        _require(
+        require(self.steps >= 0, "steps", self.steps, "0 or more")
+        require(self.rate > 0, "rate", self.rate, "a number above 0")
+        require(self.adapts in _ADAPTS, "adapts", self.adapts, " or ".join(_ADAPTS))
+        require(
             self.learn_rates in _LEARN_RATES,
             "learn_rates",
             self.learn_rates,
             " or ".join(_LEARN_RATES),
         )
-        _require(
+        require(
             self.clip_norm is None or self.clip_norm > 0,
             "clip_norm",
             self.clip_norm,
             "a number above 0, or None",
         )
-        _require(self.decay >= 0, "decay", self.decay, "0 or more")
-        _require(0 <= self.multi_step <= 1, "multi_step", self.multi_step, "a share from 0 to 1")
-        _require(
+        require(self.decay >= 0, "decay", self.decay, "0 or more")
+        require(0 <= self.multi_step <= 1, "multi_step", self.multi_step, "a share from 0 to 1")
+        require(
             self.normalisation in _NORMALISATION,
             "normalisation",
             self.normalisation,
             " or ".join(_NORMALISATION),
         )
-        _require(
+        require(
             not (self.reptile and self.learn_rates != "no"),
             "learn_rates",
             self.learn_rates,
@@ -243,6 +243,7 @@ class Adaptation:
         The first call takes a minute or so and needs a C++ compiler; calls with other shapes
         compile anew. Small networks gain most. It suits networks without hand-written derivatives;
         compare with `meta_loss` before you rely on it (see ``benchmarks/meta_step.py --compile``).
+        The outer loss is that after the last step, as if ``multi_step`` were over.
 
         Parameters
         ----------
@@ -264,7 +265,7 @@ class Adaptation:
         SettingError
             If ``reptile`` is on: its outer step is no gradient.
         """
-        _require(not self.reptile, "reptile", self.reptile, "off where the gradient is compiled")
+        require(not self.reptile, "reptile", self.reptile, "off where the gradient is compiled")
 
         def outer(
             params: Params, x: Tensor, y: Tensor, u: Tensor, v: Tensor
@@ -383,8 +384,9 @@ class Adaptation:
             return self._losses(objective.network, adapted, support, query, through)
         values: list[Tensor] = []
         slopes: list[tuple[Tensor, ...]] = []
+        first = 0
         for rows in query:
-            part = slice(sum(map(len, values)), sum(map(len, values)) + len(rows.inputs))
+            part = slice(first, first := first + len(rows.inputs))
             leaves = {n: p[part].detach().requires_grad_() for n, p in adapted.items()}
             losses = self._losses(objective.network, leaves, support[part], rows, None)
             values.append(losses.detach())
@@ -430,7 +432,7 @@ class Adaptation:
     ) -> Tensor:
         """Outer loss by value, with the gradient ``theta - theta'`` (Nichol et al. 2018, eq. 2)."""
         with torch.no_grad():
-            end = _last(objective, start, rates, second_order=False, clip_norm=self.clip_norm)[-1]
+            end = adapt(objective, start, rates, second_order=False, clip_norm=self.clip_norm)
             value = self._query_losses(objective, end, query, None)
         pulls = [
             (shared[name] * (start[name] - end[name]).detach()).flatten(1).sum(1) for name in shared
@@ -442,12 +444,17 @@ class Adaptation:
 class _FunctionalObjective(Objective):
     """The same objective, differentiated by ``torch.func``, which compiles."""
 
-    def gradient(self, params: Params, names: tuple[str, ...], step: int, *, graph: bool) -> Params:
-        rows = self.rows[step % len(self.rows)]
-
+    def _of_loss(
+        self,
+        params: Params,
+        names: tuple[str, ...],
+        rows: Rows,
+        step: int,  # noqa: ARG002
+        *,
+        graph: bool,
+    ) -> Params:
         def total(fast: Params) -> Tensor:
-            loss = rows.loss(self.network({**params, **fast}, rows.inputs)).sum()
-            return loss + self.decay / 2 * sum(p.square().sum() for p in fast.values())
+            return rows.loss(self.network({**params, **fast}, rows.inputs)).sum()
 
         grads: Params = torch.func.grad(total)({name: params[name] for name in names})
         return grads if graph else {name: grad.detach() for name, grad in grads.items()}
@@ -489,8 +496,3 @@ def _for_tasks(shared: Params, objective: Objective) -> Params:
 
 def _add(one: Statistics, other: Statistics) -> Statistics:
     return {n: (m + other[n][0], v + other[n][1]) for n, (m, v) in one.items()}
-
-
-def _require(holds: bool, name: str, value: object, allowed: str) -> None:
-    if not holds:
-        raise SettingError(f"{name} is {value!r}; it must be {allowed}")

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from oddshot.episodes import ANOMALY
-from oddshot.errors import SettingError
+from oddshot.errors import SettingError, require
 from oddshot.learners.adaptation import Adaptation
 from oddshot.learners.inner_loop import Rows
 from oddshot.learners.learner import Detector, Learner, Shape, TaskBatch
@@ -125,19 +125,20 @@ class GradientLearner(Learner):
             one_class=one_class,
             **{name: value for name, value in varied.items() if name not in self.fixed},
         )
-        for setting, value, known in (
-            ("inner_loss", inner_loss, _INNER),
-            ("outer_loss", outer_loss, _OUTER),
-        ):
-            self._require(value in known, setting, value, " or ".join(known))
-        self._require(inner_steps >= 0, "inner_steps", inner_steps, "0 or more")
-        self._require(inner_rate > 0, "inner_rate", inner_rate, "a number above 0")
-        self._require(inner_decay >= 0, "inner_decay", inner_decay, "0 or more")
-        self._require(all(w >= 1 for w in hidden), "hidden", list(hidden), "widths of 1 or more")
+
+        def check(holds: bool, setting: str, value: object, allowed: str) -> None:
+            require(holds, f"{self.name} setting {setting}", value, allowed)
+
+        check(inner_loss in _INNER, "inner_loss", inner_loss, " or ".join(_INNER))
+        check(outer_loss in _OUTER, "outer_loss", outer_loss, " or ".join(_OUTER))
+        check(inner_steps >= 0, "inner_steps", inner_steps, "0 or more")
+        check(inner_rate > 0, "inner_rate", inner_rate, "a number above 0")
+        check(inner_decay >= 0, "inner_decay", inner_decay, "0 or more")
+        check(all(w >= 1 for w in hidden), "hidden", list(hidden), "widths of 1 or more")
         for setting, share in (("beta", beta), ("label_smoothing", label_smoothing)):
-            self._require(0 <= share <= 1, setting, share, "from 0 to 1")
-        self._require(0 < alpha < 1, "alpha", alpha, "between 0 and 1")
-        self._require(gamma >= 0, "gamma", gamma, "0 or more")
+            check(0 <= share <= 1, setting, share, "from 0 to 1")
+        check(0 < alpha < 1, "alpha", alpha, "between 0 and 1")
+        check(gamma >= 0, "gamma", gamma, "0 or more")
         try:
             self._adaptation = Adaptation(
                 steps=inner_steps,
@@ -199,10 +200,6 @@ class GradientLearner(Learner):
             targets = (labels == ANOMALY).to(inputs.dtype)
             return Rows(inputs, SmoothCrossEntropy(targets[..., None], weights[..., None]))
         return Rows(inputs, lambda outputs: inner(outputs.squeeze(-1), labels, mask))
-
-    def _require(self, holds: bool, name: str, value: object, allowed: str) -> None:
-        if not holds:
-            raise SettingError(f"{self.name} setting {name} is {value!r}; it must be {allowed}")
 
 
 class FirstOrderLearner(GradientLearner):

@@ -49,20 +49,24 @@ class Objective:
     def gradient(self, params: Params, names: tuple[str, ...], step: int, *, graph: bool) -> Params:
         """Differentiate each task's loss in a step by its own parameters."""
         rows = self.rows[step % len(self.rows)]
-        if self.statistics is None:
-            grads = self.network.gradient(params, names, rows.inputs, rows.loss, graph=graph)
-        else:
-            moments = self.statistics[step]
-            grads = autograd_gradient(
-                lambda fast: rows.loss(self.network(fast, rows.inputs, moments)),
-                params,
-                names,
-                graph=graph,
-            )
+        grads = self._of_loss(params, names, rows, step, graph=graph)
         if self.decay:
             pull = {n: params[n] if graph else params[n].detach() for n in names}
             grads = {name: grad + self.decay * pull[name] for name, grad in grads.items()}
         return grads
+
+    def _of_loss(
+        self, params: Params, names: tuple[str, ...], rows: Rows, step: int, *, graph: bool
+    ) -> Params:
+        if self.statistics is None:
+            return self.network.gradient(params, names, rows.inputs, rows.loss, graph=graph)
+        moments = self.statistics[step]
+        return autograd_gradient(
+            lambda fast: rows.loss(self.network(fast, rows.inputs, moments)),
+            params,
+            names,
+            graph=graph,
+        )
 
     def descends_at_once(self) -> bool:
         """Tell whether all steps are alike, so that the network can take them in one go."""
