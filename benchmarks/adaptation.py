@@ -15,7 +15,6 @@ import argparse
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -42,12 +41,13 @@ from oddshot.learners.adaptation import Adaptation
 from oddshot.learners.gated import GatedLearner
 from oddshot.learners.gradient import GradientLearner
 from oddshot.learners.inner_loop import Rows
+from oddshot.learners.learner import beside_facts
 from oddshot.losses import binary_cross_entropy, ranking_loss
 from oddshot.mapping.mapping import COORDINATES, LABEL_FREE, PLAIN
+from oddshot.meta_training import in_fold
 from oddshot.networks import Perceptron
-from oddshot.persistence import load_state
 from oddshot.priors import Prior
-from oddshot.task_store import Shard, TaskStore
+from oddshot.task_store import TaskStore
 from oddshot.training import train
 
 FOLDS = 4
@@ -93,7 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(f"machine: {machine()}", flush=True)
     given.out.mkdir(parents=True, exist_ok=True)
     LEARNERS.update({kind.name: kind for kind in OWN_LEARNERS})
-    store = stored_episodes(given.episodes)
+    store = TaskStore.open(given.episodes)
     for fold in given.fold:
         for name in given.variant:
             path = given.out / f"{name}-fold{fold}-seed{given.seed}-steps{given.steps}.csv"
@@ -109,20 +109,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(summary)
 
 
-def stored_episodes(folder: Path) -> TaskStore:
-    """Open the episodes that a meta-training has mapped."""
-    shards = []
-    for path in sorted(folder.iterdir()):
-        meta, tensors = load_state(path, kind="shard of mapped tasks")
-        shards.append(Shard(meta["first"], meta["tasks"], tensors))
-    return TaskStore(shards)
-
-
 def run(variant: Variant, store: TaskStore, fold: int, *, seed: int, steps: int) -> pd.DataFrame:
     """Train on the other folds and test on this one: a row for every episode."""
     families = {task.family for task in store}
-    # as meta_train divides them
-    unseen = {f for f in families if int(sha256(f.encode()).hexdigest(), 16) % FOLDS == fold}
+    unseen = {family for family in families if in_fold(family, fold, FOLDS)}
     seen: Sequence[MappedTask] = store.of_families(families - unseen)
     judged: Sequence[MappedTask] = store.of_families(unseen)
     groups = [group(task) for task in judged]
@@ -248,7 +238,7 @@ class SelfSupervisedLearner(Learner):
         def loss(outputs: Tensor) -> Tensor:
             return ranking_loss(outputs[..., 0], batch.query_labels, batch.query_mask)
 
-        query = Rows(_inputs(batch, batch.query), loss)
+        query = Rows(beside_facts(batch.table, batch.query), loss)
         return self._adaptation.meta_loss(
             self._network, params, self._support(batch), query, done=done
         )
@@ -256,7 +246,7 @@ class SelfSupervisedLearner(Learner):
     def detector(self, params: Params, batch: TaskBatch) -> Detector:
         """Score with the first output of the adapted network."""
         adapted = self._adaptation.adapted(self._network, params, self._support(batch))
-        return lambda rows: self._network(adapted, _inputs(batch, rows))[..., 0]
+        return lambda rows: self._network(adapted, beside_facts(batch.table, rows))[..., 0]
 
     def _support(self, batch: TaskBatch) -> Rows:
         targets = batch.support[:, :, self._hidden, 0]
@@ -272,7 +262,7 @@ class SelfSupervisedLearner(Learner):
             return total
 
         seen = batch.support.index_fill(2, self._hidden, 0.0)
-        return Rows(_inputs(batch, seen), loss)
+        return Rows(beside_facts(batch.table, seen), loss)
 
 
 class SteppingGate(GatedLearner):
@@ -330,12 +320,6 @@ OWN_LEARNERS: tuple[type[Learner], ...] = (
     OneStepGate,
     BoldGate,
 )
-
-
-def _inputs(batch: TaskBatch, rows: Tensor) -> Tensor:
-    """Set facts on the table beside each mapped row, as `GradientLearner` does."""
-    facts = batch.table[:, None].expand(-1, rows.shape[1], -1)
-    return torch.cat([rows.flatten(2), facts], -1)
 
 
 def _network(learner: str = "maml", *, twin: str | None = "none", **settings: Any) -> Variant:

@@ -16,7 +16,6 @@ import argparse
 import json
 import time
 from collections.abc import Iterator, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +25,12 @@ import torch
 from figures import markdown_table, mean_and_interval, panels
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from oddshot.data.omniglot import Characters, ImageTasks, read_omniglot, split_alphabets
 from oddshot.evaluation.benchmarks import machine
 from oddshot.learners.adaptation import Adaptation
 from oddshot.learners.inner_loop import Rows
+from oddshot.losses import binary_cross_entropy, cross_entropy
 from oddshot.networks import ConvolutionalNetwork, Params, Statistics
 from oddshot.persistence import is_saved, load_state, replace_file, save_state
 
@@ -224,14 +223,10 @@ class Run:
 
     def rows(self, images: Tensor, labels: Tensor) -> Rows:
         """Set images beside the loss of their labels."""
+        every = torch.ones_like(labels, dtype=torch.bool)
         if self.one_class:
-            targets = labels[..., None].to(images.dtype)
-            costs = partial(binary_cross_entropy_with_logits, target=targets, reduction="none")
-            return Rows(images, lambda outputs: costs(outputs).mean((1, 2)))
-        return Rows(
-            images,
-            lambda outputs: cross_entropy(outputs.mT, labels, reduction="none").mean(1),
-        )
+            return Rows(images, lambda out: binary_cross_entropy(out[..., 0], labels, every))
+        return Rows(images, lambda out: cross_entropy(out, labels, every))
 
     def measure(self, params: Params, stream: int, tasks: int) -> dict[str, list[float]]:
         """Accuracy, and for detection AUROC, of each of some unseen tasks."""

@@ -109,6 +109,14 @@ def test_more_and_fewer_tasks_use_what_is_there(tmp_path, maker):
     assert maker.made == {3, 4, 5}
 
 
+def test_what_was_kept_can_be_opened_without_its_key(tmp_path, maker):
+    filled = TaskStore.fill(maker, 5, key=KEY, folder=tmp_path / "store", shard_size=2)
+    opened = TaskStore.open(tmp_path / "store")
+    assert len(opened) == 5
+    for found, expected in zip(opened, filled, strict=True):
+        assert_same(found, expected)
+
+
 def test_shards_of_another_key_are_refused(tmp_path, maker):
     folder = tmp_path / "episodes"
     TaskStore.fill(maker, 2, key=KEY, folder=folder)

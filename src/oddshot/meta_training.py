@@ -234,6 +234,17 @@ def table_sources(tasks: Tasks) -> list[TableSource]:
     return [InMemory(_table(number, given)) for number, given in enumerate(tasks)]
 
 
+def in_fold(family: str, part: int, folds: int) -> bool:
+    """Tell whether a family belongs to fold ``part`` of ``folds``, by a hash of its name.
+
+    Examples
+    --------
+    >>> [part for part in range(4) if in_fold("glass", part, 4)]
+    [1]
+    """
+    return int(sha256(family.encode()).hexdigest(), 16) % folds == part
+
+
 def _held_out(
     sources: Sequence[TableSource], holdout: Sequence[str], fold: tuple[int, int] | None
 ) -> set[str]:
@@ -249,9 +260,7 @@ def _held_out(
     if fold is not None:
         part, folds = fold
         require(0 <= part < folds, "holdout_fold", fold, "(i, n) with i from 0 to n - 1")
-        for family in {source.family for source in sources}:
-            if int(sha256(family.encode()).hexdigest(), 16) % folds == part:
-                excluded.add(family)
+        excluded |= {source.family for source in sources if in_fold(source.family, part, folds)}
     if all(source.family in excluded for source in sources):
         raise TrainingError(
             f"no table is left to train on: {len(sources)} given, all held out or none there; "

@@ -139,6 +139,21 @@ class TaskStore(Sequence[MappedTask]):
                 report(sum(map(len, done.values())), count)
         return cls([done[first] for first in sorted(done)])
 
+    @classmethod
+    def open(cls, folder: Path) -> "TaskStore":
+        """Read all shards that a `fill` has kept, whatever their key.
+
+        Raises
+        ------
+        PriorError
+            If a shard is damaged.
+        """
+        shards = []
+        for place in sorted(folder.iterdir()):
+            meta, tensors = load_state(place, kind=_KIND)
+            shards.append(Shard(meta["first"], meta["tasks"], tensors))
+        return cls(shards)
+
     def of_families(self, families: Collection[str]) -> "TaskStore":
         """Return the tasks of these families alone, in the same order."""
         chosen = TaskStore([])

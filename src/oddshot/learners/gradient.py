@@ -13,7 +13,7 @@ from oddshot.episodes import ANOMALY
 from oddshot.errors import SettingError, require
 from oddshot.learners.adaptation import Adaptation
 from oddshot.learners.inner_loop import Rows
-from oddshot.learners.learner import Detector, Learner, Shape, TaskBatch
+from oddshot.learners.learner import Detector, Learner, Shape, TaskBatch, beside_facts
 from oddshot.losses import (
     binary_cross_entropy,
     deviation_loss,
@@ -175,7 +175,7 @@ class GradientLearner(Learner):
         def loss(outputs: Tensor) -> Tensor:
             return outer(outputs.squeeze(-1), batch.query_labels, batch.query_mask)
 
-        query = Rows(_inputs(batch.table, batch.query), loss)
+        query = Rows(beside_facts(batch.table, batch.query), loss)
         support = self._support(_all_rows(batch) if self._adaptation.reptile else batch)
         return self._adaptation.meta_loss(self._network, params, support, query, done=done)
 
@@ -185,7 +185,7 @@ class GradientLearner(Learner):
         table = batch.table
 
         def score(rows: Tensor) -> Tensor:
-            return self._network(adapted, _inputs(table, rows)).squeeze(-1)
+            return self._network(adapted, beside_facts(table, rows)).squeeze(-1)
 
         return score
 
@@ -193,7 +193,7 @@ class GradientLearner(Learner):
         labels, mask = batch.support_labels, batch.support_mask
         if self._one_class:
             mask = mask & (labels != ANOMALY)
-        inputs = _inputs(batch.table, batch.support)
+        inputs = beside_facts(batch.table, batch.support)
         inner = self._inner_loss
         if inner is None:
             weights = row_weights(labels, mask, inputs, beta=self._beta)
@@ -228,12 +228,6 @@ class ReptileLearner(GradientLearner):
 
     name = "reptile"
     fixed = MappingProxyType({"reptile": True, "second_order": False, "learn_rates": "no"})
-
-
-def _inputs(table: Tensor, rows: Tensor) -> Tensor:
-    """Set the facts on a table beside each of its mapped rows: (B, n, C * 2 + G)."""
-    facts = table[:, None, :].expand(-1, rows.shape[1], -1)
-    return torch.cat([rows.flatten(2), facts], -1)
 
 
 def _all_rows(batch: TaskBatch) -> TaskBatch:

@@ -121,6 +121,12 @@ def collate(tasks: Sequence[MappedTask]) -> TaskBatch:
     )
 
 
+def beside_facts(table: Tensor, rows: Tensor) -> Tensor:
+    """Set the facts on a table (B, G) beside each of its mapped rows: (B, n, C * 2 + G)."""
+    facts = table[:, None, :].expand(-1, rows.shape[1], -1)
+    return torch.cat([rows.flatten(2), facts], -1)
+
+
 class Learner(ABC):
     """The mapping from data sets to detectors, with parameters that meta-training finds.
 
