@@ -142,7 +142,8 @@ def write():
 
 found = in_turn(compute, write)
 told = launch(compute, everything, "told")
-print(found, told["rank"], leads(), told["callback"], told["sums"][1])
+line = (found, told["rank"], leads(), told["callback"], told["sums"][1])
+sys.stdout.write(" ".join(map(str, line)) + "\\n")  # at once: both ranks write to one pipe
 """
 
 
@@ -152,16 +153,12 @@ def test_processes_of_a_launcher_take_turns_and_then_work_together(tmp_path):
         TURNS.format(tests=str(Path(__file__).parent), place=str(tmp_path / "shared"))
     )
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    for _ in range(4):  # gloo aborts now and then while processes end, the work being done
-        (tmp_path / "shared").unlink(missing_ok=True)
-        done = subprocess.run(
-            [*torchrun, "--nproc-per-node", "2", str(script)],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode == 0 or "SIGABRT" not in done.stderr:
-            break
+    done = subprocess.run(
+        [*torchrun, "--nproc-per-node", "2", str(script)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     lines = {line for line in done.stdout.splitlines() if line.startswith(("True", "False"))}
     assert lines == {"False 0 True told 20.0", "True 1 False None 20.0"}

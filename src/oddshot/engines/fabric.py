@@ -101,7 +101,7 @@ def launch(compute: Compute, work: Work[C, T], callback: C | None) -> T:
         started_by_launcher() > 1
     ):  # connected until the process ends: what comes next finds the others again
         engine = _connect(compute, TorchElasticEnvironment())
-        atexit.register(_disconnect)  # connections left to the interpreter's end abort now and then
+        atexit.register(_disconnect)  # left to the interpreter's end, connections may abort it
         return work(engine, callback if engine.rank == 0 else None)
     with ExitStack() as stack:
         threads = stack.enter_context(_shared_cores(compute.devices))
