@@ -21,7 +21,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from figures import markdown_table
 from torch import Tensor
 
 from oddshot.episodes import ANOMALY, UNLABELLED, MappedTask
@@ -47,6 +46,7 @@ from oddshot.mapping.mapping import COORDINATES, LABEL_FREE, PLAIN
 from oddshot.meta_training import in_fold
 from oddshot.networks import Perceptron
 from oddshot.priors import Prior
+from oddshot.reports.tables import markdown_table
 from oddshot.task_store import TaskStore
 from oddshot.training import train
 

@@ -9,8 +9,6 @@ loop takes the simplest correct steps: choose classes, then choose rows of each.
 """
 
 import argparse
-import os
-import platform
 import statistics
 import time
 from collections.abc import Callable
@@ -18,6 +16,7 @@ from collections.abc import Callable
 import numpy as np
 
 from oddshot.data.class_pool import ClassPool, EpisodeRows
+from oddshot.evaluation.benchmarks import machine
 
 FEW_SHOT = {"ways": 5, "shots": 5, "queries": 15}
 ONE_CLASS = {"shots": 10, "queries": 10}
@@ -56,7 +55,7 @@ def main() -> None:
         "one-class, loop": (looped, lambda _: one_class_loop(looped, members, others, rng)),
         "one-class, gather": (batch, lambda turn: gather(rows, drawn[turn][1])),
     }
-    print(f"machine: {platform.processor() or platform.machine()}, {os.cpu_count()} cores")
+    print(f"machine: {machine()}")
     print(
         f"{given.rows} x {given.columns}, {given.classes} classes, {batch} episodes a call, "
         f"median of {given.repeats} turns"

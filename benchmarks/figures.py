@@ -1,6 +1,5 @@
-"""What the benchmarks that reproduce published results share: intervals, tables and axes."""
+"""What the benchmarks that reproduce published results share: intervals and axes."""
 
-from collections.abc import Iterable, Sequence
 from math import sqrt
 from typing import Any
 
@@ -16,12 +15,6 @@ def mean_and_interval(values: ArrayLike) -> tuple[float, float]:
     values = np.asarray(values, np.float64)
     with np.errstate(invalid="ignore", over="ignore"):
         return float(values.mean()), float(1.96 * values.std(ddof=1) / sqrt(len(values)))
-
-
-def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Lay cells out as Markdown; the first column is text, the others are figures."""
-    ruler = ["---"] + ["---:"] * (len(header) - 1)
-    return "".join(f"| {' | '.join(row)} |\n" for row in (header, ruler, *rows))
 
 
 def panels(count: int, *, width: float = 5.2, height: float = 4.2) -> tuple[Any, list[Any]]:

@@ -29,7 +29,6 @@ os.environ.setdefault(
 )
 
 import torch
-from figures import markdown_table
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
@@ -38,6 +37,7 @@ from oddshot.evaluation.benchmarks import machine
 from oddshot.learners.adaptation import Adaptation
 from oddshot.learners.inner_loop import Rows
 from oddshot.networks import ConvolutionalNetwork, Perceptron, SmoothCrossEntropy, from_module
+from oddshot.reports.tables import markdown_table
 
 RATE = 0.05
 

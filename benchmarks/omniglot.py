@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from figures import markdown_table, mean_and_interval, panels
+from figures import mean_and_interval, panels
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
@@ -33,6 +33,7 @@ from oddshot.learners.inner_loop import Rows
 from oddshot.losses import binary_cross_entropy, cross_entropy
 from oddshot.networks import ConvolutionalNetwork, Params, Statistics
 from oddshot.persistence import is_saved, load_state, replace_file, save_state
+from oddshot.reports.tables import markdown_table
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "maml": {},

@@ -22,13 +22,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from figures import markdown_table, mean_and_interval, panels
+from figures import mean_and_interval, panels
 
 from oddshot.evaluation.benchmarks import machine
 from oddshot.learners.adaptation import Adaptation
 from oddshot.learners.inner_loop import Rows
 from oddshot.networks import Params, Perceptron, SmoothSquaredError
 from oddshot.reports.figures import COLOURS, MARKERS
+from oddshot.reports.tables import markdown_table
 
 NETWORK = Perceptron([1, 40, 40, 1])
 # A pretrained network is one that takes no inner step while it learns.

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from oddshot.data.splits import IndexArray
 from oddshot.episodes import ANOMALY, NORMAL
-from oddshot.errors import DataError, SettingError
+from oddshot.errors import DataError, SettingError, require
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,8 +244,6 @@ def _repeat(values: IndexArray, times: int) -> IndexArray:
 
 def _check(episodes: int, seed: int, first: int, **sizes: int) -> None:
     for name, value in {"episodes": episodes, **sizes}.items():
-        if value < 1:
-            raise SettingError(f"{name} is {value!r}; it must be 1 or more")
+        require(value >= 1, name, value, "1 or more")
     for name, value in {"seed": seed, "first": first}.items():
-        if value < 0:
-            raise SettingError(f"{name} is {value!r}; it must be 0 or more")
+        require(value >= 0, name, value, "0 or more")

@@ -10,7 +10,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from oddshot.errors import SettingError
+from oddshot.errors import SettingError, require
 
 T = TypeVar("T")
 
@@ -60,14 +60,12 @@ class Compute:
 
     def __post_init__(self) -> None:
         for name, number in (("devices", self.devices), ("nodes", self.nodes)):
-            if number < 1:
-                raise SettingError(f"{name} is {number!r}; it must be 1 or more")
+            require(number >= 1, name, number, "1 or more")
         for name, value, allowed in (
             ("accelerator", self.accelerator, ACCELERATORS),
             ("precision", self.precision, tuple(PRECISIONS)),
         ):
-            if value not in allowed:
-                raise SettingError(f"{name} is {value!r}; it must be {' or '.join(allowed)}")
+            require(value in allowed, name, value, " or ".join(allowed))
         if self.device_type == "cuda" and self.devices > (found := torch.cuda.device_count()):
             raise SettingError(
                 f"devices is {self.devices} on the accelerator {self.accelerator!r}, but PyTorch "

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv2d, max_pool2d, pad
 
-from oddshot.errors import SettingError
+from oddshot.errors import SettingError, require
 from oddshot.networks.network import Network, Params, Statistics
 
 _EPSILON = 1e-5  # added to variances, as torch does
@@ -102,8 +102,7 @@ class ConvolutionalNetwork(Network):
             ("blocks", blocks, 2),
             ("outputs", outputs, 1),
         ):
-            if value < least:
-                raise SettingError(f"{name} is {value!r}; it must be {least} or more")
+            require(value >= least, name, value, f"{least} or more")
         left = size >> blocks if pooling else 1
         if left < 1:
             raise SettingError(

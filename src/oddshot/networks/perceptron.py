@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import silu
 
-from oddshot.errors import SettingError
+from oddshot.errors import SettingError, require
 from oddshot.networks.network import Loss, Network, Params, Rates, Statistics
 from oddshot.networks.smooth_losses import SmoothLoss
 
@@ -51,10 +51,8 @@ class Perceptron(Network):
                 f"a perceptron cannot have the widths {list(widths)}; give inputs, hidden layers "
                 "and outputs, all 1 or more"
             )
-        if activation not in _ACTIVATIONS:
-            raise SettingError(
-                f"activation is {activation!r}; it must be {' or '.join(_ACTIVATIONS)}"
-            )
+        known = " or ".join(_ACTIVATIONS)
+        require(activation in _ACTIVATIONS, "activation", activation, known)
         self._widths = list(widths)
         self._names = [name for layer in range(len(widths) - 1) for name in _names(layer)]
         self._act = _ACTIVATIONS[activation]

@@ -3,7 +3,7 @@
 Both show the same cells, made once by `comparison_cells`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from rich.console import Group
 from rich.markup import escape
@@ -75,10 +75,23 @@ def summary_as_markdown(summary: Summary) -> str:
     for comparison in summary.comparisons:
         header, rows = comparison_cells(comparison, summary.reference)
         lines += [f"## {_title(comparison)}", ""]
-        lines += ["| " + " | ".join(header) + " |", "|---" + "|---:" * (len(header) - 1) + "|"]
-        lines += ["| " + " | ".join(_markdown(cell) for cell in row) + " |" for row in rows]
-        lines.append("")
+        lines.append(markdown_table(header, rows))
     lines += [f"- {_markdown(remark)}" for remark in _remarks(summary)]
+    return "\n".join(lines) + "\n"
+
+
+def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Lay cells out as Markdown; the first column is text, the others are figures.
+
+    Examples
+    --------
+    >>> print(markdown_table(["", "AUROC"], [["kNN", "0.75"]]), end="")
+    |  | AUROC |
+    |---|---:|
+    | kNN | 0.75 |
+    """
+    lines = ["| " + " | ".join(header) + " |", "|---" + "|---:" * (len(header) - 1) + "|"]
+    lines += ["| " + " | ".join(_markdown(cell) for cell in row) + " |" for row in rows]
     return "\n".join(lines) + "\n"
 
 
