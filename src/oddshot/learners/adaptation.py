@@ -240,8 +240,8 @@ class Adaptation:
     ) -> Callable[..., tuple[Tensor, Params]]:
         """Compile the meta-gradient with ``torch.compile``, for shapes that stay the same.
 
-        The first call takes a minute or so and needs a C++ compiler; calls with other shapes
-        compile anew. Small networks gain most. It suits networks without hand-written derivatives;
+        The first call takes half a minute or so and needs a C++ compiler; calls with other shapes
+        compile anew. It suits networks without hand-written derivatives, which gain nothing;
         compare with `meta_loss` before you rely on it (see ``benchmarks/meta_step.py --compile``).
         The outer loss is that after the last step, as if ``multi_step`` were over.
 
