@@ -11,11 +11,18 @@ from sklearn.metrics import roc_auc_score
 from oddshot.episodes import MappedTask
 from oddshot.learners import LEARNERS, Learner, Shape, collate, make_learner
 
-pytestmark = pytest.mark.parametrize("name", LEARNERS)
+# Learners of images take the tasks for images of 2 x 3 pixels in two colours.
+IMAGES = {
+    "prototypical, conv4": {"encoder": "conv4", "image": [2, 3]},
+    "prototypical, residual": {"encoder": "residual", "image": [2, 3]},
+    "relation, conv4": {"encoder": "conv4", "image": [2, 3]},
+}
+
+pytestmark = pytest.mark.parametrize("name", [*LEARNERS, *IMAGES])
 
 
 def start(name: str, tasks: list[MappedTask]) -> tuple[Learner, dict[str, torch.Tensor]]:
-    learner = make_learner(name, Shape.of(tasks[0]))
+    learner = make_learner(name.partition(",")[0], Shape.of(tasks[0]), IMAGES.get(name))
     return learner, learner.initial_parameters(torch.Generator().manual_seed(0))
 
 
@@ -33,7 +40,7 @@ def assert_close(found, expected):
 def test_settings_are_json_and_build_it_again(name, synthetic_tasks):
     learner, params = start(name, synthetic_tasks(1))
     settings = json.loads(json.dumps(learner.settings))
-    again = make_learner(name, learner.shape, settings)
+    again = make_learner(learner.name, learner.shape, settings)
     assert again.settings == learner.settings == settings
     drawn = again.initial_parameters(torch.Generator().manual_seed(0))
     assert drawn.keys() == params.keys()

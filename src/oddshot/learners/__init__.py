@@ -19,6 +19,8 @@ from oddshot.learners.gradient import (
 )
 from oddshot.learners.inner_loop import Rows
 from oddshot.learners.learner import Detector, Learner, Shape, TaskBatch, collate
+from oddshot.learners.prototypical import PrototypicalLearner
+from oddshot.learners.relation import RelationLearner
 from oddshot.networks import Params
 from oddshot.priors import Prior
 
@@ -46,6 +48,8 @@ LEARNERS: dict[str, type[Learner]] = {
         HeadLearner,
         RateLearner,
         ReptileLearner,
+        PrototypicalLearner,
+        RelationLearner,
     )
 }
 

@@ -1,6 +1,13 @@
-"""Networks that many tasks run side by side, each with its own parameters."""
+"""Networks that many tasks run side by side, and encoders whose parameters they share."""
 
 from oddshot.networks.convolution import ConvolutionalNetwork
+from oddshot.networks.encoders import (
+    ENCODERS,
+    ConvolutionalEncoder,
+    Encoder,
+    PerceptronEncoder,
+    ResidualEncoder,
+)
 from oddshot.networks.modules import ModuleNetwork, from_module
 from oddshot.networks.network import (
     Loss,
@@ -16,13 +23,18 @@ from oddshot.networks.perceptron import Perceptron
 from oddshot.networks.smooth_losses import SmoothCrossEntropy, SmoothLoss, SmoothSquaredError
 
 __all__ = [
+    "ENCODERS",
+    "ConvolutionalEncoder",
     "ConvolutionalNetwork",
+    "Encoder",
     "Loss",
     "ModuleNetwork",
     "Network",
     "Params",
     "Perceptron",
+    "PerceptronEncoder",
     "Rates",
+    "ResidualEncoder",
     "SmoothCrossEntropy",
     "SmoothLoss",
     "SmoothSquaredError",
