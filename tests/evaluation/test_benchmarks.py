@@ -1,3 +1,4 @@
+import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,7 +8,13 @@ import pytest
 from oddshot.episodes import Table
 from oddshot.errors import SettingError, SourceError
 from oddshot.evaluation import benchmarks, peers
-from oddshot.evaluation.benchmarks import SEEN, read_results, run_benchmark, summarise
+from oddshot.evaluation.benchmarks import (
+    SEEN,
+    read_results,
+    run_benchmark,
+    sample_tables,
+    summarise,
+)
 from oddshot.priors import Prior
 
 CHEAP = ("extra-trees", "logistic")
@@ -119,6 +126,36 @@ def test_a_detector_that_fails_leaves_its_reason(tmp_path, stub, monkeypatch):
     assert all(c.missing == ("oddshot",) for c in summary.comparisons)
 
 
+def test_a_run_over_the_time_limit_is_broken_off_and_the_others_go_on(tmp_path, stub, monkeypatch):
+    def sleep(self, rows, labels, *, seed, threads=1):
+        time.sleep(60)
+
+    monkeypatch.setattr(Stub, "fit", sleep)
+    results = run(
+        tmp_path, [table("a")], ks=(1,), seeds=(1,), peers=("oddshot", "logistic"), prior=stub,
+        protocols=("few-label",), limit_s=0.3,
+    )  # fmt: skip
+    errors = results.set_index("detector")["error"].to_dict()
+    assert errors == {"oddshot": "TimeoutError: not finished after 0.3 s", "logistic": ""}
+
+
+def test_only_the_runs_asked_for_are_returned(tmp_path):
+    assert len(run(tmp_path, ks=(1, 5))) == 2 * 2 * 2 * 2
+    less = run(tmp_path, [table("a")], ks=(5,), seeds=(2,), peers=("logistic",))
+    assert less[["table", "k", "seed", "detector"]].to_numpy().tolist() == [["a", 5, 2, "logistic"]]
+    assert len(read_results(tmp_path)) == 2 * 2 * 2 * 2
+
+
+def test_tables_are_sampled_in_order_and_a_small_sample_is_part_of_a_large_one():
+    names = [f"table {number}" for number in range(40)]
+    small, large = (sample_tables(names, number, seed=1) for number in (5, 20))
+    assert set(small) < set(large)
+    assert large == sorted(large, key=names.index)
+    assert len(small) == 5
+    assert sample_tables(names, 20, seed=2) != large
+    assert sample_tables(names, 99, seed=1) == names
+
+
 def test_a_table_that_cannot_be_split_leaves_its_reason_for_each_detector(tmp_path):
     results = run(tmp_path, [table("few", anomalies=4), table("b")], ks=(1, 5), seeds=(1,))
     failed = results[results["error"] != ""]
@@ -180,6 +217,7 @@ def test_results_of_other_settings_are_not_mixed(tmp_path, stub):
         ({"protocols": ("one-clas",)}, "unknown protocol 'one-clas'; choose from few-label"),
         ({"seeds": ()}, "give at least one"),
         ({"ks": (-1,)}, "0 or more"),
+        ({"limit_s": 0}, "the time limit is 0; it must be a number of seconds above 0"),
         ({"peers": ("magic",)}, "unknown detector 'magic'"),
         ({"tables": [table("a"), table("a")]}, "two tables are called 'a'"),
     ],

@@ -6,14 +6,14 @@ from oddshot.episodes import Table
 from oddshot.errors import SettingError
 from oddshot.evaluation import peers
 from oddshot.evaluation.metrics import auroc
-from oddshot.evaluation.peers import Peer, find_peers, peer_names
+from oddshot.evaluation.peers import DEEP, GROUPS, Peer, find_peers, group_names, peer_names
 from oddshot.evaluation.protocols import few_label, one_class
 
 pytest.importorskip("pyod", reason="the bench extra is not installed")
 pytest.importorskip("catboost", reason="the bench extra is not installed")
 pytest.importorskip("xgboost", reason="the bench extra is not installed")
 
-OTHERS = [name for name in peer_names() if name != "oddshot"]
+OTHERS = ["knn", *(name for name in peer_names() if name not in DEEP)]
 
 
 def fit_score(peer: Peer, X_train, y_train, X_test, *, seed):
@@ -75,7 +75,7 @@ def test_xgbod_splits_at_one_percent_of_labels():
 
 
 def test_only_classifiers_need_labels():
-    named = {peer.name: peer.needs_labels for peer in find_peers(peer_names())}
+    named = {peer.name: peer.needs_labels for peer in find_peers([*OTHERS, "oddshot", "aae"])}
     assert {name for name, needs in named.items() if needs} == {
         "catboost",
         "extra-trees",
@@ -87,6 +87,15 @@ def test_only_classifiers_need_labels():
 def test_an_unknown_name_is_answered_with_the_known_ones():
     with pytest.raises(SettingError, match=r"'knnn'; choose from oddshot, blend, knn, knn50"):
         find_peers(["knnn"])
+    with pytest.raises(SettingError, match="no detector to run; choose from oddshot, blend"):
+        find_peers([])
+
+
+def test_groups_hold_known_peers_and_an_unknown_one_is_answered_with_their_names():
+    for group in GROUPS:
+        assert set(group_names(group)) < set(peer_names())
+    with pytest.raises(SettingError, match="unknown group 'depp'; choose from default, deep"):
+        group_names("depp")
 
 
 def test_a_missing_package_is_named_with_the_remedy(monkeypatch):

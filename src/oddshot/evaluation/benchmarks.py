@@ -10,12 +10,13 @@ import os
 import platform
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
+import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed, parallel_config
 from threadpoolctl import threadpool_limits
@@ -41,6 +42,7 @@ from oddshot.evaluation.protocols import (
     few_label,
     one_class,
 )
+from oddshot.evaluation.time_limit import check_time_limit, time_limit
 from oddshot.priors import Prior
 
 METRICS = ("auroc", "ap", "ap_norm")
@@ -48,6 +50,7 @@ SEEN = "the prior has seen this family in meta-training; allow_seen=True tests i
 
 Progress: TypeAlias = Callable[[int, int, str], None]
 Run: TypeAlias = tuple[str, str, str, int, int, str]
+SomeTable = TypeVar("SomeTable")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +103,10 @@ def run_benchmark(
     allow_seen: bool = False,
     jobs: int = 2,
     max_rows: int | None = 4000,
+    limit_s: float | None = None,
     progress: Progress | None = None,
 ) -> pd.DataFrame:
-    """Run every detector on every table, protocol, k and seed; return all rows.
+    """Run every detector on every table, protocol, k and seed; return a row for each.
 
     Parameters
     ----------
@@ -111,7 +115,7 @@ def run_benchmark(
         collection.
     out
         Folder for ``results.csv``, which grows while the benchmark runs, and ``settings.json``.
-        Runs that stand there already are not repeated.
+        Runs that stand there already, failed ones too, are not repeated.
     protocols
         Of "few-label" and "one-class".
     ks
@@ -129,20 +133,25 @@ def run_benchmark(
         Number of processes, one thread each.
     max_rows
         Use a stratified sample of at most so many rows of a table; ``None``: all.
+    limit_s
+        Break a run off after so many seconds of fitting and scoring, and leave that as its error;
+        ``None``: never. See `oddshot.evaluation.time_limit.time_limit`.
     progress
         Called with runs done, runs in all, and the name of the last table.
 
     Returns
     -------
     pandas.DataFrame
-        One row per run with the fields of `Result`.
+        One row per run asked for, with the fields of `Result`; what else ``out`` holds stays there.
 
     Raises
     ------
     SettingError
-        A name is unknown, a package is missing, or ``out`` holds results of other settings.
+        A name is unknown, a package is missing, a number is out of its range, or ``out`` holds
+        results of other settings.
     """
     _check_choices(protocols, seeds, ks)
+    check_time_limit(limit_s)
     own = Prior.find(prior) if OWN in peers else None
     members = find_peers(peers, prior=own or "default")
     _check_names(tables)
@@ -160,6 +169,7 @@ def run_benchmark(
         members,
         own.seen_families if own is not None else set(),
         allow_seen,
+        limit_s,
     )
     work = [cell for table in tables for cell in plan.cells(table, finished)]
     done, total = 0, sum(len(cell.peers) for cell in work)
@@ -168,7 +178,24 @@ def run_benchmark(
         done += len(results)
         if progress is not None:
             progress(done, total, results[-1].table)
-    return read_results(out)
+    asked = {run for table in tables for cell in plan.cells(table) for run in cell.runs}
+    rows = read_results(out)
+    return rows.loc[[run in asked for run in _runs(rows)]].reset_index(drop=True)
+
+
+def sample_tables(tables: Sequence[SomeTable], number: int, *, seed: int = 0) -> list[SomeTable]:
+    """Choose so many tables at random, in the order in which they came; all, if there are no more.
+
+    The choice depends on the seed and on how many tables there are. A smaller sample of the same
+    seed is part of a larger one.
+
+    Examples
+    --------
+    >>> sample_tables(["a", "b", "c", "d", "e"], 3, seed=1)
+    ['a', 'b', 'e']
+    """
+    chosen = np.random.default_rng(seed).permutation(len(tables))[:number]
+    return [tables[index] for index in sorted(chosen)]
 
 
 def read_results(out: Path) -> pd.DataFrame:
@@ -296,6 +323,14 @@ class _Cell:
     peers: tuple[Peer, ...]
     seen: bool
     allow_seen: bool
+    limit_s: float | None
+
+    @property
+    def runs(self) -> list[Run]:
+        """What each of the runs is."""
+        source = self.source
+        split = (self.protocol, source.collection, source.name, self.k, self.seed)
+        return [(*split, peer.name) for peer in self.peers]
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,8 +341,9 @@ class _Plan:
     peers: tuple[Peer, ...]
     seen_families: set[str]
     allow_seen: bool
+    limit_s: float | None
 
-    def cells(self, table: Table | TableSource, finished: set[Run]) -> Iterator[_Cell]:
+    def cells(self, table: Table | TableSource, finished: Collection[Run] = ()) -> Iterator[_Cell]:
         """Yield the splits of a table on which a detector has yet to run."""
         seen = table.family in self.seen_families
         for protocol, k, seed in self.trials:
@@ -318,7 +354,7 @@ class _Plan:
                 and (protocol, table.collection, table.name, k, seed, peer.name) not in finished
             )
             if left:
-                yield _Cell(table, protocol, k, seed, left, seen, self.allow_seen)
+                yield _Cell(table, protocol, k, seed, left, seen, self.allow_seen, self.limit_s)
 
 
 def _in_parallel(cells: list[_Cell], max_rows: int | None, jobs: int) -> Iterator[list[Result]]:
@@ -357,9 +393,10 @@ def _run_one(cell: _Cell, peer: Peer, trial: Trial | Exception, blank: Result) -
         return replace(blank, error=_one_line(trial))
     try:
         start = time.perf_counter()
-        score = peer.fit(trial.X_train, trial.y_train, seed=trial.seed)
-        middle = time.perf_counter()
-        scores = score(trial.X_test)
+        with time_limit(cell.limit_s):
+            score = peer.fit(trial.X_train, trial.y_train, seed=trial.seed)
+            middle = time.perf_counter()
+            scores = score(trial.X_test)
         end = time.perf_counter()
         precision = average_precision(trial.y_test, scores)
         return replace(
@@ -417,7 +454,11 @@ def _repair_and_read(file: Path, *, asked_seen: bool) -> set[Run]:
         raise SettingError(f"{file} has other columns than this version writes; choose another out")
     if asked_seen:
         results = results[results["error"] != SEEN]
-    return set(results[_KEY].itertuples(index=False, name=None))
+    return set(_runs(results))
+
+
+def _runs(results: pd.DataFrame) -> Iterator[Run]:
+    return results[_KEY].itertuples(index=False, name=None)
 
 
 def _check_settings(file: Path, *, max_rows: int | None, prior: Prior | None) -> None:

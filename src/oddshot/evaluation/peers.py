@@ -1,9 +1,8 @@
 """The detectors that Oddshot is compared with, and Oddshot itself, behind one small interface.
 
 A peer is fitted on training rows and their labels (1, 0, -1) and returns a function from rows to
-scores, higher for odder rows. Peers see the rows as numbers (the project's own encoding of
-categories, dates and missing values). Those without labels ignore ``y``; the supervised ones take
-every unlabelled row for normal, as their users do.
+scores, higher for odder rows. What the models of other packages see and do stands in
+`oddshot.evaluation.models`; the deep ones among them in `oddshot.evaluation.deep_peers`.
 
 Settings are the packages' defaults but for what would be unfair: scaled columns where distances
 count, balanced class weights, and ``base_score=0.5`` for XGBOD, because xgboost 3 starts from the
@@ -12,28 +11,22 @@ share of labels and then does not split at 1% of them.
 "blend" is the bar: the rank average of four plain detectors, which anyone can write in ten lines.
 """
 
-import importlib
 import importlib.util
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import rankdata
-from sklearn.preprocessing import StandardScaler
 
-from oddshot.episodes import ANOMALY, FloatArray, LabelArray, Rows
+from oddshot.episodes import ANOMALY, LabelArray, Rows
 from oddshot.errors import SettingError
-from oddshot.mapping.encode import Encoder
+from oddshot.evaluation.deep_peers import DEEP_MODELS
+from oddshot.evaluation.models import MODELS, Scorer
 from oddshot.priors import Prior
 
-Scorer: TypeAlias = Callable[[Rows], FloatArray]
-NumberScorer: TypeAlias = Callable[[FloatArray], FloatArray]
-
-OWN, BLEND = "oddshot", "blend"
+OWN, OWN_AUTOENCODER, BLEND = "oddshot", "aae", "blend"
 DEFAULT = (
     OWN,
     BLEND,
@@ -47,6 +40,8 @@ DEFAULT = (
     "extra-trees",
     "xgbod",
 )
+DEEP = (OWN_AUTOENCODER, OWN, "knn", *(model.name for model in DEEP_MODELS))
+GROUPS = {"default": DEFAULT, "deep": DEEP}
 BLENDED = ("catboost", "extra-trees", "logistic", "knn50")
 BLENDED_WITHOUT_LABELS = ("knn50", "iforest", "hbos")
 
@@ -72,7 +67,25 @@ class Peer(Protocol):
 
 def peer_names() -> tuple[str, ...]:
     """Every name that `find_peers` knows."""
-    return (OWN, BLEND, *_MODELS)
+    return (OWN, *_OTHERS)
+
+
+def group_names(group: str) -> tuple[str, ...]:
+    """Return the names of a group of peers, "default" or "deep"; the others meet the first.
+
+    Raises
+    ------
+    SettingError
+        There is no such group.
+
+    Examples
+    --------
+    >>> group_names("deep")[:5]
+    ('aae', 'oddshot', 'knn', 'autoencoder', 'vae')
+    """
+    if group not in GROUPS:
+        raise SettingError(f"unknown group {group!r}; choose from {', '.join(GROUPS)}")
+    return GROUPS[group]
 
 
 def find_peers(names: Sequence[str], *, prior: Prior | str | Path = "default") -> tuple[Peer, ...]:
@@ -81,18 +94,20 @@ def find_peers(names: Sequence[str], *, prior: Prior | str | Path = "default") -
     Raises
     ------
     SettingError
-        A name is unknown, or a package that it needs is not installed.
+        There is no name, one is unknown, or a package that it needs is not installed.
 
     Examples
     --------
     >>> [peer.needs_labels for peer in find_peers(["extra-trees", "logistic", "oddshot"])]
     [True, True, False]
     """
+    if not names:
+        raise SettingError(f"no detector to run; choose from {', '.join(peer_names())}")
     found: list[Peer] = []
     for name in names:
         if name not in peer_names():
             raise SettingError(f"unknown detector {name!r}; choose from {', '.join(peer_names())}")
-        peer: Peer = Oddshot(prior) if name == OWN else Blend() if name == BLEND else _MODELS[name]
+        peer: Peer = Oddshot(prior) if name == OWN else _OTHERS[name]
         for package in peer.needs:
             if importlib.util.find_spec(package) is None:
                 raise SettingError(
@@ -125,6 +140,25 @@ class Oddshot:
 
 
 @dataclass(frozen=True, slots=True)
+class OddshotAutoencoder:
+    """Oddshot's adversarially augmented autoencoder, trained from scratch."""
+
+    name: str = OWN_AUTOENCODER
+    needs_labels: bool = False
+    needs: tuple[str, ...] = ()
+
+    def fit(self, rows: Rows, labels: LabelArray, *, seed: int, threads: int = 1) -> Scorer:
+        """Train on these rows alone; known anomalies join the virtual ones."""
+        import torch  # noqa: PLC0415 - takes seconds to import
+
+        from oddshot.detectors.autoencoder import AAEDetector  # noqa: PLC0415 - imports torch
+
+        torch.set_num_threads(threads)
+        score: Scorer = AAEDetector(random_state=seed, device="cpu").fit(rows, labels).anomaly_score
+        return score
+
+
+@dataclass(frozen=True, slots=True)
 class Blend:
     """The mean rank that its members give a row among the rows scored with it."""
 
@@ -135,150 +169,10 @@ class Blend:
     def fit(self, rows: Rows, labels: LabelArray, *, seed: int, threads: int = 1) -> Scorer:
         """Fit the members that these labels allow."""
         members = BLENDED if np.any(labels == ANOMALY) else BLENDED_WITHOUT_LABELS
-        scorers = [_MODELS[name].fit(rows, labels, seed=seed, threads=threads) for name in members]
+        scorers = [_OTHERS[name].fit(rows, labels, seed=seed, threads=threads) for name in members]
         return lambda rows: np.mean([rankdata(score(rows)) for score in scorers], axis=0)
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """What a model's settings may depend on: its training rows, a seed, a number of threads."""
-
-    rows: int
-    seed: int
-    threads: int
-
-
-@dataclass(frozen=True, slots=True)
-class Model:
-    """A detector or classifier of another package.
-
-    Parameters
-    ----------
-    name, needs_labels, needs
-        As of `Peer`. One that needs labels is a classifier.
-    where
-        Module and class.
-    settings
-        Keyword arguments of the class.
-    scaled
-        Whether columns are standardised first.
-    """
-
-    name: str
-    where: tuple[str, str]
-    settings: Callable[[Setting], dict[str, Any]]
-    needs: tuple[str, ...] = ()
-    needs_labels: bool = False
-    scaled: bool = False
-
-    def fit(self, rows: Rows, labels: LabelArray, *, seed: int, threads: int = 1) -> Scorer:
-        """Encode the rows, scale them where it counts, and fit."""
-        encoder = Encoder().fit(rows)
-        scaler = StandardScaler().fit(encoder.transform(rows)) if self.scaled else None
-
-        def numbers(rows: Rows) -> FloatArray:
-            encoded = encoder.transform(rows)
-            return encoded if scaler is None else np.asarray(scaler.transform(encoded))
-
-        module, name = self.where
-        # Other packages' deprecations and convergence notes do not belong in a benchmark's output.
-        with warnings.catch_warnings(action="ignore"):
-            kind = getattr(importlib.import_module(module), name)
-            model = kind(**self.settings(Setting(len(labels), seed, threads)))
-            score = self._fitted(model, numbers(rows), (labels == ANOMALY).astype(np.int64))
-
-        def scorer(rows: Rows) -> FloatArray:
-            with warnings.catch_warnings(action="ignore"):
-                return np.asarray(score(numbers(rows)), dtype=np.float64)
-
-        return scorer
-
-    def _fitted(self, model: Any, rows: FloatArray, known: NDArray[np.int64]) -> NumberScorer:
-        if not self.needs_labels:
-            model.fit(rows)
-        else:
-            model.fit(rows, known)
-        if not hasattr(model, "decision_function"):
-            return lambda rows: model.predict_proba(rows)[:, 1]
-        score: NumberScorer = model.decision_function
-        return score
-
-
-def _knn(name: str, neighbours: int) -> Model:
-    return Model(
-        name,
-        ("pyod.models.knn", "KNN"),
-        lambda of: {"n_neighbors": min(neighbours, of.rows - 1), "n_jobs": of.threads},
-        needs=("pyod",),
-        scaled=True,
-    )
-
-
-_MODELS = {
-    model.name: model
-    for model in (
-        _knn("knn", 5),
-        _knn("knn50", 50),
-        Model(
-            "lof",
-            ("pyod.models.lof", "LOF"),
-            lambda of: {"n_neighbors": min(20, of.rows - 1), "n_jobs": of.threads},
-            needs=("pyod",),
-            scaled=True,
-        ),
-        Model(
-            "iforest",
-            ("pyod.models.iforest", "IForest"),
-            lambda of: {"random_state": of.seed, "n_jobs": of.threads},
-            needs=("pyod",),
-        ),
-        Model(
-            "ecod",
-            ("pyod.models.ecod", "ECOD"),
-            lambda of: {"n_jobs": of.threads},
-            needs=("pyod",),
-        ),
-        Model("hbos", ("pyod.models.hbos", "HBOS"), lambda _: {}, needs=("pyod",)),
-        Model(
-            "catboost",
-            ("catboost", "CatBoostClassifier"),
-            lambda of: {
-                "auto_class_weights": "Balanced",
-                "thread_count": of.threads,
-                "random_seed": of.seed,
-                "verbose": False,
-                "allow_writing_files": False,
-            },
-            needs=("catboost",),
-            needs_labels=True,
-        ),
-        Model(
-            "extra-trees",
-            ("sklearn.ensemble", "ExtraTreesClassifier"),
-            lambda of: {
-                "class_weight": "balanced",
-                "random_state": of.seed,
-                "n_jobs": of.threads,
-            },
-            needs_labels=True,
-        ),
-        Model(
-            "xgbod",
-            ("pyod.models.xgbod", "XGBOD"),
-            lambda of: {"base_score": 0.5, "random_state": of.seed, "n_jobs": of.threads},
-            needs=("pyod", "xgboost"),
-            needs_labels=True,
-        ),
-        Model(
-            "logistic",
-            ("sklearn.linear_model", "LogisticRegression"),
-            lambda of: {
-                "class_weight": "balanced",
-                "max_iter": 1000,
-                "random_state": of.seed,
-            },
-            needs_labels=True,
-            scaled=True,
-        ),
-    )
+_OTHERS: dict[str, Peer] = {
+    peer.name: peer for peer in (Blend(), *MODELS, OddshotAutoencoder(), *DEEP_MODELS)
 }
