@@ -318,6 +318,15 @@ def test_bench_compares_tables_of_a_folder(tmp_path):
         "--detectors", "logistic", "--out", tmp_path / "less", "--protocol", "few-label",
     )  # fmt: skip
     assert "1 table," in limited
+    sampled = ok(
+        "bench", tmp_path, "--tables", "1", "--table-seed", "3", "--k", "1", "--seeds", "1",
+        "--detectors", "logistic", "--out", out, "--protocol", "few-label", "--limit-s", "60",
+    )  # fmt: skip
+    assert "1 table," in sampled
+    assert "extra-trees" not in sampled
+    assert len(read_results(out)) == 2 * 2 * 2
+    assert "unknown group" in refused("bench", tmp_path, "--group", "depp", "--out", out)
+    assert "time limit" in refused("bench", tmp_path, "--limit-s", "0", "--out", out)
     assert "whole numbers" in refused("bench", tmp_path, "--k", "one", "--out", out)
     assert "unknown detector" in refused("bench", tmp_path, "--detectors", "x", "--out", out)
     assert "give one" in refused("bench", "--out", out, env={"ODDSHOT_DATA": None})

@@ -22,9 +22,11 @@ if TYPE_CHECKING:
     import pandas as pd
     from rich.console import Console
 
+    from oddshot.data.images import Images
     from oddshot.detectors.few_shot import FewShotDetector
     from oddshot.episodes import LabelArray
     from oddshot.evaluation.demonstration import Demonstration
+    from oddshot.priors import Prior
     from oddshot.reports.detection import Detection
 
 PIPE_WIDTH = 180  # columns of text where there is no terminal to ask
@@ -86,7 +88,10 @@ def _options(
 
 File = Annotated[
     str,
-    typer.Argument(metavar="FILE", help="A table (CSV, Parquet, ...); '-' reads CSV from stdin."),
+    typer.Argument(
+        metavar="FILE",
+        help="A table (CSV, Parquet, ...) or a folder of images; '-' reads CSV from stdin.",
+    ),
 ]
 Labels = Annotated[
     str | None,
@@ -95,6 +100,23 @@ Labels = Annotated[
         metavar="NAME",
         help="Column with what is known: 1 anomaly, 0 normal, empty unknown.",
     ),
+]
+ImageLabels = Annotated[
+    str | None,
+    typer.Option(
+        "--labels",
+        metavar="TABLE",
+        help="Images: a table of file names and labels; else folders (good, defect) tell.",
+    ),
+]
+ImageSize = Annotated[
+    str | None,
+    typer.Option(
+        "--size", metavar="HxW", help="Images: bring them to this size, not to the prior's."
+    ),
+]
+SkipDamaged = Annotated[
+    bool, typer.Option("--skip-damaged", help="Images: leave out what cannot be read, and name it.")
 ]
 Seed = Annotated[int, typer.Option("--seed", help="Same seed, same machine: same scores.")]
 PriorPath = Annotated[
@@ -152,6 +174,9 @@ def detect(
     file: File,
     *,
     label_column: Labels = None,
+    labels: ImageLabels = None,
+    size: ImageSize = None,
+    skip_damaged: SkipDamaged = False,
     out: Out = None,
     report: Annotated[
         Path | None, typer.Option("--report", metavar="PATH", help="Write an HTML page.")
@@ -161,10 +186,10 @@ def detect(
     contamination: Contamination = "auto",
     top: Top = 10,
 ) -> None:
-    """Fit on a table and score its own rows."""
+    """Fit on a table, or a folder of images, and score its own rows."""
     _check_outputs(file, out, report)
-    read = _read(file, label_column)
-    detector = _fit(read, prior, contamination, seed)
+    read = _read(file, prior, _Asked(label_column, labels, size, skip_damaged))
+    detector = _fit(read, contamination, seed)
     _tell(
         _scored(detector, file, read, fitted=True),
         out=out,
@@ -179,13 +204,16 @@ def fit(
     *,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the detector.")],
     label_column: Labels = None,
+    labels: ImageLabels = None,
+    size: ImageSize = None,
+    skip_damaged: SkipDamaged = False,
     seed: Seed = 0,
     prior: PriorPath = "default",
     contamination: Contamination = "auto",
 ) -> None:
-    """Fit on a table and keep the detector."""
-    read = _read(file, label_column)
-    detector = _fit(read, prior, contamination, seed)
+    """Fit on a table, or a folder of images, and keep the detector."""
+    read = _read(file, prior, _Asked(label_column, labels, size, skip_damaged))
+    detector = _fit(read, contamination, seed)
     detector.save(out)
     found = _scored(detector, file, read, fitted=True)
     console = _console()
@@ -198,18 +226,20 @@ def fit(
 def score(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="What `oddshot fit` kept.")],
     file: File,
+    *,
+    skip_damaged: SkipDamaged = False,
     out: Out = None,
     report: Annotated[
         Path | None, typer.Option("--report", metavar="PATH", help="Write an HTML page.")
     ] = None,
     top: Top = 10,
 ) -> None:
-    """Score the rows of a table with a detector that was kept."""
+    """Score the rows of a table, or images, with a detector that was kept."""
     from oddshot.detectors.few_shot import FewShotDetector
 
     _check_outputs(file, out, report)
     detector = FewShotDetector.load(folder)
-    read = _read(file, None)
+    read = _read(file, detector.prior, _Asked(skip_damaged=skip_damaged))
     _tell(
         _scored(detector, file, read, fitted=False),
         out=out,
@@ -347,8 +377,12 @@ def bench(
     ] = "few-label,one-class",
     k: Annotated[str, typer.Option("--k", help="Numbers of labelled anomalies.")] = "0,1,5,20",
     seeds: Annotated[str, typer.Option("--seeds", help="One split each.")] = "1,2,3",
+    group: Annotated[
+        str, typer.Option("--group", help="Detectors: default, a broad choice; deep, networks.")
+    ] = "default",
     detectors: Annotated[
-        str | None, typer.Option("--detectors", help="Names with commas; default: a broad choice.")
+        str | None,
+        typer.Option("--detectors", help="Names in place of a group; the others meet the first."),
     ] = None,
     out: Annotated[Path, typer.Option("--out", metavar="DIR")] = Path("runs/bench"),
     jobs: Jobs = 2,
@@ -365,11 +399,20 @@ def bench(
     limit: Annotated[
         int | None, typer.Option("--limit", min=1, metavar="N", help="Only the first N tables.")
     ] = None,
+    sample: Annotated[
+        int | None,
+        typer.Option("--tables", min=1, metavar="N", help="Only N tables, chosen at random."),
+    ] = None,
+    table_seed: Annotated[int, typer.Option("--table-seed", min=0, help="Chooses the N.")] = 0,
+    limit_s: Annotated[
+        float | None,
+        typer.Option("--limit-s", metavar="SECONDS", help="Break off a run that takes longer."),
+    ] = None,
 ) -> None:
     """Compare detectors on a folder of labelled tables. Goes on where a run was stopped."""
     from oddshot.data.collections import load_collection
-    from oddshot.evaluation.benchmarks import run_benchmark, summarise
-    from oddshot.evaluation.peers import DEFAULT
+    from oddshot.evaluation.benchmarks import run_benchmark, sample_tables, summarise
+    from oddshot.evaluation.peers import group_names
     from oddshot.priors import Prior
     from oddshot.reports.figures import draw_label_curves
     from oddshot.reports.tables import summary_as_markdown, summary_for_terminal
@@ -381,6 +424,9 @@ def bench(
     if unseen_only:
         seen = Prior.find(prior).seen_families
         tables = [table for table in tables if table.family not in seen]
+    if sample is not None:
+        tables = sample_tables(tables, sample, seed=table_seed)
+    peers = _names(detectors) if detectors is not None else group_names(group)
     with _progress("Running") as advance:
         results = run_benchmark(
             tables[:limit],
@@ -388,14 +434,15 @@ def bench(
             protocols=_names(protocol),
             ks=_numbers("--k", k),
             seeds=_numbers("--seeds", seeds),
-            peers=_names(detectors) if detectors is not None else DEFAULT,
+            peers=peers,
             prior=prior,
             allow_seen=allow_seen,
             jobs=jobs,
             max_rows=max_rows or None,
+            limit_s=limit_s,
             progress=lambda done, total, _: advance(done, total),
         )
-    summary = summarise(results)
+    summary = summarise(results, reference=peers[0])
     write_file(out / "summary.md", summary_as_markdown(summary))
     if ((results["protocol"] == "few-label") & (results["error"] == "")).any():
         draw_label_curves(results, out / "curves.png")
@@ -427,29 +474,84 @@ def _fold(given: str | None) -> tuple[int, int] | None:
     return int(parts[0]), int(parts[1])
 
 
+class _Asked(NamedTuple):
+    """What options say about the reading of FILE; all but the first are for images."""
+
+    label_column: str | None = None
+    labels: str | None = None
+    size: str | None = None
+    skip_damaged: bool = False
+
+
 class _Input(NamedTuple):
-    """The user's table as it is, the rows to learn from, their labels, and notes on the reading."""
+    """The user's table as it is, the rows to learn from, their labels, notes, and the prior."""
 
     frame: "pd.DataFrame"
-    rows: "pd.DataFrame"
+    rows: "pd.DataFrame | Images"
     labels: "LabelArray | None"
     notes: tuple[str, ...]
+    prior: "Prior | str | Path"
 
 
-def _read(file: str, label_column: str | None) -> _Input:
+def _read(file: str, prior: "Prior | str | Path", asked: _Asked) -> _Input:
     import pandas as pd
 
+    from oddshot.data.images import holds_images
     from oddshot.data.sources import LABEL_ARRAYS, read_table
 
+    if holds_images(file):
+        return _read_images(file, prior, asked)
+    name = asked.label_column
+    if asked != _Asked(name):
+        raise SettingError(
+            f"{file} holds no images, and --labels, --size and --skip-damaged are for these; "
+            "--label-column names the labels of a table"
+        )
     table = read_table(file)
     frame = table.rows if isinstance(table.rows, pd.DataFrame) else pd.DataFrame(table.rows)
-    if label_column is None or (table.labels is not None and label_column in LABEL_ARRAYS):
-        return _Input(frame, frame, table.labels, table.notes)
-    labelled = read_table(frame, label_column=label_column)
-    return _Input(frame, pd.DataFrame(labelled.rows), labelled.labels, table.notes)
+    if name is None or (table.labels is not None and name in LABEL_ARRAYS):
+        return _Input(frame, frame, table.labels, table.notes, prior)
+    labelled = read_table(frame, label_column=name)
+    return _Input(frame, pd.DataFrame(labelled.rows), labelled.labels, table.notes, prior)
 
 
-def _fit(read: _Input, prior: str, contamination: str, seed: int) -> "FewShotDetector":
+def _read_images(file: str, prior: "Prior | str | Path", asked: _Asked) -> _Input:
+    """Read images at the size and in the colours that the prior was trained for."""
+    import pandas as pd
+
+    from oddshot.data.images import read_images
+    from oddshot.priors import Prior
+
+    if asked.label_column is not None and asked.labels is None:
+        raise SettingError(
+            f"{file} holds images; --label-column names a column of the table given with --labels"
+        )
+    found = Prior.find("images" if prior == "default" else prior)
+    if not found.settings.get("image"):
+        raise SettingError(
+            f"{file} holds images, but the prior reads tables; leave --prior out, or give the "
+            "folder of a prior for images"
+        )
+    images = read_images(
+        file,
+        size=found.settings["image"] if asked.size is None else _size(asked.size),
+        grey=found.settings["shape"]["channels"] == 1,
+        skip_damaged=asked.skip_damaged,
+        labels=asked.labels,
+        label_column=asked.label_column,
+    )
+    names = pd.DataFrame({"file": images.names})
+    return _Input(names, images, images.labels, images.notes, found)
+
+
+def _size(given: str) -> tuple[int, int]:
+    height, _, width = given.partition("x")
+    if not (height.isdecimal() and width.isdecimal()):
+        raise SettingError(f"--size is {given!r}; write HEIGHTxWIDTH, as in 28x28")
+    return int(height), int(width)
+
+
+def _fit(read: _Input, contamination: str, seed: int) -> "FewShotDetector":
     from oddshot.detectors.few_shot import FewShotDetector
 
     share: str | float = "auto"
@@ -460,7 +562,7 @@ def _fit(read: _Input, prior: str, contamination: str, seed: int) -> "FewShotDet
             raise SettingError(
                 f"--contamination {contamination!r}; give 'auto' or a share such as 0.02"
             ) from None
-    detector = FewShotDetector(prior=prior, contamination=share, random_state=seed)
+    detector = FewShotDetector(prior=read.prior, contamination=share, random_state=seed)
     return detector.fit(read.rows, read.labels)
 
 

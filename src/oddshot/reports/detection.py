@@ -46,7 +46,7 @@ class Detection:
     threshold
         Scores above it are called anomalies.
     columns
-        What became of each column.
+        What became of each column; none where the rows are images.
     labels
         Shape (n,) of 1, 0, -1, as the detector was fitted; ``None`` where it was fitted before.
     notes
@@ -79,10 +79,8 @@ class Detection:
     def told(self) -> list[str]:
         """Say in plain sentences what was done and found."""
         used = [note for note in self.columns if note.used]
-        lines = [
-            f"{self.source}: {len(self.rows):,} rows; "
-            f"{len(used)} of {len(self.columns)} columns used."
-        ]
+        of = f"rows; {len(used)} of {len(self.columns)} columns used" if self.columns else "images"
+        lines = [f"{self.source}: {len(self.rows):,} {of}."]
         lines += [
             f"Left out: column '{note.column}' ({note.reason})."
             for note in self.columns
@@ -97,7 +95,8 @@ class Detection:
                     f"{len(self.labels) - anomalies - normal:,} rows without a label."
                 )
             else:
-                lines.append("Labels: none. A few labelled anomalies would help (--label-column).")
+                option = "--label-column" if self.columns else "--labels"
+                lines.append(f"Labels: none. A few labelled anomalies would help ({option}).")
         lines.append(
             f"Threshold {self.threshold:.4g}: {self.flagged:,} rows score above it "
             f"({self.flagged / max(len(self.rows), 1):.1%})."
