@@ -55,6 +55,7 @@ PUBLISHED = {
     ("one-class", "maml", 2): (96.6, 96.6),
     ("one-class", "maml", 10): (97.6, 97.6),
 }
+OPTIONS = ("pooling", "augment")
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 TRAIN, CHOOSE, TEST = range(3)  # streams of tasks
 
@@ -95,6 +96,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--iterations", type=int, default=7000)
     parser.add_argument("--outer-rate", type=float, default=None)
     parser.add_argument("--pooling", action="store_true", help="instead of stride 2")
+    parser.add_argument("--augment", action="store_true", help="mirror and warp training tasks")
     parser.add_argument("--filters", type=int, default=64)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
@@ -111,8 +113,9 @@ class Run:
         self.one_class = given.command == "one-class"
         characters = read_omniglot(given.data)
         self.parts = split_alphabets(characters.alphabets)
+        train = characters.of_alphabets(self.parts["train"]).with_rotations()
         self.characters: list[Characters] = [
-            characters.of_alphabets(self.parts["train"]).with_rotations(),
+            train.with_reflections() if given.augment else train,
             characters.of_alphabets(self.parts["validation"]),
             characters.of_alphabets(self.parts["test"]),
         ]
@@ -129,6 +132,7 @@ class Run:
         self.transductive = self.adaptation.transductive(self.network)
         self.name = f"{given.command}-{given.learner}-{given.shots}-{given.normalisation}"
         self.name += "-pooling" if given.pooling else ""
+        self.name += "-augment" if given.augment else ""
         self.folder = given.out / self.name
         params = self.adaptation.initial_parameters(
             self.network, torch.Generator().manual_seed(given.seed)
@@ -205,6 +209,13 @@ class Run:
         self, stream: int, tasks: int, *, first: int = 0, shots: int | None = None
     ) -> ImageTasks:
         """Draw tasks of a part of the split."""
+        drawn = self.drawn(stream, tasks, first=first, shots=shots)
+        if stream == TRAIN and self.given.augment:
+            return drawn.warped(np.random.default_rng([self.given.seed, first]))
+        return drawn
+
+    def drawn(self, stream: int, tasks: int, *, first: int, shots: int | None) -> ImageTasks:
+        """Draw tasks as they are."""
         given, characters = self.given, self.characters[stream]
         seed = given.seed if stream == TRAIN else 0  # one and the same test for every seed
         shots = shots or given.shots
@@ -353,7 +364,7 @@ def report(out: Path) -> None:
         rows.append(
             [
                 f"{found['command']}, {found['learner']}, K = {found['shots']}"
-                + (", pooling" if found["pooling"] else ""),
+                + "".join(f", {option}" for option in OPTIONS if found[option]),
                 found["normalisation"] + (" (transductive)" if found["transductive"] else ""),
                 *(_percent(found, name) for name in ("accuracy", "auroc")),
                 "" if published is None else f"{published:g}",
@@ -384,7 +395,7 @@ def draw_curves(results: Sequence[dict[str, Any]], path: Path) -> None:
             tasks, accuracy = np.array(found["curve"]).T
             style = "-" if found["transductive"] else "--"
             label = f"{found['learner']}, {found['normalisation']}"
-            label += ", pooling" if found["pooling"] else ""
+            label += "".join(f", {option}" for option in OPTIONS if found[option])
             ax.plot(tasks / 1000, 100 * accuracy, style, label=label)
         ax.set(title=f"{kind[0]}, K = {kind[1]}", xlabel="thousand tasks", ylim=(80, 100))
         ax.legend(frameon=False, fontsize=7)

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.functional import affine_grid, grid_sample
 
 from oddshot.data.class_pool import ClassPool, EpisodeRows
 from oddshot.errors import DataError, SettingError, SourceError
@@ -45,6 +46,30 @@ class ImageTasks:
 
     def __len__(self) -> int:
         return len(self.support)
+
+    def warped(self, generator: np.random.Generator) -> "ImageTasks":
+        """Look at each task through an affine map of its own, as if another hand had written it.
+
+        All drawings of a task are turned by up to 20 degrees, sheared by up to 0.3 and stretched
+        along both axes by factors of up to 1.2 alike; each is moved by up to 2 pixels by itself.
+        Labels stay what they are, so it makes new characters for meta-training.
+        """
+        tasks = len(self)
+        angle = np.deg2rad(generator.uniform(-20, 20, tasks))
+        shear = generator.uniform(-0.3, 0.3, tasks)
+        stretch = 1.2 ** generator.uniform(-1, 1, (2, tasks))
+        cos, sin = np.cos(angle), np.sin(angle)
+        rows = [[cos, cos * shear - sin], [sin, sin * shear + cos]]
+        maps = np.stack([np.stack(row * stretch, -1) for row in np.array(rows)], 1)
+        views = []
+        for images in (self.support, self.query):
+            moved = generator.uniform(-2, 2, (*images.shape[:2], 2, 1)) * 2 / images.shape[-1]
+            each = np.broadcast_to(maps[:, None], (*images.shape[:2], 2, 2))
+            theta = torch.from_numpy(np.concatenate([each, moved], -1)).float().flatten(0, 1)
+            flat = images.flatten(0, 1)
+            grid = affine_grid(theta, list(flat.shape), align_corners=False)
+            views.append(grid_sample(flat, grid, align_corners=False).reshape(images.shape))
+        return ImageTasks(views[0], self.support_labels, views[1], self.query_labels)
 
 
 @dataclass(frozen=True)
@@ -108,6 +133,14 @@ class Characters:
             np.concatenate(turned),
             tuple(name + suffix for suffix in suffixes for name in self.names),
             self.alphabets * 4,
+        )
+
+    def with_reflections(self) -> "Characters":
+        """Add every character's mirror image, as a character of its own; see `with_rotations`."""
+        return Characters(
+            np.concatenate([self.images, self.images[..., ::-1]]),
+            tuple(name + suffix for suffix in ("", "@mirror") for name in self.names),
+            self.alphabets * 2,
         )
 
     def few_shot(
