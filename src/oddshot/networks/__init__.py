@@ -1,5 +1,6 @@
 """Networks that many tasks run side by side, and encoders whose parameters they share."""
 
+from oddshot.networks.coders import Coder, ConvolutionalCoder, PerceptronCoder
 from oddshot.networks.convolution import ConvolutionalNetwork
 from oddshot.networks.encoders import (
     ENCODERS,
@@ -9,6 +10,7 @@ from oddshot.networks.encoders import (
     ResidualEncoder,
 )
 from oddshot.networks.modules import ModuleNetwork, from_module
+from oddshot.networks.monotone import MonotonePerceptron
 from oddshot.networks.network import (
     Loss,
     Network,
@@ -24,14 +26,18 @@ from oddshot.networks.smooth_losses import SmoothCrossEntropy, SmoothLoss, Smoot
 
 __all__ = [
     "ENCODERS",
+    "Coder",
+    "ConvolutionalCoder",
     "ConvolutionalEncoder",
     "ConvolutionalNetwork",
     "Encoder",
     "Loss",
     "ModuleNetwork",
+    "MonotonePerceptron",
     "Network",
     "Params",
     "Perceptron",
+    "PerceptronCoder",
     "PerceptronEncoder",
     "Rates",
     "ResidualEncoder",
