@@ -1,54 +1,38 @@
 """The detector: a prior, fitted to one data set with whatever labels there are."""
 
-import warnings
-from collections.abc import Iterator
 from numbers import Real
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-import pandas as pd
-import torch
 from joblib import effective_n_jobs
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, OutlierMixin
-from sklearn.utils import column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
-from oddshot.data.labels import parse_labels
-from oddshot.episodes import (
-    ANOMALY,
-    NORMAL,
-    UNLABELLED,
-    Float32Array,
-    FloatArray,
-    LabelArray,
-    MappedTask,
-)
-from oddshot.errors import DataError, LabelError, LabelWarning, PriorError, SettingError
-from oddshot.frames import RawRows, to_rows
-from oddshot.learners import Detector, Learner, Params, Shape, collate, restore
-from oddshot.mapping.encode import ColumnNote, Encoder
-from oddshot.mapping.mapping import Mapping, support_sample
-from oddshot.mapping.support import Support, draw_support
+from oddshot.detectors.checked_labels import checked_labels
+from oddshot.detectors.fitted_images import FittedImages
+from oddshot.detectors.fitted_table import FittedTable
+from oddshot.episodes import FloatArray
+from oddshot.errors import PriorError, SettingError
+from oddshot.mapping.encode import ColumnNote
 from oddshot.persistence import load_state, save_state
 from oddshot.priors import Prior
 from oddshot.thresholds.automatic import automatic_share
 from oddshot.thresholds.surprise import Surprise
 
-BLOCK_ROWS = 4096
-PROBES = 16
-
 
 class FewShotDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     """Detect anomalies with no labels, a handful, or known normal rows only.
 
-    A meta-trained prior turns the data set, seen through the mapping, into a detector.
+    A meta-trained prior turns the data set into a detector: a table, seen through the mapping, or
+    a set of images.
 
     Parameters
     ----------
     prior
-        "default" for the prior that ships with the package, a `Prior`, or the folder of one.
+        "default" for the prior for tables that ships with the package, "images" for that for small
+        grey images, a `Prior`, or the folder of one.
     contamination
         "auto", or the expected share of anomalies among the rows given to `fit`, in (0, 0.5]: that
         share is flagged.
@@ -66,9 +50,9 @@ class FewShotDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     contamination_
         Share of the rows given to `fit` that ``threshold_`` flags.
     column_report_
-        What became of every column, and why one was left out.
+        What became of every column, and why one was left out; empty for images.
     n_features_in_, feature_names_in_
-        As in scikit-learn.
+        As in scikit-learn; images have none.
 
     Notes
     -----
@@ -80,6 +64,10 @@ class FewShotDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     A row given to `fit` gets at scoring the score it had there, compared with all rows but itself;
     any row scores alike alone and in company. Scores do not depend on the order of rows or columns,
     nor on a column's unit. At most 4,096 rows are kept to compare with.
+
+    Images are brought to the size and colours that the prior reads. With n of them to compare with,
+    a new normal one has the highest score of all in one case of n + 1: expect alarms where there
+    are few.
 
     Examples
     --------
@@ -112,11 +100,13 @@ class FewShotDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         ----------
         X
             Shape (n, d): array, sparse matrix, pandas, polars or pyarrow table, of numbers,
-            categories, dates and missing values.
+            categories, dates and missing values. With a prior for images: what
+            `oddshot.data.images.to_images` takes.
         y
             Shape (n,): 1 known anomaly, 0 known normal, -1 (or missing) unlabelled. ``None``:
-            nothing is labelled. Numbers other than these are no labels: they are ignored with a
-            `LabelWarning`, so that the detector can stand where scikit-learn passes any target.
+            nothing is labelled, but what `Images` know themselves. Numbers other than these are no
+            labels: they are ignored with a `LabelWarning`, so that the detector can stand where
+            scikit-learn passes any target.
 
         Returns
         -------
@@ -126,7 +116,8 @@ class FewShotDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         Raises
         ------
         DataError
-            If no column or no row to compare with is left.
+            If no column or no row to compare with is left, or X is a table and the prior one for
+            images, or the other way round.
         LabelError
             If ``y`` holds words that are no labels, or has another length than ``X``.
         SettingError, PriorError
@@ -134,21 +125,20 @@ class FewShotDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         """
         contamination = self._checked_contamination()
         prior = Prior.find(self.prior)
-        rows = to_rows(X)
-        labels = _checked_labels(y, rows.shape[0])
-        encoder = Encoder().fit(rows)
-        if (labels == ANOMALY).sum() > rows.shape[0] - 2:
-            raise DataError(
-                f"{(labels == ANOMALY).sum()} of {rows.shape[0]} rows are labelled as anomalies; "
-                "at least 2 unlabelled or normal rows are needed to compare with"
+        fitted: FittedTable | FittedImages
+        if prior.reads_images:
+            images = FittedImages.read(prior, X)
+            labels = checked_labels(images.labels if y is None else y, len(images))
+            fitted = FittedImages.fit(prior, images, labels, seed=self._drawn_seed())
+        else:
+            rows = FittedTable.read(X)
+            labels = checked_labels(y, rows.shape[0])
+            fitted = FittedTable.fit(
+                prior, rows, labels, seed=self._drawn_seed(), threads=self._threads()
             )
-        encoded = np.concatenate([*_encoded(encoder, rows)])
-        support = draw_support(encoded, labels, seed=self._drawn_seed())
-        self._assemble(prior, encoder, support)
-
-        raw = np.concatenate([self._reference_scores, self._known_scores])
-        clean = support.normal_share == 1.0
-        share = automatic_share(raw, clean=clean) if contamination is None else contamination
+        self._keep(fitted)
+        raw = np.concatenate([fitted.typical_scores, fitted.known_scores])
+        share = automatic_share(raw, clean=fitted.clean) if contamination is None else contamination
         self.contamination_ = share
         self.offset_ = float(np.percentile(-self._scale.apply(raw), 100 * share))
         return self
@@ -166,7 +156,8 @@ class FewShotDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         Parameters
         ----------
         X
-            Shape (n, d): the columns that `fit` saw; a table's are found by name.
+            Shape (n, d): the columns that `fit` saw; a table's are found by name. With a prior for
+            images: images of any size.
 
         Returns
         -------
@@ -176,17 +167,11 @@ class FewShotDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         Raises
         ------
         DataError
-            If there is no row, or columns are missing or hold what `fit` has not seen there.
+            If there is no row, columns are missing or hold what `fit` has not seen there, or X is a
+            table and the prior one for images, or the other way round.
         """
         check_is_fitted(self)
-        rows = to_rows(X)
-        if not rows.shape[0]:
-            raise DataError(
-                f"Found array with 0 sample(s) (shape={rows.shape}) "
-                "while a minimum of 1 is required."
-            )
-        scores = [self._scored(block) for block in _encoded(self._encoder, rows)]
-        return self._scale.apply(np.concatenate(scores))
+        return self._scale.apply(self._fitted.scored(X))
 
     def score_samples(self, X: Any) -> FloatArray:
         """``-anomaly_score(X)``: scikit-learn's sign, lower = odder; shape (n,)."""
@@ -210,7 +195,7 @@ class FewShotDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     def column_report_(self) -> list[ColumnNote]:
         """What became of every column."""
         check_is_fitted(self)
-        return self._encoder.report()
+        return self._fitted.column_report
 
     def save(self, path: str | Path) -> None:
         """Write the fitted detector into the folder ``path``: JSON and safetensors, no pickle.
@@ -221,27 +206,22 @@ class FewShotDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             If the folder cannot be written.
         """
         check_is_fitted(self)
-        support = self._mapping.support
-        settings, arrays = self._encoder.state()
-        share = self._checked_contamination()
+        prior, share = self._fitted.prior, self._checked_contamination()
+        state, arrays = self._fitted.state()
         meta = {
-            "learner": self._prior.learner,
-            "settings": dict(self._prior.settings),
-            "provenance": dict(self._prior.provenance),
-            "encoder": settings,
+            "learner": prior.learner,
+            "settings": dict(prior.settings),
+            "provenance": dict(prior.provenance),
             "contamination": "auto" if share is None else share,
             "contamination_": self.contamination_,
             "offset": self.offset_,
-            "normal_share": support.normal_share,
-            "seed": support.seed,
+            "seed": self._fitted.seed,
+            **state,
         }
         tensors = {
-            "support.columns": np.asarray(support.columns, dtype=np.int64),
-            "support.typical": support.typical,
-            "support.known": support.known,
-            "probe.scores": self._scored_arranged(support.typical[:PROBES]),
-            **{f"prior.{name}": array for name, array in self._prior.tensors.items()},
-            **{f"encoder.{name}": array for name, array in arrays.items()},
+            "probe.scores": self._fitted.probe(),
+            **{f"prior.{name}": array for name, array in prior.tensors.items()},
+            **arrays,
         }
         save_state(path, kind="detector", meta=meta, tensors=tensors)
 
@@ -265,7 +245,7 @@ class FewShotDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
                 f"{path}: the saved detector is incomplete or changed "
                 f"({type(error).__name__}: {error}); restore it or save again"
             ) from error
-        found = detector._scored_arranged(detector._mapping.support.typical[:PROBES])
+        found = detector._fitted.probe()
         if not np.allclose(found, tensors["probe.scores"], rtol=1e-3, atol=1e-3):
             raise PriorError(
                 f"{path}: the detector does not give the scores it gave when it was saved "
@@ -276,7 +256,7 @@ class FewShotDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
 
     @classmethod
     def _restored(cls, meta: dict[str, Any], tensors: dict[str, NDArray[Any]]) -> "FewShotDetector":
-        parts: dict[str, dict[str, NDArray[Any]]] = {"prior": {}, "encoder": {}, "support": {}}
+        parts: dict[str, dict[str, NDArray[Any]]] = {"prior": {}, "support": {}, "encoder": {}}
         for name, array in tensors.items():
             part, _, rest = name.partition(".")
             parts.setdefault(part, {})[rest] = array
@@ -284,46 +264,24 @@ class FewShotDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         detector = cls(
             prior=prior, contamination=meta["contamination"], random_state=int(meta["seed"])
         )
-        support = Support(
-            parts["support"]["columns"].astype(np.intp),
-            parts["support"]["typical"],
-            parts["support"]["known"],
-            float(meta["normal_share"]),
-            int(meta["seed"]),
-        )
-        detector._assemble(prior, Encoder.from_state(meta["encoder"], parts["encoder"]), support)
+        if prior.reads_images:
+            detector._keep(FittedImages.restored(prior, meta, parts))
+        else:
+            threads = detector._threads()
+            detector._keep(FittedTable.restored(prior, meta, parts, threads=threads))
         detector.contamination_ = float(meta["contamination_"])
         detector.offset_ = float(meta["offset"])
         return detector
 
-    def _assemble(self, prior: Prior, encoder: Encoder, support: Support) -> None:
-        """Build all that scoring needs; the same from `fit` and from a file."""
-        restored = restore(prior)  # first: it tells at once whether it can
-        mapping = Mapping(threads=self._threads()).fit(support)
-        self._head = _head(*restored, mapping)
-        self._prior, self._encoder, self._mapping = prior, encoder, mapping
-        self._reference_scores = self._judged(self._mapping.typical_)
-        self._known_scores = self._scored_arranged(support.known)
-        self._scale = Surprise().fit(self._reference_scores)
-        self.n_features_in_ = encoder.n_features_in_
-        if encoder.feature_names_in_ is not None:
-            self.feature_names_in_ = encoder.feature_names_in_
-        elif hasattr(self, "feature_names_in_"):
-            del self.feature_names_in_  # an earlier fit saw names
-
-    def _scored(self, encoded: FloatArray) -> FloatArray:
-        return self._scored_arranged(self._mapping.support.arranged(encoded))
-
-    def _scored_arranged(self, rows: FloatArray) -> FloatArray:
-        if not len(rows):
-            return np.zeros(0)
-        return self._judged(self._mapping.transform_arranged(rows))
-
-    def _judged(self, coordinates: Float32Array) -> FloatArray:
-        """Raw scores (n,) of mapped rows (n, C, 2)."""
-        with torch.no_grad():
-            scores: FloatArray = self._head(torch.from_numpy(coordinates)[None].double())[0].numpy()
-        return scores
+    def _keep(self, fitted: FittedTable | FittedImages) -> None:
+        """Set all that scoring needs; the same from `fit` and from a file."""
+        self._fitted = fitted
+        self._scale = Surprise().fit(fitted.typical_scores)
+        for name in ("n_features_in_", "feature_names_in_"):
+            if name in fitted.columns:
+                setattr(self, name, fitted.columns[name])
+            elif hasattr(self, name):
+                delattr(self, name)  # an earlier fit saw it
 
     def _checked_contamination(self) -> float | None:
         value = self.contamination
@@ -354,16 +312,6 @@ class FewShotDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
                 f"n_jobs is {self.n_jobs!r}; it must be None, a number of threads, or -1 for all"
             ) from error
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Leave out the head, a function that a learner made."""
-        return {name: v for name, v in super().__getstate__().items() if name != "_head"}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Make the head again from prior and mapping."""
-        super().__setstate__(state)
-        if "_mapping" in state:
-            self._head = _head(*restore(self._prior), self._mapping)
-
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
@@ -371,68 +319,3 @@ class FewShotDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         tags.input_tags.categorical = True
         tags.input_tags.string = True
         return tags
-
-
-def _head(learner: Learner, params: Params, mapping: Mapping) -> Detector:
-    """Adapt a prior to a mapped support.
-
-    In double precision: sums in single precision differ with the number of rows scored at once.
-    """
-    rows, labels = support_sample(mapping)
-    task = MappedTask(
-        name="",
-        family="",
-        seed=mapping.support.seed,
-        support=rows,
-        support_labels=labels,
-        query=rows[:0],
-        query_labels=labels[:0],
-        context=mapping.context_,
-    )
-    if learner.shape != Shape.of(task):
-        raise PriorError(
-            f"the prior reads rows of {learner.shape}, but this version of Oddshot maps rows to "
-            f"{Shape.of(task)}; load or train a prior for this version"
-        )
-    with torch.no_grad():
-        return learner.detector(
-            {name: value.double() for name, value in params.items()},
-            collate([task]).to(torch.float64),
-        )
-
-
-def _checked_labels(y: ArrayLike | None, rows: int) -> LabelArray:
-    if y is None:
-        return np.full(rows, UNLABELLED, dtype=np.int8)
-    try:
-        values = column_or_1d(y if isinstance(y, pd.Series) else np.asarray(y), warn=True)
-    except ValueError as error:
-        raise LabelError(f"y cannot be read: {error}") from error
-    if values.dtype.kind == "O":
-        values = pd.Series(values).infer_objects().to_numpy()  # numbers may stand in objects
-    if len(values) != rows:
-        raise LabelError(f"X has {rows} rows but y has {len(values)}; give one label a row")
-    if values.dtype.kind in "iuf":
-        known = np.isin(values, (ANOMALY, NORMAL, UNLABELLED)) | np.isnan(values)
-        if not known.all():
-            row = int(np.flatnonzero(~known)[0])
-            warnings.warn(
-                f"y holds {values[row]} in row {row}, which is no label (1 anomaly, 0 normal, "
-                "-1 unlabelled); all of y is ignored",
-                LabelWarning,
-                stacklevel=3,
-            )
-            return np.full(rows, UNLABELLED, dtype=np.int8)
-    return parse_labels(values)
-
-
-def _encoded(encoder: Encoder, rows: RawRows) -> Iterator[FloatArray]:
-    """Encode block by block, so that memory does not grow with the number of rows."""
-    for start in range(0, rows.shape[0], BLOCK_ROWS):
-        block = slice(start, start + BLOCK_ROWS)
-        part = rows.iloc[block] if isinstance(rows, pd.DataFrame) else rows[block]
-        try:
-            yield encoder.transform(part)
-        except DataError:
-            encoder.transform(rows)  # raises again, with the number the row has among all
-            raise

@@ -154,7 +154,7 @@ class OddshotAutoencoder:
         from oddshot.detectors.autoencoder import AAEDetector  # noqa: PLC0415 - imports torch
 
         torch.set_num_threads(threads)
-        score: Scorer = AAEDetector(random_state=seed, device="cpu").fit(rows, labels).anomaly_score
+        score: Scorer = AAEDetector(random_state=seed).fit(rows, labels).anomaly_score
         return score
 
 

@@ -1,0 +1,50 @@
+"""``y`` as `fit` takes it."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+from sklearn.utils import column_or_1d
+
+from oddshot.data.labels import parse_labels
+from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, LabelArray
+from oddshot.errors import LabelError, LabelWarning
+
+
+def checked_labels(y: ArrayLike | None, rows: int) -> LabelArray:
+    """Return labels (n,) of 1, 0, -1, one for each of the rows; ``None`` says nothing.
+
+    Raises
+    ------
+    LabelError
+        If ``y`` holds words that are no labels, or has another length.
+
+    Warns
+    -----
+    LabelWarning
+        If it holds numbers that are no labels: all of it is ignored then, since scikit-learn passes
+        any target.
+    """
+    if y is None:
+        return np.full(rows, UNLABELLED, dtype=np.int8)
+    try:
+        values = column_or_1d(y if isinstance(y, pd.Series) else np.asarray(y), warn=True)
+    except ValueError as error:
+        raise LabelError(f"y cannot be read: {error}") from error
+    if values.dtype.kind == "O":
+        values = pd.Series(values).infer_objects().to_numpy()  # numbers may stand in objects
+    if len(values) != rows:
+        raise LabelError(f"X has {rows} rows but y has {len(values)}; give one label a row")
+    if values.dtype.kind in "iuf":
+        known = np.isin(values, (ANOMALY, NORMAL, UNLABELLED)) | np.isnan(values)
+        if not known.all():
+            row = int(np.flatnonzero(~known)[0])
+            warnings.warn(
+                f"y holds {values[row]} in row {row}, which is no label (1 anomaly, 0 normal, "
+                "-1 unlabelled); all of y is ignored",
+                LabelWarning,
+                stacklevel=3,
+            )
+            return np.full(rows, UNLABELLED, dtype=np.int8)
+    return parse_labels(values)

@@ -1,0 +1,247 @@
+"""A prior for images, adapted to a set of them: each image is a mapped row."""
+
+from hashlib import blake2b
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from oddshot.data.images import Images, looks_like_images, to_images
+from oddshot.episodes import (
+    ANOMALY,
+    NORMAL,
+    Context,
+    Float32Array,
+    FloatArray,
+    LabelArray,
+    MappedTask,
+)
+from oddshot.errors import DataError
+from oddshot.learners import Detector, collate, restore
+from oddshot.priors import Prior
+
+MAX_TYPICAL = 4096  # to compare with
+MAX_TEACHING = 256  # of these; each costs an embedding for every fold
+MAX_KNOWN = 64
+FOLDS = 10
+BLOCK_IMAGES = 256
+PROBES = 4
+
+
+class FittedImages:
+    """What `FewShotDetector` keeps of a set of images; raw scores have any scale, higher = odder.
+
+    The prior's detector is made from at most 256 images that are unlabelled or known to be normal,
+    and 64 known anomalies. Scores of the former come from detectors that were made without them,
+    one by one where there are up to 10, else in 10 folds: with few images, a detector finds those
+    that it was made from much more normal than any new one.
+
+    Parameters
+    ----------
+    prior
+        A prior for images.
+    rows, labels
+        The images that teach, as mapped rows (s, H*W, C), and their labels (s,); known anomalies
+        first.
+    typical_scores
+        Shape (m,): unlabelled and known normal images to compare with, each scored without itself;
+        those that teach first.
+    clean
+        Whether all of these are known to be normal.
+    seed
+        What it was drawn with.
+
+    Attributes
+    ----------
+    known_scores
+        Shape (k,): known anomalies.
+    """
+
+    def __init__(
+        self,
+        prior: Prior,
+        rows: Float32Array,
+        labels: LabelArray,
+        typical_scores: FloatArray,
+        *,
+        clean: bool,
+        seed: int,
+    ) -> None:
+        self.prior, self._rows, self._labels = prior, rows, labels
+        self.typical_scores, self.clean, self.seed = typical_scores, clean, seed
+        self._detector = _detector(prior, [_task(rows, labels)])
+        known = int((labels == ANOMALY).sum())
+        self.known_scores = self._judged(rows[:known])
+        teaching = rows[known:]
+        self._own = dict(zip(map(_digest, teaching), typical_scores[: len(teaching)], strict=True))
+
+    @staticmethod
+    def read(prior: Prior, X: Any) -> Images:
+        """Bring images to the size and the colours that a prior reads, see `to_images`.
+
+        Raises
+        ------
+        DataError
+            If they are none.
+        """
+        if not looks_like_images(X):
+            height, width = prior.settings["image"]
+            raise DataError(
+                f"X is a {type(X).__name__} and holds no images, but the prior reads images of "
+                f"{height} x {width} pixels; give images, or leave prior out for a table"
+            )
+        channels = prior.settings["shape"]["channels"]
+        return to_images(X, size=prior.settings["image"], channels=channels)
+
+    @classmethod
+    def fit(cls, prior: Prior, images: Images, labels: LabelArray, *, seed: int) -> Self:
+        """Adapt a prior to images with labels (n,)."""
+        rows = _rows(images)
+        order = _shuffled(rows, seed)
+        known = order[labels[order] == ANOMALY][:MAX_KNOWN]
+        typical = order[labels[order] != ANOMALY][:MAX_TYPICAL]
+        if len(typical) < 2:
+            raise DataError(
+                f"{len(images)} images are given, {len(images) - len(typical)} of them labelled as "
+                "anomalies; at least 2 unlabelled or normal images are needed to compare with"
+            )
+        kept = np.concatenate([known, typical[:MAX_TEACHING]])
+        held_out = _held_out(prior, rows[kept], labels[kept])
+        clean = bool((labels[typical] == NORMAL).all())
+        fitted = cls(prior, rows[kept], labels[kept], held_out, clean=clean, seed=seed)
+        others = fitted._judged(rows[typical[MAX_TEACHING:]])
+        fitted.typical_scores = np.concatenate([held_out, others])
+        return fitted
+
+    def scored(self, X: Any) -> FloatArray:
+        """Raw scores (n,) of images.
+
+        Raises
+        ------
+        DataError
+            If X holds no images.
+        """
+        rows = _rows(self.read(self.prior, X))
+        scores = self._judged(rows)
+        for number, row in enumerate(rows):
+            scores[number] = self._own.get(_digest(row), scores[number])
+        return scores
+
+    def probe(self) -> FloatArray:
+        """Raw scores of a few images, to tell whether a loaded detector gives what it gave."""
+        return self._judged(self._rows[-PROBES:])
+
+    @property
+    def column_report(self) -> list[Any]:
+        """Empty: images have no columns."""
+        return []
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """Empty: images have no columns."""
+        return {}
+
+    def state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """Return what `restored` needs, as JSON and as arrays."""
+        return {"clean": self.clean}, {
+            "support.rows": self._rows,
+            "support.labels": self._labels,
+            "support.scores": self.typical_scores,
+        }
+
+    @classmethod
+    def restored(
+        cls, prior: Prior, meta: dict[str, Any], parts: dict[str, dict[str, NDArray[Any]]]
+    ) -> Self:
+        """Adapt again to the images that were kept: ``meta`` and arrays by part and name."""
+        support = parts["support"]
+        return cls(
+            prior,
+            support["rows"],
+            support["labels"],
+            support["scores"],
+            clean=bool(meta["clean"]),
+            seed=int(meta["seed"]),
+        )
+
+    def _judged(self, rows: Float32Array) -> FloatArray:
+        """Raw scores (n,) of mapped rows (n, H*W, C), block by block."""
+        scores = np.zeros(len(rows))
+        for start in range(0, len(rows), BLOCK_IMAGES):
+            block = slice(start, start + BLOCK_IMAGES)
+            with torch.no_grad():
+                scores[block] = self._detector(torch.from_numpy(rows[block])[None].double())[0]
+        return scores
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out the detector, a function that a learner made."""
+        return {name: v for name, v in vars(self).items() if name != "_detector"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Make the detector again from prior and images."""
+        vars(self).update(state)
+        self._detector = _detector(self.prior, [_task(self._rows, self._labels)])
+
+
+def _held_out(prior: Prior, rows: Float32Array, labels: LabelArray) -> FloatArray:
+    """Score the t teaching images (t,), each by a detector made without it.
+
+    The folds are one batch of tasks.
+    """
+    teaching = np.flatnonzero(labels != ANOMALY)
+    folds = [teaching[first::FOLDS] for first in range(min(FOLDS, len(teaching)))]
+    tasks = [
+        _task(np.delete(rows, fold, axis=0), np.delete(labels, fold), rows[fold]) for fold in folds
+    ]
+    with torch.no_grad():
+        found = _detector(prior, tasks)(collate(tasks).to(torch.float64).query).numpy()
+    scores = np.zeros(len(labels))
+    for fold, judged in zip(folds, found, strict=True):
+        scores[fold] = judged[: len(fold)]
+    return scores[teaching]
+
+
+def _detector(prior: Prior, tasks: list[MappedTask]) -> Detector:
+    """Adapt a prior to the supports of tasks.
+
+    In double precision: sums in single precision differ with the number of images scored at once.
+    """
+    learner, params = restore(prior)
+    with torch.no_grad():
+        return learner.detector(
+            {name: value.double() for name, value in params.items()},
+            collate(tasks).to(torch.float64),
+        )
+
+
+def _task(
+    support: Float32Array, labels: LabelArray, query: Float32Array | None = None
+) -> MappedTask:
+    query = support[:0] if query is None else query
+    return MappedTask(
+        name="images",
+        family="",
+        seed=0,
+        support=support,
+        support_labels=labels,
+        query=query,
+        query_labels=np.zeros(len(query), np.int8),
+        context=Context(np.zeros((support.shape[1], 0), np.float32), np.zeros(0, np.float32)),
+    )
+
+
+def _rows(images: Images) -> Float32Array:
+    """Make mapped rows (n, H*W, C) of images."""
+    return np.ascontiguousarray(images.pixels.reshape(len(images), -1, images.channels))
+
+
+def _shuffled(rows: Float32Array, seed: int) -> NDArray[np.intp]:
+    """Shuffle images (n,) by what they show and the seed alone, not by the order they came in."""
+    digests = [_digest(row, seed) for row in rows]
+    return np.array(sorted(range(len(rows)), key=digests.__getitem__), dtype=np.intp)
+
+
+def _digest(row: Float32Array, seed: int = 0) -> bytes:
+    levels = np.round(row * 65535).astype(np.uint16)  # as an image file has them, or finer
+    return blake2b(levels.tobytes(), digest_size=16, key=seed.to_bytes(8, "little")).digest()

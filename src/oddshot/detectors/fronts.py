@@ -1,0 +1,154 @@
+"""What brings rows of a table, or images, to numbers that networks can read."""
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.decomposition import PCA
+from torch import Tensor
+
+from oddshot.data.images import to_images
+from oddshot.detectors.fitted_table import FittedTable, encoded_blocks
+from oddshot.episodes import FloatArray
+from oddshot.errors import DataError
+from oddshot.mapping.encode import ColumnNote, Encoder
+from oddshot.networks import Coder, ConvolutionalCoder, PerceptronCoder
+
+
+class Front(ABC):
+    """A fitted reading of X as a matrix of numbers."""
+
+    @abstractmethod
+    def numbers(self, X: Any) -> FloatArray:
+        """Bring X to numbers (n, d)."""
+
+    @abstractmethod
+    def scale(self, rows: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Tell what rows (n, d) are centred by, and divided by, both (d,)."""
+
+    most_codes: ClassVar[int]
+
+    def link(self, rows: Tensor, *, latent: int | None, seed: int) -> Tensor | int:
+        """Principal axes (d, L) of scaled rows (n, d), or d where codes can be as wide as rows."""
+        latent = latent or self.most_codes
+        count, width = rows.shape
+        if width <= latent:
+            return width
+        kept = min(latent, count - 1)
+        axes = PCA(kept, svd_solver="randomized", random_state=seed).fit(rows.numpy())
+        return torch.from_numpy(np.ascontiguousarray(axes.components_.T)).to(rows.dtype)
+
+    @abstractmethod
+    def coder(self, link: Tensor | int, *, hidden: int) -> Coder:
+        """Make encoder and decoder around a link."""
+
+    @abstractmethod
+    def state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """Return what `front_of` needs, as JSON and as arrays."""
+
+    @property
+    def report(self) -> list[ColumnNote]:
+        """What became of every column."""
+        return []
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """scikit-learn's attributes on the columns that `fit` saw."""
+        return {}
+
+
+class TableFront(Front):
+    """A table, encoded and standardised."""
+
+    most_codes = 128
+
+    def __init__(self, encoder: Encoder) -> None:
+        self._encoder = encoder
+
+    @classmethod
+    def fit(cls, X: Any) -> Self:
+        """Learn from a table; errors as of `Encoder`."""
+        return cls(Encoder().fit(FittedTable.read(X)))
+
+    def numbers(self, X: Any) -> FloatArray:
+        """Encode; errors as of `Encoder`."""
+        rows = FittedTable.read(X)
+        if not rows.shape[0]:
+            raise DataError(
+                f"Found array with 0 sample(s) (shape={rows.shape}) "
+                "while a minimum of 1 is required."
+            )
+        return np.concatenate([*encoded_blocks(self._encoder, rows)])
+
+    def scale(self, rows: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Mean and standard deviation of each column."""
+        spread = rows.std(0)
+        return rows.mean(0), np.where(spread > 0, spread, 1.0)
+
+    def coder(self, link: Tensor | int, *, hidden: int) -> Coder:
+        """Make a fully connected pair."""
+        return PerceptronCoder(link, hidden=hidden)
+
+    def state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """Return the encoder's."""
+        settings, arrays = self._encoder.state()
+        return {"encoder": settings}, {f"encoder.{name}": array for name, array in arrays.items()}
+
+    @property
+    def report(self) -> list[ColumnNote]:
+        """What became of every column."""
+        return self._encoder.report()
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """scikit-learn's attributes on the columns that `fit` saw."""
+        columns: dict[str, Any] = {"n_features_in_": self._encoder.n_features_in_}
+        if self._encoder.feature_names_in_ is not None:
+            columns["feature_names_in_"] = self._encoder.feature_names_in_
+        return columns
+
+
+class ImageFront(Front):
+    """Images of one size, their pixels side by side."""
+
+    most_codes = 32
+
+    def __init__(self, height: int, width: int, channels: int) -> None:
+        self._image = (height, width, channels)
+
+    @classmethod
+    def fit(cls, X: Any) -> Self:
+        """Learn the size and the colours of images; errors as of `to_images`."""
+        images = to_images(X)
+        return cls(*images.size, images.channels)
+
+    def numbers(self, X: Any) -> FloatArray:
+        """Bring images to that size; errors as of `to_images`."""
+        height, width, channels = self._image
+        images = to_images(X, size=(height, width), channels=channels)
+        return images.pixels.reshape(len(images), -1).astype(np.float64)
+
+    def scale(self, rows: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Mean of each pixel, and one spread for all."""
+        centre = rows.mean(0)
+        spread = float(np.sqrt(np.square(rows - centre).mean())) or 1.0
+        return centre, np.full(rows.shape[1], spread)
+
+    def coder(self, link: Tensor | int, *, hidden: int) -> Coder:  # noqa: ARG002
+        """Make a convolutional pair."""
+        height, width, channels = self._image
+        return ConvolutionalCoder(link, height=height, width=width, channels=channels)
+
+    def state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """Return the size."""
+        return {"image": list(self._image)}, {}
+
+
+def front_of(state: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Front:
+    """Make the front that gave a state, out of a saved detector's."""
+    if "image" in state:
+        return ImageFront(*state["image"])
+    own = {n.removeprefix("encoder."): a for n, a in arrays.items() if n.startswith("encoder.")}
+    return TableFront(Encoder.from_state(state["encoder"], own))
