@@ -1,5 +1,6 @@
 """The examples and the README's Python run as they stand."""
 
+import importlib
 import re
 import runpy
 from pathlib import Path
@@ -21,6 +22,26 @@ def test_an_adaptable_start_pays_in_the_example(capsys):
     before, after = {line[0]: (float(line[-2]), float(line[-1])) for line in table}["maml"]
     assert after < before / 2
     assert after < 0.6 * float(table[1][-1])
+
+
+def test_a_learned_space_pays_where_images_are_not_aligned(capsys, monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(ROOT / "examples")
+    example = importlib.import_module("odd_images")
+    monkeypatch.setattr(example, "JUDGED", 25)
+    example.main(tmp_path / "odd.png")
+    table = [line.split() for line in capsys.readouterr().out.splitlines()[2:]]
+    (aligned, _, moved, pixels) = (float(value) for value in table[-2][1:])
+    assert aligned > 0.95
+    assert moved > max(0.9, pixels + 0.1)
+    assert (tmp_path / "odd.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_page_on_images_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs/images.md").read_text(), re.DOTALL)
+    found: dict[str, object] = {}
+    exec(code, found)
+    assert found["scores"].shape == (50,)
 
 
 def test_the_page_on_meta_learning_runs():

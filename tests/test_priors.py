@@ -82,13 +82,28 @@ def test_load_names_what_is_wrong(tmp_path):
 
 
 def test_default_is_read_once_or_says_that_it_is_absent(tmp_path, monkeypatch, prior):
-    monkeypatch.setattr(priors, "_default_folder", lambda: tmp_path / "default")
-    with pytest.raises(PriorError, match=r"no default prior at .* reinstall oddshot"):
+    monkeypatch.setattr(priors, "_weights", lambda: tmp_path)
+    with pytest.raises(PriorError, match=r"no prior at .* reinstall oddshot"):
         Prior.default()
     prior.save(tmp_path / "default")
     assert Prior.default() == prior
     assert Prior.default() is Prior.default()
 
 
+def test_two_priors_ship(monkeypatch, tmp_path, prior):
+    assert Prior.find("default") is Prior.default()
+    images = Prior.find("images")
+    assert images is Prior.find("images")
+    assert (images.reads_images, Prior.default().reads_images) == (True, False)
+    assert images.settings["image"] == [28, 28]
+    assert len(images.seen_families) == 30
+    files = (priors._weights() / "images").iterdir()
+    assert sum(file.stat().st_size for file in files) < 2**19
+    monkeypatch.chdir(tmp_path)
+    prior.save("images")
+    assert Prior.find("images") is images
+    assert Prior.find("./images") == prior
+
+
 def test_default_lies_in_the_package():
-    assert priors._default_folder().parts[-3:] == ("oddshot", "weights", "default")
+    assert priors._weights().parts[-2:] == ("oddshot", "weights")

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from oddshot.errors import PriorError, SettingError
 from oddshot.persistence import is_saved, load_state, save_state
 
+SHIPPED = ("default", "images")
+
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Prior:
@@ -89,18 +91,20 @@ class Prior:
 
     @classmethod
     def default(cls) -> "Prior":
-        """Return the meta-trained prior that ships inside the package; it is read once.
+        """Return the meta-trained prior for tables that ships inside the package; it is read once.
 
         Raises
         ------
         PriorError
             If this installation carries none.
         """
-        return _read_default(_default_folder())
+        return _read_shipped(_weights() / "default")
 
     @classmethod
     def find(cls, prior: "Prior | str | Path") -> "Prior":
-        """Return the prior itself, the shipped one ("default"), or the one in a folder.
+        """Return the prior itself, a shipped one ("default", "images"), or the one in a folder.
+
+        "default" reads tables, "images" small grey images.
 
         Raises
         ------
@@ -112,9 +116,10 @@ class Prior:
         if isinstance(prior, Prior):
             return prior
         if isinstance(prior, str | Path):
-            return cls.default() if prior == "default" else cls.load(prior)
+            return _read_shipped(_weights() / prior) if prior in SHIPPED else cls.load(prior)
         raise SettingError(
-            f"prior is {prior!r}; it must be 'default', a Prior, or the folder of a saved one"
+            f"prior is {prior!r}; it must be {' or '.join(map(repr, SHIPPED))}, a Prior, or the "
+            "folder of a saved one"
         )
 
     @property
@@ -125,6 +130,11 @@ class Prior:
             digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
             digest.update(array.tobytes())
         return digest.hexdigest()[:12]
+
+    @property
+    def reads_images(self) -> bool:
+        """Whether its learner reads images, of the size in ``settings["image"]``, or tables."""
+        return bool(self.settings.get("image"))
 
     @property
     def seen_families(self) -> set[str]:
@@ -146,15 +156,15 @@ class Prior:
         )
 
 
-def _default_folder() -> Path:
-    return Path(__file__).parent / "weights" / "default"
+def _weights() -> Path:
+    return Path(__file__).parent / "weights"
 
 
 @cache
-def _read_default(folder: Path) -> Prior:
+def _read_shipped(folder: Path) -> Prior:
     if not is_saved(folder):
         raise PriorError(
-            f"no default prior at {folder}: this installation carries none; "
+            f"no prior at {folder}: this installation carries none; "
             "reinstall oddshot or give the folder of a prior of your own"
         )
     return Prior.load(folder)

@@ -6,7 +6,8 @@ from torch import Tensor
 from oddshot.learners.metric import (
     Prototypes,
     cosine,
-    nearest,
+    mixture,
+    nearest_rows,
     squared_euclidean,
     trimmed,
     whitening,
@@ -89,15 +90,18 @@ def test_equal_rows_make_one_group():
     assert found.centres[0][found.shares[0] > 0].tolist() == [[1, 1]]
 
 
-@pytest.mark.parametrize("soft", [True, False])
+@pytest.mark.parametrize("count", [None, 1, 5])
 @pytest.mark.parametrize("distance", [squared_euclidean, cosine])
-def test_derivatives_go_through_the_means(distance, soft):
+def test_derivatives_go_through_the_means(distance, count):
     rows, members = supports()
     rows, members, queries = rows[:3], members[:3], normal(3, 4, WIDTH, seed=2)
 
     def far(support: Tensor) -> Tensor:
         found = Prototypes.of(support, members, 2)
-        return nearest(distance(queries, found.centres), found.shares, soft=soft)
+        each = distance(queries, found.centres)
+        if count is None:
+            return mixture(each, found.shares)
+        return nearest_rows(each, found.groups.sum(1), count)
 
     assert torch.autograd.gradcheck(far, rows.requires_grad_())
 
@@ -159,21 +163,33 @@ def test_scatter_is_about_each_rows_own_prototype():
     assert size.item() == 4
 
 
-def test_the_nearest_of_several_prototypes():
+def test_a_mixture_of_prototypes():
     distances = torch.tensor([[[1.0, 3.0, 0.5]], [[1.0, 3.0, 0.5]], [[1.0, 3.0, 0.5]]])
     shares = torch.tensor([[0.25, 0.75, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
-    soft = nearest(distances, shares)
-    mixture = -np.log(0.25 * np.exp(-1) + 0.75 * np.exp(-3))
-    np.testing.assert_allclose(soft.flatten(), [mixture, 1, np.inf], rtol=1e-6)
-    hard = nearest(distances, shares, soft=False)
-    assert hard.flatten().tolist() == [1, 1, np.inf]
+    expected = -np.log(0.25 * np.exp(-1) + 0.75 * np.exp(-3))
+    found = mixture(distances, shares).flatten()
+    np.testing.assert_allclose(found, [expected, 1, np.inf], rtol=1e-6)
 
 
-@pytest.mark.parametrize("soft", [True, False])
-def test_a_task_without_the_class_has_no_gradient(soft):
+@pytest.mark.parametrize("count", [1, 2, 4, 20])
+def test_nearest_rows_equal_a_loop_over_rows(count):
+    generator = np.random.default_rng(0)
+    distances = generator.random((TASKS, 5, 6))
+    sizes = generator.integers(0, 4, (TASKS, 6))
+    sizes[1] = 0
+    found = nearest_rows(torch.tensor(distances), torch.tensor(sizes).double(), count)
+    for task, row in np.ndindex(*found.shape):
+        rows = np.sort(np.repeat(distances[task, row], sizes[task]))[:count]
+        expected = rows.mean() if len(rows) else np.inf
+        assert float(found[task, row]) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    "far_of", [mixture, lambda *of: nearest_rows(*of, 1), lambda *of: nearest_rows(*of, 3)]
+)
+def test_a_task_without_the_class_has_no_gradient(far_of):
     distances = torch.ones(2, 1, 2, requires_grad=True)
-    shares = torch.tensor([[0.5, 0.5], [0.0, 0.0]])
-    far = nearest(distances, shares, soft=soft)
+    far = far_of(distances, torch.tensor([[0.5, 0.5], [0.0, 0.0]]))
     (grad,) = torch.autograd.grad(torch.nn.functional.softplus(-far).sum(), distances)
     assert grad.isfinite().all()
     assert grad[0].abs().sum() > 0

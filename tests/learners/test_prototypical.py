@@ -124,6 +124,7 @@ def test_the_meta_loss_judges_the_scores(synthetic_tasks, outer_loss):
         {"distance": "mahalanobis", "covariance": "class"},
         {"prototypes": 3, "anomaly_prototypes": 2},
         {"prototypes": 2, "soft": False, "trim": 0.2},
+        {"prototypes": 2, "soft": False, "neighbours": 3},
     ],
 )
 def test_the_meta_gradient_equals_finite_differences(synthetic_tasks, settings):
@@ -199,6 +200,25 @@ def test_two_kinds_of_normal_rows_need_two_prototypes(synthetic_tasks):
     assert one[2] < one[:2].min()
     assert two[2] > two[:2].max()
     assert two.tolist() == pytest.approx([0.25 - 4, 0.25 - 4, 25 - 4])
+
+
+def test_neighbours_make_up_for_a_contaminated_row(synthetic_tasks):
+    learner, params, batch = setup(synthetic_tasks(1), hidden=(), direct=None)
+    settings = {**learner.settings, "prototypes": 2, "soft": False}
+    hard, robust = (
+        make_learner("prototypical", learner.shape, {**settings, "neighbours": count})
+        for count in (1, 3)
+    )
+    support = laid_out(batch, [(0, 0), (0, 0.2), (0.2, 0), (0.2, 0.2), (9, 9)], [-1] * 5)
+    rows, params = places(batch, [(0.1, 0.1), (9, 9)]), planted(params)
+    near, odd = hard.detector(params, support)(rows)[0].tolist()
+    assert near == pytest.approx(odd)
+    near, odd = robust.detector(params, support)(rows)[0].tolist()
+    assert odd > near + 50
+    for labels in ([0, -1, -1, -1, 0], [0] * 5):  # what is known to be normal stands for itself
+        known = laid_out(batch, [(0, 0), (0, 0.2), (0.2, 0), (0.2, 0.2), (9, 9)], labels)
+        near, odd = robust.detector(params, known)(rows)[0].tolist()
+        assert near == pytest.approx(odd)
 
 
 def test_trimming_lets_contaminated_rows_go(synthetic_tasks):

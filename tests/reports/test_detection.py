@@ -48,6 +48,15 @@ def test_what_is_told():
     assert told.endswith("Mind.")
 
 
+def test_without_columns_the_rows_are_images():
+    labels = np.array([1, 0, -1, -1], dtype=np.int8)
+    told = "\n".join(found(columns=(), labels=labels, source="nuts").told())
+    assert "nuts: 4 images." in told
+    assert "1 known normal images, 2 images without a label" in told
+    assert "3 images score above it" in told
+    assert "rows" not in told
+
+
 def test_no_labels_are_told_only_where_the_detector_was_just_fitted():
     assert "Labels: none" in "\n".join(found(labels=np.full(4, -1, dtype=np.int8)).told())
     assert "Labels" not in "\n".join(found().told())

@@ -3,6 +3,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pandas as pd
 
+from oddshot.mapping.encode import ColumnNote
 from oddshot.reports.detection import scored
 from oddshot.reports.page import detection_page
 
@@ -68,3 +69,15 @@ def test_gaps_and_equal_scores_do_no_harm():
     text = page(rows, [0.0, 0.0])
     assert "NaT" not in text
     assert "nan" not in text
+
+
+def test_images_are_called_so_and_have_no_columns():
+    text = page(pd.DataFrame({"file": ["a.png", "b.png"]}), [0.0, 2.0])
+    assert "The 2 oddest images" in text
+    assert "Columns" not in text
+    assert "rows" not in text
+    note = ColumnNote("file", "text", False, "free text")
+    text = page(pd.DataFrame({"file": ["a.png", "b.png"]}), [0.0, 2.0], columns=(note,))
+    assert "The 2 oddest rows" in text
+    assert "<h2>Columns</h2>" in text
+    assert "free text" in text

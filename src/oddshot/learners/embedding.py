@@ -5,16 +5,28 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import softplus
 
 from oddshot.episodes import ANOMALY, UNLABELLED, MappedTask
-from oddshot.errors import DataError, require
-from oddshot.learners.learner import Detector, Learner, Shape, TaskBatch, beside_facts
+from oddshot.errors import require
+from oddshot.learners.learner import (
+    Detector,
+    Learner,
+    Shape,
+    TaskBatch,
+    beside_facts,
+    normal_rows,
+    require_normal_rows,
+)
 from oddshot.learners.metric import Prototypes, trimmed
+from oddshot.learners.standardisation import (
+    moments,
+    standard_facts,
+    standard_rows,
+    unstandardised,
+)
 from oddshot.losses import binary_cross_entropy, ranking_loss
 from oddshot.networks import (
     ENCODERS,
@@ -28,8 +40,6 @@ from oddshot.networks import (
 Likeness: TypeAlias = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 _ENCODER, _DIRECT = "encoder.", "direct."  # prefixes among the parameters
-_REACH = 3.0  # in standard deviations: no table is stranger than this
-_NO_SPREAD = 1e-3  # of mapped rows and facts, whose scale is 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +50,14 @@ class Classes:
     ----------
     rows
         Shape (B, S, e).
+    unlabelled
+        Shape (B, S): True for rows of which nothing is known.
     normal, anomalous
         The prototypes of both classes; in tasks without a known anomaly the latter have no share.
     """
 
     rows: Tensor
+    unlabelled: Tensor
     normal: Prototypes
     anomalous: Prototypes
 
@@ -174,15 +187,7 @@ class EmbeddingLearner(Learner):
         params |= self._likeness_parameters(generator)
         if self._direct:
             params |= _prefixed(_DIRECT, self._direct.initial_parameters(generator))
-        if self._image:
-            return params
-        row, table = (self.shape.coordinates, self.shape.channels), self.shape.table
-        return params | {
-            "row_mean": torch.zeros(row),
-            "row_gain": torch.ones(row),
-            "table_mean": torch.zeros(table),
-            "table_gain": torch.ones(table),
-        }
+        return params if self._image else params | unstandardised(self.shape)
 
     def constants(self, tasks: Sequence[MappedTask]) -> Params:
         """Take mean and inverse spread of support rows and facts, over the training tasks.
@@ -192,15 +197,8 @@ class EmbeddingLearner(Learner):
         DataError
             If the support of a task has neither normal nor unlabelled rows.
         """
-        rows, facts = [], []
-        for task in tasks:
-            if (task.support_labels == ANOMALY).all():
-                raise _nothing_normal(repr(task.name))
-            rows.append([task.support.mean(0), np.square(task.support).mean(0)])
-            facts.append([task.context.table, np.square(task.context.table)])
-        if self._image:
-            return {}
-        return _moments("row", np.stack(rows)) | _moments("table", np.stack(facts))
+        require_normal_rows(tasks)
+        return {} if self._image else moments(tasks)
 
     def meta_loss(
         self,
@@ -237,10 +235,7 @@ class EmbeddingLearner(Learner):
 
     def _logits(self, params: Params, batch: TaskBatch) -> Likeness:
         """Compare with both classes: rows (B, n, C, channels) to logits n and a (B, n)."""
-        facts = batch.table
-        if not self._image:
-            facts = (facts - params["table_mean"]) * params["table_gain"]
-            facts = facts.clamp(-_REACH, _REACH)
+        facts = batch.table if self._image else standard_facts(params, batch.table)
         likeness = self._likeness(params, self._classes(params, batch, facts))
 
         def logits(rows: Tensor) -> tuple[Tensor, Tensor]:
@@ -255,15 +250,13 @@ class EmbeddingLearner(Learner):
 
     def _classes(self, params: Params, batch: TaskBatch, facts: Tensor) -> Classes:
         mask, labels = batch.support_mask, batch.support_labels
-        normal, anomalous = mask & (labels != ANOMALY), mask & (labels == ANOMALY)
-        lacking = (~normal.any(1)).nonzero()
-        if len(lacking):
-            raise _nothing_normal(f"{int(lacking[0]) + 1} of {len(mask)}")
+        normal, anomalous = normal_rows(batch), mask & (labels == ANOMALY)
         rows = self._embedded(params, facts, batch.support.masked_fill(~mask[..., None, None], 0))
         normal = trimmed(rows, normal, labels == UNLABELLED, self._trim)
         of_normal, of_anomalous = self._counts
         return Classes(
             rows,
+            labels == UNLABELLED,
             Prototypes.of(rows, normal, of_normal),
             Prototypes.of(rows, anomalous, of_anomalous),
         )
@@ -273,8 +266,7 @@ class EmbeddingLearner(Learner):
         if self._image:
             seen = rows.reshape(-1, *self._image, self.shape.channels).permute(0, 3, 1, 2)
         else:
-            standard = (rows - params["row_mean"]) * params["row_gain"]
-            seen = beside_facts(facts, standard).flatten(0, 1)
+            seen = beside_facts(facts, standard_rows(params, rows)).flatten(0, 1)
         found = self._encoder(_named(_ENCODER, params), seen)
         return found.view(*rows.shape[:2], self._encoder.width)
 
@@ -287,30 +279,9 @@ def odds(normal: Tensor, anomalous: Tensor) -> Tensor:
     return softplus(anomalous) - normal
 
 
-def _nothing_normal(task: str) -> DataError:
-    return DataError(
-        f"the support of task {task} has neither normal nor unlabelled rows; give some to compare "
-        "with, or leave the task out"
-    )
-
-
 def _prefixed(prefix: str, params: Params) -> Params:
     return {prefix + name: value for name, value in params.items()}
 
 
 def _named(prefix: str, params: Params) -> Params:
     return {n.removeprefix(prefix): v for n, v in params.items() if n.startswith(prefix)}
-
-
-def _moments(name: str, values: NDArray[Any]) -> Params:
-    """Mean and inverse spread, by means of values and of their squares (tasks, 2, ...).
-
-    The gain of what never varies is 0.
-    """
-    mean, square = values.astype(np.float64).mean(0)
-    spread = np.sqrt(np.maximum(square - mean**2, 0))
-    gain = np.where(spread > _NO_SPREAD, 1 / np.maximum(spread, _NO_SPREAD), 0.0)
-    return {
-        f"{name}_mean": torch.tensor(mean, dtype=torch.float32),
-        f"{name}_gain": torch.tensor(gain, dtype=torch.float32),
-    }

@@ -113,18 +113,51 @@ def whitening(covariance: Tensor, shrinkage: float) -> Tensor:
     return factor
 
 
-def nearest(distances: Tensor, shares: Tensor, *, soft: bool = True) -> Tensor:
+def mixture(distances: Tensor, shares: Tensor) -> Tensor:
     """Distance (B, n) to the prototypes of a class, given that to each (B, n, K).
 
-    Soft: ``-log(sum_k shares_k exp(-distances_k))``, the negative log-likelihood of a mixture, so
+    It is ``-log(sum_k shares_k exp(-distances_k))``, the negative log-likelihood of a mixture, so
     that a group of a single row, perhaps an anomaly nobody knows of, draws less than a large one.
-    Else: to the nearest. Infinite where a task has no prototype of the class.
+    Infinite where a task has no prototype of the class.
     """
-    absent = (shares == 0)[:, None]
-    if not soft:
-        return distances.masked_fill(absent, torch.inf).amin(-1)
     # filled after the fact: a fill has no derivative, where that of the logarithm can be NaN
+    absent = (shares == 0)[:, None]
     return -torch.logsumexp((shares.log()[:, None] - distances).masked_fill(absent, -torch.inf), -1)
+
+
+def nearest_rows(distances: Tensor, sizes: Tensor, count: int) -> Tensor:
+    """Mean distance (B, n) to the nearest rows of a class, each seen as its prototype.
+
+    So a prototype of fewer rows, perhaps of anomalies that nobody knows of, draws only in part; the
+    prototypes behind it make up for the rest.
+
+    Parameters
+    ----------
+    distances
+        Shape (B, n, K): to each prototype.
+    sizes
+        Shape (B, K): how many rows each stands for.
+    count
+        How many rows are taken, of classes that have fewer all. At 1 it is the distance to the
+        nearest prototype.
+
+    Returns
+    -------
+    Tensor
+        Infinite where a task has no row of the class.
+
+    Examples
+    --------
+    >>> distances, sizes = torch.tensor([[[4.0, 1.0, 9.0]]]), torch.tensor([[3.0, 1.0, 5.0]])
+    >>> nearest_rows(distances, sizes, 1).item(), nearest_rows(distances, sizes, 3).item()
+    (1.0, 3.0)
+    """
+    ordered, order = distances.masked_fill((sizes == 0)[:, None], torch.inf).sort(-1)
+    sizes = sizes[:, None].expand_as(distances).take_along_dim(order, -1)
+    taken = (count - (sizes.cumsum(-1) - sizes)).clamp(min=0).minimum(sizes)
+    total = taken.sum(-1)
+    mean = ordered.masked_fill(taken == 0, 0).mul(taken).sum(-1) / total.clamp(min=1)
+    return mean.masked_fill(total == 0, torch.inf)
 
 
 def trimmed(rows: Tensor, members: Tensor, doubtful: Tensor, share: float) -> Tensor:

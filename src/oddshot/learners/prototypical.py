@@ -13,7 +13,8 @@ from oddshot.learners.metric import (
     DISTANCES,
     Prototypes,
     cosine,
-    nearest,
+    mixture,
+    nearest_rows,
     squared_euclidean,
     whitening,
 )
@@ -45,7 +46,10 @@ class PrototypicalLearner(EmbeddingLearner):
     prototypes, anomaly_prototypes, trim
         How classes are summed up, see `EmbeddingLearner`.
     soft
-        Distance to several prototypes: of the mixture, or of the nearest, see `nearest`.
+        Distance to several prototypes: of the `mixture`, or to the nearest, see `nearest_rows`.
+    neighbours
+        Where not soft: how many unlabelled rows the nearest prototypes must stand for; a known
+        normal one is enough by itself. Several make up for anomalies among the unlabelled rows.
     distance
         "euclidean" (squared), "cosine", or "mahalanobis", times a learned scale.
     covariance, shrinkage
@@ -77,6 +81,7 @@ class PrototypicalLearner(EmbeddingLearner):
         anomaly_prototypes: int = 1,
         trim: float = 0.0,
         soft: bool = True,
+        neighbours: int = 1,
         distance: str = "euclidean",
         covariance: str = "pooled",
         shrinkage: float = 0.5,
@@ -94,6 +99,7 @@ class PrototypicalLearner(EmbeddingLearner):
             anomaly_prototypes=anomaly_prototypes,
             trim=trim,
             soft=soft,
+            neighbours=neighbours,
             distance=distance,
             covariance=covariance,
             shrinkage=shrinkage,
@@ -105,7 +111,8 @@ class PrototypicalLearner(EmbeddingLearner):
             covariance in _COVARIANCES, "covariance", covariance, " or ".join(_COVARIANCES)
         )
         self._require(0 < shrinkage <= 1, "shrinkage", shrinkage, "a share above 0, at most 1")
-        self._distance, self._soft = distance, soft
+        self._require(neighbours >= 1, "neighbours", neighbours, "1 or more")
+        self._distance, self._soft, self._neighbours = distance, soft, neighbours
         self._covariance, self._shrinkage = covariance, shrinkage
         # so that distances are about 1 at first
         self._first_scale = 10.0 if distance == "cosine" else 1 / embedding
@@ -117,6 +124,8 @@ class PrototypicalLearner(EmbeddingLearner):
         scale = params["log_scale"].exp()
         of_normal, of_anomalous = self._spaces(classes)
 
+        counts = torch.where(classes.unlabelled, 1, self._neighbours)[..., None]
+
         def distances(rows: Tensor, to: Prototypes, factor: Tensor | None) -> Tensor:
             if self._distance == "cosine":
                 each = cosine(rows, to.centres)
@@ -124,7 +133,9 @@ class PrototypicalLearner(EmbeddingLearner):
                 each = squared_euclidean(rows, to.centres)
             else:
                 each = squared_euclidean(rows @ factor, to.centres @ factor)
-            return nearest(scale * each, to.shares, soft=self._soft)
+            if self._soft:
+                return mixture(scale * each, to.shares)
+            return nearest_rows(scale * each, (to.groups * counts).sum(1), self._neighbours)
 
         own = distances(classes.rows, classes.normal, of_normal)
         members = classes.normal.groups.sum(2)

@@ -68,6 +68,11 @@ class Detection:
         """Number of rows above the threshold."""
         return int(self.rows[self.verdict].sum())
 
+    @property
+    def things(self) -> str:
+        """What a reader would call the rows."""
+        return "rows" if self.columns else "images"
+
     def top(self, number: int) -> pd.DataFrame:
         """Return the oddest rows, oddest first, the three new columns in front."""
         new = [self.rank, self.score, self.verdict]
@@ -79,8 +84,8 @@ class Detection:
     def told(self) -> list[str]:
         """Say in plain sentences what was done and found."""
         used = [note for note in self.columns if note.used]
-        of = f"rows; {len(used)} of {len(self.columns)} columns used" if self.columns else "images"
-        lines = [f"{self.source}: {len(self.rows):,} {of}."]
+        of = f"; {len(used)} of {len(self.columns)} columns used" if self.columns else ""
+        lines = [f"{self.source}: {len(self.rows):,} {self.things}{of}."]
         lines += [
             f"Left out: column '{note.column}' ({note.reason})."
             for note in self.columns
@@ -91,14 +96,15 @@ class Detection:
             normal = int((self.labels == NORMAL).sum())
             if anomalies or normal:
                 lines.append(
-                    f"Labels: {anomalies:,} known anomalies, {normal:,} known normal rows, "
-                    f"{len(self.labels) - anomalies - normal:,} rows without a label."
+                    f"Labels: {anomalies:,} known anomalies, "
+                    f"{normal:,} known normal {self.things}, "
+                    f"{len(self.labels) - anomalies - normal:,} {self.things} without a label."
                 )
             else:
                 option = "--label-column" if self.columns else "--labels"
                 lines.append(f"Labels: none. A few labelled anomalies would help ({option}).")
         lines.append(
-            f"Threshold {self.threshold:.4g}: {self.flagged:,} rows score above it "
+            f"Threshold {self.threshold:.4g}: {self.flagged:,} {self.things} score above it "
             f"({self.flagged / max(len(self.rows), 1):.1%})."
         )
         return lines + list(self.notes)

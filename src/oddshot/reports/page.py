@@ -43,8 +43,8 @@ def detection_page(found: Detection, *, top: int = 50) -> str:
         f"<title>{title}</title><style>{STYLE}</style></head><body>\n"
         f"<h1>{title}</h1>\n<ul>{said}</ul>\n"
         f"<h2>Scores</h2>\n{_histogram(found)}\n"
-        f"<h2>The {shown} oddest rows</h2>\n{_rows(found, shown)}\n"
-        f"<h2>Columns</h2>\n{_columns(found)}\n</body></html>\n"
+        f"<h2>The {shown} oddest {found.things}</h2>\n{_rows(found, shown)}\n"
+        f"{_columns(found)}</body></html>\n"
     )
 
 
@@ -52,7 +52,7 @@ def _histogram(found: Detection) -> str:
     """Draw counts of scores on a square-root scale, where single odd rows can still be seen."""
     scores = found.rows[found.score].to_numpy(dtype=np.float64)
     if not len(scores):
-        return "<p>No rows.</p>"
+        return f"<p>No {found.things}.</p>"
     top = max(float(scores.max()), found.threshold, 1e-9)
     counts, edges = np.histogram(scores, bins=BINS, range=(0.0, top))
     heights = np.sqrt(counts) / max(np.sqrt(counts.max()), 1.0) * HEIGHT
@@ -60,7 +60,8 @@ def _histogram(found: Detection) -> str:
     bars = "".join(
         f'<rect x="{i * step + 0.5:.1f}" y="{HEIGHT - height:.1f}" width="{step - 1:.1f}" '
         f'height="{height:.1f}" fill="{_colour(edges[i], found.threshold)}">'
-        f"<title>{int(counts[i])} rows score {edges[i]:.3g} to {edges[i + 1]:.3g}</title></rect>"
+        f"<title>{int(counts[i])} {found.things} score {edges[i]:.3g} to {edges[i + 1]:.3g}</title>"
+        "</rect>"
         for i, height in enumerate(heights)
         if counts[i]
     )
@@ -77,7 +78,7 @@ def _histogram(found: Detection) -> str:
         f'<text x="0" y="{HEIGHT + 18}">0</text>'
         f'<text x="{WIDTH}" y="{HEIGHT + 18}" text-anchor="end">{top:.3g}</text>'
         f'<text x="{WIDTH / 2}" y="{HEIGHT + 18}" text-anchor="middle">anomaly score '
-        "(number of rows on a square-root scale)</text></svg>"
+        f"(number of {found.things} on a square-root scale)</text></svg>"
     )
 
 
@@ -95,21 +96,26 @@ def _rows(found: Detection, shown: int) -> str:
     )
     note = f"<p>{hidden} more columns are not shown.</p>" if hidden else ""
     return (
-        '<p>Rows above the threshold carry a mark.</p><div class="wide"><table>'
+        f"<p>{found.things.capitalize()} above the threshold carry a mark.</p>"
+        f'<div class="wide"><table>'
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>{note}"
     )
 
 
 def _columns(found: Detection) -> str:
+    """Name the columns that were left out; nothing for images, which have none."""
+    if not found.columns:
+        return ""
     left_out = [note for note in found.columns if not note.used]
     if not left_out:
-        return "<p>Every column was used.</p>"
+        return "<h2>Columns</h2>\n<p>Every column was used.</p>\n"
     rows = "".join(
         f"<tr><td>{escape(str(note.column))}</td><td>{escape(note.reason)}</td></tr>"
         for note in left_out
     )
     return (
-        f"<table><thead><tr><th>left out</th><th>why</th></tr></thead><tbody>{rows}</tbody></table>"
+        "<h2>Columns</h2>\n<table><thead><tr><th>left out</th><th>why</th></tr></thead>"
+        f"<tbody>{rows}</tbody></table>\n"
     )
 
 
