@@ -16,6 +16,8 @@ import scipy.sparse as sp
 from sklearn.metrics import roc_auc_score
 
 from oddshot import FewShotDetector
+from oddshot.detectors.autoencoder import AAEDetector
+from oddshot.detectors.base import AnomalyDetector
 from oddshot.learners import LEARNERS
 from small_priors import untrained_prior
 
@@ -96,7 +98,7 @@ class Case:
     rows: Any
     labels: np.ndarray | None
     unseen: Any
-    detector: FewShotDetector
+    detector: AnomalyDetector
 
 
 REGIMES = ("no labels", "anomalies", "anomalies and normals", "normals")
@@ -114,19 +116,23 @@ def labels_of(regime: str) -> np.ndarray | None:
     return labels
 
 
-def detector(**settings: Any) -> FewShotDetector:
-    return FewShotDetector(**{"prior": untrained_prior(), **settings})
+KINDS: dict[str, Callable[[], AnomalyDetector]] = {
+    "few-shot": lambda: FewShotDetector(prior=untrained_prior()),
+    "autoencoder": lambda: AAEDetector(steps=20),
+    "blend": lambda: AAEDetector(steps=20, reconstruction=1.0),
+    **{n: lambda n=n: FewShotDetector(prior=untrained_prior(n)) for n in LEARNERS},
+}
 
 
 @cache
-def fitted(table: str, regime: str, learner: str = "gated") -> Case:
+def fitted(kind: str, table: str, regime: str) -> Case:
     labels = labels_of(regime)
     # rows that are all known to be normal are those of another draw, odd ones left out
     rows = TABLES[table]()
     if regime == "normals":
         rows = take(TABLES[table](ROWS + ODD, seed=1), np.arange(ODD, ROWS + ODD))
     unseen = TABLES[table](60, seed=2)
-    return Case(rows, labels, unseen, detector(prior=untrained_prior(learner)).fit(rows, labels))
+    return Case(rows, labels, unseen, KINDS[kind]().fit(rows, labels))
 
 
 def take(rows: Any, index: np.ndarray) -> Any:
@@ -139,8 +145,16 @@ FEW = [("array", regime) for regime in REGIMES]
 FEW += [("mixed", "no labels"), ("mixed", "anomalies and normals")]
 MANY = [*FEW, ("mixed", "anomalies"), ("mixed", "normals")]
 MANY += [(t, r) for t in TABLES if t not in ("array", "mixed") for r in ("no labels", "anomalies")]
-each_case = pytest.mark.parametrize(("table", "regime"), MANY)
-few_cases = pytest.mark.parametrize(("table", "regime"), FEW)
+CASES = [("few-shot", *case) for case in MANY]
+CASES += [("autoencoder", *case) for case in FEW]
+CASES += [("autoencoder", table, "anomalies") for table in TABLES if table != "array"]
+each_case = pytest.mark.parametrize(("kind", "table", "regime"), CASES)
+few_cases = pytest.mark.parametrize(
+    ("kind", "table", "regime"),
+    [(kind, *case) for kind in ("few-shot", "autoencoder") for case in FEW]
+    + [("blend", "mixed", "anomalies and normals")],
+)
+each_kind = pytest.mark.parametrize("kind", ["few-shot", "autoencoder"])
 
 
 def assert_same(found: np.ndarray, expected: np.ndarray) -> None:
@@ -148,8 +162,8 @@ def assert_same(found: np.ndarray, expected: np.ndarray) -> None:
 
 
 @each_case
-def test_scores_are_finite_and_not_negative(table, regime):
-    case = fitted(table, regime)
+def test_scores_are_finite_and_not_negative(kind, table, regime):
+    case = fitted(kind, table, regime)
     for rows in (case.rows, case.unseen):
         scores = case.detector.anomaly_score(rows)
         assert scores.shape == (rows.shape[0],)
@@ -159,8 +173,8 @@ def test_scores_are_finite_and_not_negative(table, regime):
 
 
 @each_case
-def test_the_faces_agree(table, regime):
-    case = fitted(table, regime)
+def test_the_faces_agree(kind, table, regime):
+    case = fitted(kind, table, regime)
     scores = case.detector.anomaly_score(case.unseen)
     np.testing.assert_array_equal(case.detector.score_samples(case.unseen), -scores)
     decisions = case.detector.decision_function(case.unseen)
@@ -172,8 +186,8 @@ def test_the_faces_agree(table, regime):
 
 
 @each_case
-def test_odd_rows_score_higher_and_typical_ones_near_0(table, regime):
-    case = fitted(table, regime)
+def test_odd_rows_score_higher_and_typical_ones_near_0(kind, table, regime):
+    case = fitted(kind, table, regime)
     scores = case.detector.anomaly_score(case.unseen)
     assert roc_auc_score(np.arange(60) < ODD, scores) > 0.75
     assert 0.1 < np.median(case.detector.anomaly_score(case.rows)) < 0.5
@@ -181,32 +195,33 @@ def test_odd_rows_score_higher_and_typical_ones_near_0(table, regime):
 
 
 @each_case
-def test_the_automatic_threshold_flags_few_rows(table, regime):
-    case = fitted(table, regime)
+def test_the_automatic_threshold_flags_few_rows(kind, table, regime):
+    case = fitted(kind, table, regime)
     flagged = (case.detector.predict(case.rows) == -1).mean()
     assert flagged <= 0.26
     assert 0.005 <= case.detector.contamination_ <= 0.25
 
 
 @each_case
-def test_a_row_scores_alike_alone_and_in_company(table, regime):
-    case = fitted(table, regime)
+def test_a_row_scores_alike_alone_and_in_company(kind, table, regime):
+    case = fitted(kind, table, regime)
     for rows in (case.rows, case.unseen):
         company = case.detector.anomaly_score(rows)
         alone = [case.detector.anomaly_score(take(rows, np.array([i]))) for i in range(0, 60, 7)]
         assert_same(np.concatenate(alone), company[:60:7])
 
 
-def test_a_row_of_whole_numbers_scores_alike_alone_and_in_company():
+@each_kind
+def test_a_row_of_whole_numbers_scores_alike_alone_and_in_company(kind):
     rows, unseen = np.round(numbers()), np.round(numbers(seed=2))
-    fit = detector().fit(rows, labels_of("anomalies"))
+    fit = KINDS[kind]().fit(rows, labels_of("anomalies"))
     company = fit.anomaly_score(unseen)
     assert_same(np.concatenate([fit.anomaly_score(row[None]) for row in unseen]), company)
 
 
 @each_case
-def test_scoring_changes_neither_the_detector_nor_the_rows(table, regime):
-    case = fitted(table, regime)
+def test_scoring_changes_neither_the_detector_nor_the_rows(kind, table, regime):
+    case = fitted(kind, table, regime)
     kept = copy.deepcopy(case.unseen)
     first = case.detector.anomaly_score(case.unseen)
     case.detector.predict(take(case.rows, np.arange(5)))
@@ -222,8 +237,8 @@ def test_scoring_changes_neither_the_detector_nor_the_rows(table, regime):
 
 
 @each_case
-def test_every_column_is_reported(table, regime):
-    case = fitted(table, regime)
+def test_every_column_is_reported(kind, table, regime):
+    case = fitted(kind, table, regime)
     report = case.detector.column_report_
     assert len(report) == case.rows.shape[1] == case.detector.n_features_in_
     named = table in ("mixed", "polars", "pyarrow")
@@ -236,10 +251,10 @@ def test_every_column_is_reported(table, regime):
 
 
 @few_cases
-def test_it_comes_back_from_a_file_with_the_same_scores(table, regime, tmp_path):
-    case = fitted(table, regime)
+def test_it_comes_back_from_a_file_with_the_same_scores(kind, table, regime, tmp_path):
+    case = fitted(kind, table, regime)
     case.detector.save(tmp_path / "saved")
-    again = FewShotDetector.load(tmp_path / "saved")
+    again = type(case.detector).load(tmp_path / "saved")
     expected = case.detector.anomaly_score(case.unseen)
     assert_same(again.anomaly_score(case.unseen), expected)
     np.testing.assert_array_equal(again.predict(case.unseen), case.detector.predict(case.unseen))
@@ -249,26 +264,26 @@ def test_it_comes_back_from_a_file_with_the_same_scores(table, regime, tmp_path)
 
 @few_cases
 @pytest.mark.parametrize("again", [copy.deepcopy, lambda d: pickle.loads(pickle.dumps(d))])
-def test_copies_score_alike(table, regime, again):
-    case = fitted(table, regime)
+def test_copies_score_alike(kind, table, regime, again):
+    case = fitted(kind, table, regime)
     np.testing.assert_array_equal(
         again(case.detector).anomaly_score(case.unseen), case.detector.anomaly_score(case.unseen)
     )
 
 
 @few_cases
-def test_the_order_of_rows_does_not_matter(table, regime):
-    case = fitted(table, regime)
+def test_the_order_of_rows_does_not_matter(kind, table, regime):
+    case = fitted(kind, table, regime)
     order = np.random.default_rng(0).permutation(ROWS)
     labels = None if case.labels is None else case.labels[order]
-    other = detector().fit(take(case.rows, order), labels)
+    other = KINDS[kind]().fit(take(case.rows, order), labels)
     assert_same(other.anomaly_score(case.unseen), case.detector.anomaly_score(case.unseen))
     assert other.threshold_ == pytest.approx(case.detector.threshold_, rel=1e-6)
 
 
 @few_cases
-def test_the_order_of_columns_does_not_matter(table, regime):
-    case = fitted(table, regime)
+def test_the_order_of_columns_does_not_matter(kind, table, regime):
+    case = fitted(kind, table, regime)
     expected = case.detector.anomaly_score(case.unseen)
     order = np.random.default_rng(0).permutation(case.rows.shape[1])
     if table == "mixed":
@@ -276,38 +291,42 @@ def test_the_order_of_columns_does_not_matter(table, regime):
         assert_same(case.detector.anomaly_score(case.unseen.iloc[:, order]), expected)
     else:
         permuted, unseen = case.rows[:, order], case.unseen[:, order]
-    assert_same(detector().fit(permuted, case.labels).anomaly_score(unseen), expected)
+    assert_same(KINDS[kind]().fit(permuted, case.labels).anomaly_score(unseen), expected)
 
 
+@each_kind
 @pytest.mark.parametrize(
     ("table", "regime"), [*FEW[:4], ("gaps", "anomalies"), ("duplicates", "anomalies")]
 )
-def test_the_unit_of_a_column_does_not_matter(table, regime):
-    case = fitted(table, regime)
+def test_the_unit_of_a_column_does_not_matter(kind, table, regime):
+    case = fitted(kind, table, regime)
     unit = np.array([1000.0, 0.453, 1e-6, 9 / 5, 7.0])
     zero = np.array([0.0, -3.0, 1e-6, 32.0, 700.0])
-    other = detector().fit(case.rows * unit + zero, case.labels)
+    other = KINDS[kind]().fit(case.rows * unit + zero, case.labels)
     expected = case.detector.anomaly_score(case.unseen)
     assert_same(other.anomaly_score(case.unseen * unit + zero), expected)
 
 
-def test_one_content_scores_alike_from_whatever_library():
-    expected = fitted("mixed", "anomalies").detector.anomaly_score(mixed(60, seed=2))
+@each_kind
+def test_one_content_scores_alike_from_whatever_library(kind):
+    expected = fitted(kind, "mixed", "anomalies").detector.anomaly_score(mixed(60, seed=2))
     for table in ("polars", "pyarrow"):
-        case = fitted(table, "anomalies")
+        case = fitted(kind, table, "anomalies")
         assert_same(case.detector.anomaly_score(case.unseen), expected)
         assert_same(case.detector.anomaly_score(mixed(60, seed=2)), expected)
 
 
-def test_sparse_rows_score_like_dense_ones():
-    case = fitted("csr", "anomalies")
-    dense = detector().fit(case.rows.toarray(), case.labels)
+@each_kind
+def test_sparse_rows_score_like_dense_ones(kind):
+    case = fitted(kind, "csr", "anomalies")
+    dense = KINDS[kind]().fit(case.rows.toarray(), case.labels)
     expected = dense.anomaly_score(case.unseen.toarray())
     assert_same(case.detector.anomaly_score(case.unseen), expected)
 
 
-def test_unseen_categories_gaps_and_extremes_can_be_scored():
-    case = fitted("mixed", "anomalies")
+@each_kind
+def test_unseen_categories_gaps_and_extremes_can_be_scored(kind):
+    case = fitted(kind, "mixed", "anomalies")
     odd = mixed(8, seed=3)
     odd["colour"] = ["plaid", None, "", "red", "red", "red", "red", "red"]
     odd.loc[3, "amount"] = np.inf
@@ -324,7 +343,7 @@ def test_unseen_categories_gaps_and_extremes_can_be_scored():
 @pytest.mark.parametrize("learner", LEARNERS)
 @pytest.mark.parametrize("regime", ["no labels", "anomalies"])
 def test_any_learner_makes_a_detector(learner, regime):
-    case = fitted("array", regime, learner)
+    case = fitted(learner, "array", regime)
     scores = case.detector.anomaly_score(case.unseen)
     assert np.isfinite(scores).all()
     assert (scores >= 0).all()
@@ -333,26 +352,35 @@ def test_any_learner_makes_a_detector(learner, regime):
 
 
 @pytest.mark.parametrize(
-    ("rows", "known"), [(2, 0), (3, 0), (3, 1), (5, 0), (5, 1), (5, 3), (12, 3)]
+    ("kind", "rows", "known"),
+    [
+        *(
+            ("few-shot", *size)
+            for size in ((2, 0), (3, 0), (3, 1), (5, 0), (5, 1), (5, 3), (12, 3))
+        ),
+        *(("autoencoder", *size) for size in ((3, 0), (5, 0), (5, 1), (12, 3), (20, 0))),
+    ],
 )
-def test_tiny_tables(rows, known):
+def test_tiny_tables(kind, rows, known):
     table = np.random.default_rng(0).normal(size=(rows, 3))
     labels = np.where(np.arange(rows) < known, 1, -1)
-    scores = detector().fit(table, labels).anomaly_score(np.r_[table, 50 + table])
+    scores = KINDS[kind]().fit(table, labels).anomaly_score(np.r_[table, 50 + table])
     assert np.isfinite(scores).all()
     assert (scores >= 0).all()
 
 
-def test_equal_rows_score_alike():
+@each_kind
+def test_equal_rows_score_alike(kind):
     table = np.repeat(np.random.default_rng(0).normal(size=(30, 3)), 4, axis=0)
-    scores = detector().fit(table).anomaly_score(table).reshape(30, 4)
+    scores = KINDS[kind]().fit(table).anomaly_score(table).reshape(30, 4)
     assert_same(scores, np.broadcast_to(scores[:, :1], scores.shape))
 
 
-def test_both_zeros_are_one_number():
+@each_kind
+def test_both_zeros_are_one_number(kind):
     table = np.round(numbers())
     assert np.signbit(table[table == 0]).any()
-    fit = detector().fit(table)
+    fit = KINDS[kind]().fit(table)
     np.testing.assert_array_equal(fit.anomaly_score(table + 0.0), fit.anomaly_score(table))
     order = np.random.default_rng(0).permutation(ROWS)
-    assert_same(detector().fit(table[order]).anomaly_score(table), fit.anomaly_score(table))
+    assert_same(KINDS[kind]().fit(table[order]).anomaly_score(table), fit.anomaly_score(table))

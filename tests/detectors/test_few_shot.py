@@ -442,7 +442,7 @@ def test_a_column_of_gaps_is_left_out_and_reported():
         ({"random_state": "seed"}, "random_state is 'seed'"),
         ({"n_jobs": 0}, "n_jobs is 0; it must be None, a number of threads"),
         ({"n_jobs": "all"}, "n_jobs is 'all'"),
-        ({"prior": 3}, "prior is 3; it must be 'default', a Prior, or the folder of a saved one"),
+        ({"prior": 3}, "prior is 3; it must be 'default' or 'images', a Prior, or the folder of a"),
     ],
 )
 def test_wrong_settings_are_told_at_fit(settings, message):
@@ -512,7 +512,7 @@ def test_a_failed_fit_leaves_an_unfitted_detector_unfitted():
 def test_scores_do_not_depend_on_the_blocks_that_rows_are_cut_into(monkeypatch, fitted):
     rows, _ = odd_among()
     expected = fitted.anomaly_score(rows)
-    monkeypatch.setattr("oddshot.detectors.few_shot.BLOCK_ROWS", 7)
+    monkeypatch.setattr("oddshot.detectors.fitted_table.BLOCK_ROWS", 7)
     np.testing.assert_allclose(fitted.anomaly_score(rows), expected, rtol=1e-6)
     again = detector().fit(rows, few_labels())
     np.testing.assert_allclose(again.anomaly_score(rows), expected, rtol=1e-6)

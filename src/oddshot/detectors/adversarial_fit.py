@@ -26,7 +26,9 @@ Losses: TypeAlias = dict[str, float]
 CHECK_EVERY = 50
 HELD_OUT = 0.1
 _KNOWN_REACH = (0.02, 0.3)  # how far copies of a known anomaly lie from it
-_COLLAPSED = 0.55  # AUROC of normal rows against virtual anomalies
+_REMEDY = "lower learning_rate, or look for extreme values in the rows"
+_COLLAPSED = 0.55  # AUROC of normal rows against clear virtual anomalies
+_ENOUGH = 10  # of these
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,10 +130,7 @@ class AdversarialFit:
             for name, value in losses.items():
                 self.history[name].append(value)
             if not all(value < torch.inf for value in losses.values()):
-                raise TrainingError(
-                    f"the autoencoder diverged in step {step}: {losses}; "
-                    "lower learning_rate, or look for extreme values in the rows"
-                )
+                raise TrainingError(f"the autoencoder diverged in step {step}: {losses}; {_REMEDY}")
             if on_step is not None:
                 on_step(step, losses)
             if self._recipe.patience is not None and step % CHECK_EVERY == 0:
@@ -227,16 +226,34 @@ class AdversarialFit:
         return loss.item()
 
     def _refuse_collapse(self) -> None:
+        """Compare normal rows with virtual anomalies that lie farther off than rows do.
+
+        Virtual anomalies that are closer to a row than other rows, as in small tables many are, can
+        rightly pass for normal.
+        """
         with torch.no_grad():
             normal, odd = (scores[0] for scores in self._judgements())
-        truth = torch.cat([torch.zeros_like(normal), torch.ones_like(odd)])
-        told_apart = roc_auc_score(truth, torch.cat([normal, odd]))
+            off = torch.cdist(self._decoys[0], self._rows).amin(1) > self._typical_distance()
+        if not (normal.isfinite().all() and odd.isfinite().all()):
+            raise TrainingError(f"the autoencoder diverged in its last step; {_REMEDY}")
+        clear = odd[off]
+        if len(clear) < _ENOUGH:
+            return
+        truth = torch.cat([torch.zeros_like(normal), torch.ones_like(clear)])
+        told_apart = roc_auc_score(truth, torch.cat([normal, clear]))
         if told_apart < _COLLAPSED:
             raise TrainingError(
                 f"the discriminator collapsed: it tells virtual anomalies from normal rows with an "
                 f"AUROC of {told_apart:.2f}; give more rows, another random_state, or a larger "
                 f"reach than {self._recipe.reach}"
             )
+
+    def _typical_distance(self) -> Tensor:
+        """Median distance of a row to the nearest other one."""
+        rows = self._rows[self._judged]
+        distances = torch.cdist(rows, self._rows)
+        distances[torch.arange(len(rows)), self._judged] = torch.inf
+        return distances.amin(1).median()
 
     def _judgements(self) -> tuple[Tensor, Tensor]:
         normal = self._networks.score(self.params, self._features[self._judged][None])

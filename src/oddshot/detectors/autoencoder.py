@@ -2,33 +2,26 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
-from torch import Tensor
 
 from oddshot.data.images import Images, looks_like_images
-from oddshot.detectors.adversarial_fit import AdversarialFit, Losses, Recipe
+from oddshot.detectors.adversarial_fit import Losses, Recipe
 from oddshot.detectors.base import AnomalyDetector
 from oddshot.detectors.checked_labels import checked_labels
-from oddshot.detectors.fronts import Front, ImageFront, TableFront, front_of
-from oddshot.detectors.neighbourhood import Neighbourhood
+from oddshot.detectors.fitted_autoencoder import FittedAutoencoder
+from oddshot.detectors.fronts import Front, ImageFront, TableFront
 from oddshot.episodes import FloatArray
 from oddshot.errors import DataError, PriorError, require
-from oddshot.learners.adversarial import AdversarialAutoencoder, Chance, spread_of
 from oddshot.mapping.encode import ColumnNote
 from oddshot.mapping.support import draw_support
 from oddshot.persistence import load_state, save_state
-from oddshot.thresholds.automatic import automatic_share
 from oddshot.thresholds.surprise import Surprise
-
-MOST_NEIGHBOURS = 2048  # rows that others are compared with
-BLOCK_ROWS = 1024
-PROBES = 16
 
 
 class AAEDetector(AnomalyDetector):
@@ -169,39 +162,24 @@ class AAEDetector(AnomalyDetector):
             X.labels if y is None and isinstance(X, Images) else y, len(numbers)
         )
         support = draw_support(numbers, labels, seed=self._drawn_seed())
-        # pixels stay where they are
-        columns = np.argsort(support.columns) if isinstance(front, ImageFront) else None
-        typical, known = (
-            rows if columns is None else rows[:, columns]
-            for rows in (support.typical, support.known)
-        )
-        if len(typical) < 3:
+        if len(support.typical) < 3:
             raise DataError(
-                f"{len(typical)} of {len(numbers)} rows are not labelled as anomalies; at least 3 "
-                "unlabelled or normal rows are needed to learn from"
+                f"{len(support.typical)} of {len(numbers)} rows are not labelled as anomalies; at "
+                "least 3 unlabelled or normal rows are needed to learn from"
             )
-        self._front, self._seed = front, support.seed
-        self._columns = support.columns if columns is None else np.arange(numbers.shape[1])
-        self._centre, self._unit = front.scale(typical)
-        rows, odd = self._scaled(typical), self._scaled(known)
-        generator = torch.Generator().manual_seed(self._seed)
-        kept = torch.randperm(len(rows), generator=generator)[:MOST_NEIGHBOURS].sort().values
-        self._view = Neighbourhood.of(rows[kept], odd, count=self.neighbours)
-        self._link = front.link(rows, latent=self._codes(), seed=self._seed)
-        self._build()
-        training = AdversarialFit(self._networks, self._view, rows, odd, recipe, seed=self._seed)
         with _progress(self.steps, show=self.verbose) as report:
-            training.run(report)
-        self._params, self.history_ = training.params, training.history
-        with torch.no_grad():
-            codes = self._networks.coder.encode(self._params, rows[None])
-            self._spread = spread_of(codes, torch.ones(1, len(rows), dtype=torch.bool))
-        self._keep(*self._judged(rows))
-        raw = np.concatenate([self._own, self._combined(*self._judged(odd))])
-        clean = support.normal_share == 1.0
-        share = automatic_share(raw, clean=clean) if contamination is None else contamination
-        self.contamination_ = share
-        self.offset_ = float(np.percentile(-self._scale.apply(raw), 100 * share))
+            fitted, known = FittedAutoencoder.fit(
+                front,
+                support,
+                recipe,
+                neighbours=self.neighbours,
+                latent=self._codes(),
+                hidden=self.hidden,
+                on_step=report,
+            )
+        self._keep(fitted, seed=support.seed, blend=float(self.reconstruction))
+        raw = np.concatenate([self._combined(*fitted.own), self._combined(*known)])
+        self._set_threshold(raw, contamination, clean=support.normal_share == 1.0)
         return self
 
     def anomaly_score(self, X: Any) -> FloatArray:
@@ -222,36 +200,65 @@ class AAEDetector(AnomalyDetector):
         DataError
             If there is no row, or columns are missing or hold what `fit` has not seen there.
         """
-        return self._scale.apply(self._combined(*self._judged(self._read(X))))
+        check_is_fitted(self)
+        fitted = self._fitted
+        return self._scale.apply(self._combined(*fitted.judged(fitted.read(X))))
 
     def reconstruct(self, X: Any) -> FloatArray:
-        """Encode and decode rows: pixels (n, d), or encoded columns in the order `fit` gave them."""
-        rows = self._read(X)
-        with torch.no_grad():
-            coder = self._networks.coder
-            again = coder.decode(self._params, coder.encode(self._params, rows[None]))[0]
-        return self._unscaled(again)
+        """Encode and decode rows: shape (n, d), as `encoded` gives them."""
+        check_is_fitted(self)
+        return self._fitted.reconstructed(self._fitted.read(X))
 
     def virtual_anomalies(self, X: Any, *, seed: int = 0) -> FloatArray:
-        """Make a virtual anomaly out of every row: shape (n, d), as `reconstruct` gives them."""
-        rows = self._read(X)[None]
-        size = (1, rows.shape[1], self._networks.coder.codes)
-        generator = torch.Generator().manual_seed(seed)
-        chance = Chance.draw(size, generator, reach=self.reach, far=0.0)
-        with torch.no_grad():
-            return self._unscaled(
-                self._networks.virtual(self._params, rows, chance, self._spread)[0]
-            )
+        """Make a virtual anomaly out of every row: shape (n, d), as `encoded` gives them."""
+        check_is_fitted(self)
+        fitted = self._fitted
+        return fitted.virtual(fitted.read(X), reach=self.reach, seed=seed)
 
     def encoded(self, X: Any) -> FloatArray:
-        """Return the numbers (n, d) that the networks stand for, as `reconstruct` gives them."""
-        return self._unscaled(self._read(X))
+        """Return the numbers (n, d) that the networks stand for.
+
+        Of a table what `oddshot.mapping.encode.Encoder` makes of it, so the table itself where all
+        columns are numbers without gaps; of images the pixels, row by row.
+        """
+        check_is_fitted(self)
+        return self._fitted.unscaled(self._fitted.read(X))
+
+    def export_onnx(self, path: str | Path) -> None:
+        """Write the scorer C(x) as an ONNX model, for use without Oddshot and PyTorch.
+
+        The model maps "numbers", (n, d) float64 and finite, as `encoded` gives them, to "score",
+        (n,) float32: the discriminator's output, higher = odder. It ranks rows as `anomaly_score`
+        does, on the discriminator's own scale, and takes any n.
+
+        Parameters
+        ----------
+        path
+            The file, usually ``*.onnx``; it is replaced at once or not at all.
+
+        Raises
+        ------
+        SettingError
+            If ``reconstruction`` is not 0: C(x) alone is not the score then.
+        DataError
+            If the package onnx is missing, or the file cannot be written.
+        """
+        check_is_fitted(self)
+        require(
+            not self._blend,
+            "reconstruction",
+            self._blend,
+            "0 for an export, which holds C(x) alone",
+        )
+        from oddshot.detectors.onnx_export import write_scorer  # noqa: PLC0415 - an extra
+
+        write_scorer(self._fitted, Path(path))
 
     @property
     def column_report_(self) -> list[ColumnNote]:
         """What became of every column; empty for images."""
         check_is_fitted(self)
-        return self._front.report
+        return self._fitted.front.report
 
     def save(self, path: str | Path) -> None:
         """Write the fitted detector into the folder ``path``: JSON and safetensors, no pickle.
@@ -262,29 +269,14 @@ class AAEDetector(AnomalyDetector):
             If the folder cannot be written.
         """
         check_is_fitted(self)
-        settings, arrays = self._front.state()
-        view = self._view
-        given = self.get_params() | {"random_state": self._seed, "reach": list(self.reach)}
+        state, tensors = self._fitted.state()
         meta = {
-            "given": given,
-            "front": settings,
+            "given": _plain(self.get_params()) | {"random_state": self._seed},
+            "blend": self._blend,
             "contamination_": self.contamination_,
             "offset": self.offset_,
-            "history": self.history_,
+            **state,
         }
-        tensors = {
-            **{f"front.{name}": array for name, array in arrays.items()},
-            **{f"network.{name}": value.numpy() for name, value in self._params.items()},
-            **{f"view.{n}": getattr(view, n).numpy() for n in ("rows", "known")},
-            "columns": np.asarray(self._columns, np.int64),
-            "centre": self._centre,
-            "unit": self._unit,
-            "spread": self._spread.numpy(),
-            "logits": self._logits,
-            "errors": self._errors,
-        }
-        if isinstance(self._link, Tensor):
-            tensors["link"] = self._link.numpy()
         save_state(path, kind="autoencoder", meta=meta, tensors=tensors)
 
     @classmethod
@@ -309,42 +301,35 @@ class AAEDetector(AnomalyDetector):
     def _restored(cls, meta: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> "AAEDetector":
         given = meta["given"] | {"reach": tuple(meta["given"]["reach"])}
         detector = cls(**given)
-        parts: dict[str, dict[str, NDArray[Any]]] = {"front": {}, "network": {}, "view": {}}
-        for name, array in arrays.items():
-            part, _, rest = name.partition(".")
-            parts.setdefault(part, {})[rest] = array
-        detector._front = front_of(meta["front"], parts["front"])
-        detector._seed = given["random_state"]
-        detector._columns = arrays["columns"]
-        detector._centre, detector._unit = arrays["centre"], arrays["unit"]
-        rows, known = (torch.tensor(parts["view"][name]) for name in ("rows", "known"))
-        detector._view = Neighbourhood.of(rows, known, count=detector.neighbours)
-        link = arrays.get("link")
-        detector._link = len(detector._columns) if link is None else torch.tensor(link)
-        detector._build()
-        detector._params = {n: torch.tensor(a) for n, a in parts["network"].items()}
-        detector._spread = torch.tensor(arrays["spread"])
-        detector.history_ = meta["history"]
-        detector._keep(arrays["logits"], arrays["errors"])
-        detector.contamination_, detector.offset_ = meta["contamination_"], meta["offset"]
+        fitted = FittedAutoencoder.from_state(meta, arrays)
+        detector._keep(fitted, seed=given["random_state"], blend=float(meta["blend"]))
+        detector.contamination_ = float(meta["contamination_"])
+        detector.offset_ = float(meta["offset"])
         return detector
 
     def _recipe(self) -> Recipe:
         """Check the settings."""
         for name, least in (("steps", 1), ("batch_size", 2), ("neighbours", 1)):
             value = getattr(self, name)
-            require(value >= least, name, value, f"{least} or more")
-        require(self.hidden >= 2 and self.hidden % 2 == 0, "hidden", self.hidden, "even, 2 or more")
+            require(
+                _whole(value) and value >= least, name, value, f"a whole number from {least} on"
+            )
+        fits = _whole(self.hidden) and self.hidden >= 2 and self.hidden % 2 == 0
+        require(fits, "hidden", self.hidden, "an even number from 2 on")
         self._codes()
         for name in ("learning_rate", "lambda_1", "lambda_2"):
-            require(getattr(self, name) > 0, name, getattr(self, name), "a number above 0")
+            value = getattr(self, name)
+            require(_number(value) and value > 0, name, value, "a number above 0")
         for name in ("hold_off", "gradient_penalty", "reconstruction"):
-            require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
-        fits = len(self.reach) == 2 and 0 < self.reach[0] < self.reach[1]
+            value = getattr(self, name)
+            require(_number(value) and value >= 0, name, value, "a number from 0 on")
+        fits = isinstance(self.reach, tuple | list) and len(self.reach) == 2
+        fits = fits and all(map(_number, self.reach)) and 0 < self.reach[0] < self.reach[1]
         require(fits, "reach", self.reach, "two numbers above 0, the smaller one first")
-        require(0 <= self.far < 1, "far", self.far, "a share from 0 to below 1")
-        fits = self.patience is None or self.patience >= 1
-        require(fits, "patience", self.patience, "1 or more, or None")
+        fits = _number(self.far) and 0 <= self.far < 1
+        require(fits, "far", self.far, "a share from 0 to below 1")
+        fits = self.patience is None or (_whole(self.patience) and self.patience >= 1)
+        require(fits, "patience", self.patience, "a whole number from 1 on, or None")
         return Recipe(
             steps=self.steps,
             batch_size=self.batch_size,
@@ -359,58 +344,29 @@ class AAEDetector(AnomalyDetector):
         )
 
     def _codes(self) -> int | None:
-        if self.latent == "auto":
+        if isinstance(self.latent, str) and self.latent == "auto":
             return None
-        fits = isinstance(self.latent, int) and self.latent >= 1
-        require(fits, "latent", self.latent, "'auto', or 1 or more")
+        fits = _whole(self.latent) and int(self.latent) >= 1
+        require(fits, "latent", self.latent, "'auto', or a whole number from 1 on")
         return int(self.latent)
 
-    def _build(self) -> None:
-        """Make the networks, without parameters."""
-        coder = self._front.coder(self._link, hidden=self.hidden)
-        self._networks = AdversarialAutoencoder(coder, self._view.width, hidden=self.hidden)
-
-    def _keep(self, logits: FloatArray, errors: FloatArray) -> None:
-        """Set the scales, out of what the discriminator and the autoencoder say of all rows."""
-        self._logits, self._errors = logits, errors
-        self._surprise = Surprise().fit(logits), Surprise().fit(errors)
-        self._own = self._combined(logits, errors)
-        self._scale = Surprise().fit(self._own)
-        for name, value in self._front.columns.items():
-            setattr(self, name, value)
+    def _keep(self, fitted: FittedAutoencoder, *, seed: int, blend: float) -> None:
+        """Set all that scoring needs; the same from `fit` and from a file."""
+        self._fitted, self._seed, self._blend = fitted, seed, blend
+        self.history_ = fitted.history
+        self._surprise = tuple(Surprise().fit(values) for values in fitted.own)
+        self._scale = Surprise().fit(self._combined(*fitted.own))
+        self._set_columns(fitted.front.columns)
 
     def _combined(self, logits: FloatArray, errors: FloatArray) -> FloatArray:
         """Raw score: the discriminator's output, or a mean of surprises."""
-        if not self.reconstruction:
+        if not self._blend:
             return logits
         judged, rebuilt = (
             scale.apply(values)
             for scale, values in zip(self._surprise, (logits, errors), strict=True)
         )
-        return (judged + self.reconstruction * rebuilt) / (1 + self.reconstruction)
-
-    def _judged(self, rows: Tensor) -> tuple[FloatArray, FloatArray]:
-        """Logits (n,) of scaled rows (n, d), and their reconstruction errors in logarithms (n,)."""
-        logits, errors = [np.zeros(0)], [np.zeros(0)]
-        coder = self._networks.coder
-        with torch.no_grad():
-            for block in torch.split(rows, BLOCK_ROWS) if len(rows) else ():
-                score = self._networks.score(self._params, self._view(block)[None])[0]
-                logits.append(score.double().numpy())
-                again = coder.decode(self._params, coder.encode(self._params, block[None]))[0]
-                error = (again - block).square().mean(1)
-                errors.append((error + 1e-9).log().double().numpy())
-        return np.concatenate(logits), np.concatenate(errors)
-
-    def _read(self, X: Any) -> Tensor:
-        check_is_fitted(self)
-        return self._scaled(self._front.numbers(X)[:, self._columns])
-
-    def _scaled(self, rows: FloatArray) -> Tensor:
-        return torch.from_numpy((rows - self._centre) / self._unit).float()
-
-    def _unscaled(self, rows: Tensor) -> FloatArray:
-        return np.asarray(rows.double().numpy() * self._unit + self._centre)
+        return (judged + self._blend * rebuilt) / (1 + self._blend)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -419,6 +375,22 @@ class AAEDetector(AnomalyDetector):
         tags.input_tags.categorical = True
         tags.input_tags.string = True
         return tags
+
+
+def _whole(value: object) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def _number(value: object) -> bool:
+    """Tell whether a value is a finite number."""
+    return (
+        isinstance(value, Real) and not isinstance(value, bool) and bool(np.isfinite(float(value)))
+    )
+
+
+def _plain(settings: dict[str, Any]) -> dict[str, Any]:
+    """Bring numbers of NumPy to Python's, which JSON can hold."""
+    return {n: v.item() if isinstance(v, np.generic) else v for n, v in settings.items()}
 
 
 @contextmanager

@@ -11,18 +11,22 @@ from sklearn.utils.validation import check_is_fitted
 
 from oddshot.episodes import FloatArray
 from oddshot.errors import SettingError
+from oddshot.thresholds.automatic import automatic_share
+from oddshot.thresholds.surprise import Surprise
 
 
 class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     """What follows from an anomaly score and a threshold.
 
     Subclasses have the constructor arguments ``contamination`` and ``random_state``; ``fit`` sets
-    ``offset_``.
+    the scale of the scores and a threshold on it.
     """
 
     contamination: float | str
     random_state: int | np.random.RandomState | None
+    contamination_: float
     offset_: float
+    _scale: Surprise
 
     @abstractmethod
     def anomaly_score(self, X: Any) -> FloatArray:
@@ -52,6 +56,20 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         """Anomaly score above which a row counts as an anomaly."""
         check_is_fitted(self)
         return -float(self.offset_)
+
+    def _set_columns(self, columns: dict[str, Any]) -> None:
+        """Set scikit-learn's attributes on columns, and unset those an earlier fit saw."""
+        for name in ("n_features_in_", "feature_names_in_"):
+            if name in columns:
+                setattr(self, name, columns[name])
+            elif hasattr(self, name):
+                delattr(self, name)
+
+    def _set_threshold(self, raw: FloatArray, share: float | None, *, clean: bool) -> None:
+        """Flag a share of raw scores (n,) of the rows given to `fit`; ``None``: as they look."""
+        self.contamination_ = automatic_share(raw, clean=clean) if share is None else share
+        surprises = self._scale.apply(raw)
+        self.offset_ = float(np.percentile(-surprises, 100 * self.contamination_))
 
     def _checked_contamination(self) -> float | None:
         value = self.contamination

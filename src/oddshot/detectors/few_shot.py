@@ -1,15 +1,14 @@
 """The detector: a prior, fitted to one data set with whatever labels there are."""
 
-from numbers import Real
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 from joblib import effective_n_jobs
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils.validation import check_is_fitted
 
+from oddshot.detectors.base import AnomalyDetector
 from oddshot.detectors.checked_labels import checked_labels
 from oddshot.detectors.fitted_images import FittedImages
 from oddshot.detectors.fitted_table import FittedTable
@@ -18,11 +17,10 @@ from oddshot.errors import PriorError, SettingError
 from oddshot.mapping.encode import ColumnNote
 from oddshot.persistence import load_state, save_state
 from oddshot.priors import Prior
-from oddshot.thresholds.automatic import automatic_share
 from oddshot.thresholds.surprise import Surprise
 
 
-class FewShotDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
+class FewShotDetector(AnomalyDetector):
     """Detect anomalies with no labels, a handful, or known normal rows only.
 
     A meta-trained prior turns the data set into a detector: a table, seen through the mapping, or
@@ -138,17 +136,8 @@ class FewShotDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             )
         self._keep(fitted)
         raw = np.concatenate([fitted.typical_scores, fitted.known_scores])
-        share = automatic_share(raw, clean=fitted.clean) if contamination is None else contamination
-        self.contamination_ = share
-        self.offset_ = float(np.percentile(-self._scale.apply(raw), 100 * share))
+        self._set_threshold(raw, contamination, clean=fitted.clean)
         return self
-
-    def fit_predict(self, X: Any, y: ArrayLike | None = None) -> NDArray[np.int64]:
-        """Adapt to a data set with whatever labels there are, then judge it.
-
-        scikit-learn's other outlier detectors ignore ``y`` here.
-        """
-        return self.fit(X, y).predict(X)
 
     def anomaly_score(self, X: Any) -> FloatArray:
         """Anomaly score of every row: >= 0, near 0 for typical rows, higher = odder.
@@ -172,24 +161,6 @@ class FewShotDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         """
         check_is_fitted(self)
         return self._scale.apply(self._fitted.scored(X))
-
-    def score_samples(self, X: Any) -> FloatArray:
-        """``-anomaly_score(X)``: scikit-learn's sign, lower = odder; shape (n,)."""
-        return -self.anomaly_score(X)
-
-    def decision_function(self, X: Any) -> FloatArray:
-        """``score_samples(X) - offset_``: below 0 for anomalies; shape (n,)."""
-        return self.score_samples(X) - self.offset_
-
-    def predict(self, X: Any) -> NDArray[np.int64]:
-        """+1 for normal rows, -1 for anomalies; shape (n,)."""
-        return np.where(self.decision_function(X) < 0, -1, 1)
-
-    @property
-    def threshold_(self) -> float:
-        """Anomaly score above which a row counts as an anomaly."""
-        check_is_fitted(self)
-        return -float(self.offset_)
 
     @property
     def column_report_(self) -> list[ColumnNote]:
@@ -277,32 +248,7 @@ class FewShotDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         """Set all that scoring needs; the same from `fit` and from a file."""
         self._fitted = fitted
         self._scale = Surprise().fit(fitted.typical_scores)
-        for name in ("n_features_in_", "feature_names_in_"):
-            if name in fitted.columns:
-                setattr(self, name, fitted.columns[name])
-            elif hasattr(self, name):
-                delattr(self, name)  # an earlier fit saw it
-
-    def _checked_contamination(self) -> float | None:
-        value = self.contamination
-        if isinstance(value, str) and value == "auto":
-            return None
-        if isinstance(value, Real) and not isinstance(value, bool) and 0 < float(value) <= 0.5:
-            return float(value)
-        raise SettingError(
-            f"contamination is {value!r}; it must be 'auto' or a number above 0 and at most 0.5"
-        )
-
-    def _drawn_seed(self) -> int:
-        state = self.random_state
-        if isinstance(state, np.random.RandomState):
-            return int(state.randint(2**31 - 1))
-        if state is None or (isinstance(state, int | np.integer) and state >= 0):
-            return int(state or 0)
-        raise SettingError(
-            f"random_state is {state!r}; it must be None, a whole number from 0 on, "
-            "or a numpy.random.RandomState"
-        )
+        self._set_columns(fitted.columns)
 
     def _threads(self) -> int:
         try:

@@ -25,8 +25,12 @@ class Front(ABC):
         """Bring X to numbers (n, d)."""
 
     @abstractmethod
-    def scale(self, rows: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Tell what rows (n, d) are centred by, and divided by, both (d,)."""
+    def scale(self, rows: FloatArray, others: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Tell what rows (n, d) and others (m, d) are centred by, and divided by, both (d,)."""
+
+    @abstractmethod
+    def order(self, canonical: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Tell which of the d numbers the networks read where, given their canonical order."""
 
     most_codes: ClassVar[int]
 
@@ -82,10 +86,15 @@ class TableFront(Front):
             )
         return np.concatenate([*encoded_blocks(self._encoder, rows)])
 
-    def scale(self, rows: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Mean and standard deviation of each column."""
-        spread = rows.std(0)
+    def scale(self, rows: FloatArray, others: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Mean and standard deviation of each column; where rows are alike, of all there are."""
+        spread = _spread(rows)
+        spread = np.where(spread > 0, spread, _spread(np.concatenate([rows, others])))
         return rows.mean(0), np.where(spread > 0, spread, 1.0)
+
+    def order(self, canonical: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Take the canonical order: that of the columns does not matter."""
+        return canonical
 
     def coder(self, link: Tensor | int, *, hidden: int) -> Coder:
         """Make a fully connected pair."""
@@ -130,11 +139,19 @@ class ImageFront(Front):
         images = to_images(X, size=(height, width), channels=channels)
         return images.pixels.reshape(len(images), -1).astype(np.float64)
 
-    def scale(self, rows: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def scale(
+        self,
+        rows: FloatArray,
+        others: FloatArray,  # noqa: ARG002
+    ) -> tuple[FloatArray, FloatArray]:
         """Mean of each pixel, and one spread for all."""
         centre = rows.mean(0)
         spread = float(np.sqrt(np.square(rows - centre).mean())) or 1.0
         return centre, np.full(rows.shape[1], spread)
+
+    def order(self, canonical: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Leave pixels where they are."""
+        return np.arange(len(canonical))
 
     def coder(self, link: Tensor | int, *, hidden: int) -> Coder:  # noqa: ARG002
         """Make a convolutional pair."""
@@ -152,3 +169,11 @@ def front_of(state: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Front:
         return ImageFront(*state["image"])
     own = {n.removeprefix("encoder."): a for n, a in arrays.items() if n.startswith("encoder.")}
     return TableFront(Encoder.from_state(state["encoder"], own))
+
+
+def _spread(rows: FloatArray) -> FloatArray:
+    """Give the standard deviation (d,) of rows (n, d), exactly 0 where all are alike."""
+    low, high = rows.min(0), rows.max(0)
+    width = np.where(high > low, high - low, 1.0)
+    # squares of values next to 1 neither vanish nor overflow
+    return np.asarray(((rows - low) / width).std(0) * width)

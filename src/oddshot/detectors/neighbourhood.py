@@ -77,7 +77,11 @@ class Neighbourhood:
     def __call__(self, rows: Tensor) -> Tensor:
         """Features (n, F) of rows (n, d)."""
         with torch.no_grad():
-            nearest = torch.cdist(rows, self.rows).topk(self.count + 1, largest=False).indices
+            # what differs by rounding errors alone ties, and then the first row is the nearest: so
+            # in double precision neighbours are the same in whatever company, and elsewhere
+            squares = _squares(rows, self.rows).float().to(rows.dtype)
+            turns = 1 + 1e-12 * torch.arange(len(self.rows), dtype=rows.dtype)
+            nearest = (squares * turns).topk(self.count + 1, largest=False).indices
         distances = _distances(rows, self.rows[nearest])
         own = (distances[:, :1] <= 1e-3 * self.edge).to(nearest.dtype)
         places = own + torch.arange(self.count)
@@ -87,9 +91,15 @@ class Neighbourhood:
         parts = [near, near - density]
         if len(self.known):
             with torch.no_grad():
-                closest = torch.cdist(rows, self.known).argmin(1, keepdim=True)
+                closest = _squares(rows, self.known).argmin(1, keepdim=True)
             parts.append(-(_distances(rows, self.known[closest]) + self.edge).log())
         return (torch.cat(parts, 1) - self.centre) / self.spread
+
+
+def _squares(rows: Tensor, others: Tensor) -> Tensor:
+    """Squared distances (n, m) of rows (n, d) to others (m, d)."""
+    lengths = rows.square().sum(1, keepdim=True) + others.square().sum(1)
+    return lengths - 2 * rows @ others.T
 
 
 def _distances(rows: Tensor, others: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ import torch
 
 from oddshot.errors import PriorError, SettingError
 from oddshot.learners.adaptation import Adaptation
+from oddshot.learners.autoencoder import AutoencoderLearner
 from oddshot.learners.gated import GatedLearner
 from oddshot.learners.gradient import (
     FirstOrderLearner,
@@ -50,6 +51,7 @@ LEARNERS: dict[str, type[Learner]] = {
         ReptileLearner,
         PrototypicalLearner,
         RelationLearner,
+        AutoencoderLearner,
     )
 }
 

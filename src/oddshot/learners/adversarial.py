@@ -7,11 +7,11 @@ adversarial autoencoder. Everything has a leading axis B over tasks.
 **What keeps G off the normal rows.** L_adv alone would have G reproduce normal rows: they are what
 C takes for normal. So G does not choose how far a virtual anomaly is from the row it is made from:
 its code is ``G(z) = z + r |e| u``, where the radius r and a random direction e are drawn and G
-turns e into the unit vector u. It chooses the direction alone, and a radius never is 0. Going sideways
-it could still land on another normal row; `hold_off_loss` makes that expensive. Radii differ by an
-order of magnitude, so that C sees how density falls off around normal rows at several scales; a
-share of the codes is drawn from the whole box of codes instead, so that it knows the wide outside
-too.
+turns e into the unit vector u. It chooses the direction alone, and a radius never is 0. Going
+sideways it could still land on another normal row; `hold_off_loss` makes that expensive. Radii
+differ by an order of magnitude, so that C sees how density falls off around normal rows at several
+scales; a share of the codes is drawn from the whole box of codes instead, so that it knows the wide
+outside too.
 
 **Who follows what.** E and D follow L_rec alone; C follows L_dis, and G follows L_adv through D and
 C, which stay as they are meanwhile. Gradients of the adversaries in E and D would bend codes and
@@ -154,9 +154,9 @@ class AdversarialAutoencoder:
     def virtual(self, params: Params, rows: Tensor, chance: Chance, spread: Tensor) -> Tensor:
         """Make virtual anomalies D(G(E(x))) (B, n, d) out of rows (B, n, d).
 
-        ``spread`` (B, 1, 1) is the size of one unit of radius. The codes of the rows are constants.
+        ``spread`` (B, 1, 1) is the size of one unit of radius.
         """
-        codes = self.coder.encode(params, rows).detach()
+        codes = self.coder.encode(params, rows)
         seen = torch.cat([codes / spread, chance.directions], -1)
         turned = chance.directions + torch.tanh(
             self._generator(part_of(params, "generator."), seen)
@@ -197,8 +197,9 @@ def hold_off_loss(virtual: Tensor, rows: Tensor, mask: Tensor) -> Tensor:
     The mean of ``max(1 - t / s, 0)``, t being the distance to the nearest normal row and s the
     median of that distance among the normal rows themselves.
     """
-    distances = torch.cdist(virtual, rows).masked_fill(~mask[:, None], torch.inf)
-    nearest = distances.amin(-1)
+    # the other ways of cdist have no second derivative
+    distances = torch.cdist(virtual, rows, compute_mode="use_mm_for_euclid_dist")
+    nearest = distances.masked_fill(~mask[:, None], torch.inf).amin(-1)
     with torch.no_grad():
         among = torch.cdist(rows, rows).masked_fill(~mask[:, None], torch.inf)
         among.diagonal(dim1=1, dim2=2).fill_(torch.inf)
@@ -213,7 +214,7 @@ def spread_of(codes: Tensor, mask: Tensor) -> Tensor:
     weight = (mask / mask.sum(1, keepdim=True).clamp_min(1))[..., None]
     centre = (weight * codes).sum(1, keepdim=True)
     variance = (weight * (codes - centre).square()).sum(1, keepdim=True).mean(-1, keepdim=True)
-    return variance.sqrt().clamp_min(_SHARP)
+    return variance.clamp_min(_SHARP**2).sqrt()
 
 
 def _mean(values: Tensor, mask: Tensor) -> Tensor:

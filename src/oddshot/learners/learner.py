@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from oddshot.episodes import UNLABELLED, MappedTask
+from oddshot.episodes import ANOMALY, UNLABELLED, MappedTask
 from oddshot.errors import DataError
 from oddshot.networks import Params
 
@@ -127,6 +127,28 @@ def beside_facts(table: Tensor, rows: Tensor) -> Tensor:
     return torch.cat([rows.flatten(2), facts], -1)
 
 
+def normal_rows(batch: TaskBatch) -> Tensor:
+    """Tell which support rows are normal, or unlabelled and taken for it: (B, S) of bool.
+
+    Raises
+    ------
+    DataError
+        If a task has none.
+    """
+    normal = batch.support_mask & (batch.support_labels != ANOMALY)
+    lacking = (~normal.any(1)).nonzero()
+    if len(lacking):
+        raise _nothing_normal(f"{int(lacking[0]) + 1} of {len(batch)}")
+    return normal
+
+
+def require_normal_rows(tasks: Sequence[MappedTask]) -> None:
+    """Refuse tasks whose support has neither normal nor unlabelled rows, with a `DataError`."""
+    for task in tasks:
+        if (task.support_labels == ANOMALY).all():
+            raise _nothing_normal(repr(task.name))
+
+
 class Learner(ABC):
     """The mapping from data sets to detectors, with parameters that meta-training finds.
 
@@ -189,6 +211,13 @@ class Learner(ABC):
     def __repr__(self) -> str:
         settings = "".join(f", {name}={value!r}" for name, value in self._settings.items())
         return f"{type(self).__name__}({self.shape}{settings})"
+
+
+def _nothing_normal(task: str) -> DataError:
+    return DataError(
+        f"the support of task {task} has neither normal nor unlabelled rows; give some to compare "
+        "with, or leave the task out"
+    )
 
 
 def _pad(arrays: Sequence[NDArray[Any]], fill: int = 0) -> tuple[Tensor, Tensor]:

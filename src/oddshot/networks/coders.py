@@ -150,7 +150,8 @@ class ConvolutionalCoder(Coder):
         for layer in range(2):
             bias = own[f"encoder.bias{layer}"]
             maps = silu(conv2d(maps, own[f"encoder.conv{layer}"], bias, stride=2, padding=1))
-        return self._linked(rows) + (maps.flatten(1) @ own["encoder.out"])[None]
+        added: Tensor = maps.flatten(1) @ own["encoder.out"]
+        return self._linked(rows) + added[None]
 
     def decode(self, params: Params, codes: Tensor) -> Tensor:
         """Add the network's mirror image to the link's transpose."""

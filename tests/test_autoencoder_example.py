@@ -1,0 +1,34 @@
+"""The example and the page of the adversarially augmented autoencoder run as they stand."""
+
+import importlib
+import re
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+def test_virtual_anomalies_teach_in_the_example(capsys, monkeypatch, tmp_path):
+    pytest.importorskip("matplotlib", reason="the plot extra is not installed")
+    monkeypatch.syspath_prepend(EXAMPLES)
+    example = importlib.import_module("adversarial_autoencoder")
+    monkeypatch.setattr(example, "STEPS", 40)
+    example.main(tmp_path)
+    table = [line.split() for line in capsys.readouterr().out.splitlines()[1:4]]
+    _, (alone, others), (helped, _) = (map(float, line[-2:]) for line in table)
+    assert min(alone, others) > 0.9
+    assert helped > 0.95
+    drawn = sorted(path.name for path in tmp_path.glob("*.png"))
+    assert drawn == [f"autoencoder-{kind}.png" for kind in ("images", "losses", "table")]
+
+
+def test_the_page_on_the_autoencoder_runs(monkeypatch, tmp_path):
+    pytest.importorskip("matplotlib", reason="the plot extra is not installed")
+    monkeypatch.chdir(tmp_path)
+    page = (EXAMPLES.parent / "docs" / "autoencoder.md").read_text()
+    found: dict[str, object] = {}
+    for code in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
+        exec(code, found)
+    assert found["found"][-212:].mean() > 0.7
+    assert (tmp_path / "virtual.png").is_file()
