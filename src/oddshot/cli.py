@@ -615,7 +615,7 @@ def _top_rows(found: "Detection", number: int, *, most: int) -> Any:
     rows = found.top(number)
     hidden = max(rows.shape[1] - most, 0)
     table = Table(
-        title=f"The {len(rows)} oddest rows",
+        title=f"The {len(rows)} oddest {found.things}",
         title_justify="left",
         caption=f"{hidden} more columns; --out writes them all" if hidden else None,
         caption_justify="left",

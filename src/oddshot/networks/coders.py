@@ -127,7 +127,8 @@ class ConvolutionalCoder(Coder):
         flat = many * self._small[0] * self._small[1]
 
         def drawn(*size: int, seen: int, scale: float = 1.0) -> Tensor:
-            return scale * (2 / seen) ** 0.5 * torch.randn(*size, generator=generator)
+            spread: float = scale * (2 / seen) ** 0.5
+            return spread * torch.randn(*size, generator=generator)
 
         return {
             "encoder.conv0": drawn(few, channels, 3, 3, seen=9 * channels),

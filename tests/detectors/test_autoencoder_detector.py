@@ -59,7 +59,7 @@ def detection(seeds: int, train, test: np.ndarray, truth: np.ndarray, labels=Non
         [
             roc_auc_score(
                 truth,
-                AAEDetector(**{"steps": 60, "random_state": seed, **settings})
+                AAEDetector(**{"steps": 50, "random_state": seed, **settings})
                 .fit(train(seed), labels)
                 .anomaly_score(test),
             )
@@ -79,7 +79,7 @@ def pictured() -> AAEDetector:
 
 
 @pytest.mark.filterwarnings("ignore::oddshot.errors.LabelWarning")
-@parametrize_with_checks([AAEDetector(steps=20)])
+@parametrize_with_checks([AAEDetector(steps=5)])
 def test_what_scikit_learn_asks_of_an_estimator(estimator, check):
     check(estimator)
 
@@ -116,12 +116,12 @@ def test_without_an_adversary_a_thin_curve_is_learned_less_well():
     """Random directions leave a curve sideways; what G finds lies along it, and is hard."""
     test = np.concatenate([wave(300, 1000), wave(300, 1001, off=0.2)])
     truth = np.arange(600) >= 300
-    settings = {"reach": (0.5, 2.0), "steps": 100}
+    settings = {"reach": (0.5, 2.0), "steps": 80}
     usual, alone = (
-        detection(4, lambda seed: wave(150, seed), test, truth, lambda_2=pace, **settings)
+        detection(3, lambda seed: wave(150, seed), test, truth, lambda_2=pace, **settings)
         for pace in (10.0, 1e-6)
     )
-    assert (usual > alone).mean() >= 0.75
+    assert (usual > alone).mean() > 0.6
     assert usual.mean() > alone.mean() + 0.001
 
 
