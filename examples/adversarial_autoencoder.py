@@ -7,8 +7,9 @@ digits; a second one sees 5 odd ones beside them, all of them fives. Both are ju
 fives, and kinds of odd digit that nobody has shown. The third detector is trained on benign
 tumours, a table.
 
-What one learns: without a single anomaly the detector is level with the distance to the nearest
-image, hard to beat on digits that are cut to their frames; a few known anomalies lift it above.
+What one learns: without a single anomaly the detector is about level with the distance to the
+nearest image, hard to beat on digits that are cut to their frames; a few known anomalies help it
+most with their own kind.
 Three figures go into the folder: the losses of the players, and originals beside their
 reconstructions and virtual anomalies, for images and for the table.
 """

@@ -43,7 +43,7 @@ _OUTER: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
     "bce": partial(binary_cross_entropy, balanced=True),
 }
 _RATE = "rate."  # prefix of logarithms of step sizes among the parameters
-_FLAT = 1e-16  # squared slope below which a step is shorter
+_FLAT = 1e-16  # mean squared slope below which a step is shorter
 _SEED = 0  # of what is drawn in the inner loop, the same for every task
 _FIRST = -5.0  # softplus of it, the first weight of label-aware coordinates, is close to 0
 
@@ -57,6 +57,11 @@ class AutoencoderLearner(Learner):
     and unlabelled rows are taken for normal; known anomalies, where there are any, join the virtual
     ones. A row's score is the discriminator's logit.
 
+    Steps have a length that does not depend on the loss: each task's gradient is scaled to a root
+    mean square of 1 in every tensor, because those of the discriminator, whose weights are
+    exponentials, differ by orders of magnitude. Their length falls to 0 in a straight line, which
+    averages out what is drawn.
+
     Networks see rows standardised by what the supports of the training tasks look like. Higher is
     odder in mapped coordinates, so virtual anomalies go upwards only, and the discriminator is
     monotone. Label-aware coordinates are 0 in every support, have no spread there, and so stay out
@@ -64,7 +69,7 @@ class AutoencoderLearner(Learner):
     facts on the table, and are meta-learned alone.
 
     What is drawn in the inner loop is the same for every task and call, and does not depend on the
-    order of rows: a detector is a function of its support.
+    order of rows: a detector is a function of its support. Rows are no images here.
 
     Parameters
     ----------
@@ -75,7 +80,8 @@ class AutoencoderLearner(Learner):
     inner_steps, test_steps
         Steps on the support in meta-training, and when a detector is made.
     inner_rate, lambda_1, lambda_2
-        Step size, and how much faster than the autoencoder discriminator and generator go.
+        Length of the first step, and how much faster than the autoencoder discriminator and
+        generator go.
     learn_rates
         Learn the three step sizes; they start at what ``inner_rate`` and the two factors say.
     virtual
@@ -102,7 +108,7 @@ class AutoencoderLearner(Learner):
     >>> learner = AutoencoderLearner(Shape(4, 2, 3, 2), hidden=8)
     >>> params = learner.initial_parameters(torch.Generator().manual_seed(0))
     >>> round(params["rate.discriminator"].exp().item(), 3)
-    0.5
+    0.03
     """
 
     name: ClassVar[str] = "aae"
@@ -112,13 +118,13 @@ class AutoencoderLearner(Learner):
         shape: Shape,
         *,
         hidden: int = 32,
-        inner_steps: int = 5,
+        inner_steps: int = 8,
         test_steps: int = 20,
         inner_rate: float = 0.003,
         lambda_1: float = 10.0,
         lambda_2: float = 1.0,
         learn_rates: bool = True,
-        virtual: int = 64,
+        virtual: int = 32,
         reach: tuple[float, float] = (0.1, 2.0),
         far: float = 0.3,
         hold_off: float = 1.0,
