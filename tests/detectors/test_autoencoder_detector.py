@@ -98,6 +98,16 @@ def test_virtual_anomalies_lie_off_the_rows_and_are_odder():
     assert roc_auc_score(np.arange(600) >= 300, scores) > 0.8
 
 
+@pytest.mark.parametrize("width", [2, 8, 30])
+def test_virtual_anomalies_keep_off_a_full_cloud_too(width):
+    rows = np.random.default_rng(0).normal(size=(300, width))
+    detector = AAEDetector(steps=60).fit(rows)
+    virtual = detector.virtual_anomalies(rows)
+    moved = np.linalg.norm(virtual - rows, axis=1)
+    fifth = NearestNeighbors(n_neighbors=5).fit(rows).kneighbors()[0][:, -1]
+    assert np.mean(moved > 0.8 * np.median(fifth)) > 0.95  # decoding moves them a little
+
+
 def test_virtual_anomalies_are_drawn_by_a_seed_of_their_own(fitted):
     rows = rows_of()
     first = fitted.virtual_anomalies(rows, seed=1)

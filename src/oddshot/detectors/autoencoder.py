@@ -41,7 +41,8 @@ class AAEDetector(AnomalyDetector):
         Width of hidden layers, an even number.
     neighbours
         The discriminator reads a row as its distances to so many of its nearest normal rows, see
-        `Neighbourhood`: weights over raw columns say little beyond the rows that were seen.
+        `Neighbourhood`, but no more than a tenth of them or 5: weights over raw columns say little
+        beyond the rows that were seen.
     steps, batch_size
         Steps of training, and rows of each.
     learning_rate
@@ -97,7 +98,7 @@ class AAEDetector(AnomalyDetector):
         *,
         latent: int | str = "auto",
         hidden: int = 64,
-        neighbours: int = 10,
+        neighbours: int = 30,
         steps: int = 400,
         batch_size: int = 256,
         learning_rate: float = 1e-3,

@@ -93,6 +93,7 @@ class FittedAutoencoder:
         rows, odd = exact.float(), exact_odd.float()
         generator = torch.Generator().manual_seed(support.seed)
         kept = torch.randperm(len(rows), generator=generator)[:MOST_NEIGHBOURS].sort().values
+        neighbours = min(neighbours, max(len(kept) // 10, 5))
         view = Neighbourhood.of(rows[kept], odd, count=neighbours)
         link = front.link(rows, latent=latent, seed=support.seed)
         networks = _networks(front, link, view, hidden)
@@ -140,7 +141,8 @@ class FittedAutoencoder:
         size = (1, len(rows), self.networks.coder.codes)
         chance = Chance.draw(size, torch.Generator().manual_seed(seed), reach=reach, far=0.0)
         with torch.no_grad():
-            made = self.networks.virtual(self.params, rows[None], chance, self.spread)
+            least = self.view.typical
+            made = self.networks.virtual(self.params, rows[None], chance, self.spread, least=least)
         return self.unscaled(made[0])
 
     def unscaled(self, rows: Tensor) -> FloatArray:

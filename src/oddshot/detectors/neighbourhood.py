@@ -70,6 +70,11 @@ class Neighbourhood:
         return cls(rows, near, known, count, edge, features.mean(0), spread)
 
     @property
+    def typical(self) -> Tensor:
+        """How far a row typically is from a near neighbour, the fifth: a distance."""
+        return self.density.median()
+
+    @property
     def width(self) -> int:
         """F, the number of features."""
         return len(self.centre)

@@ -151,10 +151,19 @@ class AdversarialAutoencoder:
         errors = (again - rows).square().mean(-1)
         return _mean(errors, mask)
 
-    def virtual(self, params: Params, rows: Tensor, chance: Chance, spread: Tensor) -> Tensor:
+    def virtual(
+        self,
+        params: Params,
+        rows: Tensor,
+        chance: Chance,
+        spread: Tensor,
+        *,
+        least: Tensor | float = 0.0,
+    ) -> Tensor:
         """Make virtual anomalies D(G(E(x))) (B, n, d) out of rows (B, n, d).
 
-        ``spread`` (B, 1, 1) is the size of one unit of radius.
+        ``spread`` (B, 1, 1) is the size of one unit of radius. Codes that are not drawn from the
+        whole box move by ``least`` (B, 1, 1) or more. The codes of the rows are constants.
         """
         codes = self.coder.encode(params, rows)
         seen = torch.cat([codes / spread, chance.directions], -1)
@@ -164,8 +173,8 @@ class AdversarialAutoencoder:
         if self._one_sided:
             turned = turned.abs()
         length = chance.directions.norm(dim=-1, keepdim=True)
-        turned = turned * (length / turned.norm(dim=-1, keepdim=True).clamp_min(_SHARP))
-        near = codes + chance.radii * spread * turned
+        moved = (chance.radii * spread * length).clamp_min(least)
+        near = codes + turned * (moved / turned.norm(dim=-1, keepdim=True).clamp_min(_SHARP))
         low, high = codes.amin(1, keepdim=True), codes.amax(1, keepdim=True)
         margin = 0.1 * (high - low)
         far = low - margin + chance.places * (high - low + 2 * margin)
