@@ -3,7 +3,7 @@
     scripts/train-priors    # maps the episodes
     OMP_NUM_THREADS=1 python benchmarks/meta_autoencoder.py runs/episodes --out results/aae
 
-Families are divided as ``meta_train(holdout_fold=(0, 4))`` does it. The learner "aae" is
+Families are divided as ``meta_train(holdout_fold=(i, 4))`` does it. The learner "aae" is
 meta-trained on those that are not held out, and tested on the others: on the first episode of each
 whose support holds known normal rows alone. Meta-learned initial parameters with their step sizes
 are compared with random ones, and several step sizes, after a number of steps on the support. Both
@@ -42,6 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Train, adapt, and compare."""
     parser = argparse.ArgumentParser(description="The meta-trained autoencoder against one alone.")
     parser.add_argument("episodes", type=Path, help="store of mapped episodes")
+    parser.add_argument("--fold", type=int, choices=range(FOLDS), default=0, help="held out")
     parser.add_argument("--steps", type=int, default=600, help="of meta-training")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, required=True, help="folder of prior and results")
@@ -50,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(f"machine: {machine()}", flush=True)
     store = TaskStore.open(given.episodes)
     families = {task.family for task in store}
-    unseen = {family for family in families if in_fold(family, 0, FOLDS)}
+    unseen = {family for family in families if in_fold(family, given.fold, FOLDS)}
     began = time.perf_counter()
     prior = train(
         store.of_families(families - unseen),

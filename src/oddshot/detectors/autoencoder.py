@@ -41,7 +41,7 @@ class AAEDetector(AnomalyDetector):
         Width of hidden layers, an even number.
     neighbours
         The discriminator reads a row as its distances to so many of its nearest normal rows, see
-        `Neighbourhood`, but no more than a tenth of them or 5: weights over raw columns say little
+        `Neighbourhood`, but no more than a third of them or 5: weights over raw columns say little
         beyond the rows that were seen.
     steps, batch_size
         Steps of training, and rows of each.

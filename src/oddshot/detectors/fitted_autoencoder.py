@@ -93,7 +93,7 @@ class FittedAutoencoder:
         rows, odd = exact.float(), exact_odd.float()
         generator = torch.Generator().manual_seed(support.seed)
         kept = torch.randperm(len(rows), generator=generator)[:MOST_NEIGHBOURS].sort().values
-        neighbours = min(neighbours, max(len(kept) // 10, 5))
+        neighbours = min(neighbours, max(len(kept) // 3, 5))
         view = Neighbourhood.of(rows[kept], odd, count=neighbours)
         link = front.link(rows, latent=latent, seed=support.seed)
         networks = _networks(front, link, view, hidden)

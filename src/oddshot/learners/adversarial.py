@@ -163,7 +163,7 @@ class AdversarialAutoencoder:
         """Make virtual anomalies D(G(E(x))) (B, n, d) out of rows (B, n, d).
 
         ``spread`` (B, 1, 1) is the size of one unit of radius. Codes that are not drawn from the
-        whole box move by ``least`` (B, 1, 1) or more. The codes of the rows are constants.
+        whole box move by ``least`` (B, 1, 1) or more.
         """
         codes = self.coder.encode(params, rows)
         seen = torch.cat([codes / spread, chance.directions], -1)
