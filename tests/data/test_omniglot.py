@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from oddshot.data.omniglot import Characters, read_omniglot, split_alphabets
+from oddshot.data.omniglot import Characters, ImageTasks, read_omniglot, split_alphabets
 from oddshot.errors import DataError, SettingError, SourceError
 
 DATA = Path(os.environ.get("ODDSHOT_DATA", Path(__file__).parents[3] / "shared/data"))
@@ -79,6 +79,34 @@ def test_rotations_are_characters_of_their_own(characters):
         expected = np.rot90(characters.images[4, 7], quarter)
         np.testing.assert_array_equal(turned.images[6 * quarter + 4, 7], expected)
     assert turned.few_shot(2, seed=0, ways=20, queries=3).query.shape == (2, 60, 1, 28, 28)
+
+
+def test_mirror_images_are_characters_of_their_own(characters):
+    mirrored = characters.with_reflections()
+    assert len(mirrored) == len(set(mirrored.names)) == 2 * len(characters)
+    np.testing.assert_array_equal(
+        mirrored.images[len(characters) :], np.flip(characters.images, axis=3)
+    )
+
+
+def test_a_task_is_warped_as_one_and_another_task_otherwise():
+    drawing = torch.zeros(28, 28)
+    drawing[8:20, 10:14] = 1
+    alike = drawing.expand(2, 6, 1, 28, 28)
+    labels = torch.arange(6).expand(2, 6)
+    tasks = ImageTasks(alike, labels, alike, labels)
+    warped = tasks.warped(np.random.default_rng(0))
+    assert warped.support.shape == warped.query.shape == alike.shape
+    assert torch.equal(warped.support_labels, labels)
+    assert warped.query.min() >= 0
+    assert warped.query.max() <= 1.001
+    assert not torch.allclose(warped.support, alike)
+    # ink that stays on the paper is what one affine map makes of it, wherever it was moved
+    ink = torch.cat([warped.support, warped.query], 1).sum((2, 3, 4))
+    assert (ink.std(1) < 0.03 * ink.mean(1)).all()
+    assert abs(ink[0].mean() - ink[1].mean()) > 1
+    again = tasks.warped(np.random.default_rng(0))
+    assert torch.equal(again.query, warped.query)
 
 
 def test_alphabets_are_kept_by_name(characters):
