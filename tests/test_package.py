@@ -35,6 +35,7 @@ def test_everything_in_all_can_be_imported():
     exec("from oddshot import *", names)
     assert sorted(oddshot.__all__) == sorted(names.keys() - {"__builtins__"})
     assert sorted(oddshot.__all__) == [
+        "AAEDetector",
         "FewShotDetector",
         "OddshotError",
         "Prior",

@@ -9,14 +9,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from oddshot.detectors.autoencoder import AAEDetector
     from oddshot.detectors.few_shot import FewShotDetector
     from oddshot.errors import OddshotError
     from oddshot.meta_training import meta_train
     from oddshot.priors import Prior
 
-__all__ = ["FewShotDetector", "OddshotError", "Prior", "__version__", "meta_train"]
+__all__ = ["AAEDetector", "FewShotDetector", "OddshotError", "Prior", "__version__", "meta_train"]
 
 _HOMES = {
+    "AAEDetector": "oddshot.detectors.autoencoder",
     "FewShotDetector": "oddshot.detectors.few_shot",
     "OddshotError": "oddshot.errors",
     "Prior": "oddshot.priors",
