@@ -163,8 +163,8 @@ def test_with_gains_it_goes_on():
 
 def test_held_out_rows_are_not_trained_on():
     run = training(patience=1)
-    assert len(run._held_out) == 20
-    assert not set(run._held_out.tolist()) & set(run._trained.tolist())
+    assert len(set(run._trained.tolist())) == 180
+    assert not set(run._judged[:20].tolist()) & set(run._trained.tolist())
     assert len(training()._trained) == 200
 
 

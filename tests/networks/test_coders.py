@@ -5,8 +5,7 @@ from scipy.special import expit
 from torch.nn.functional import conv2d, silu
 
 from oddshot.errors import SettingError
-from oddshot.networks import ConvolutionalCoder, PerceptronCoder
-from oddshot.networks.coders import part_of
+from oddshot.networks import ConvolutionalCoder, PerceptronCoder, part_of
 
 
 def axes(rows: int, codes: int) -> torch.Tensor:

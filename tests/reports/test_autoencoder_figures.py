@@ -94,7 +94,8 @@ def test_rows_are_projected_and_their_distances_shown(columns, tmp_path, figures
         "Virtual anomalies",
     ]
     own, rebuilt, _ = (np.median(line.get_xdata()) for line in apart.lines)
-    assert rebuilt < own or columns == 1  # on a line, neighbours are nearer than a few steps get
+    # on a line neighbours are nearer than a few steps get
+    assert rebuilt < (own if columns > 1 else 0.1 * np.ptp(rows))
 
 
 def test_a_constant_column_does_no_harm(tmp_path):

@@ -105,7 +105,7 @@ class AdversarialFit:
         }
         order = torch.randperm(len(rows), generator=self._generator)
         held = int(HELD_OUT * len(rows)) if recipe.patience is not None else 0
-        self._held_out, self._trained = order[:held], order[held:]
+        self._trained = order[held:]
         self._judged = order[: max(held, min(256, len(rows)))]  # normal rows of the checks
         self._decoys = self._virtual(rows[self._judged][None]).detach()
 
@@ -229,8 +229,7 @@ class AdversarialFit:
     def _refuse_collapse(self) -> None:
         """Compare normal rows with virtual anomalies that lie farther off than rows do.
 
-        Virtual anomalies that are closer to a row than other rows, as in small tables many are, can
-        rightly pass for normal.
+        Those that came closer to a row than other rows are can rightly pass for normal.
         """
         with torch.no_grad():
             normal, odd = (scores[0] for scores in self._judgements())

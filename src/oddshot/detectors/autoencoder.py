@@ -53,7 +53,8 @@ class AAEDetector(AnomalyDetector):
         discriminator and generator go.
     reach
         Least and largest distance of virtual anomalies from the rows they are made from, in
-        standard deviations.
+        standard deviations of one column; none is less than a row's typical distance to its fifth
+        neighbour.
     far
         Share of virtual anomalies from anywhere in the box of codes.
     hold_off
@@ -368,14 +369,6 @@ class AAEDetector(AnomalyDetector):
             for scale, values in zip(self._surprise, (logits, errors), strict=True)
         )
         return (judged + self._blend * rebuilt) / (1 + self._blend)
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
-        tags.input_tags.sparse = True
-        tags.input_tags.categorical = True
-        tags.input_tags.string = True
-        return tags
 
 
 def _whole(value: object) -> bool:

@@ -91,3 +91,11 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             f"random_state is {state!r}; it must be None, a whole number from 0 on, "
             "or a numpy.random.RandomState"
         )
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.sparse = True
+        tags.input_tags.categorical = True
+        tags.input_tags.string = True
+        return tags

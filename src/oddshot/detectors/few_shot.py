@@ -257,11 +257,3 @@ class FewShotDetector(AnomalyDetector):
             raise SettingError(
                 f"n_jobs is {self.n_jobs!r}; it must be None, a number of threads, or -1 for all"
             ) from error
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
-        tags.input_tags.sparse = True
-        tags.input_tags.categorical = True
-        tags.input_tags.string = True
-        return tags

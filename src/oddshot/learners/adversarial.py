@@ -7,11 +7,11 @@ adversarial autoencoder. Everything has a leading axis B over tasks.
 **What keeps G off the normal rows.** L_adv alone would have G reproduce normal rows: they are what
 C takes for normal. So G does not choose how far a virtual anomaly is from the row it is made from:
 its code is ``G(z) = z + r |e| u``, where the radius r and a random direction e are drawn and G
-turns e into the unit vector u. It chooses the direction alone, and a radius never is 0. Going
-sideways it could still land on another normal row; `hold_off_loss` makes that expensive. Radii
-differ by an order of magnitude, so that C sees how density falls off around normal rows at several
-scales; a share of the codes is drawn from the whole box of codes instead, so that it knows the wide
-outside too.
+turns e into the unit vector u. It chooses the direction alone, and no move is shorter than a least
+one (on one data set: a row's typical distance to a near neighbour). Going sideways it could still
+land on another normal row; `hold_off_loss` makes that expensive. Radii differ by an order of
+magnitude, so that C sees how density falls off around normal rows at several scales; a share of the
+codes is drawn from the whole box of codes instead, so that it knows the wide outside too.
 
 **Who follows what.** E and D follow L_rec alone; C follows L_dis, and G follows L_adv through D and
 C, which stay as they are meanwhile. Gradients of the adversaries in E and D would bend codes and
@@ -19,19 +19,14 @@ reconstructions to please C. So ``lambda_1`` and ``lambda_2`` say how fast C and
 autoencoder.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from math import log
-from typing import TypeAlias
 
 import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from oddshot.networks import MonotonePerceptron, Params, Perceptron
-from oddshot.networks.coders import Coder, part_of
-
-View: TypeAlias = Callable[[Tensor], Tensor]
+from oddshot.networks import Coder, MonotonePerceptron, Params, Perceptron, part_of
 
 PLAYERS = {
     "autoencoder": ("encoder.", "decoder."),

@@ -35,6 +35,7 @@ from oddshot.networks import (
     Params,
     PerceptronEncoder,
     ResidualEncoder,
+    part_of,
 )
 
 Likeness: TypeAlias = Callable[[Tensor], tuple[Tensor, Tensor]]
@@ -241,7 +242,7 @@ class EmbeddingLearner(Learner):
         def logits(rows: Tensor) -> tuple[Tensor, Tensor]:
             normal, anomalous = likeness(self._embedded(params, facts, rows))
             if self._direct:
-                direct = _named(_DIRECT, params)
+                direct = part_of(params, _DIRECT)
                 flat = beside_facts(facts, rows).flatten(0, 1)
                 normal = normal - self._direct(direct, flat).view(normal.shape)
             return normal, anomalous
@@ -267,7 +268,7 @@ class EmbeddingLearner(Learner):
             seen = rows.reshape(-1, *self._image, self.shape.channels).permute(0, 3, 1, 2)
         else:
             seen = beside_facts(facts, standard_rows(params, rows)).flatten(0, 1)
-        found = self._encoder(_named(_ENCODER, params), seen)
+        found = self._encoder(part_of(params, _ENCODER), seen)
         return found.view(*rows.shape[:2], self._encoder.width)
 
     def _require(self, holds: bool, setting: str, value: object, allowed: str) -> None:
@@ -281,7 +282,3 @@ def odds(normal: Tensor, anomalous: Tensor) -> Tensor:
 
 def _prefixed(prefix: str, params: Params) -> Params:
     return {prefix + name: value for name, value in params.items()}
-
-
-def _named(prefix: str, params: Params) -> Params:
-    return {n.removeprefix(prefix): v for n, v in params.items() if n.startswith(prefix)}

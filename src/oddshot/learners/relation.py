@@ -10,7 +10,7 @@ from oddshot.learners.embedding import Classes, EmbeddingLearner, Likeness
 from oddshot.learners.learner import Shape
 from oddshot.learners.metric import Prototypes
 from oddshot.losses import row_weights
-from oddshot.networks import Params, PerceptronEncoder
+from oddshot.networks import Params, PerceptronEncoder, part_of
 
 _RELATION = "relation."
 
@@ -90,7 +90,7 @@ class RelationLearner(EmbeddingLearner):
         return {_RELATION + name: value for name, value in drawn.items()}
 
     def _likeness(self, params: Params, classes: Classes) -> Likeness:
-        own = {n.removeprefix(_RELATION): v for n, v in params.items() if n.startswith(_RELATION)}
+        own = part_of(params, _RELATION)
 
         def relation(rows: Tensor, to: Prototypes) -> Tensor:
             queries, centres = rows[:, :, None], to.centres[:, None]

@@ -18,6 +18,7 @@ from oddshot.networks.network import (
     Rates,
     Statistics,
     autograd_gradient,
+    part_of,
     redirect,
     step_down,
 )
@@ -47,6 +48,7 @@ __all__ = [
     "Statistics",
     "autograd_gradient",
     "from_module",
+    "part_of",
     "redirect",
     "step_down",
 ]

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn.functional import conv2d, conv_transpose2d, silu
 
 from oddshot.errors import require
-from oddshot.networks.network import Params
+from oddshot.networks.network import Params, part_of
 from oddshot.networks.perceptron import Perceptron
 
 _ENCODER, _DECODER = "encoder.", "decoder."
@@ -162,11 +162,6 @@ class ConvolutionalCoder(Coder):
         maps = silu(_enlarged(maps, own["decoder.conv0"], self._middle, own["decoder.bias1"]))
         maps = _enlarged(maps, own["decoder.conv1"], self._image[:2])
         return self._linked_back(codes) + maps.movedim(1, -1).flatten(1)[None]
-
-
-def part_of(params: Params, prefix: str) -> Params:
-    """Return the parameters whose names begin with ``prefix``, without it."""
-    return {n.removeprefix(prefix): v for n, v in params.items() if n.startswith(prefix)}
 
 
 def _enlarged(

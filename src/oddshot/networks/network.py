@@ -176,3 +176,8 @@ class _Redirect(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:  # noqa: ARG004
         return grad.sum(0), None
+
+
+def part_of(params: Params, prefix: str) -> Params:
+    """Return the parameters whose names begin with ``prefix``, without it."""
+    return {n.removeprefix(prefix): v for n, v in params.items() if n.startswith(prefix)}
