@@ -1,0 +1,78 @@
+"""The command line: ``oddshot demo | detect | fit | score | meta-train | bench``.
+
+Exit codes: 0 done; 2 a mistake of the user's, in one line on standard error; 130 stopped with
+Ctrl-C. Any other exception is a defect of ours and escapes with its traceback.
+
+Nothing heavy is imported before a command needs it, so that ``oddshot --help`` answers at once.
+"""
+
+import sys
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from oddshot.cli.benching import bench
+from oddshot.cli.demonstrating import demo
+from oddshot.cli.detecting import detect, fit, score
+from oddshot.cli.training import meta_train
+from oddshot.errors import OddshotError
+
+# Newer versions of Typer carry a copy of Click of their own: find its base error from Typer's.
+_UsageError: Any = typer.BadParameter.__mro__[2]
+
+
+class _OneLineErrors(TyperGroup):
+    """Prints a user's mistake in one line and exits with 2."""
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        try:
+            code = super().main(*args, **{**extra, "standalone_mode": False})
+        except OddshotError as error:
+            message = str(error)
+        except _UsageError as error:
+            message = error.format_message()
+        else:
+            sys.exit(code if isinstance(code, int) else 0)
+        print(f"oddshot: {' '.join(message.split())}", file=sys.stderr)  # noqa: T201
+        sys.exit(2)
+
+
+app = typer.Typer(
+    cls=_OneLineErrors,
+    name="oddshot",
+    help="Find the odd rows of a table, from no labels or a handful of them.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+for command in (demo, detect, fit, score):
+    app.command()(command)
+app.command("meta-train")(meta_train)
+app.command()(bench)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"oddshot {version('oddshot')}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def _options(
+    context: typer.Context,
+    _: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())

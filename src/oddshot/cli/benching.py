@@ -1,0 +1,95 @@
+"""``oddshot bench``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from oddshot.cli.console import console_of_stdout, progress_bar, say
+from oddshot.cli.options import Jobs, PriorPath, names_of, numbers_of
+from oddshot.errors import SettingError
+
+
+def bench(
+    folder: Annotated[
+        Path | None,
+        typer.Argument(metavar="[FOLDER]", help="Tables with labels.", envvar="ODDSHOT_DATA"),
+    ] = None,
+    *,
+    protocol: Annotated[
+        str, typer.Option("--protocol", help="few-label, one-class, or both with a comma.")
+    ] = "few-label,one-class",
+    k: Annotated[str, typer.Option("--k", help="Numbers of labelled anomalies.")] = "0,1,5,20",
+    seeds: Annotated[str, typer.Option("--seeds", help="One split each.")] = "1,2,3",
+    group: Annotated[
+        str, typer.Option("--group", help="Detectors: default, a broad choice; deep, networks.")
+    ] = "default",
+    detectors: Annotated[
+        str | None,
+        typer.Option("--detectors", help="Names in place of a group; the others meet the first."),
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR")] = Path("runs/bench"),
+    jobs: Jobs = 2,
+    max_rows: Annotated[
+        int, typer.Option("--max-rows", min=0, help="Sample larger tables to this size; 0: do not.")
+    ] = 4000,
+    prior: PriorPath = "default",
+    allow_seen: Annotated[
+        bool, typer.Option("--allow-seen", help="Test also on what the prior was trained on.")
+    ] = False,
+    unseen_only: Annotated[
+        bool, typer.Option("--unseen-only", help="Leave out tables that the prior was trained on.")
+    ] = False,
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, metavar="N", help="Only the first N tables.")
+    ] = None,
+    sample: Annotated[
+        int | None,
+        typer.Option("--tables", min=1, metavar="N", help="Only N tables, chosen at random."),
+    ] = None,
+    table_seed: Annotated[int, typer.Option("--table-seed", min=0, help="Chooses the N.")] = 0,
+    limit_s: Annotated[
+        float | None,
+        typer.Option("--limit-s", metavar="SECONDS", help="Break off a run that takes longer."),
+    ] = None,
+) -> None:
+    """Compare detectors on a folder of labelled tables. Goes on where a run was stopped."""
+    from oddshot.data.collections import load_collection
+    from oddshot.evaluation.benchmarks import run_benchmark, sample_tables, summarise
+    from oddshot.evaluation.peers import group_names
+    from oddshot.priors import Prior
+    from oddshot.reports.figures import draw_label_curves
+    from oddshot.reports.tables import summary_as_markdown, summary_for_terminal
+    from oddshot.reports.writing import write_file
+
+    if folder is None:
+        raise SettingError("no FOLDER of tables; give one, or set ODDSHOT_DATA to it")
+    tables = load_collection(folder)
+    if unseen_only:
+        seen = Prior.find(prior).seen_families
+        tables = [table for table in tables if table.family not in seen]
+    if sample is not None:
+        tables = sample_tables(tables, sample, seed=table_seed)
+    peers = names_of(detectors) if detectors is not None else group_names(group)
+    with progress_bar("Running") as advance:
+        results = run_benchmark(
+            tables[:limit],
+            out=out,
+            protocols=names_of(protocol),
+            ks=numbers_of("--k", k),
+            seeds=numbers_of("--seeds", seeds),
+            peers=peers,
+            prior=prior,
+            allow_seen=allow_seen,
+            jobs=jobs,
+            max_rows=max_rows or None,
+            limit_s=limit_s,
+            progress=lambda done, total, _: advance(done, total),
+        )
+    summary = summarise(results, reference=peers[0])
+    write_file(out / "summary.md", summary_as_markdown(summary))
+    if ((results["protocol"] == "few-label") & (results["error"] == "")).any():
+        draw_label_curves(results, out / "curves.png")
+    console = console_of_stdout()
+    console.print(summary_for_terminal(summary))
+    say(console, f"Every run: {out / 'results.csv'}; this summary: {out / 'summary.md'}")

@@ -1,0 +1,82 @@
+"""What is said on the console, and bars for long work."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+PIPE_WIDTH = 180  # columns of text where there is no terminal to ask
+
+
+def console_of_stdout() -> "Console":
+    """Return a console on standard output: no colour and no narrow lines where it is piped."""
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=PIPE_WIDTH)
+
+
+def say(console: "Console", line: str) -> None:
+    """Print a line as it is: nothing in it is markup, and no path in it is cut."""
+    console.print(line, markup=False, soft_wrap=True)
+
+
+@contextmanager
+def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Show a bar on standard error where that is a terminal, nothing elsewhere."""
+    with stages() as report:
+        yield lambda done, total: report(what, done, total, {})
+
+
+class StageReport(Protocol):
+    """Hears how far a stage of long work is, and the figures that come along."""
+
+    def __call__(self, stage: str, done: int, total: int, info: dict[str, Any]) -> None:
+        """Show it."""
+        ...
+
+
+@contextmanager
+def stages() -> Iterator[StageReport]:
+    """Show one bar per stage on standard error, with the figures that come along."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    console = Console(stderr=True)
+    bars = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[figures]}"),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+    tasks: dict[str, Any] = {}
+    latest: dict[str, Any] = {}  # a figure that comes seldom stays until the next
+
+    def report(stage: str, done: int, total: int, info: dict[str, Any]) -> None:
+        if stage not in tasks:
+            tasks[stage] = bars.add_task(stage.capitalize(), total=total, figures="")
+            latest.clear()
+        latest.update(info)
+        figures = "  ".join(
+            f"{name.replace('_', ' ')} {value:.4g}"
+            for name, value in latest.items()
+            if isinstance(value, int | float)
+        )
+        bars.update(tasks[stage], completed=done, total=total, figures=figures)
+
+    with bars:
+        yield report

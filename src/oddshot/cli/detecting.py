@@ -1,0 +1,205 @@
+"""``oddshot detect | fit | score``."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from oddshot.cli.console import console_of_stdout, say
+from oddshot.cli.inputs import Asked, Input, read_input
+from oddshot.cli.options import (
+    Contamination,
+    File,
+    ImageLabels,
+    ImageSize,
+    Labels,
+    Out,
+    PriorPath,
+    Seed,
+    SkipDamaged,
+    Top,
+)
+from oddshot.errors import SettingError
+
+if TYPE_CHECKING:
+    from oddshot.detectors.few_shot import FewShotDetector
+    from oddshot.reports.detection import Detection
+
+
+def detect(
+    file: File,
+    *,
+    label_column: Labels = None,
+    labels: ImageLabels = None,
+    size: ImageSize = None,
+    skip_damaged: SkipDamaged = False,
+    out: Out = None,
+    report: Annotated[
+        Path | None, typer.Option("--report", metavar="PATH", help="Write an HTML page.")
+    ] = None,
+    seed: Seed = 0,
+    prior: PriorPath = "default",
+    contamination: Contamination = "auto",
+    top: Top = 10,
+) -> None:
+    """Fit on a table, or a folder of images, and score its own rows."""
+    check_outputs(file, out, report)
+    read = read_input(file, prior, Asked(label_column, labels, size, skip_damaged))
+    detector = fitted(read, contamination, seed)
+    _tell(
+        _scored(detector, file, read, fitted=True),
+        out=out,
+        report=report,
+        top=top,
+    )
+
+
+def fit(
+    file: File,
+    *,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the detector.")],
+    label_column: Labels = None,
+    labels: ImageLabels = None,
+    size: ImageSize = None,
+    skip_damaged: SkipDamaged = False,
+    seed: Seed = 0,
+    prior: PriorPath = "default",
+    contamination: Contamination = "auto",
+) -> None:
+    """Fit on a table, or a folder of images, and keep the detector."""
+    read = read_input(file, prior, Asked(label_column, labels, size, skip_damaged))
+    detector = fitted(read, contamination, seed)
+    detector.save(out)
+    found = _scored(detector, file, read, fitted=True)
+    console = console_of_stdout()
+    for line in found.told():
+        say(console, line)
+    say(console, f"Kept in {out}; score new rows with: oddshot score {out} FILE")
+
+
+def score(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="What `oddshot fit` kept.")],
+    file: File,
+    *,
+    skip_damaged: SkipDamaged = False,
+    out: Out = None,
+    report: Annotated[
+        Path | None, typer.Option("--report", metavar="PATH", help="Write an HTML page.")
+    ] = None,
+    top: Top = 10,
+) -> None:
+    """Score the rows of a table, or images, with a detector that was kept."""
+    from oddshot.detectors.few_shot import FewShotDetector
+
+    check_outputs(file, out, report)
+    detector = FewShotDetector.load(folder)
+    read = read_input(file, detector.prior, Asked(skip_damaged=skip_damaged))
+    _tell(
+        _scored(detector, file, read, fitted=False),
+        out=out,
+        report=report,
+        top=top,
+    )
+
+
+def fitted(read: Input, contamination: str, seed: int) -> "FewShotDetector":
+    """Fit a detector on what was read."""
+    from oddshot.detectors.few_shot import FewShotDetector
+
+    share: str | float = "auto"
+    if contamination != "auto":
+        try:
+            share = float(contamination)
+        except ValueError:
+            raise SettingError(
+                f"--contamination {contamination!r}; give 'auto' or a share such as 0.02"
+            ) from None
+    detector = FewShotDetector(prior=read.prior, contamination=share, random_state=seed)
+    return detector.fit(read.rows, read.labels)
+
+
+def _scored(detector: "FewShotDetector", file: str, read: Input, *, fitted: bool) -> "Detection":
+    """Score the table; ``fitted``: whether the detector has just learned from it."""
+    import numpy as np
+
+    from oddshot.reports.detection import scored
+
+    given = np.full(len(read.frame), -1, dtype=np.int8) if read.labels is None else read.labels
+    return scored(
+        read.frame,
+        detector.anomaly_score(read.rows),
+        float(detector.threshold_),
+        source="standard input" if file == "-" else file,
+        columns=detector.column_report_,
+        labels=given if fitted else None,
+        notes=read.notes,
+    )
+
+
+def _tell(found: "Detection", *, out: Path | None, report: Path | None, top: int) -> None:
+    """Say what was found, and write what was asked for."""
+    from oddshot.data.sources import write_table
+    from oddshot.reports.page import detection_page
+    from oddshot.reports.writing import write_file
+
+    console = console_of_stdout()
+    for line in found.told():
+        say(console, line)
+    if out is not None:
+        write_table(found.rows, out)
+        say(
+            console,
+            f"Wrote {out}; new columns: '{found.score}', '{found.verdict}', '{found.rank}'.",
+        )
+    else:
+        console.print(_top_rows(found, top, most=max(5, console.width // 17)))
+    if report is not None:
+        write_file(report, detection_page(found))
+        say(console, f"Wrote {report}.")
+
+
+def _top_rows(found: "Detection", number: int, *, most: int) -> Any:
+    from rich.markup import escape
+    from rich.table import Table
+
+    from oddshot.reports.page import text_of
+
+    rows = found.top(number)
+    hidden = max(rows.shape[1] - most, 0)
+    table = Table(
+        title=f"The {len(rows)} oddest {found.things}",
+        title_justify="left",
+        caption=f"{hidden} more columns; --out writes them all" if hidden else None,
+        caption_justify="left",
+    )
+    for position, name in enumerate(rows.columns[:most]):
+        least = len(str(name)) if position < 3 else None  # rank, score and verdict stay whole
+        table.add_column(
+            escape(str(name)), overflow="ellipsis", no_wrap=True, max_width=24, min_width=least
+        )
+    for row in rows.itertuples(index=False, name=None):
+        table.add_row(*(escape(text_of(value)) for value in row[:most]))
+    return table
+
+
+def check_outputs(file: str, out: Path | None, report: Path | None) -> None:
+    """Refuse what cannot be written, or would overwrite what is read, before any work is done."""
+    from oddshot.data.sources import FORMATS, WRITERS, table_suffix
+
+    for option, path in (("--out", out), ("--report", report)):
+        if path is None:
+            continue
+        if file != "-" and path.exists() and Path(file).exists() and path.samefile(file):
+            raise SettingError(f"{option} {path} is the file that is read; choose another name")
+        if path.is_dir():
+            raise SettingError(f"{option} {path} is a folder; give the name of a file")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise SettingError(
+                f"{option} {path}: its folder cannot be made ({error.strerror}); choose another"
+            ) from error
+    if out is not None and FORMATS.get(table_suffix(out)) not in WRITERS:
+        raise SettingError(f"--out {out}: give a name that ends in .csv, .tsv, .jsonl or .parquet")
+    if out is not None and report is not None and out.resolve() == report.resolve():
+        raise SettingError(f"--out and --report are both {out}; choose two names")

@@ -1,0 +1,97 @@
+"""Reading FILE: a table, or images, at the edge of the program."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from oddshot.errors import SettingError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from oddshot.data.images import Images
+    from oddshot.episodes import LabelArray
+    from oddshot.priors import Prior
+
+
+class Asked(NamedTuple):
+    """What options say about the reading of FILE; all but the first are for images."""
+
+    label_column: str | None = None
+    labels: str | None = None
+    size: str | None = None
+    skip_damaged: bool = False
+
+
+class Input(NamedTuple):
+    """The user's table as it is, the rows to learn from, their labels, notes, and the prior."""
+
+    frame: "pd.DataFrame"
+    rows: "pd.DataFrame | Images"
+    labels: "LabelArray | None"
+    notes: tuple[str, ...]
+    prior: "Prior | str | Path"
+
+
+def read_input(file: str, prior: "Prior | str | Path", asked: Asked) -> Input:
+    """Read a table, or images where FILE holds such.
+
+    Raises
+    ------
+    DataError, LabelError, SettingError
+        If FILE cannot be read, or options do not fit what it holds.
+    """
+    import pandas as pd
+
+    from oddshot.data.images import holds_images
+    from oddshot.data.sources import LABEL_ARRAYS, read_table
+
+    if holds_images(file):
+        return _read_images(file, prior, asked)
+    name = asked.label_column
+    if asked != Asked(name):
+        raise SettingError(
+            f"{file} holds no images, and --labels, --size and --skip-damaged are for these; "
+            "--label-column names the labels of a table"
+        )
+    table = read_table(file)
+    frame = table.rows if isinstance(table.rows, pd.DataFrame) else pd.DataFrame(table.rows)
+    if name is None or (table.labels is not None and name in LABEL_ARRAYS):
+        return Input(frame, frame, table.labels, table.notes, prior)
+    labelled = read_table(frame, label_column=name)
+    return Input(frame, pd.DataFrame(labelled.rows), labelled.labels, table.notes, prior)
+
+
+def _read_images(file: str, prior: "Prior | str | Path", asked: Asked) -> Input:
+    """Read images at the size and in the colours that the prior was trained for."""
+    import pandas as pd
+
+    from oddshot.data.images import read_images
+    from oddshot.priors import Prior
+
+    if asked.label_column is not None and asked.labels is None:
+        raise SettingError(
+            f"{file} holds images; --label-column names a column of the table given with --labels"
+        )
+    found = Prior.find("images" if prior == "default" else prior)
+    if not found.settings.get("image"):
+        raise SettingError(
+            f"{file} holds images, but the prior reads tables; leave --prior out, or give the "
+            "folder of a prior for images"
+        )
+    images = read_images(
+        file,
+        size=found.settings["image"] if asked.size is None else _size(asked.size),
+        grey=found.settings["shape"]["channels"] == 1,
+        skip_damaged=asked.skip_damaged,
+        labels=asked.labels,
+        label_column=asked.label_column,
+    )
+    names = pd.DataFrame({"file": images.names})
+    return Input(names, images, images.labels, images.notes, found)
+
+
+def _size(given: str) -> tuple[int, int]:
+    height, _, width = given.partition("x")
+    if not (height.isdecimal() and width.isdecimal()):
+        raise SettingError(f"--size is {given!r}; write HEIGHTxWIDTH, as in 28x28")
+    return int(height), int(width)

@@ -1,0 +1,74 @@
+"""Options that several commands take."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from oddshot.errors import SettingError
+
+File = Annotated[
+    str,
+    typer.Argument(
+        metavar="FILE",
+        help="A table (CSV, Parquet, ...) or a folder of images; '-' reads CSV from stdin.",
+    ),
+]
+Labels = Annotated[
+    str | None,
+    typer.Option(
+        "--label-column",
+        metavar="NAME",
+        help="Column with what is known: 1 anomaly, 0 normal, empty unknown.",
+    ),
+]
+ImageLabels = Annotated[
+    str | None,
+    typer.Option(
+        "--labels",
+        metavar="TABLE",
+        help="Images: a table of file names and labels; else folders (good, defect) tell.",
+    ),
+]
+ImageSize = Annotated[
+    str | None,
+    typer.Option(
+        "--size", metavar="HxW", help="Images: bring them to this size, not to the prior's."
+    ),
+]
+SkipDamaged = Annotated[
+    bool, typer.Option("--skip-damaged", help="Images: leave out what cannot be read, and name it.")
+]
+Seed = Annotated[int, typer.Option("--seed", help="Same seed, same machine: same scores.")]
+PriorPath = Annotated[
+    str, typer.Option("--prior", metavar="PATH", help="Folder of a prior of your own.")
+]
+Contamination = Annotated[
+    str,
+    typer.Option(
+        "--contamination",
+        metavar="X",
+        help="Share of rows to flag, above 0 and up to 0.5; 'auto' sets a calibrated threshold.",
+    ),
+]
+Top = Annotated[
+    int, typer.Option("--top", min=1, metavar="N", help="Rows to show where no --out is given.")
+]
+Out = Annotated[
+    Path | None,
+    typer.Option("--out", metavar="PATH", help="Write every row with its score (CSV or Parquet)."),
+]
+Jobs = Annotated[int, typer.Option("--jobs", min=1, help="Processes, one thread each.")]
+
+
+def names_of(text: str) -> list[str]:
+    """Split names with commas between."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def numbers_of(option: str, text: str) -> list[int]:
+    """Split whole numbers with commas between; ``option`` is named where they are none."""
+    try:
+        return [int(name) for name in names_of(text)]
+    except ValueError:
+        raise SettingError(f"{option} {text!r}; give whole numbers with commas, as 1,2,3") from None
