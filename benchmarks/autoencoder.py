@@ -51,7 +51,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "`gradient_penalty=0.1`": {"gradient_penalty": 0.1},
     "`patience=2`": {"patience": 2},
     "`neighbours=5`": {"neighbours": 5},
-    "`neighbours=20`": {"neighbours": 20},
+    "`neighbours=10`": {"neighbours": 10},
     "`reach=(0.5, 3)`": {"reach": (0.5, 3.0)},
 }
 METRICS = ("auroc", "ap")
@@ -82,7 +82,8 @@ def main() -> None:
 
 def contamination(given: argparse.Namespace) -> None:
     """Unlabelled anomalies among the training rows; the rest of a trial stays as it is."""
-    fits = {"AAE": aae(), **{name: peer(name) for name in ("knn", "autoencoder")}}
+    fits = {"AAE": aae(), "AAE, `trim=0`": aae(trim=0.0)}
+    fits |= {name: peer(name) for name in ("knn", "autoencoder")}
     found = run_study(given, lambda table, seed: contaminated(table, seed=seed), fits)
     print(as_table(found, list(fits)))
     if given.out is not None:

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from oddshot.detectors.neighbourhood import Neighbourhood
+from oddshot.detectors.neighbourhood import Neighbourhood, inner_rows
 from oddshot.errors import DataError
 
 NOBODY = torch.zeros(0, 3, dtype=torch.float64)
@@ -30,9 +30,10 @@ def slowly(rows: Tensor, known: Tensor, row: Tensor, count: int) -> list[float]:
     return [float(value) for value in (*near, *relative, *to_known)]
 
 
+@pytest.mark.parametrize("many", [40, 203])  # few are sorted at once, many by groups
 @pytest.mark.parametrize("known", [0, 4])
-def test_features_are_what_a_slow_loop_finds(known):
-    rows, new, known = draw(40), draw(7, seed=1), draw(known, seed=2)
+def test_features_are_what_a_slow_loop_finds(known, many):
+    rows, new, known = draw(many), draw(7, seed=1), draw(known, seed=2)
     view = Neighbourhood.of(rows, known, count=6)
     found = view(new) * view.spread + view.centre
     expected = [slowly(rows, known, row, 6) for row in new]
@@ -112,3 +113,21 @@ def test_there_are_never_more_neighbours_than_other_rows():
 def test_too_few_rows(rows):
     with pytest.raises(DataError, match=f"{rows} normal or unlabelled rows are too few; give 3"):
         Neighbourhood.of(draw(rows), NOBODY, count=2)
+
+
+def test_the_outermost_rows_are_left_out():
+    rows = torch.cat([draw(180), 0.1 * draw(15, seed=1) + 5, draw(5, seed=2) + 20])
+    kept = inner_rows(rows, 0.1).tolist()
+    assert len(kept) == 180
+    assert kept == sorted(kept)
+    assert not set(kept) & {*range(180, 200)}  # neither scattered ones nor a small cluster
+
+
+def test_many_rows_are_compared_with_some():
+    rows = torch.cat([draw(2900), draw(100, seed=1) + 6])
+    assert max(inner_rows(rows, 0.05).tolist()) < 2900
+
+
+@pytest.mark.parametrize(("rows", "trim"), [(4, 0.2), (50, 0.0), (0, 0.2)])
+def test_nothing_is_left_out_of_few_rows_or_by_no_share(rows, trim):
+    assert inner_rows(draw(rows), trim).tolist() == [*range(rows)]

@@ -96,7 +96,7 @@ class AdversarialFit:
             codes = networks.coder.encode(self.params, rows[None])
             self._spread = spread_of(codes, _all(codes))
         self._optimizers = {
-            player: torch.optim.Adam(self._of(player), recipe.learning_rate * rate)
+            player: torch.optim.Adam(self._of(player), recipe.learning_rate * rate, fused=True)
             for player, rate in (
                 ("autoencoder", 1.0),
                 ("discriminator", recipe.lambda_1),
@@ -106,7 +106,7 @@ class AdversarialFit:
         order = torch.randperm(len(rows), generator=self._generator)
         held = int(HELD_OUT * len(rows)) if recipe.patience is not None else 0
         self._trained = order[held:]
-        self._judged = order[: max(held, min(256, len(rows)))]  # normal rows of the checks
+        self._judged = order[: held or min(256, len(rows))]  # normal rows of the checks
         self._decoys = self._virtual(rows[self._judged][None]).detach()
 
     def run(self, on_step: Callable[[int, Losses], None] | None = None) -> None:
@@ -156,14 +156,13 @@ class AdversarialFit:
         self._descend("autoencoder", reconstruction)
 
         virtual = self._virtual(rows)
-        fooled = adversarial_loss(networks.score(self.params, self._seen(virtual)), mask)
+        seen = self._seen(virtual)
+        fooled = adversarial_loss(networks.score(self.params, seen), mask)
         crowding = hold_off_loss(virtual, rows, mask)
         self._descend("generator", fooled + recipe.hold_off * crowding)
 
-        with torch.no_grad():
-            virtual = self._virtual(rows)
         normal = self._features[chosen][None]
-        loss = self._discrimination(normal, virtual)
+        loss = self._discrimination(normal, seen.detach())
         if recipe.gradient_penalty:
             normal = normal.detach().requires_grad_()
             total = networks.score(self.params, normal).sum()
@@ -178,10 +177,10 @@ class AdversarialFit:
         }
 
     def _discrimination(self, normal: Tensor, virtual: Tensor) -> Tensor:
-        """L_dis of features of normal rows; known anomalies weigh as much as virtual ones."""
+        """L_dis of both kinds' features; known anomalies weigh as much as virtual ones."""
         networks, params = self._networks, self.params
         scores = networks.score(params, normal)
-        odd = networks.score(params, self._seen(virtual))
+        odd = networks.score(params, virtual)
         loss = discrimination_loss(scores, _all(scores[..., None]), odd, _all(odd[..., None]))
         if not len(self._known):
             return loss

@@ -29,9 +29,9 @@ class AAEDetector(AnomalyDetector):
 
     An autoencoder learns the rows, a generator makes virtual anomalies in its code space, and a
     discriminator learns to tell them from the rows; its output is the score. No anomaly is needed;
-    those that are labelled join the virtual ones. Unlabelled rows are taken for normal. What the
-    four networks are after, and what keeps virtual anomalies off the normal rows, says
-    `oddshot.learners.adversarial`.
+    those that are labelled join the virtual ones. Unlabelled rows are taken for normal, but for the
+    outermost (``trim``). What the four networks are after, and what keeps virtual anomalies off the
+    normal rows, says `oddshot.learners.adversarial`.
 
     Parameters
     ----------
@@ -43,6 +43,9 @@ class AAEDetector(AnomalyDetector):
         The discriminator reads a row as its distances to so many of its nearest normal rows, see
         `Neighbourhood`, but no more than a third of them or 5: weights over raw columns say little
         beyond the rows that were seen.
+    trim
+        Share of the unlabelled rows, those farthest out (see `inner_rows`), that is left out of
+        the training, because anomalies may be among them; rows that are known to be normal stay.
     steps, batch_size
         Steps of training, and rows of each.
     learning_rate
@@ -100,6 +103,7 @@ class AAEDetector(AnomalyDetector):
         latent: int | str = "auto",
         hidden: int = 64,
         neighbours: int = 30,
+        trim: float = 0.2,
         steps: int = 400,
         batch_size: int = 256,
         learning_rate: float = 1e-3,
@@ -118,6 +122,7 @@ class AAEDetector(AnomalyDetector):
         self.latent = latent
         self.hidden = hidden
         self.neighbours = neighbours
+        self.trim = trim
         self.steps = steps
         self.batch_size = batch_size
         self.learning_rate = learning_rate
@@ -174,6 +179,7 @@ class AAEDetector(AnomalyDetector):
                 front,
                 support,
                 recipe,
+                trim=float(self.trim),
                 neighbours=self.neighbours,
                 latent=self._codes(),
                 hidden=self.hidden,
@@ -330,6 +336,8 @@ class AAEDetector(AnomalyDetector):
         require(fits, "reach", self.reach, "two numbers above 0, the smaller one first")
         fits = _number(self.far) and 0 <= self.far < 1
         require(fits, "far", self.far, "a share from 0 to below 1")
+        fits = _number(self.trim) and 0 <= self.trim <= 0.5
+        require(fits, "trim", self.trim, "a share from 0 to 0.5")
         fits = self.patience is None or (_whole(self.patience) and self.patience >= 1)
         require(fits, "patience", self.patience, "a whole number from 1 on, or None")
         return Recipe(

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from oddshot.detectors.adversarial_fit import AdversarialFit, Losses, Recipe
 from oddshot.detectors.fronts import Front, front_of
-from oddshot.detectors.neighbourhood import Neighbourhood
+from oddshot.detectors.neighbourhood import Neighbourhood, inner_rows
 from oddshot.episodes import FloatArray
 from oddshot.learners.adversarial import AdversarialAutoencoder, Chance, spread_of
 from oddshot.mapping.support import Support
@@ -71,6 +71,7 @@ class FittedAutoencoder:
         support: Support,
         recipe: Recipe,
         *,
+        trim: float,
         neighbours: int,
         latent: int | None,
         hidden: int,
@@ -90,7 +91,9 @@ class FittedAutoencoder:
         typical, known = support.typical[:, places], support.known[:, places]
         centre, unit = front.scale(typical, known)
         exact, exact_odd = _scaled(typical, centre, unit), _scaled(known, centre, unit)
-        rows, odd = exact.float(), exact_odd.float()
+        normal = round(support.normal_share * len(typical))  # they stand first
+        trusted = torch.cat([torch.arange(normal), normal + inner_rows(exact[normal:], trim)])
+        rows, odd = exact[trusted].float(), exact_odd.float()
         generator = torch.Generator().manual_seed(support.seed)
         kept = torch.randperm(len(rows), generator=generator)[:MOST_NEIGHBOURS].sort().values
         neighbours = min(neighbours, max(len(kept) // 3, 5))
@@ -100,9 +103,9 @@ class FittedAutoencoder:
         training = AdversarialFit(networks, view, rows, odd, recipe, seed=support.seed)
         training.run(on_step)
         params = {name: value.double() for name, value in training.params.items()}
-        view = Neighbourhood.of(exact[kept], exact_odd, count=neighbours)
+        view = Neighbourhood.of(exact[trusted[kept]], exact_odd, count=neighbours)
         with torch.no_grad():
-            codes = networks.coder.encode(params, exact[None])
+            codes = networks.coder.encode(params, exact[None, trusted])
             spread = spread_of(codes, torch.ones(1, len(rows), dtype=torch.bool))
         fitted = cls(
             front=front,

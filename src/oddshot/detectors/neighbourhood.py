@@ -4,12 +4,16 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from oddshot.errors import DataError
 
 _DENSITY = 5  # neighbours that tell how dense it is around a row
 _EDGE = 0.05  # of the typical distance: nothing closer is told apart
 _LEAST_SPREAD = 0.1
+_GROUP = 8
+_SAMPLE = 1024  # rows that tell how far out others are
+_WIDE = 0.1  # rank of the neighbour that tells what is far out, as a share of the rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +86,13 @@ class Neighbourhood:
     def __call__(self, rows: Tensor) -> Tensor:
         """Features (n, F) of rows (n, d)."""
         with torch.no_grad():
-            # what differs by rounding errors alone ties, and then the first row is the nearest: so
-            # in double precision neighbours are the same in whatever company, and elsewhere
-            squares = _squares(rows, self.rows).float().to(rows.dtype)
-            turns = 1 + 1e-12 * torch.arange(len(self.rows), dtype=rows.dtype)
-            nearest = (squares * turns).topk(self.count + 1, largest=False).indices
+            squares = _squares(rows, self.rows)
+            if rows.dtype == torch.float64:
+                # what differs by rounding errors alone ties, and then the first row is the nearest,
+                # so that neighbours are the same in whatever company
+                turns = 1 + 1e-12 * torch.arange(len(self.rows), dtype=rows.dtype)
+                squares = squares.float().double() * turns
+            nearest = _smallest(squares, self.count + 1)
         distances = _distances(rows, self.rows[nearest])
         own = (distances[:, :1] <= 1e-3 * self.edge).to(nearest.dtype)
         places = own + torch.arange(self.count)
@@ -101,10 +107,44 @@ class Neighbourhood:
         return (torch.cat(parts, 1) - self.centre) / self.spread
 
 
+def inner_rows(rows: Tensor, trim: float) -> Tensor:
+    """Places (k,), in order, of rows (n, d) without the share ``trim`` that is farthest out.
+
+    Far out is a row whose neighbour of rank ``n / 10`` is far: a cluster of anomalies that is
+    smaller than a tenth of the rows does not hide itself.
+    """
+    count = len(rows)
+    cut = int(trim * count)
+    if not cut:
+        return torch.arange(count)
+    sample = rows[:: -(-count // _SAMPLE)]  # rows come in an order that means nothing
+    rank = 1 + max(1, round(_WIDE * len(sample)))
+    far = _squares(rows, sample).kthvalue(rank, dim=1).values
+    return far.round(decimals=9).sort(stable=True).indices[: count - cut].sort().values
+
+
+def _smallest(values: Tensor, count: int) -> Tensor:
+    """Places (n, count) of the smallest of values (n, m), in their order.
+
+    They lie in the ``count`` groups of values with the smallest minima, so that only those have to
+    be sorted out: more than twice as fast as ``topk`` on all.
+    """
+    if values.shape[1] < 2 * _GROUP * count:
+        return values.topk(count, largest=False).indices
+    lacking = -values.shape[1] % _GROUP
+    padded = pad(values, (0, lacking), value=torch.inf) if lacking else values
+    groups = padded.unflatten(1, (_GROUP, -1))
+    chosen = groups.amin(1).topk(count, largest=False, sorted=False).indices
+    places = torch.arange(_GROUP)[:, None] * groups.shape[2] + chosen[:, None]
+    places = places.flatten(1)
+    best = padded.gather(1, places).topk(count, largest=False).indices
+    return places.gather(1, best)
+
+
 def _squares(rows: Tensor, others: Tensor) -> Tensor:
     """Squared distances (n, m) of rows (n, d) to others (m, d)."""
     lengths = rows.square().sum(1, keepdim=True) + others.square().sum(1)
-    return lengths - 2 * rows @ others.T
+    return lengths.addmm_(rows, others.T, alpha=-2)
 
 
 def _distances(rows: Tensor, others: Tensor) -> Tensor:
