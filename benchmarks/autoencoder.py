@@ -318,7 +318,7 @@ def draw_contamination(found: pd.DataFrame, path: Path) -> None:
     ):
         for (detector, values), (colour, marker) in zip(
             means(found, metric).items(),
-            (("#0072B2", "o"), ("#D55E00", "s"), ("#009E73", "D")),
+            (("#0072B2", "o"), ("#56B4E9", "^"), ("#D55E00", "s"), ("#009E73", "D")),
             strict=True,
         ):
             width = 2.4 if detector == "AAE" else 1.5
