@@ -13,7 +13,9 @@ from oddshot.errors import DataError, SettingError, TrainingError
 
 LABELS = (np.arange(1000) % 10 == 0).astype(np.int8)  # 900 normal rows, 100 anomalies
 ROWS = np.random.default_rng(0).normal(size=(1000, 3))
-SMALL = EpisodeSettings(min_rows=20, max_rows=100, max_query_normal=30, max_query_anomalous=10)
+SMALL = EpisodeSettings(
+    planted_share=0.0, min_rows=20, max_rows=100, max_query_normal=30, max_query_anomalous=10
+)
 
 
 def toy(name="toy", family="", rows=ROWS, labels=LABELS):

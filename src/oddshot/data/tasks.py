@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from oddshot.data.synthetic import ANOMALY_TYPES, with_planted
 from oddshot.episodes import (
     ANOMALY,
     NORMAL,
@@ -28,6 +29,7 @@ Index: TypeAlias = NDArray[np.intp]
 
 ATTEMPTS = 20
 LEAST_NORMAL = 4
+PLANTED = 0.1  # share of planted anomalies among the rows
 
 
 class TableSource(Protocol):
@@ -101,6 +103,9 @@ class EpisodeSettings:
     natural_share
         Share of the episodes that keep the table's own contamination; others draw one,
         log-uniform in 0.3% to 20%, by leaving anomalies out.
+    planted_share
+        Share of the episodes whose anomalies are planted among a table's normal rows, of a type
+        drawn from `oddshot.data.synthetic.ANOMALY_TYPES`, in place of its own.
     """
 
     contaminated: float = 0.6
@@ -114,6 +119,7 @@ class EpisodeSettings:
     max_query_normal: int = 192
     max_query_anomalous: int = 96
     natural_share: float = 0.5
+    planted_share: float = 0.2
 
     def __post_init__(self) -> None:
         regimes = (self.contaminated, self.one_class, self.mixed)
@@ -122,7 +128,7 @@ class EpisodeSettings:
                 f"episode settings: contaminated, one_class, mixed are {regimes}; "
                 "they must be 0 or more, and one of them above 0"
             )
-        for name in ("unlabelled_share", "known_share", "natural_share"):
+        for name in ("unlabelled_share", "known_share", "natural_share", "planted_share"):
             value = getattr(self, name)
             if not 0 <= value <= 1:
                 raise SettingError(f"episode settings: {name} is {value}; it must be in [0, 1]")
@@ -189,6 +195,9 @@ class EpisodeStream:
             family = self._families[generator.integers(len(self._families))]
             source = family[generator.integers(len(family))]
             table = _load(source)
+            if generator.random() < self.settings.planted_share:
+                kind = ANOMALY_TYPES[generator.integers(len(ANOMALY_TYPES))]
+                table = with_planted(table, kind, PLANTED, generator)
             assert table.labels is not None  # _load sees to it
             support, query, y = draw_episode(table.labels, generator, self.settings)
             codes = pd.util.hash_pandas_object(pd.DataFrame(table.rows), index=False).to_numpy()
@@ -201,7 +210,7 @@ class EpisodeStream:
             )
         query = query[~np.isin(codes[query], codes[support])]  # no copy of what was seen
         return Episode(
-            name=f"{source.collection}/{source.name}#{number}",
+            name=f"{source.collection}/{table.name}#{number}",
             family=source.family,
             seed=int(generator.integers(2**31)),
             support=Batch(_take(table.rows, support), y),

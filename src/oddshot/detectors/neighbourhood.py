@@ -133,7 +133,7 @@ def _smallest(values: Tensor, count: int) -> Tensor:
         return values.topk(count, largest=False).indices
     lacking = -values.shape[1] % _GROUP
     padded = pad(values, (0, lacking), value=torch.inf) if lacking else values
-    groups = padded.unflatten(1, (_GROUP, -1))
+    groups = padded.view(len(padded), _GROUP, -1)
     chosen = groups.amin(1).topk(count, largest=False, sorted=False).indices
     places = torch.arange(_GROUP)[:, None] * groups.shape[2] + chosen[:, None]
     places = places.flatten(1)
@@ -144,7 +144,8 @@ def _smallest(values: Tensor, count: int) -> Tensor:
 def _squares(rows: Tensor, others: Tensor) -> Tensor:
     """Squared distances (n, m) of rows (n, d) to others (m, d)."""
     lengths = rows.square().sum(1, keepdim=True) + others.square().sum(1)
-    return lengths.addmm_(rows, others.T, alpha=-2)
+    squares: Tensor = lengths.addmm_(rows, others.T, alpha=-2)
+    return squares
 
 
 def _distances(rows: Tensor, others: Tensor) -> Tensor:
