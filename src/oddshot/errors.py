@@ -7,6 +7,7 @@
     |   |-- SourceError    a file that cannot be found, read or understood
     |   `-- LabelError     a label column or ``y`` that holds something else than labels
     |-- SettingError       an option with a value it cannot take
+    |   `-- CalibrationError   a probability without labels to learn it from
     |-- PriorError         a prior or detector file that is damaged, foreign or of another version
     `-- TrainingError      meta-training that cannot go on (no task left, a loss that is not finite)
 
@@ -41,6 +42,14 @@ class PriorError(OddshotError):
 
 class TrainingError(OddshotError):
     """Meta-training cannot go on."""
+
+
+class CalibrationError(SettingError, AttributeError):
+    """A probability was asked of a detector that knows no labels to learn it from."""
+
+
+class CalibrationWarning(UserWarning):
+    """There are too few calibration rows for what was asked."""
 
 
 class LabelWarning(UserWarning):

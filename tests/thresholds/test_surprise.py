@@ -104,3 +104,13 @@ def test_a_tied_tail_keeps_its_direction_and_size(count):
 def test_no_score_or_an_infinite_one_is_refused(scores):
     with pytest.raises(DataError, match="at least one reference score"):
         Surprise().fit(np.array(scores))
+
+
+@given(references)
+def test_decades_lead_back_to_the_score(reference):
+    scale = Surprise().fit(reference)
+    np.testing.assert_array_equal(scale.reference, np.sort(reference))
+    for decades in (0.31, 1.0, 2.5, 6.0):
+        if decades < scale.apply(np.array([reference.min()]))[0]:
+            continue
+        assert scale.apply(np.array([scale.score_at(decades)]))[0] == pytest.approx(decades)

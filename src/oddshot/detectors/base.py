@@ -1,21 +1,17 @@
 """The scikit-learn face of every detector."""
 
-from abc import abstractmethod
-from numbers import Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, OutlierMixin
-from sklearn.utils.validation import check_is_fitted
 
+from oddshot.detectors.adjustable_threshold import AdjustableThreshold, checked_share
 from oddshot.episodes import FloatArray
 from oddshot.errors import SettingError
-from oddshot.thresholds.automatic import automatic_share
-from oddshot.thresholds.surprise import Surprise
 
 
-class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
+class AnomalyDetector(AdjustableThreshold, OutlierMixin, BaseEstimator):  # type: ignore[misc]
     """What follows from an anomaly score and a threshold.
 
     Subclasses have the constructor arguments ``contamination`` and ``random_state``; ``fit`` sets
@@ -24,13 +20,6 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
 
     contamination: float | str
     random_state: int | np.random.RandomState | None
-    contamination_: float
-    offset_: float
-    _scale: Surprise
-
-    @abstractmethod
-    def anomaly_score(self, X: Any) -> FloatArray:
-        """Anomaly score of every row (n,): >= 0, near 0 for typical rows, higher = odder."""
 
     def fit_predict(self, X: Any, y: ArrayLike | None = None) -> NDArray[np.int64]:
         """Adapt to a data set with whatever labels there are, then judge it.
@@ -51,12 +40,6 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         """+1 for normal rows, -1 for anomalies; shape (n,)."""
         return np.where(self.decision_function(X) < 0, -1, 1)
 
-    @property
-    def threshold_(self) -> float:
-        """Anomaly score above which a row counts as an anomaly."""
-        check_is_fitted(self)
-        return -float(self.offset_)
-
     def _set_columns(self, columns: dict[str, Any]) -> None:
         """Set scikit-learn's attributes on columns, and unset those an earlier fit saw."""
         for name in ("n_features_in_", "feature_names_in_"):
@@ -65,21 +48,8 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             elif hasattr(self, name):
                 delattr(self, name)
 
-    def _set_threshold(self, raw: FloatArray, share: float | None, *, clean: bool) -> None:
-        """Flag a share of raw scores (n,) of the rows given to `fit`; ``None``: as they look."""
-        self.contamination_ = automatic_share(raw, clean=clean) if share is None else share
-        surprises = self._scale.apply(raw)
-        self.offset_ = float(np.percentile(-surprises, 100 * self.contamination_))
-
     def _checked_contamination(self) -> float | None:
-        value = self.contamination
-        if isinstance(value, str) and value == "auto":
-            return None
-        if isinstance(value, Real) and not isinstance(value, bool) and 0 < float(value) <= 0.5:
-            return float(value)
-        raise SettingError(
-            f"contamination is {value!r}; it must be 'auto' or a number above 0 and at most 0.5"
-        )
+        return checked_share(self.contamination)
 
     def _drawn_seed(self) -> int:
         state = self.random_state

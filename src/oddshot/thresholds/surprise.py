@@ -19,6 +19,11 @@ class Surprise:
     mean excess), and below the lowest it decays towards 0, so that the map is strictly increasing
     and never negative: rankings are kept.
 
+    Attributes
+    ----------
+    reference
+        Shape (m,): the reference rows' raw scores, rising.
+
     Examples
     --------
     >>> scale = Surprise().fit(np.arange(1000.0))
@@ -30,7 +35,7 @@ class Surprise:
         """Learn from raw scores (m,) of reference rows, each obtained without itself."""
         if not len(scores) or not np.isfinite(scores).all():
             raise DataError("a scale needs at least one reference score, and finite ones only")
-        ordered = np.sort(scores)
+        self.reference = ordered = np.sort(scores)
         tail = ordered[int(np.floor((1 - _TAIL_SHARE) * len(ordered))) :]
         excess = float(tail.mean() - tail[0])
         if excess <= 1e-9 * float(ordered[-1] - ordered[0]):  # the top tenth is one tie
@@ -50,6 +55,12 @@ class Surprise:
         beyond = np.maximum(scaled - self._knots[-1], 0) / np.log(10)
         below = np.maximum(self._knots[0] - scaled, 0)
         return np.asarray((decades + beyond) * np.exp(-below))
+
+    def score_at(self, decades: float) -> float:
+        """Raw score that has a surprise of so many decades, at least those of the median row."""
+        beyond = max(decades - float(self._decades[-1]), 0.0) * np.log(10)
+        scaled = float(np.interp(decades, self._decades, self._knots)) + beyond
+        return float(scaled * self._excess + self._origin)
 
     def _scaled(self, scores: FloatArray) -> FloatArray:
         """Scores in units of the tail's mean excess; what differs by rounding errors alone ties."""

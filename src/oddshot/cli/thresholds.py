@@ -1,0 +1,126 @@
+"""What ``--alpha``, ``--fdr``, ``--budget`` and ``--calibrate`` do to a fitted detector."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from oddshot.cli.inputs import Asked, read_input
+from oddshot.errors import CalibrationWarning, SettingError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from oddshot.detectors.few_shot import FewShotDetector
+    from oddshot.reports.detection import Detection
+
+
+class Promise(NamedTuple):
+    """The error that a user can afford, as options say it; at most one of the first three."""
+
+    alpha: float | None = None
+    fdr: float | None = None
+    budget: str | None = None
+    calibrate: str | None = None
+
+    def check(self, *, contamination: str = "auto") -> None:
+        """Refuse options that contradict each other, before any work is done.
+
+        Raises
+        ------
+        SettingError
+            If more than one sets the threshold, or one is malformed.
+        """
+        rules = {"--alpha": self.alpha, "--fdr": self.fdr, "--budget": self.budget}
+        given = [name for name, value in rules.items() if value is not None]
+        given += ["--contamination"] if contamination != "auto" else []
+        if len(given) > 1:
+            raise SettingError(f"{' and '.join(given)} each set the threshold; give one")
+        self.alerts()
+
+    def alerts(self) -> int | tuple[int, int] | None:
+        """Read the budget: a number of rows, or that and of how many.
+
+        Raises
+        ------
+        SettingError
+            If it is neither.
+        """
+        if self.budget is None:
+            return None
+        parts = self.budget.split("/")
+        if len(parts) > 2 or not all(part.strip().isdecimal() for part in parts):
+            raise SettingError(
+                f"--budget is {self.budget!r}; write a number of rows, as in 20, or 20/1000"
+            )
+        return int(parts[0]) if len(parts) == 1 else (int(parts[0]), int(parts[1]))
+
+    def keep(
+        self, detector: "FewShotDetector", rows: Any, label_column: str | None = None
+    ) -> tuple[str, ...]:
+        """Calibrate, and set the threshold, as asked.
+
+        Parameters
+        ----------
+        detector
+            Fitted; it is changed.
+        rows
+            Those of FILE.
+        label_column
+            Where a file to calibrate with has such a column, it tells which rows are anomalies.
+
+        Returns
+        -------
+        tuple
+            What a reader should be told: the rule, and what cannot be promised.
+        """
+        with _warnings_as_lines() as lines:
+            if self.calibrate in ("cross", "split"):
+                detector.calibrate(method=self.calibrate)
+            elif self.calibrate is not None:
+                other = read_input(self.calibrate, detector.prior, Asked())
+                if label_column in other.frame:
+                    other = read_input(self.calibrate, detector.prior, Asked(label_column))
+                detector.calibrate(other.rows, other.labels)
+            alerts = self.alerts()
+            if self.alpha is not None:
+                detector.set_threshold(alpha=self.alpha)
+            elif self.fdr is not None:
+                detector.set_threshold(fdr=self.fdr, X=rows)
+            elif alerts is not None:
+                detector.set_threshold(budget=alerts, X=rows if isinstance(alerts, int) else None)
+        if self == Promise():
+            return ()
+        return (f"The threshold: {detector.threshold_rule_}.", *lines)
+
+    def add_p_values(
+        self, found: "Detection", detector: "FewShotDetector", rows: Any
+    ) -> "Detection":
+        """Put p-values before the scores, where a rate of error was asked for."""
+        from dataclasses import replace
+
+        if self.alpha is None and self.fdr is None:
+            return found
+        name, number = "anomaly_p", 2
+        while name in found.rows:
+            name, number = f"anomaly_p_{number}", number + 1
+        table: pd.DataFrame = found.rows.copy()
+        table.insert(table.shape[1] - 3, name, detector.p_values(rows))
+        return replace(found, rows=table, notes=(*found.notes, f"Column '{name}': p-values."))
+
+
+@contextmanager
+def _warnings_as_lines() -> Iterator[list[str]]:
+    """Collect what cannot be promised, as lines for the console and the report."""
+    lines: list[str] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", CalibrationWarning)
+        yield lines
+    for warning in caught:
+        if issubclass(warning.category, CalibrationWarning):
+            told = str(warning.message)
+            lines.append(f"{told[0].upper()}{told[1:]}.")
+        else:
+            warnings.warn_explicit(
+                warning.message, warning.category, warning.filename, warning.lineno
+            )

@@ -1,0 +1,276 @@
+"""The threshold of a fitted detector, chosen again by any of several rules."""
+
+import warnings
+from collections.abc import Callable
+from numbers import Integral, Real
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils.validation import check_is_fitted
+
+from oddshot.detectors.calibrated import CalibratedVerdicts, lack_of_rows, too_few
+from oddshot.detectors.calibration import ThresholdRule
+from oddshot.detectors.checked_labels import checked_labels
+from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, FloatArray
+from oddshot.errors import CalibrationWarning, LabelError, SettingError, require
+from oddshot.thresholds.automatic import automatic_share
+from oddshot.thresholds.choices import (
+    budget_threshold,
+    cost_threshold,
+    f_beta_threshold,
+    share_threshold,
+)
+from oddshot.thresholds.conformal import check_level, conformal_p_values, threshold_at
+from oddshot.thresholds.discoveries import discoveries
+from oddshot.thresholds.surprise import Surprise
+
+_FEW = 10  # labelled anomalies, below which a threshold is chosen by chance
+Choice = tuple[float, ThresholdRule]
+
+
+class AdjustableThreshold(CalibratedVerdicts):
+    """A threshold that `fit` sets by the expected contamination, and a user by what they need."""
+
+    contamination_: float
+    offset_: float
+    _rule: ThresholdRule | None = None
+
+    @property
+    def threshold_(self) -> float:
+        """Anomaly score above which a row counts as an anomaly."""
+        check_is_fitted(self)
+        return -float(self.offset_)
+
+    @property
+    def threshold_rule_(self) -> ThresholdRule:
+        """How the threshold was chosen; ``str`` of it is a sentence."""
+        check_is_fitted(self)
+        return self._rule or _share_rule(self.contamination_)
+
+    def set_threshold(
+        self,
+        *,
+        alpha: float | None = None,
+        fdr: float | None = None,
+        budget: int | tuple[int, int] | None = None,
+        contamination: float | str | None = None,
+        f_beta: float | None = None,
+        cost: tuple[float, float] | None = None,
+        X: Any = None,
+        y: ArrayLike | None = None,
+    ) -> Self:
+        """Choose another threshold by one rule; nothing is fitted again.
+
+        Parameters
+        ----------
+        alpha
+            Share of normal rows that may be above it, by the calibration rows.
+        fdr
+            Share of normal rows among those of the batch ``X`` above it.
+        budget
+            Alerts: a number, of the rows ``X``; or ``(20, 1000)``, 20 of 1,000 rows like the
+            calibration rows.
+        contamination
+            Share of the rows given to `fit` above it, or "auto".
+        f_beta
+            The beta of the best F-beta on ``X`` with labels ``y``.
+        cost
+            Prices ``(false_alarm, miss)``, for the least cost on ``X`` with labels ``y``.
+        X, y
+            Rows, and their labels, for rules that need them. Labelled rows must not have been given
+            to `fit`: a known anomaly that taught the detector is found too easily.
+
+        Returns
+        -------
+        AnomalyDetector
+            The detector itself; ``threshold_rule_`` says what was done.
+
+        Raises
+        ------
+        SettingError
+            If not exactly one rule is given, its value is one it cannot take, or ``X`` or ``y`` is
+            lacking.
+
+        Warns
+        -----
+        CalibrationWarning
+            If there are too few rows to promise it; alpha and budget then go by the exponential
+            tail of the scores.
+
+        Examples
+        --------
+        >>> from oddshot import FewShotDetector
+        >>> rows = np.random.default_rng(0).normal(size=(300, 3))
+        >>> detector = FewShotDetector().fit(rows).set_threshold(budget=5, X=rows)
+        >>> int((detector.predict(rows) == -1).sum()), str(detector.threshold_rule_)
+        (5, 'at most 5 of 300 rows are expected above it (from 300 rows)')
+        """
+        check_is_fitted(self)
+        rules: dict[str, tuple[Any, Callable[[Any, Any, Any], Choice]]] = {
+            "alpha": (alpha, self._by_alpha),
+            "fdr": (fdr, self._by_fdr),
+            "budget": (budget, self._by_budget),
+            "contamination": (contamination, self._by_contamination),
+            "f_beta": (f_beta, self._by_f_beta),
+            "cost": (cost, self._by_cost),
+        }
+        asked = [name for name, (value, _) in rules.items() if value is not None]
+        if len(asked) != 1:
+            raise SettingError(
+                f"set_threshold was given {' and '.join(asked) or 'no rule'}; give one of "
+                f"{', '.join(rules)}"
+            )
+        value, choose = rules[asked[0]]
+        threshold, self._rule = choose(value, X, y)
+        self.offset_ = -threshold
+        self.contamination_ = self._flagged_share(threshold)
+        return self
+
+    def _set_threshold(self, raw: FloatArray, share: float | None, *, clean: bool) -> None:
+        """Flag a share of raw scores (n,) of the rows given to `fit`; ``None``: as they look."""
+        self._shown = (raw, clean)
+        self._calibration = self._probability = None
+        threshold, self._rule = self._by_contamination("auto" if share is None else share)
+        self.offset_ = -threshold
+        self.contamination_ = self._rule.settings["share"]
+
+    def _by_contamination(self, value: float | str, X: Any = None, y: Any = None) -> Choice:
+        _leave_out(X, y, "contamination")
+        share = checked_share(value)
+        raw, clean = self._shown or (self._scale.reference, False)
+        share = automatic_share(raw, clean=clean) if share is None else share
+        return share_threshold(self._scale.apply(raw), share), _share_rule(share, len(raw))
+
+    def _by_alpha(self, alpha: float, X: Any, y: Any) -> Choice:
+        _leave_out(X, y, "alpha")
+        threshold, promised = self._threshold_at("alpha", alpha)
+        basis = str(self.calibration_)
+        return threshold, ThresholdRule("alpha", {"alpha": float(alpha)}, basis, promised)
+
+    def _by_fdr(self, level: float, X: Any, y: Any) -> Choice:
+        check_level("fdr", level)
+        _need(X, "fdr", "X, the batch of rows that it is to hold in")
+        _leave_out(None, y, "fdr")
+        calibration, scores = self.calibration_, self.anomaly_score(X)
+        selected = discoveries(conformal_p_values(scores, calibration.pooled), level)
+        lack = lack_of_rows(calibration, level, selected, batch=True)
+        if lack:
+            warnings.warn(lack, CalibrationWarning, stacklevel=3)
+        odd, rest = scores[selected], scores[~selected]
+        threshold = float(rest.max()) if len(rest) else float(np.nextafter(odd.min(), -np.inf))
+        basis = f"a batch of {len(scores):,}, and {calibration}"
+        return threshold, ThresholdRule("fdr", {"fdr": float(level)}, basis, not lack)
+
+    def _by_budget(self, budget: int | tuple[int, int], X: Any, y: Any) -> Choice:
+        _leave_out(None, y, "budget")
+        pair = budget if isinstance(budget, tuple | list) else (budget,)
+        whole = all(isinstance(v, Integral) and not isinstance(v, bool) and v >= 1 for v in pair)
+        fits = whole and (len(pair) == 1 or (len(pair) == 2 and pair[0] < pair[1]))
+        require(fits, "budget", budget, "a number of alerts, or a pair: alerts, and of how many")
+        if len(pair) == 2:
+            _leave_out(X, y, "a budget of alerts in so many rows")
+            threshold, promised = self._threshold_at("budget", pair[0] / pair[1])
+            settings = {"alerts": int(pair[0]), "rows": int(pair[1])}
+            return threshold, ThresholdRule("budget", settings, str(self.calibration_), promised)
+        _need(X, "budget", "X, the rows it is for, or a pair such as (20, 1000)")
+        scores = self.anomaly_score(X)
+        settings = {"alerts": int(pair[0]), "rows": len(scores)}
+        basis = f"{len(scores):,} rows"
+        return budget_threshold(scores, int(pair[0])), ThresholdRule("budget", settings, basis)
+
+    def _by_f_beta(self, beta: float, X: Any, y: Any) -> Choice:
+        require(_is_number(beta) and beta > 0, "f_beta", beta, "a number above 0")
+        scores, truth, basis, enough = self._labelled(X, y, "f_beta")
+        rule = ThresholdRule("f_beta", {"beta": float(beta)}, basis, enough)
+        return f_beta_threshold(scores, truth, beta), rule
+
+    def _by_cost(self, prices: tuple[float, float], X: Any, y: Any) -> Choice:
+        fits = (
+            isinstance(prices, tuple | list) and len(prices) == 2 and all(map(_is_number, prices))
+        )
+        require(fits and min(prices) > 0, "cost", prices, "two prices above 0: false alarm, miss")
+        scores, truth, basis, enough = self._labelled(X, y, "cost")
+        settings = {"false_alarm": float(prices[0]), "miss": float(prices[1])}
+        rule = ThresholdRule("cost", settings, basis, enough)
+        return cost_threshold(scores, truth, **settings), rule
+
+    def _threshold_at(self, name: str, share: float) -> tuple[float, bool]:
+        """Threshold that a share of rows may exceed, and whether it can be promised."""
+        check_level(name, share)
+        calibration = self.calibration_
+        threshold = threshold_at(calibration.pooled, share)
+        if np.isfinite(threshold):
+            return threshold, True
+        warnings.warn(
+            f"{too_few(calibration, share)}; the threshold goes by the tail of the scores",
+            CalibrationWarning,
+            stacklevel=4,
+        )
+        return Surprise().fit(calibration.pooled).score_at(-float(np.log10(share))), False
+
+    def _labelled(
+        self, X: Any, y: Any, rule: str
+    ) -> tuple[FloatArray, NDArray[np.bool_], str, bool]:
+        """Scores and truth of labelled rows, what to call them, and whether they are enough."""
+        if X is None or y is None:
+            raise SettingError(f"{rule} needs rows X and labels y that fit has not seen; give both")
+        scores = self.anomaly_score(X)
+        labels = checked_labels(y, len(scores))
+        known, anomalies = labels != UNLABELLED, int((labels == ANOMALY).sum())
+        normal = int((labels == NORMAL).sum())
+        if not anomalies or not normal:
+            raise LabelError(
+                f"y holds {anomalies} known anomalies and {normal} known normal rows; {rule} needs "
+                "both kinds"
+            )
+        if anomalies < _FEW:
+            warnings.warn(
+                f"the threshold is chosen on {anomalies} labelled anomalies; with fewer than "
+                f"{_FEW} it is as much chance as choice",
+                CalibrationWarning,
+                stacklevel=4,
+            )
+        basis = f"{anomalies:,} labelled anomalies and {normal:,} labelled normal rows"
+        return scores[known], (labels == ANOMALY)[known], basis, anomalies >= _FEW
+
+    def _flagged_share(self, threshold: float) -> float:
+        raw, _ = self._shown or (self._scale.reference, False)
+        return float((self._scale.apply(raw) > threshold).mean())
+
+
+def checked_share(value: object) -> float | None:
+    """Check an expected contamination; ``None`` stands for "auto".
+
+    Raises
+    ------
+    SettingError
+        If it is neither "auto" nor a number in (0, 0.5].
+    """
+    if isinstance(value, str) and value == "auto":
+        return None
+    if _is_number(value) and 0 < float(value) <= 0.5:  # type: ignore[arg-type]
+        return float(value)  # type: ignore[arg-type]
+    raise SettingError(
+        f"contamination is {value!r}; it must be 'auto' or a number above 0 and at most 0.5"
+    )
+
+
+def _share_rule(share: float, rows: int | None = None) -> ThresholdRule:
+    basis = "the rows given to fit" if rows is None else f"{rows:,} rows"
+    return ThresholdRule("contamination", {"share": share}, basis)
+
+
+def _need(value: Any, rule: str, what: str) -> None:
+    if value is None:
+        raise SettingError(f"{rule} needs {what}")
+
+
+def _leave_out(X: Any, y: Any, rule: str) -> None:
+    for name, value in (("X", X), ("y", y)):
+        if value is not None:
+            raise SettingError(f"{rule} takes no {name}; leave it out")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)

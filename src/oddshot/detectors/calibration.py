@@ -1,0 +1,147 @@
+"""What a detector's verdicts rest on: scored calibration rows, and the rule of its threshold."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oddshot.episodes import Float32Array, FloatArray
+from oddshot.thresholds.conformal import least_p_value, rows_needed
+
+IndexArray = NDArray[np.intp]
+
+OWN, GIVEN, SPLIT, CROSS = "own", "given", "split", "cross"
+HOW = {
+    OWN: "rows given to fit, each compared with all but itself: approximate",
+    GIVEN: "rows that the detector has not learned from",
+    SPLIT: "rows given to fit, held out in one part",
+    CROSS: "rows given to fit, held out part by part",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Scores of calibration rows.
+
+    Parameters
+    ----------
+    method
+        "own": rows given to `fit`, each scored without itself; "given": rows given to `calibrate`;
+        "split" and "cross": rows given to `fit`, in one part or in several, each scored by a
+        detector made without its part.
+    scores
+        Scores (m_k,) by part, in decades of the detector that gave them.
+    clean
+        Whether all of these rows are known to be normal. Anomalies among them make p-values larger
+        than need be.
+    parts
+        Which of the rows that the detector keeps are held out, by part; empty for "own", "given".
+    numbers
+        Shape (m, p): given rows in numbers, to weight them for a shift; ``None`` where the detector
+        has them itself.
+    """
+
+    method: str
+    scores: tuple[FloatArray, ...]
+    clean: bool
+    parts: tuple[IndexArray, ...] = ()
+    numbers: Float32Array | None = field(default=None, repr=False)
+
+    @property
+    def pooled(self) -> FloatArray:
+        """Scores (m,) of all calibration rows."""
+        return np.concatenate(self.scores)
+
+    @property
+    def rows(self) -> int:
+        """Number of calibration rows, m."""
+        return sum(map(len, self.scores))
+
+    @property
+    def least_p_value(self) -> float:
+        """The smallest p-value there can be: 1 / (m + 1)."""
+        return least_p_value(self.rows)
+
+    def promises(self, alpha: float) -> bool:
+        """Whether there are rows enough for a p-value of alpha."""
+        return self.rows >= rows_needed(alpha)
+
+    def __str__(self) -> str:
+        return f"{self.rows:,} {HOW[self.method]}"
+
+    def state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """Return what `from_state` needs, as JSON and as arrays."""
+        arrays: dict[str, NDArray[Any]] = {f"scores{i}": s for i, s in enumerate(self.scores)}
+        arrays |= {f"part{i}": part.astype(np.int64) for i, part in enumerate(self.parts)}
+        if self.numbers is not None:
+            arrays["numbers"] = self.numbers
+        meta = {"method": self.method, "clean": self.clean, "scores": len(self.scores)}
+        return meta, arrays
+
+    @classmethod
+    def from_state(cls, meta: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> "Calibration":
+        """Make the calibration again."""
+        count = int(meta["scores"])
+        held_out = meta["method"] in (SPLIT, CROSS)
+        return cls(
+            meta["method"],
+            tuple(arrays[f"scores{i}"] for i in range(count)),
+            bool(meta["clean"]),
+            tuple(arrays[f"part{i}"].astype(np.intp) for i in range(count * held_out)),
+            arrays.get("numbers"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ThresholdRule:
+    """How a threshold was chosen.
+
+    Parameters
+    ----------
+    rule
+        "contamination", "alpha", "fdr", "budget", "f_beta" or "cost".
+    settings
+        What was asked for.
+    basis
+        The rows that it was chosen on.
+    promised
+        Whether these were enough. Where not, ``alpha`` and ``budget`` went by the tail of the
+        scores, ``fdr`` selected nothing.
+
+    Examples
+    --------
+    >>> str(ThresholdRule("alpha", {"alpha": 0.05}, basis="1,000 rows"))
+    'at most 5% of normal rows are expected above it (from 1,000 rows)'
+    """
+
+    rule: str
+    settings: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    basis: str = ""
+    promised: bool = True
+
+    def __str__(self) -> str:
+        value = self.settings
+        told = {
+            "contamination": "{share:.3g}% of the rows given to fit are above it",
+            "alpha": "at most {alpha:.3g}% of normal rows are expected above it",
+            "fdr": "at most {fdr:.3g}% of the rows above it are expected to be normal",
+            "budget": "at most {alerts:g} of {rows:g} rows are expected above it",
+            "f_beta": "the best F{beta:g}",
+            "cost": "the least cost, a false alarm at {false_alarm:g} and a miss at {miss:g}",
+        }[self.rule]
+        shares = {n: 100 * value[n] for n in ("share", "alpha", "fdr") if n in value}
+        said = told.format(**{**value, **shares})
+        lacking = "" if self.promised else "; too few rows to promise it"
+        return f"{said} (from {self.basis}{lacking})"
+
+    def state(self) -> dict[str, Any]:
+        """Return the fields as JSON can hold them."""
+        return {
+            "rule": self.rule,
+            "settings": dict(self.settings),
+            "basis": self.basis,
+            "promised": self.promised,
+        }

@@ -1,0 +1,241 @@
+"""p-values, selections and probabilities of a detector that only scores, and of the real one."""
+
+import pickle
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+
+from oddshot import FewShotDetector
+from oddshot.detectors.base import AnomalyDetector
+from oddshot.errors import CalibrationError, CalibrationWarning, DataError, LabelError, SettingError
+from oddshot.thresholds.conformal import conformal_p_values
+from oddshot.thresholds.surprise import Surprise
+from small_priors import untrained_prior
+
+
+class Farthest(AnomalyDetector):
+    """Scores rows by their distance to the origin."""
+
+    def __init__(self, *, contamination="auto", random_state=None):
+        self.contamination = contamination
+        self.random_state = random_state
+
+    def fit(self, X, y=None):
+        raw = np.abs(X).max(1)
+        self._scale = Surprise().fit(raw)
+        self._set_threshold(raw, self._checked_contamination(), clean=y is not None)
+        return self
+
+    def anomaly_score(self, X):
+        return self._scale.apply(np.abs(X).max(1))
+
+
+RNG = np.random.default_rng(0)
+ROWS, FRESH = RNG.normal(size=(300, 2)), RNG.normal(size=(400, 2))
+ODD = RNG.normal(6, 1, size=(30, 2))
+LABELS = np.repeat([0, 1], [400, 30])
+MOVED = np.array([1.2, 0.0])
+
+
+@pytest.fixture
+def farthest():
+    return Farthest().fit(ROWS)
+
+
+def test_before_calibration_the_rows_given_to_fit_are_those_compared_with(farthest):
+    scores = farthest.anomaly_score(FRESH)
+    expected = conformal_p_values(scores, farthest.anomaly_score(ROWS))
+    np.testing.assert_array_equal(farthest.p_values(FRESH), expected)
+    assert (farthest.calibration_.method, farthest.calibration_.rows) == ("own", 300)
+    assert not farthest.calibration_.clean
+    assert Farthest().fit(ROWS, np.zeros(300)).calibration_.clean
+
+
+def test_after_it_the_rows_given_to_it(farthest):
+    threshold = farthest.threshold_
+    assert farthest.calibrate(FRESH) is farthest
+    assert farthest.threshold_ == threshold
+    assert str(farthest.calibration_) == "400 rows that the detector has not learned from"
+    expected = conformal_p_values(farthest.anomaly_score(ODD), farthest.anomaly_score(FRESH))
+    np.testing.assert_array_equal(farthest.p_values(ODD), expected)
+    assert farthest.fit(ROWS).calibration_.method == "own"
+
+
+def test_known_anomalies_do_not_calibrate_nor_unlabelled_rows_beside_many_normal_ones(farthest):
+    both = np.r_[FRESH, ODD]
+    farthest.calibrate(both, LABELS)
+    assert farthest.calibration_.rows == 400
+    assert farthest.calibration_.clean
+    farthest.calibrate(both, np.where(np.arange(430) < 150, 0, -1))
+    assert farthest.calibration_.rows == 150
+    farthest.calibrate(both, np.where(np.arange(430) < 50, 0, -1))
+    assert farthest.calibration_.rows == 430
+    assert not farthest.calibration_.clean
+
+
+def test_at_most_ten_thousand_rows_calibrate(farthest):
+    many = np.random.default_rng(1).normal(size=(12_000, 2))
+    assert farthest.calibrate(many).calibration_.rows == 10_000
+
+
+def test_selections_keep_their_rate(farthest):
+    farthest.calibrate(FRESH, np.zeros(400))
+    new = np.r_[np.random.default_rng(2).normal(size=(200, 2)), ODD]
+    selected = farthest.select(new, alpha=0.2)
+    assert selected[200:].mean() > 0.9
+    assert selected[:200].sum() / selected.sum() < 0.4
+    each = farthest.select(new, alpha=0.05, method="each")
+    np.testing.assert_array_equal(each, farthest.p_values(new) <= 0.05)
+
+
+def test_what_cannot_be_promised_is_said(farthest):
+    farthest.calibrate(FRESH[:50])
+    with pytest.warns(CalibrationWarning, match=r"50 calibration rows cannot promise 0\.01: no"):
+        assert not farthest.select(ODD, alpha=0.01, method="each").any()
+    crowd = np.r_[np.zeros((300, 2)), ODD[:1]]
+    with pytest.warns(CalibrationWarning, match="either 60 stand out .* these may hide anomalies"):
+        assert not farthest.select(crowd, alpha=0.1).any()
+    with pytest.warns(CalibrationWarning, match="it takes 99 rows$"):
+        farthest.select(ODD, alpha=0.01)
+
+
+def test_probabilities_need_labels_that_fit_has_not_seen(farthest):
+    assert not hasattr(farthest, "predict_proba")
+    with pytest.raises(CalibrationError, match="probabilities need labels that fit has not seen"):
+        farthest.predict_proba(FRESH)
+    assert not hasattr(farthest.calibrate(FRESH), "predict_proba")
+    farthest.calibrate(np.r_[FRESH, ODD], LABELS)
+    found = farthest.predict_proba(np.r_[FRESH[:5], ODD[:5]])
+    np.testing.assert_allclose(found.sum(1), 1)
+    assert found[:5, 1].max() < 0.3 < found[5:, 1].min()
+    report = farthest.probability_report_
+    assert report.brier < 0.5 * report.brier_of_share
+    rare = farthest.calibrate(np.r_[FRESH, ODD], LABELS, prevalence=0.001)
+    assert (rare.predict_proba(ODD)[:, 1] < found[5:, 1].max()).all()
+    assert not hasattr(farthest.calibrate(FRESH), "predict_proba")
+
+
+def test_mistakes_are_named(farthest):
+    with pytest.raises(NotFittedError):
+        Farthest().p_values(ROWS)
+    with pytest.raises(NotFittedError):
+        Farthest().calibrate(ROWS)
+    with pytest.raises(SettingError, match="Farthest cannot be made again without some of its"):
+        farthest.calibrate()
+    with pytest.raises(SettingError, match="this Farthest keeps no rows in numbers"):
+        farthest.p_values(FRESH, shift=True)
+    with pytest.raises(SettingError, match="method is 'best'; it must be 'fdr' or 'each'"):
+        farthest.select(FRESH, method="best")
+    with pytest.raises(SettingError, match="alpha is 0; it must be a number between 0 and 1"):
+        farthest.select(FRESH, alpha=0)
+    with pytest.raises(SettingError, match="method is 'cross'; it must be left out where X is"):
+        farthest.calibrate(FRESH, method="cross")
+    with pytest.raises(SettingError, match="folds is 1; it must be a whole number from 2 on"):
+        farthest.calibrate(folds=1)
+    with pytest.raises(SettingError, match="method is 'jackknife'"):
+        farthest.calibrate(method="jackknife")
+    with pytest.raises(LabelError, match="all 30 rows given to calibrate are labelled as anom"):
+        farthest.calibrate(ODD, np.ones(30))
+
+
+# the real detector: few rows, fitted once
+
+
+def few_shot(y=None):
+    return FewShotDetector(prior=untrained_prior()).fit(ROWS[:160], y)
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return few_shot()
+
+
+@pytest.fixture(scope="module", params=["split", "cross"])
+def held_out(request):
+    return few_shot().calibrate(method=request.param, folds=3)
+
+
+def test_each_part_is_scored_by_a_detector_that_has_not_seen_it(held_out):
+    calibration = held_out.calibration_
+    places = np.concatenate(calibration.parts)
+    assert len(set(places)) == len(places) == (80 if calibration.method == "split" else 160)
+    support = held_out._fitted._mapping.support.typical
+    for part, scores in zip(calibration.parts, calibration.scores, strict=True):
+        rest = np.delete(support, part, axis=0)
+        fit = FewShotDetector(prior=untrained_prior()).fit(rest)
+        np.testing.assert_allclose(fit.anomaly_score(support[part]), scores, rtol=0.2, atol=0.2)
+
+
+def test_p_values_of_held_out_rows(held_out):
+    new = held_out.p_values(np.r_[FRESH, ODD])
+    assert (new[:400] <= 0.1).mean() < 0.2
+    assert (new[400:] <= 0.05).all()
+    assert held_out.select(np.r_[FRESH[:50], ODD])[50:].all()
+
+
+def test_scores_stay_and_order_does_not_matter(held_out, fitted):
+    np.testing.assert_array_equal(held_out.anomaly_score(FRESH), fitted.anomaly_score(FRESH))
+    order = np.random.default_rng(3).permutation(160)
+    other = FewShotDetector(prior=untrained_prior()).fit(ROWS[:160][order])
+    other.calibrate(method=held_out.calibration_.method, folds=3)
+    np.testing.assert_allclose(other.p_values(FRESH), held_out.p_values(FRESH))
+
+
+def test_a_row_has_the_same_p_value_alone_and_in_company(held_out):
+    together = held_out.p_values(FRESH[:6])
+    np.testing.assert_array_equal([held_out.p_values(row[None])[0] for row in FRESH[:6]], together)
+
+
+def test_it_comes_back_from_a_file(held_out, tmp_path):
+    held_out.set_threshold(alpha=0.1).save(tmp_path)
+    again = FewShotDetector.load(tmp_path)
+    np.testing.assert_allclose(again.p_values(FRESH), held_out.p_values(FRESH))
+    assert again.threshold_ == held_out.threshold_
+    assert str(again.threshold_rule_) == str(held_out.threshold_rule_)
+    np.testing.assert_array_equal(
+        pickle.loads(pickle.dumps(held_out)).p_values(ODD), held_out.p_values(ODD)
+    )
+
+
+def test_given_rows_and_probabilities_come_back_from_a_file(tmp_path):
+    made = few_shot().calibrate(np.r_[FRESH, ODD], LABELS)
+    made.save(tmp_path)
+    again = FewShotDetector.load(tmp_path)
+    np.testing.assert_array_equal(again.predict_proba(ODD), made.predict_proba(ODD))
+    np.testing.assert_allclose(
+        again.p_values(FRESH[:80] + 1, shift=True), made.p_values(FRESH[:80] + 1, shift=True)
+    )
+    assert not hasattr(clone(made), "predict_proba")
+
+
+@pytest.mark.parametrize("method", [None, "split", "cross"])
+def test_under_a_shift_weighted_p_values_are_larger(fitted, method):
+    made = fitted if method is None else few_shot().calibrate(method=method, folds=2)
+    moved = FRESH[:100] + MOVED
+    plain, weighted = made.p_values(moved), made.p_values(moved, shift=True)
+    assert (weighted <= 0.1).mean() < (plain <= 0.1).mean()
+    assert not made.select(moved, alpha=0.3, method="each", shift=True).all()
+
+
+def test_selection_under_a_shift_says_what_its_rows_are_worth(fitted):
+    with pytest.warns(CalibrationWarning, match="160 calibration rows, weighted for a shift and w"):
+        assert not fitted.select(FRESH[:100] + MOVED, alpha=0.05, shift=True).any()
+
+
+def test_known_normal_rows_calibrate_alone_where_they_are_many():
+    made = few_shot(np.where(np.arange(160) < 110, 0, -1))
+    assert made.calibration_.clean
+    assert made.calibration_.rows == 110
+    made.calibrate(folds=2)
+    assert made.calibration_.clean
+    assert made.calibration_.rows == 110
+    assert not few_shot(np.where(np.arange(160) < 50, 0, -1)).calibration_.clean
+
+
+def test_too_few_rows_to_hold_any_out():
+    made = FewShotDetector(prior=untrained_prior()).fit(ROWS[:3])
+    with pytest.raises(DataError, match="3 rows are too few to hold some of them out"):
+        made.calibrate()
+    assert FewShotDetector(prior=untrained_prior()).fit(ROWS[:4]).calibrate().calibration_.rows == 4

@@ -1,0 +1,57 @@
+"""The benchmark of thresholds, on a scale of seconds."""
+
+import importlib
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from small_priors import untrained_prior
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+
+
+@pytest.fixture
+def thresholds(monkeypatch):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    found = importlib.import_module("thresholds")
+    for name, value in {"LEARN": 60, "JUDGE": 40, "LEAST": 20}.items():
+        monkeypatch.setattr(found, name, value)
+    return found
+
+
+@pytest.fixture
+def folder(tmp_path):
+    rng, tables = np.random.default_rng(0), tmp_path / "tables"
+    tables.mkdir()
+    for name in ("one", "two"):
+        rows = rng.normal(size=(150, 3))
+        rows[:25] += 6
+        np.savez(tables / f"{name}.npz", X=rows, y=(np.arange(150) < 25).astype(int))
+    untrained_prior().save(tmp_path / "prior")
+    return tmp_path
+
+
+def test_promises_are_judged_table_by_table_and_go_on(thresholds, folder, capsys):
+    asked = [str(folder / "tables"), "--prior", str(folder / "prior"), "--promises"]
+    thresholds.main([*asked, "--tables", "1", "--out", str(folder / "out")])
+    first = pd.read_csv(folder / "out" / "promises.csv")
+    thresholds.main([*asked, "--out", str(folder / "out")])
+    both = pd.read_csv(folder / "out" / "promises.csv")
+    assert both["table"].nunique() == 2
+    pd.testing.assert_frame_equal(both[: len(first)], first)
+    rates = both[both["support"] != "probability"]
+    assert set(rates["method"]) == set(thresholds.METHODS)
+    assert rates["value"].between(0, 1).all()
+    summary = (folder / "out" / "promises.md").read_text()
+    assert "2 tables" in summary
+    assert "| clean | own rows, no refit |" in summary
+    assert "| platt |" in summary
+    assert summary.strip() in capsys.readouterr().out
+
+
+def test_the_default_threshold_is_printed(thresholds, folder, capsys):
+    thresholds.main([str(folder / "tables"), "--prior", str(folder / "prior")])
+    told = capsys.readouterr().out.splitlines()
+    assert [line.split("  ")[0] for line in told[-3:]] == ["no labels", "five labels", "clean"]
