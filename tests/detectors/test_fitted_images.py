@@ -12,7 +12,7 @@ from oddshot import FewShotDetector, Prior
 from oddshot.data.images import read_images, to_images
 from oddshot.detectors import fitted_images
 from oddshot.episodes import Context, MappedTask
-from oddshot.errors import DataError, LabelError, PriorError
+from oddshot.errors import DataError, LabelError, PriorError, SettingError
 from oddshot.learners import Shape, collate, make_learner, prior_settings, restore
 from oddshot.persistence import STATE_FILE
 
@@ -251,3 +251,26 @@ def test_labels_of_a_kind_hidden_among_the_images_help(digits):
         aurocs.append(roc_auc_score(truth, made.anomaly_score(judged)))
     assert aurocs[0] < aurocs[1] <= aurocs[2] + 0.01
     assert aurocs[2] > 0.95
+
+
+@pytest.mark.parametrize("method", ["split", "cross"])
+def test_images_held_out_are_scored_by_a_detector_made_without_them(method, tmp_path):
+    images = pictures(14)
+    labels = np.where(np.arange(14) < 2, 1, 0)
+    made = detector().fit(images, labels).calibrate(method=method, folds=3)
+    calibration, kept = made.calibration_, made._fitted._rows[2:]
+    assert calibration.rows == (6 if method == "split" else 12)
+    assert calibration.clean
+    for part, (adapted, scale), scores in zip(
+        calibration.parts, made._parts, calibration.scores, strict=True
+    ):
+        held_out = kept[part].reshape(-1, *SIZE)
+        np.testing.assert_allclose(scale.apply(adapted.scored(held_out)), scores, rtol=1e-6)
+        assert not {row.tobytes() for row in kept[part]} & {r.tobytes() for r in adapted._rows}
+    new = pictures(5, seed=1)
+    p_values = made.p_values(new)
+    assert ((p_values > 0) & (p_values <= 1)).all()
+    made.save(tmp_path)
+    np.testing.assert_allclose(FewShotDetector.load(tmp_path).p_values(new), p_values)
+    with pytest.raises(SettingError, match="keeps no rows in numbers"):
+        made.p_values(new, shift=True)

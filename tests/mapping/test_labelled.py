@@ -49,17 +49,13 @@ class World:
         if distances is None:
             distances = self.neighbours.transform(views)
         fifths = distances[:, [Neighbours.names.index(f"knn5_{space}") for space in NAMES]]
-        size = np.abs(views.quantile).repeat(2, axis=1).astype(float)  # odd far from the middle
-        return Seen(views, fifths, size)
+        size = np.abs(views.quantile).repeat(2, axis=1)  # odd far from the middle
+        return Seen(views, fifths, size, self.isolation.leaves(views.standard))
 
     def make(self, block):
-        given = {
-            KnownDistances: (self.neighbours,),
-            KnownLeaves: (self.isolation,),
-            Supervised: (),
-        }
+        given = (self.neighbours,) if block is KnownDistances else ()
         settings = {"trees": 30, "threads": 1} if block is Supervised else {}
-        return block(*given.get(block, ()), **settings)
+        return block(*given, **settings)
 
     def fit(self, block, generator=None):
         made = self.make(block)
@@ -136,8 +132,10 @@ def test_distances_to_known_anomalies(world):
 
 def test_nearness_in_coordinates(world):
     _, _, found = world.fit(KnownCoordinates)
-    for row, (nearest, relative) in zip(world.new.coordinates, found, strict=True):
-        log = 0.5 * np.log(min(((row - k) ** 2).sum() for k in world.known.coordinates) + 1)
+    known = world.known.coordinates.astype(float)
+    new = world.new.coordinates.astype(float)
+    for row, (nearest, relative) in zip(new, found, strict=True):
+        log = 0.5 * np.log(min(((row - k) ** 2).sum() for k in known) + 1)
         assert nearest == pytest.approx(-log)
         assert relative == pytest.approx(0.5 * np.log((row**2).sum() + 1) - log)
 
@@ -158,11 +156,8 @@ def test_naive_bayes_is_a_sum_of_log_density_ratios(world):
 
 def test_shared_leaves_are_counted(world):
     _, _, found = world.fit(KnownLeaves)
-    theirs = world.isolation.leaves(world.known.views.standard)
-    for leaves, (value,) in zip(
-        world.isolation.leaves(world.new.views.standard), found, strict=True
-    ):
-        shares = [np.mean(leaves == other) for other in theirs]
+    for leaves, (value,) in zip(world.new.leaves, found, strict=True):
+        shares = [np.mean(leaves == other) for other in world.known.leaves]
         assert value == pytest.approx((max(shares) + np.mean(shares)) / 2)
 
 
@@ -220,7 +215,7 @@ def test_typical_rows_do_not_find_themselves_in_supervised_scores(see):
 
 
 def labelled(world):
-    return Labelled.of(world.neighbours, world.isolation, threads=1)
+    return Labelled.of(world.neighbours, threads=1)
 
 
 def held_out(world):

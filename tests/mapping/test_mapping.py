@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
 from oddshot.episodes import Batch, Episode
+from oddshot.errors import DataError
 from oddshot.mapping.evidence import EVIDENCE, TABLE
 from oddshot.mapping.mapping import (
     COORDINATES,
@@ -341,3 +344,87 @@ def test_the_query_teaches_nothing():
     assert_same(many.support, few.support)
     assert_same(many.query[:3], few.query)
     assert np.isfinite(many.query).all()
+
+
+# Labels that came later
+
+
+def told(mapping, rows, labels):
+    pool = mapping.pool(mapping.support.arranged(rows))
+    return mapping.with_labels(pool, np.asarray(labels, dtype=np.int8))
+
+
+def test_anomalies_from_outside_the_support_are_as_if_they_had_been_there(mapping):
+    """Exactly so: the label-free part never looks at known anomalies."""
+    found = told(mapping, ROWS[:3] * 1.1, [1, 1, 1])
+    arranged = mapping.support.arranged(ROWS[:3] * 1.1)
+    whole = replace(mapping.support, known=np.r_[mapping.support.known, arranged])
+    expected = Mapping().fit(whole)
+    np.testing.assert_array_equal(found.transform(NEW), expected.transform(NEW))
+    np.testing.assert_array_equal(found.typical_, expected.typical_)
+    np.testing.assert_array_equal(found.known_, expected.known_)
+    np.testing.assert_array_equal(found.context_.evidence, expected.context_.evidence)
+
+
+def test_a_row_of_the_support_moves_from_typical_to_known(mapping):
+    found = told(mapping, ROWS[10:12], [1, 1])
+    assert len(found.support.typical) == len(mapping.support.typical) - 2
+    assert len(found.support.known) == len(mapping.support.known) + 2
+    np.testing.assert_array_equal(
+        found.transform(ROWS[10:12])[:, :FREE], mapping.transform(ROWS[10:12])[:, :FREE]
+    )  # it stays among the neighbours: said so, not exact
+    aware = found.transform(ROWS[10:12])[:, FREE:, 0].mean()
+    assert aware > mapping.transform(ROWS[10:12])[:, FREE:, 0].mean() + 0.5
+
+
+def test_it_is_close_to_a_fit_with_all_labels(mapping):
+    labels = LABELS.copy()
+    labels[4:7] = 1
+    fresh, later = fitted(ROWS, labels).transform(NEW), told(mapping, ROWS[4:7], [1] * 3)
+    consensus = [found[:, :, 1].mean(axis=1) for found in (fresh, later.transform(NEW))]
+    assert np.corrcoef(*consensus)[0, 1] > 0.95
+
+
+def test_known_normal_rows_count_as_typical(mapping):
+    new = near(ROWS)
+    found = told(mapping, np.r_[ROWS[20:30], new[:5]], [0] * 15)
+    assert len(found.support.typical) == len(mapping.support.typical) + 5
+    assert found.support.normal_share == pytest.approx(15 / 101)
+    assert found.context_.table[TABLE.index("normal_share")] == pytest.approx(15 / 101)
+    normal = {row.tobytes() for row in found.support.typical[:15]}  # they stand first
+    assert normal == {row.tobytes() for row in found.support.arranged(np.r_[ROWS[20:30], new[:5]])}
+
+
+def test_the_last_label_of_a_row_counts(mapping):
+    first = told(mapping, NEW[:2], [1, 1])
+    corrected = told(first, NEW[:1], [0])
+    once = told(mapping, NEW[:2], [0, 1])
+    assert corrected.later[1].tolist() == [1, 0]
+    assert len(corrected.support.known) == len(once.support.known)
+    assert corrected.support.normal_share == once.support.normal_share
+    no_anomaly = told(mapping, ROWS[:1], [0])
+    assert len(no_anomaly.support.known) == len(mapping.support.known) - 1
+
+
+def test_labels_leave_the_mapping_itself_alone(mapping, whole):
+    before = mapping.support
+    told(mapping, NEW, [1] * len(NEW))
+    assert mapping.support is before
+    np.testing.assert_array_equal(mapping.transform(NEW), whole)
+
+
+def test_unlabelled_rows_teach_nothing(mapping, whole):
+    found = told(mapping, NEW, [-1] * len(NEW))
+    np.testing.assert_array_equal(found.transform(NEW), whole)
+
+
+def test_a_pool_is_judged_by_mappings_with_other_labels(mapping):
+    pool = mapping.pool(mapping.support.arranged(NEW))
+    found = mapping.with_labels(pool, np.array([1] * 2 + [-1] * (len(NEW) - 2), dtype=np.int8))
+    np.testing.assert_array_equal(found.judge(pool), found.transform(NEW))
+
+
+def test_one_typical_row_must_stay():
+    mapping = fitted(ROWS[:5], LABELS[-5:])
+    with pytest.raises(DataError, match="at least one must stay"):
+        told(mapping, ROWS[:5], [1] * 5)

@@ -1,7 +1,8 @@
-"""The command line: ``oddshot demo | detect | fit | score | meta-train | bench``.
+"""The command line: ``oddshot demo | detect | fit | score | explain | meta-train | bench``.
 
-Exit codes: 0 done; 2 a mistake of the user's, in one line on standard error; 130 stopped with
-Ctrl-C. Any other exception is a defect of ours and escapes with its traceback.
+Exit codes: 0 done; 2 a mistake of the user's, in one line on standard error; 3 `watch` found
+drift; 130 stopped with Ctrl-C. Any other exception is a defect of ours and escapes with its
+traceback.
 
 Nothing heavy is imported before a command needs it, so that ``oddshot --help`` answers at once.
 """
@@ -15,7 +16,9 @@ from typer.core import TyperGroup
 from oddshot.cli.benching import bench
 from oddshot.cli.demonstrating import demo
 from oddshot.cli.detecting import detect, fit, score
+from oddshot.cli.explain import explain
 from oddshot.cli.training import meta_train
+from oddshot.cli.watch import refresh, watch
 from oddshot.errors import OddshotError
 
 # Newer versions of Typer carry a copy of Click of their own: find its base error from Typer's.
@@ -47,10 +50,12 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for command in (demo, detect, fit, score):
+for command in (demo, detect, fit, score, explain):
     app.command()(command)
 app.command("meta-train")(meta_train)
 app.command()(bench)
+app.command()(watch)
+app.command()(refresh)
 
 
 def main() -> None:

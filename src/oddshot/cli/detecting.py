@@ -7,18 +7,25 @@ import typer
 
 from oddshot.cli.console import console_of_stdout, say
 from oddshot.cli.inputs import Asked, Input, read_input
+from oddshot.cli.long_tables import long_table, score_beside
 from oddshot.cli.options import (
+    Alpha,
+    Budget,
+    Calibrate,
     Contamination,
+    Fdr,
     File,
     ImageLabels,
     ImageSize,
     Labels,
     Out,
     PriorPath,
+    Quality,
     Seed,
     SkipDamaged,
     Top,
 )
+from oddshot.cli.thresholds import Promise
 from oddshot.errors import SettingError
 
 if TYPE_CHECKING:
@@ -40,14 +47,30 @@ def detect(
     seed: Seed = 0,
     prior: PriorPath = "default",
     contamination: Contamination = "auto",
+    alpha: Alpha = None,
+    fdr: Fdr = None,
+    budget: Budget = None,
+    calibrate: Calibrate = None,
+    quality: Quality = "standard",
     top: Top = 10,
 ) -> None:
     """Fit on a table, or a folder of images, and score its own rows."""
     check_outputs(file, out, report)
-    read = read_input(file, prior, Asked(label_column, labels, size, skip_damaged))
-    detector = fitted(read, contamination, seed)
+    promise = Promise(alpha, fdr, budget, calibrate)
+    promise.check(contamination=contamination)
+    asked = Asked(label_column, labels, size, skip_damaged)
+    whole = report is not None or promise != Promise()
+    table = None if whole or out is None else long_table(file, out)
+    if table is not None and out is not None:
+        read = table.sample(prior, asked, seed)
+        score_beside(fitted(read, contamination, seed, quality), table, out, read, label_column)
+        return
+    read = read_input(file, prior, asked)
+    detector = fitted(read, contamination, seed, quality)
+    read = read._replace(notes=read.notes + promise.keep(detector, read.rows, label_column))
+    found = _scored(detector, file, read, fitted=True)
     _tell(
-        _scored(detector, file, read, fitted=True),
+        promise.add_p_values(found, detector, read.rows),
         out=out,
         report=report,
         top=top,
@@ -65,10 +88,20 @@ def fit(
     seed: Seed = 0,
     prior: PriorPath = "default",
     contamination: Contamination = "auto",
+    alpha: Alpha = None,
+    fdr: Fdr = None,
+    budget: Budget = None,
+    calibrate: Calibrate = None,
+    quality: Quality = "standard",
 ) -> None:
     """Fit on a table, or a folder of images, and keep the detector."""
-    read = read_input(file, prior, Asked(label_column, labels, size, skip_damaged))
-    detector = fitted(read, contamination, seed)
+    promise = Promise(alpha, fdr, budget, calibrate)
+    promise.check(contamination=contamination)
+    asked = Asked(label_column, labels, size, skip_damaged)
+    table = long_table(file)
+    read = read_input(file, prior, asked) if table is None else table.sample(prior, asked, seed)
+    detector = fitted(read, contamination, seed, quality)
+    read = read._replace(notes=read.notes + promise.keep(detector, read.rows, label_column))
     detector.save(out)
     found = _scored(detector, file, read, fitted=True)
     console = console_of_stdout()
@@ -86,23 +119,38 @@ def score(
     report: Annotated[
         Path | None, typer.Option("--report", metavar="PATH", help="Write an HTML page.")
     ] = None,
+    alpha: Alpha = None,
+    fdr: Fdr = None,
+    budget: Budget = None,
+    calibrate: Calibrate = None,
     top: Top = 10,
 ) -> None:
     """Score the rows of a table, or images, with a detector that was kept."""
     from oddshot.detectors.few_shot import FewShotDetector
 
     check_outputs(file, out, report)
-    detector = FewShotDetector.load(folder)
+    promise = Promise(alpha, fdr, budget, calibrate)
+    promise.check()
+    detector = FewShotDetector.load(folder, n_jobs=-1)
+    whole = report is not None or promise != Promise()
+    table = None if whole or out is None else long_table(file, out)
+    if table is not None and out is not None:
+        score_beside(detector, table, out)
+        return
     read = read_input(file, detector.prior, Asked(skip_damaged=skip_damaged))
+    read = read._replace(notes=read.notes + promise.keep(detector, read.rows))
+    found = _scored(detector, file, read, fitted=False)
     _tell(
-        _scored(detector, file, read, fitted=False),
+        promise.add_p_values(found, detector, read.rows),
         out=out,
         report=report,
         top=top,
     )
 
 
-def fitted(read: Input, contamination: str, seed: int) -> "FewShotDetector":
+def fitted(
+    read: Input, contamination: str, seed: int, quality: str = "standard"
+) -> "FewShotDetector":
     """Fit a detector on what was read."""
     from oddshot.detectors.few_shot import FewShotDetector
 
@@ -114,7 +162,9 @@ def fitted(read: Input, contamination: str, seed: int) -> "FewShotDetector":
             raise SettingError(
                 f"--contamination {contamination!r}; give 'auto' or a share such as 0.02"
             ) from None
-    detector = FewShotDetector(prior=read.prior, contamination=share, random_state=seed)
+    detector = FewShotDetector(
+        prior=read.prior, contamination=share, random_state=seed, n_jobs=-1, quality=quality
+    )
     return detector.fit(read.rows, read.labels)
 
 

@@ -47,18 +47,29 @@ def read_input(file: str, prior: "Prior | str | Path", asked: Asked) -> Input:
 
     if holds_images(file):
         return _read_images(file, prior, asked)
+    check_for_table(file, asked)
     name = asked.label_column
-    if asked != Asked(name):
-        raise SettingError(
-            f"{file} holds no images, and --labels, --size and --skip-damaged are for these; "
-            "--label-column names the labels of a table"
-        )
     table = read_table(file)
     frame = table.rows if isinstance(table.rows, pd.DataFrame) else pd.DataFrame(table.rows)
     if name is None or (table.labels is not None and name in LABEL_ARRAYS):
         return Input(frame, frame, table.labels, table.notes, prior)
     labelled = read_table(frame, label_column=name)
     return Input(frame, pd.DataFrame(labelled.rows), labelled.labels, table.notes, prior)
+
+
+def check_for_table(file: str, asked: Asked) -> None:
+    """Refuse options for images where FILE is a table.
+
+    Raises
+    ------
+    SettingError
+        If there is one.
+    """
+    if asked != Asked(asked.label_column):
+        raise SettingError(
+            f"{file} holds no images, and --labels, --size and --skip-damaged are for these; "
+            "--label-column names the labels of a table"
+        )
 
 
 def _read_images(file: str, prior: "Prior | str | Path", asked: Asked) -> Input:

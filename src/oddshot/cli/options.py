@@ -51,6 +51,40 @@ Contamination = Annotated[
         help="Share of rows to flag, above 0 and up to 0.5; 'auto' sets a calibrated threshold.",
     ),
 ]
+Alpha = Annotated[
+    float | None,
+    typer.Option(
+        "--alpha", metavar="X", help="Threshold: the share of normal rows that may be above it."
+    ),
+]
+Fdr = Annotated[
+    float | None,
+    typer.Option(
+        "--fdr", metavar="X", help="Threshold: the share of FILE's flagged rows that may be normal."
+    ),
+]
+Budget = Annotated[
+    str | None,
+    typer.Option(
+        "--budget", metavar="N[/M]", help="Threshold: flag N rows of FILE, or N of every M rows."
+    ),
+]
+Calibrate = Annotated[
+    str | None,
+    typer.Option(
+        "--calibrate",
+        metavar="HOW",
+        help="What --alpha and --fdr rest on: cross or split (refits), or a FILE of other rows.",
+    ),
+]
+Quality = Annotated[
+    str,
+    typer.Option(
+        "--quality",
+        metavar="LEVEL",
+        help="'standard', or 'fast': compare with fewer rows, see docs/speed.md.",
+    ),
+]
 Top = Annotated[
     int, typer.Option("--top", min=1, metavar="N", help="Rows to show where no --out is given.")
 ]

@@ -11,6 +11,7 @@ from oddshot.data.images import Images, looks_like_images, to_images
 from oddshot.episodes import (
     ANOMALY,
     NORMAL,
+    UNLABELLED,
     Context,
     Float32Array,
     FloatArray,
@@ -131,6 +132,25 @@ class FittedImages:
     def probe(self) -> FloatArray:
         """Raw scores of a few images, to tell whether a loaded detector gives what it gave."""
         return self._judged(self._rows[-PROBES:])
+
+    def held_out(self, part: NDArray[np.intp]) -> tuple[Self, FloatArray]:
+        """Adapt again without some of the images that teach: what comes of it, and their scores."""
+        places = len(self.known_scores) + part
+        rows, labels = np.delete(self._rows, places, axis=0), np.delete(self._labels, places)
+        own = _held_out(self.prior, rows, labels)
+        adapted = type(self)(self.prior, rows, labels, own, clean=self.clean, seed=self.seed)
+        return adapted, adapted._judged(self._rows[places])
+
+    @property
+    def kept_labels(self) -> LabelArray:
+        """Labels (m,) of the images that ``typical_scores`` belong to: all 0, or all -1."""
+        label = NORMAL if self.clean else UNLABELLED
+        return np.full(len(self.typical_scores), label, dtype=np.int8)
+
+    @property
+    def teaching(self) -> int:
+        """How many of these, from the first on, can be held out."""
+        return len(self._rows) - len(self.known_scores)
 
     @property
     def column_report(self) -> list[Any]:

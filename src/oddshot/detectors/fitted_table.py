@@ -1,6 +1,8 @@
 """A prior for tables, adapted to one: rows are encoded, mapped and judged."""
 
 from collections.abc import Iterator
+from copy import copy
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -9,16 +11,26 @@ import torch
 from numpy.typing import NDArray
 
 from oddshot.data.images import looks_like_images
-from oddshot.episodes import ANOMALY, Float32Array, FloatArray, LabelArray, MappedTask
+from oddshot.detectors.kept_rows import KeptRows, as_frame
+from oddshot.episodes import (
+    ANOMALY,
+    NORMAL,
+    UNLABELLED,
+    Float32Array,
+    FloatArray,
+    LabelArray,
+    MappedTask,
+)
 from oddshot.errors import DataError, PriorError
 from oddshot.frames import RawRows, to_rows
 from oddshot.learners import Detector, Learner, Params, Shape, collate, restore
 from oddshot.mapping.encode import ColumnNote, Encoder
-from oddshot.mapping.mapping import Mapping, support_sample
-from oddshot.mapping.support import Support, draw_support
+from oddshot.mapping.mapping import Mapping, Pool, support_sample
+from oddshot.mapping.support import MAX_TYPICAL, Support, draw_support
 from oddshot.priors import Prior
 
 BLOCK_ROWS = 4096
+JUDGED_ROWS = 64  # so few that torch starts no threads for them, which would cost more than the sum
 PROBES = 16
 
 
@@ -33,6 +45,8 @@ class FittedTable:
         What the table taught, and its rows to compare with.
     threads
         Threads for tree models.
+    kept
+        The same rows as the user gave them; ``None`` where an older version saved the detector.
 
     Attributes
     ----------
@@ -44,14 +58,26 @@ class FittedTable:
         Whether all rows to compare with are known to be normal.
     """
 
-    def __init__(self, prior: Prior, encoder: Encoder, support: Support, *, threads: int) -> None:
-        self.prior, self._encoder = prior, encoder
-        restored = restore(prior)  # first: it tells at once whether it can
-        self._mapping = Mapping(threads=threads).fit(support)
-        self._head = _head(*restored, self._mapping)
-        self.typical_scores = self._judged(self._mapping.typical_)
-        self.known_scores = self._scored_arranged(support.known)
-        self.clean = support.normal_share == 1.0
+    def __init__(
+        self,
+        prior: Prior,
+        encoder: Encoder,
+        support: Support,
+        *,
+        threads: int,
+        kept: KeptRows | None = None,
+    ) -> None:
+        self.prior, self._encoder, self.kept = prior, encoder, kept
+        self._threads = threads
+        restore(prior)  # first: it tells at once whether it can
+        self._settle(Mapping(threads=threads).fit(support))
+
+    def _settle(self, mapping: Mapping) -> None:
+        self._mapping = mapping
+        self._head = _head(*restore(self.prior), mapping)
+        self.typical_scores = self._judged(mapping.typical_)
+        self.known_scores = self.scored_arranged(mapping.support.known)
+        self.clean = mapping.support.normal_share == 1.0
 
     @staticmethod
     def read(X: Any) -> RawRows:
@@ -71,9 +97,16 @@ class FittedTable:
 
     @classmethod
     def fit(
-        cls, prior: Prior, rows: RawRows, labels: LabelArray, *, seed: int, threads: int
+        cls,
+        prior: Prior,
+        rows: RawRows,
+        labels: LabelArray,
+        *,
+        seed: int,
+        threads: int,
+        max_typical: int = MAX_TYPICAL,
     ) -> Self:
-        """Adapt a prior to rows (n, d) with labels (n,)."""
+        """Adapt a prior to rows (n, d) with labels (n,); see `draw_support` for the others."""
         encoder = Encoder().fit(rows)
         known = int((labels == ANOMALY).sum())
         if known > len(labels) - 2:
@@ -82,7 +115,9 @@ class FittedTable:
                 "or normal rows are needed to compare with"
             )
         encoded = np.concatenate([*encoded_blocks(encoder, rows)])
-        return cls(prior, encoder, draw_support(encoded, labels, seed=seed), threads=threads)
+        support = draw_support(encoded, labels, seed=seed, max_typical=max_typical)
+        kept = KeptRows.of(rows, encoded, labels, support)
+        return cls(prior, encoder, support, threads=threads, kept=kept)
 
     def scored(self, X: Any) -> FloatArray:
         """Raw scores (n,) of rows (n, d).
@@ -99,11 +134,96 @@ class FittedTable:
                 "while a minimum of 1 is required."
             )
         arranged = map(self._mapping.support.arranged, encoded_blocks(self._encoder, rows))
-        return np.concatenate([self._scored_arranged(block) for block in arranged])
+        return np.concatenate([self.scored_arranged(block) for block in arranged])
+
+    def pool(self, X: Any) -> Pool:
+        """See rows (n, d) by all that needs no label, to judge them again and again.
+
+        Raises
+        ------
+        DataError
+            As `scored`.
+        """
+        blocks = [*encoded_blocks(self._encoder, self.read(X))]
+        if not blocks:
+            raise DataError("there is no row to rank; give one or more")
+        return self._mapping.pool(self._mapping.support.arranged(np.concatenate(blocks)))
+
+    def judged(self, pool: Pool) -> FloatArray:
+        """Raw scores (n,) of a pool, of this table or one that it came from by `with_labels`."""
+        return self._judged(self._mapping.judge(pool))
+
+    def with_labels(self, pool: Pool, labels: LabelArray, X: Any) -> Self:
+        """Adapt to what has become known of a pool of rows X (n, d): see `Mapping.with_labels`."""
+        told = np.flatnonzero(labels != UNLABELLED)
+        if not len(told):
+            return self
+        fitted = copy(self)
+        if self.kept is not None:
+            known = self._mapping.support.arranged(self._encoder.transform(self.kept.frame))
+            frame = as_frame(self.read(X), told)
+            fitted.kept = self.kept.with_labels(known, frame, pool[told].rows, labels[told])
+        fitted._settle(self._mapping.with_labels(pool, labels))
+        return fitted
+
+    def seen(self, X: Any) -> tuple[FloatArray, Float32Array, FloatArray]:
+        """Rows (n, d) encoded (n, p), mapped (n, C, 2), and their raw scores (n,).
+
+        Columns of encoded rows are in canonical order; errors as of `scored`.
+        """
+        blocks = encoded_blocks(self._encoder, self.read(X))
+        encoded = self._mapping.support.arranged(np.concatenate([*blocks]))
+        coordinates = self._mapping.transform_arranged(encoded)
+        return encoded, coordinates, self._judged(coordinates)
 
     def probe(self) -> FloatArray:
         """Raw scores of a few rows, to tell whether a loaded detector gives what it gave before."""
-        return self._scored_arranged(self._mapping.support.typical[:PROBES])
+        return self.scored_arranged(self._mapping.support.typical[:PROBES])
+
+    def held_out(self, part: NDArray[np.intp]) -> tuple[Self, FloatArray]:
+        """Adapt again without some of the kept rows: what comes of it, and their raw scores by it.
+
+        How columns are written in numbers stays as all rows taught it.
+        """
+        support = self._mapping.support
+        rest = np.delete(np.arange(len(support.typical)), part)
+        share = float((self.kept_labels[rest] == NORMAL).mean())
+        fewer = replace(support, typical=support.typical[rest], normal_share=share)
+        adapted = type(self)(self.prior, self._encoder, fewer, threads=self._threads)
+        return adapted, adapted.scored_arranged(support.typical[part])
+
+    @property
+    def kept_labels(self) -> LabelArray:
+        """Labels (m,) of the rows that ``typical_scores`` belong to: 0 or -1."""
+        support = self._mapping.support
+        normal = round(support.normal_share * len(support.typical))
+        places = np.arange(len(support.typical))
+        return np.where(places < normal, NORMAL, UNLABELLED).astype(np.int8)
+
+    @property
+    def teaching(self) -> int:
+        """How many of these, from the first on, can be held out."""
+        return len(self._mapping.support.typical)
+
+    @property
+    def kept_numbers(self) -> Float32Array:
+        """These rows in numbers (m, p)."""
+        return _single(self._mapping.support.typical)
+
+    def numbers(self, X: Any) -> Float32Array:
+        """Rows (n, d) in numbers (n, p)."""
+        blocks = encoded_blocks(self._encoder, self.read(X))
+        return np.concatenate([_single(self._mapping.support.arranged(b)) for b in blocks])
+
+    @property
+    def encoder(self) -> Encoder:
+        """How columns are written as numbers."""
+        return self._encoder
+
+    @property
+    def support(self) -> Support:
+        """The encoded rows to compare with."""
+        return self._mapping.support
 
     @property
     def seed(self) -> int:
@@ -126,13 +246,18 @@ class FittedTable:
 
     def state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """Return what `restored` needs, as JSON and as arrays."""
-        support = self._mapping.support
+        support, (rows_later, labels_later) = self._mapping.base, self._mapping.later
         settings, arrays = self._encoder.state()
-        return {"encoder": settings, "normal_share": support.normal_share}, {
+        kept, rows = ({}, {}) if self.kept is None else self.kept.state()
+        meta = {"encoder": settings, "normal_share": support.normal_share, "kept": kept}
+        return meta, {
             "support.columns": np.asarray(support.columns, dtype=np.int64),
             "support.typical": support.typical,
             "support.known": support.known,
+            "later.rows": rows_later,
+            "later.labels": labels_later,
             **{f"encoder.{name}": array for name, array in arrays.items()},
+            **{f"kept.{name}": array for name, array in rows.items()},
         }
 
     @classmethod
@@ -153,18 +278,27 @@ class FittedTable:
             int(meta["seed"]),
         )
         encoder = Encoder.from_state(meta["encoder"], parts.get("encoder", {}))
-        return cls(prior, encoder, support, threads=threads)
+        kept = KeptRows.restored(meta["kept"], parts["kept"]) if meta.get("kept") else None
+        fitted = cls(prior, encoder, support, threads=threads, kept=kept)
+        later = parts.get("later", {})  # none in what an older version saved
+        if later and len(later["labels"]):
+            mapping = fitted._mapping
+            pool = mapping.pool(later["rows"])
+            fitted._settle(mapping.with_labels(pool, later["labels"].astype(np.int8)))
+        return fitted
 
-    def _scored_arranged(self, rows: FloatArray) -> FloatArray:
+    def scored_arranged(self, rows: FloatArray) -> FloatArray:
+        """Raw scores (n,) of encoded rows (n, p) whose columns are in the support's order."""
         if not len(rows):
             return np.zeros(0)
         return self._judged(self._mapping.transform_arranged(rows))
 
     def _judged(self, coordinates: Float32Array) -> FloatArray:
         """Raw scores (n,) of mapped rows (n, C, 2)."""
+        rows, starts = torch.from_numpy(coordinates)[None], range(0, len(coordinates), JUDGED_ROWS)
         with torch.no_grad():
-            scores: FloatArray = self._head(torch.from_numpy(coordinates)[None].double())[0].numpy()
-        return scores
+            scores = [self._head(rows[:, at : at + JUDGED_ROWS].double())[0] for at in starts]
+        return np.asarray(torch.cat(scores or [rows.new_zeros(0)]).double().numpy())
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out the head, a function that a learner made."""
@@ -202,6 +336,11 @@ def _head(learner: Learner, params: Params, mapping: Mapping) -> Detector:
             {name: value.double() for name, value in params.items()},
             collate([task]).to(torch.float64),
         )
+
+
+def _single(rows: FloatArray) -> Float32Array:
+    reach = 1e30  # far below what single precision holds
+    return np.clip(rows, -reach, reach).astype(np.float32)
 
 
 def encoded_blocks(encoder: Encoder, rows: RawRows) -> Iterator[FloatArray]:

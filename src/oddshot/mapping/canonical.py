@@ -22,8 +22,9 @@ def dense_ranks(matrix: FloatArray) -> NDArray[np.uint64]:
     """
     ranks = np.empty(matrix.shape, dtype=np.uint64)
     for column in range(matrix.shape[1]):
-        order = np.argsort(matrix[:, column], kind="stable")
-        values = matrix[order, column]
+        column_values = np.ascontiguousarray(matrix[:, column])
+        order = np.argsort(column_values)  # equal ones in any order: they get one rank
+        values = column_values[order]
         steps = np.empty(len(values), dtype=np.uint64)
         steps[:1] = 0
         steps[1:] = values[1:] != values[:-1]
@@ -46,11 +47,11 @@ def column_order(ranks: NDArray[np.uint64], ties: FloatArray | None = None) -> N
         not depend on unit or row order.
     """
     with np.errstate(over="ignore"):
-        row_codes = _scramble(ranks).sum(axis=1, dtype=np.uint64)
+        cells, others = _scramble(ranks), _scramble(ranks + np.uint64(1))
+        row_codes = cells.sum(axis=1, dtype=np.uint64)
         for _ in range(_ROUNDS):
-            meeting = _scramble(ranks + np.uint64(1)) * _scramble(row_codes)[:, None]
-            columns = meeting.sum(axis=0, dtype=np.uint64)
-            row_codes = (_scramble(ranks) * _scramble(columns)).sum(axis=1, dtype=np.uint64)
+            columns = _scramble(row_codes) @ others
+            row_codes = cells @ _scramble(columns)
     return np.lexsort((*(() if ties is None else (ties,)), columns, ranks.max(axis=0)))
 
 
@@ -66,6 +67,9 @@ def row_order(ranks: NDArray[np.uint64]) -> NDArray[np.intp]:
 def _scramble(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """Mix bits, as the finaliser of SplitMix64 does (Steele, Lea and Flood 2014)."""
     with np.errstate(over="ignore"):
-        values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return values ^ (values >> np.uint64(31))
+        mixed = values ^ (values >> np.uint64(30))
+        mixed *= np.uint64(0xBF58476D1CE4E5B9)
+        mixed ^= mixed >> np.uint64(27)
+        mixed *= np.uint64(0x94D049BB133111EB)
+        mixed ^= mixed >> np.uint64(31)
+    return mixed

@@ -151,6 +151,11 @@ class Encoder:
         encoded += 0.0  # -0.0 becomes 0.0: a mapping knows its own rows by their bytes
         return encoded
 
+    @property
+    def recipes(self) -> list[Recipe]:
+        """How each source column is written, in their order; their outputs stand side by side."""
+        return self._recipes
+
     def report(self) -> list[ColumnNote]:
         """Say what became of each source column, in their order."""
         return [ColumnNote(r.column, r.kind, bool(r.outputs()), r.reason()) for r in self._recipes]

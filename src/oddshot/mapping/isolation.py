@@ -1,6 +1,7 @@
 """Isolation depth, and how often a row shares a leaf with a known anomaly."""
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.ensemble import IsolationForest
 
 from oddshot.episodes import Float32Array, FloatArray
@@ -31,15 +32,18 @@ class Isolation:
         """See `Block`."""
         return self.depths(self.leaves(rows.standard))
 
-    def leaves(self, points: Float32Array) -> np.ndarray:
-        """Leaf of every row in every tree; shape (n, trees)."""
-        return np.column_stack([tree.apply(points) for tree in self._trees])
+    def leaves(self, points: Float32Array) -> NDArray[np.uint16]:
+        """Leaf of every row in every tree; shape (n, trees), a tree's leaves side by side."""
+        found = np.empty((len(self._trees), len(points)), dtype=np.uint16)
+        for leaves, tree in zip(found, self._trees, strict=True):
+            leaves[:] = tree.apply(points)
+        return found.T
 
-    def depths(self, leaves: np.ndarray) -> FloatArray:
+    def depths(self, leaves: NDArray[np.uint16]) -> FloatArray:
         """Negated mean depth of the leaves; shape (n, 1)."""
         total = np.zeros(len(leaves))
-        for tree, depths in enumerate(self._depths):
-            total -= depths[leaves[:, tree]]
+        for depths, found in zip(self._depths, leaves.T, strict=True):
+            total -= depths[found]
         return total[:, None] / len(self._depths)
 
 

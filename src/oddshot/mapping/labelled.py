@@ -3,19 +3,20 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg.lapack import dpotri
 
 from oddshot.episodes import Float32Array, FloatArray
 from oddshot.mapping.calibration import CHANNELS, Calibration
 from oddshot.mapping.distances import squared_distances
-from oddshot.mapping.isolation import Isolation
 from oddshot.mapping.neighbours import Neighbours
 from oddshot.mapping.spaces import NAMES, Views
 from oddshot.mapping.supervised import CrossFitted, Logistic, Trees
+from oddshot.mapping.threading import in_blocks, in_turn
 
 KERNEL_ROWS = 512
 HELD_OUT_ROWS = 512
@@ -33,18 +34,48 @@ class Seen:
     fifths
         Shape (n, 3): log distance to the fifth typical neighbour in every space.
     coordinates
-        Shape (n, 2C): calibrated label-free coordinates.
+        Shape (n, 2C) float32: calibrated label-free coordinates.
+    leaves
+        Shape (n, trees): leaves of the isolation trees.
     """
 
     views: Views
     fifths: FloatArray
-    coordinates: FloatArray
+    coordinates: Float32Array
+    leaves: NDArray[np.uint16]
 
     def __len__(self) -> int:
         return len(self.views)
 
-    def __getitem__(self, index: NDArray[np.intp]) -> "Seen":
-        return Seen(self.views[index], self.fifths[index], self.coordinates[index])
+    def __getitem__(self, index: slice | NDArray[np.intp]) -> "Seen":
+        return Seen(
+            self.views[index], self.fifths[index], self.coordinates[index], self.leaves[index]
+        )
+
+    def room(self, rows: int) -> "Seen":
+        """Make room for other rows of the same kind, to be `put` there."""
+        views = (np.empty((rows, v.shape[1]), v.dtype) for v in self.views.named().values())
+        return Seen(
+            Views(*views),
+            np.empty((rows, self.fifths.shape[1])),
+            np.empty((rows, self.coordinates.shape[1]), np.float32),
+            np.empty((self.leaves.shape[1], rows), np.uint16).T,
+        )
+
+    def put(self, places: slice | NDArray[np.intp], rows: "Seen") -> None:
+        """Write rows to some places."""
+        for mine, given in zip(self._arrays(), rows._arrays(), strict=True):
+            mine[places] = given
+
+    def followed_by(self, other: "Seen") -> "Seen":
+        """Put the rows of both together."""
+        whole = self.room(len(self) + len(other))
+        whole.put(slice(len(self)), self)
+        whole.put(slice(len(self), None), other)
+        return whole
+
+    def _arrays(self) -> tuple[NDArray[Any], ...]:
+        return (*self.views.named().values(), self.fifths, self.coordinates, self.leaves)
 
 
 class LabelledBlock(Protocol):
@@ -101,14 +132,15 @@ class KnownCoordinates:
 
     def fit(self, typical: Seen, known: Seen, generator: np.random.Generator) -> FloatArray:  # noqa: ARG002
         """See `LabelledBlock`."""
-        self._known = known.coordinates
+        self._known = known.coordinates.astype(np.float64)
         return self.transform(typical)
 
     def transform(self, rows: Seen) -> FloatArray:
         """See `LabelledBlock`."""
-        squares = squared_distances(rows.coordinates, self._known).min(axis=1)
+        coordinates = rows.coordinates.astype(np.float64)
+        squares = squared_distances(coordinates, self._known).min(axis=1)
         nearest = np.log(np.sqrt(squares + 1.0))
-        size = np.log(np.sqrt((rows.coordinates**2).sum(axis=1) + 1.0))
+        size = np.log(np.sqrt((coordinates**2).sum(axis=1) + 1.0))
         return np.column_stack([-nearest, size - nearest])
 
 
@@ -147,22 +179,18 @@ class KnownLeaves:
 
     names = ("known_leaves",)
 
-    def __init__(self, isolation: Isolation) -> None:
-        self._isolation = isolation
-
     def fit(self, typical: Seen, known: Seen, generator: np.random.Generator) -> FloatArray:  # noqa: ARG002
         """See `LabelledBlock`."""
-        self._known = self._isolation.leaves(known.views.standard)
+        self._known = known.leaves
         return self.transform(typical)
 
     def transform(self, rows: Seen) -> FloatArray:
         """See `LabelledBlock`."""
-        leaves = self._isolation.leaves(rows.views.standard)
-        shared = np.zeros((len(leaves), len(self._known)))
-        for tree in range(leaves.shape[1]):
-            shared += leaves[:, tree, None] == self._known[None, :, tree]
-        shared /= leaves.shape[1]
-        return np.asarray(0.5 * shared.max(axis=1) + 0.5 * shared.mean(axis=1))[:, None]
+        shared = np.zeros((len(self._known), len(rows)))
+        for leaves, known in zip(rows.leaves.T, self._known.T, strict=True):
+            shared += known[:, None] == leaves
+        shared /= self._known.shape[1]
+        return np.asarray(0.5 * shared.max(axis=0) + 0.5 * shared.mean(axis=0))[:, None]
 
 
 class Directions:
@@ -213,8 +241,8 @@ class KernelRidge:
             noise = np.concatenate([np.full(len(drawn), 0.5), np.full(len(anomalies), 0.05)])
             kernel = np.exp(-2 * squares / width)
             factor = cho_factor(kernel + np.diag(noise), lower=True)
-            inverse = cho_solve(factor, np.eye(len(points)))
-            weights = inverse @ target
+            weights = cho_solve(factor, target)
+            inverse, _ = dpotri(factor[0], lower=1)  # its lower half; the diagonal is all we need
             self._models[space] = (points, width, weights)
             scores = self._scores(rows, space)
             scores[drawn] = (target - weights / np.diag(inverse))[: len(drawn)]
@@ -230,8 +258,13 @@ class KernelRidge:
 
     def _scores(self, rows: FloatArray, space: str) -> FloatArray:
         points, width, weights = self._models[space]
-        scores: FloatArray = np.exp(-2 * squared_distances(rows, points) / width) @ weights
-        return scores
+
+        def scores(block: slice) -> FloatArray:
+            squares = squared_distances(rows[block], points)
+            squares *= -2 / width
+            return np.asarray(np.exp(squares, out=squares) @ weights)
+
+        return np.concatenate(in_blocks(scores, len(rows), threads=1))
 
 
 class Supervised:
@@ -240,7 +273,7 @@ class Supervised:
     names = ("trees_columns", "trees_all", "logistic_columns", "logistic_coordinates")
 
     def __init__(self, *, trees: int, threads: int) -> None:
-        self._forest = partial(Trees, trees=trees, threads=threads)
+        self._forest, self._threads = partial(Trees, trees=trees), threads
 
     def fit(self, typical: Seen, known: Seen, generator: np.random.Generator) -> FloatArray:
         """See `LabelledBlock`."""
@@ -252,12 +285,11 @@ class Supervised:
             CrossFitted(lambda: Logistic(strength=0.01)),
         ]
         inputs = zip(self._models, self._inputs(typical), self._inputs(known), strict=True)
-        return np.column_stack(
-            [
-                model.fit(rows, anomalies, halves, int(generator.integers(2**31)))
-                for model, rows, anomalies in inputs
-            ]
-        )
+        fits = [
+            partial(model.fit, rows, anomalies, halves, int(generator.integers(2**31)))
+            for model, rows, anomalies in inputs
+        ]
+        return np.column_stack(in_turn(fits, threads=self._threads))
 
     def transform(self, rows: Seen) -> FloatArray:
         """See `LabelledBlock`."""
@@ -271,7 +303,7 @@ class Supervised:
             standard,
             np.concatenate([standard, robust], axis=1),
             np.concatenate([standard, rows.views.quantile], axis=1),
-            rows.coordinates,
+            rows.coordinates.astype(np.float64),
         )
 
 
@@ -295,9 +327,9 @@ class Labelled:
         self._make = make
 
     @classmethod
-    def of(cls, neighbours: Neighbours, isolation: Isolation, *, threads: int) -> "Labelled":
-        """Build the blocks on what the label-free blocks have learned already."""
-        return cls(partial(_blocks, neighbours, isolation, threads))
+    def of(cls, neighbours: Neighbours, *, threads: int) -> "Labelled":
+        """Build the blocks on what the neighbours' block has learned already."""
+        return cls(partial(_blocks, neighbours, threads))
 
     def fit(
         self, typical: Seen, known: Seen, generator: np.random.Generator, *, trees: int = TREES
@@ -334,15 +366,13 @@ class Labelled:
         return out
 
 
-def _blocks(
-    neighbours: Neighbours, isolation: Isolation, threads: int, trees: int
-) -> tuple[LabelledBlock, ...]:
+def _blocks(neighbours: Neighbours, threads: int, trees: int) -> tuple[LabelledBlock, ...]:
     """All blocks, yet to be fitted; a lambda in its place could not be pickled."""
     return (
         KnownDistances(neighbours),
         KnownCoordinates(),
         NaiveBayes(),
-        KnownLeaves(isolation),
+        KnownLeaves(),
         Directions(),
         KernelRidge(),
         Supervised(trees=trees, threads=threads),

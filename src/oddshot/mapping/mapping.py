@@ -3,9 +3,12 @@
 The coordinates mean the same on every data set; learners work on them (see `MappedTask`).
 """
 
+from copy import copy, deepcopy
+from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from oddshot.episodes import (
     ANOMALY,
@@ -18,22 +21,18 @@ from oddshot.episodes import (
     LabelArray,
     MappedTask,
 )
-from oddshot.mapping.block import Block, Reference
-from oddshot.mapping.calibration import CHANNELS, Calibration
+from oddshot.errors import DataError
+from oddshot.mapping.block import Reference
+from oddshot.mapping.calibration import CHANNELS
 from oddshot.mapping.encode import Encoder
 from oddshot.mapping.evidence import gather_evidence
-from oddshot.mapping.isolation import Isolation
+from oddshot.mapping.label_free import LABEL_FREE, LabelFree, places_of
 from oddshot.mapping.labelled import LABELLED_NAMES, Labelled, Seen
-from oddshot.mapping.neighbours import Neighbours, Subsets
-from oddshot.mapping.shape import Shape
-from oddshot.mapping.spaces import NAMES, Spaces, Views
 from oddshot.mapping.support import Support, draw_support
-from oddshot.mapping.tails import Tails
-from oddshot.mapping.threading import one_blas_thread
+from oddshot.mapping.threading import in_blocks, one_blas_thread
 
 MAX_SUPPORT_ROWS = 64
 
-LABEL_FREE = Neighbours.names + Subsets.names + Tails.names + Shape.names + Isolation.names
 LABELLED = LABELLED_NAMES
 COORDINATES = LABEL_FREE + LABELLED
 PLAIN = (
@@ -48,21 +47,52 @@ PLAIN = (
 )  # distance from everything: good detectors by themselves, contaminated or not
 
 
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """Rows and how the label-free part of a mapping has seen them, to be judged again and again.
+
+    About 1 KB a row.
+
+    Parameters
+    ----------
+    rows
+        Shape (n, p): encoded, columns in the support's order.
+    seen
+        The same rows, seen by `Mapping.pool`.
+    """
+
+    rows: FloatArray
+    seen: Seen
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: NDArray[np.intp]) -> "Pool":
+        return Pool(self.rows[index], self.seen[index])
+
+    def followed_by(self, other: "Pool") -> "Pool":
+        """Put two pools together, in this order."""
+        return Pool(np.concatenate([self.rows, other.rows]), self.seen.followed_by(other.seen))
+
+
 class Mapping:
     """Rows to calibrated coordinates, against one support.
 
     Parameters
     ----------
     threads
-        Threads for tree models. The result does not depend on it.
+        Threads over blocks of rows and over models. The result does not depend on it.
 
     Attributes
     ----------
+    support
+        The rows that were kept, as they are labelled now.
+    base
+        The same as `fit` got them; the label-free part knows nothing else.
     typical_
-        Calibrated coordinates of the kept typical rows, each computed without itself;
-        (m, C, 2) float32.
+        Calibrated coordinates of the typical rows, each computed without itself; (m, C, 2) float32.
     known_
-        Calibrated coordinates of the kept known anomalies, label-aware ones from blocks that have
+        Calibrated coordinates of the known anomalies, label-aware ones from blocks that have
         seen the other half of them (0 where there is only one); (k, C, 2).
     context_
         Evidence on coordinates and table.
@@ -82,36 +112,59 @@ class Mapping:
     @one_blas_thread
     def fit(self, support: Support) -> Self:
         """Compare the support's rows with each other, and freeze."""
-        generator = np.random.default_rng([support.seed, 1])
-        self.support = support
-        self._spaces = Spaces().fit(support.typical)
-        self._reference = Reference(
-            self._spaces.view(support.typical), self._spaces.view(support.known)
-        )
-        places = reversed([*enumerate(support.typical)])  # the first of equal rows is kept
-        self._own = {row.tobytes(): place for place, row in places}
-        raw = self._fit_label_free(generator)
-        free = self._free_calibration.apply(raw)
-        self.typical_ = _empty(len(support.typical))
-        self.known_ = _empty(len(support.known))
-        self.typical_[:, : len(LABEL_FREE)] = free
-        if len(support.known):
-            typical = _seen(self._reference.typical, raw, free)
-            known = self._seen(self._reference.known)
-            self._labelled = Labelled.of(self._neighbours, self._isolation, threads=self._threads)
-            self.typical_[:, len(LABEL_FREE) :] = self._labelled.fit(typical, known, generator)
-            self.known_[:, : len(LABEL_FREE)] = _unflat(known.coordinates)
-            self.known_[:, len(LABEL_FREE) :] = self._labelled.held_out(typical, known, generator)
-        self.context_: Context = gather_evidence(
-            self.typical_,
-            self.known_,
-            label_free=len(LABEL_FREE),
-            far=LABEL_FREE.index("subset8_standard"),
-            near=LABEL_FREE.index("lof20_standard"),
-            reference=self._reference,
-            normal_share=support.normal_share,
-        )
+        self.base = support
+        self._generator = np.random.default_rng([support.seed, 1])
+        self._free = LabelFree(threads=self._threads).fit(support, self._generator)
+        self._later = Pool(support.typical[:0], self._free.typical_[:0])
+        self._later_labels = np.zeros(0, dtype=np.int8)
+        self._fit_labelled()
         return self
+
+    @one_blas_thread
+    def with_labels(self, pool: Pool, labels: LabelArray) -> "Mapping":
+        """Return a mapping that has the labels (n,) of a pool, too; this one stays as it is.
+
+        The label-free part is shared: its neighbours, quantiles and scales remain those of the
+        support, and a row of the support that turns out to be an anomaly still counts as a
+        neighbour there. All that looks at labels is fitted anew: such a row leaves the typical rows
+        and joins the known anomalies; rows newly known to be normal join the typical rows. What was
+        said of equal rows before no longer counts.
+        """
+        told = np.flatnonzero(labels != UNLABELLED)
+        pool, labels = pool[told], labels[told]
+        said = {row.tobytes() for row in pool.rows}
+        stays = np.array([row.tobytes() not in said for row in self._later.rows], dtype=bool)
+        mapping = copy(self)
+        mapping._later = self._later[np.flatnonzero(stays)].followed_by(pool)
+        mapping._later_labels = np.concatenate([self._later_labels[stays], labels])
+        mapping._fit_labelled()
+        return mapping
+
+    @property
+    def later(self) -> tuple[FloatArray, LabelArray]:
+        """Rows (a, p), columns in the support's order, and labels (a,) that came after `fit`."""
+        return self._later.rows, self._later_labels
+
+    @one_blas_thread
+    def pool(self, rows: FloatArray) -> Pool:
+        """See rows (n, p), whose columns are in the support's order, by what needs no label."""
+        return Pool(rows, self._free.look(rows))
+
+    @one_blas_thread
+    def judge(self, pool: Pool) -> Float32Array:
+        """Calibrated coordinates (n, C, 2) of a pool, of this mapping or one with other labels."""
+        out = _empty(len(pool))
+        out[:, : len(LABEL_FREE)] = _unflat(pool.seen.coordinates)
+        own = np.array([self._own.get(row.tobytes(), -1) for row in pool.rows], dtype=np.intp)
+        out[own >= 0] = self.typical_[own[own >= 0]]
+        new = np.flatnonzero(own < 0)
+        if len(self.known_) and len(new):
+            seen = pool.seen[new]
+            parts = in_blocks(
+                lambda block: self._labelled.transform(seen[block]), len(new), threads=self._threads
+            )
+            out[new, len(LABEL_FREE) :] = np.concatenate(parts)
+        return out
 
     def transform(self, rows: FloatArray) -> Float32Array:
         """Calibrated coordinates (n, C, 2) of encoded rows (n, d), each alone.
@@ -121,43 +174,64 @@ class Mapping:
         """
         return self.transform_arranged(self.support.arranged(rows))
 
-    @one_blas_thread
     def transform_arranged(self, rows: FloatArray) -> Float32Array:
         """As `transform`, of rows whose columns are in the support's order already."""
-        out = _empty(len(rows))
-        own = np.array([self._own.get(row.tobytes(), -1) for row in rows], dtype=np.intp)
-        out[own >= 0] = self.typical_[own[own >= 0]]
-        new = np.flatnonzero(own < 0)
-        if len(new):
-            out[new] = self._transform_new(self._spaces.view(rows[new]))
-        return out
+        return self.judge(self.pool(rows))
 
-    def _transform_new(self, views: Views) -> Float32Array:
-        out = _empty(len(views))
-        seen = self._seen(views)
-        out[:, : len(LABEL_FREE)] = _unflat(seen.coordinates)
-        if len(self.known_):
-            out[:, len(LABEL_FREE) :] = self._labelled.transform(seen)
-        return out
-
-    def _seen(self, views: Views) -> Seen:
-        raw = np.concatenate([block.transform(views) for block in self._free], axis=1)
-        return _seen(views, raw, self._free_calibration.apply(raw))
-
-    def _fit_label_free(self, generator: np.random.Generator) -> FloatArray:
-        self._neighbours, self._isolation = Neighbours(), Isolation()
-        self._free: tuple[Block, ...] = (
-            self._neighbours,
-            Subsets(),
-            Tails(),
-            Shape(),
-            self._isolation,
+    def _fit_labelled(self) -> None:
+        """Fit all that looks at labels, on the support's and on those that came later."""
+        generator = deepcopy(self._generator)  # as `fit` left it, however often labels come
+        typical, known, normal = self._by_label()
+        self.support = Support(
+            self.base.columns, typical.rows, known.rows, float(normal.mean()), self.base.seed
         )
-        raw = np.concatenate(
-            [block.fit(self._reference, generator) for block in self._free], axis=1
+        self._own = places_of(typical.rows)
+        self.typical_, self.known_ = _empty(len(typical)), _empty(len(known))
+        self.typical_[:, : len(LABEL_FREE)] = _unflat(typical.seen.coordinates)
+        self.known_[:, : len(LABEL_FREE)] = _unflat(known.seen.coordinates)
+        if len(known):
+            self._labelled = Labelled.of(self._free.neighbours_, threads=self._threads)
+            self.typical_[:, len(LABEL_FREE) :] = self._labelled.fit(
+                typical.seen, known.seen, generator
+            )
+            self.known_[:, len(LABEL_FREE) :] = self._labelled.held_out(
+                typical.seen, known.seen, generator
+            )
+        self.context_: Context = gather_evidence(
+            self.typical_,
+            self.known_,
+            label_free=len(LABEL_FREE),
+            far=LABEL_FREE.index("subset8_standard"),
+            near=LABEL_FREE.index("lof20_standard"),
+            reference=Reference(typical.seen.views, known.seen.views),
+            normal_share=self.support.normal_share,
         )
-        self._free_calibration = Calibration().fit(raw)
-        return raw
+
+    def _by_label(self) -> tuple[Pool, Pool, NDArray[np.bool_]]:
+        """Typical rows, normal ones first, known anomalies, and which typical ones are normal."""
+        base, later, labels = self.base, self._later, self._later_labels
+        typical = Pool(base.typical, self._free.typical_)
+        known = Pool(base.known, self._free.known_)
+        normal = np.arange(len(typical)) < round(base.normal_share * len(typical))
+        if not len(later):
+            return typical, known, normal
+        places = self._free.places(later.rows)
+        normal[places[(places >= 0) & (labels == NORMAL)]] = True
+        stays = np.ones(len(typical), dtype=bool)
+        stays[places[(places >= 0) & (labels == ANOMALY)]] = False
+        joining = later[np.flatnonzero((places < 0) & (labels == NORMAL))]
+        order = np.concatenate([np.flatnonzero(normal & stays), np.flatnonzero(~normal & stays)])
+        if not len(joining) + len(order):
+            raise DataError(
+                "every row to compare with is labelled as an anomaly; at least one must stay"
+            )
+        said = {row.tobytes() for row in later.rows}
+        unsaid = np.array([row.tobytes() not in said for row in known.rows], dtype=bool)
+        return (
+            joining.followed_by(typical[order]),
+            known[np.flatnonzero(unsaid)].followed_by(later[np.flatnonzero(labels == ANOMALY)]),
+            np.concatenate([np.ones(len(joining), dtype=bool), normal[order]]),
+        )
 
 
 def support_sample(mapping: Mapping) -> tuple[Float32Array, LabelArray]:
@@ -204,11 +278,5 @@ def _empty(rows: int) -> Float32Array:
     return np.zeros((rows, len(COORDINATES), CHANNELS), dtype=np.float32)
 
 
-def _seen(views: Views, raw: FloatArray, free: Float32Array) -> Seen:
-    """Rows for the label-aware blocks, out of raw and calibrated label-free coordinates."""
-    fifths = raw[:, [LABEL_FREE.index(f"knn5_{space}") for space in NAMES]]
-    return Seen(views, fifths, free.reshape(len(free), -1).astype(np.float64))
-
-
-def _unflat(coordinates: FloatArray) -> Float32Array:
-    return coordinates.reshape(len(coordinates), -1, CHANNELS).astype(np.float32)
+def _unflat(coordinates: Float32Array) -> Float32Array:
+    return coordinates.reshape(len(coordinates), len(LABEL_FREE), CHANNELS)

@@ -2,12 +2,12 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.neighbors import NearestNeighbors
 
 from oddshot.episodes import Float32Array, FloatArray
 from oddshot.mapping.block import Reference
-from oddshot.mapping.distances import squared_distances
+from oddshot.mapping.nearest import AT_ONCE, Nearest
 from oddshot.mapping.spaces import NAMES, Views
+from oddshot.mapping.threading import in_blocks, in_turn
 
 SCALES = (1, 5, 20, 50)
 DENSITY_SCALES = (5, 20)
@@ -28,14 +28,14 @@ class Neighbours:
         for scale in scales
     )
 
+    def __init__(self, *, threads: int = 1) -> None:
+        self._threads = threads
+
     def fit(self, reference: Reference, generator: np.random.Generator) -> FloatArray:  # noqa: ARG002
         """See `Block`: a reference row is no neighbour of itself."""
-        self._indexes = {}
-        columns = []
-        for space, points in reference.typical.named().items():
-            index = NeighbourIndex(points)
-            self._indexes[space] = index
-            columns.append(index.fit_coordinates())
+        named = reference.typical.named()
+        self._indexes = {space: NeighbourIndex(points) for space, points in named.items()}
+        columns = [index.fit_coordinates(self._threads) for index in self._indexes.values()]
         return np.concatenate(columns, axis=1)
 
     def transform(self, rows: Views) -> FloatArray:
@@ -54,40 +54,35 @@ class NeighbourIndex:
     """Neighbours among the reference rows of one space."""
 
     def __init__(self, points: Float32Array) -> None:
-        self._count = len(points)
-        self._index = NearestNeighbors(algorithm="brute").fit(points)
-        self._most = max(1, min(max(SCALES), self._count - 1))
+        self._points = points
+        self._most = max(1, min(max(SCALES), len(points) - 1))
+        self._nearest = Nearest(points, self._most)
 
-    def fit_coordinates(self) -> FloatArray:
+    def fit_coordinates(self, threads: int) -> FloatArray:
         """Leave-one-out coordinates of the reference rows themselves."""
-        if self._count == 1:
+        count = len(self._points)
+        if count == 1:
             self._floor, self.profile = 1.0, np.zeros((1, len(SCALES)))
             return np.zeros((1, len(SCALES) + len(DENSITY_SCALES)))
-        distances, neighbours = self._nearest(None)
+        own = np.arange(count)
+        found = in_blocks(
+            lambda block: self._nearest.search(self._points[block], own[block]),
+            count,
+            threads=threads,
+        )
+        distances, neighbours = (np.concatenate(parts) for parts in zip(*found, strict=True))
         self._floor = 1e-3 * (float(np.median(distances[:, -1])) or 1.0)
         self.profile = self._log(distances)
         return self._with_density(self.profile, neighbours)
 
     def coordinates(self, points: Float32Array) -> FloatArray:
         """Coordinates of new rows."""
-        distances, neighbours = self._nearest(points)
+        distances, neighbours = self._nearest.search(points)
         return self._with_density(self._log(distances), neighbours)
 
     def log(self, distances: FloatArray) -> FloatArray:
         """Logarithm with the space's own floor, so that copies do not reach minus infinity."""
         return np.log(distances + self._floor)
-
-    def _nearest(self, points: Float32Array | None) -> tuple[FloatArray, NDArray[np.intp]]:
-        """Distances and places (n, k) of the nearest; equally near ones in the order of places.
-
-        The search leaves that order to chance, and rounding errors to the size of the batch.
-        """
-        distances, neighbours = self._index.kneighbors(points, self._most)
-        order = np.lexsort((neighbours, np.round(distances, 5)), axis=1)
-        return (
-            np.take_along_axis(distances, order, axis=1),
-            np.take_along_axis(neighbours, order, axis=1),
-        )
 
     def _log(self, distances: FloatArray) -> FloatArray:
         at = [min(scale, self._most) - 1 for scale in SCALES]
@@ -115,47 +110,85 @@ class Subsets:
         for kind in (*(f"subset{size}" for size in SUBSET_SIZES), "density")
     )
 
+    def __init__(self, *, threads: int = 1) -> None:
+        self._threads = threads
+
     def fit(self, reference: Reference, generator: np.random.Generator) -> FloatArray:
         """See `Block`: a reference row's own draw is left out."""
         count = len(reference.typical)
         size = min(max(SUBSET_SIZES), count)
-        drawn = np.concatenate([generator.permutation(count)[:size] for _ in range(SUBSETS)])
-        self._size = size
-        self._points, self._floor, self._width = {}, {}, {}
-        columns = []
-        for space in ("standard", "quantile"):
-            points = reference.typical.named()[space].astype(np.float64)
-            self._points[space] = points[drawn]
-            squares = squared_distances(points, points[drawn])
-            own = drawn[None, :] == np.arange(count)[:, None]
-            middle = float(np.median(squares)) or 1.0
-            self._floor[space] = 1e-3 * np.sqrt(middle)
-            nearest = np.partition(squares, min(20, squares.shape[1] - 1), axis=1)
-            self._width[space] = (
-                float(np.median(nearest[:, min(20, squares.shape[1] - 1)])) or middle
-            )
-            columns.append(self._coordinates(np.where(own, np.inf, squares), space))
-        return np.concatenate(columns, axis=1)
+        subsets = [generator.permutation(count)[:size] for _ in range(SUBSETS)]
+        drawn = np.column_stack(subsets).ravel()  # the first rows of all subsets, then the second
+        named = reference.typical.named()
+        self._spaces = {space: _Drawn(named[space], drawn) for space in ("standard", "quantile")}
+        tasks = [lambda drawn=drawn: drawn.fit_coordinates() for drawn in self._spaces.values()]
+        return np.concatenate(in_turn(tasks, threads=self._threads), axis=1)
 
     def transform(self, rows: Views) -> FloatArray:
         """See `Block`."""
         named = rows.named()
         return np.concatenate(
-            [
-                self._coordinates(squared_distances(named[space].astype(np.float64), points), space)
-                for space, points in self._points.items()
-            ],
-            axis=1,
+            [drawn.coordinates(named[space]) for space, drawn in self._spaces.items()], axis=1
         )
 
-    def _coordinates(self, squares: FloatArray, space: str) -> FloatArray:
-        per_subset = squares.reshape(len(squares), SUBSETS, self._size)
+
+class _Drawn:
+    """The rows drawn into the subsets, in one space: those of all subsets that were drawn first...
+
+    The subsets stand side by side, so that the nearest row of each is found by the minimum of whole
+    rows of numbers.
+    """
+
+    def __init__(self, points: Float32Array, drawn: NDArray[np.intp]) -> None:
+        self._own, self._reference = drawn, points.astype(np.float64)
+        chosen = self._reference[drawn]
+        ones = np.ones(len(chosen))
+        self._points = np.column_stack([-2 * chosen, ones, (chosen**2).sum(axis=1)]).T.copy()
+
+    def fit_coordinates(self) -> FloatArray:
+        """Coordinates of the reference rows, own draws left out; sets floor and width."""
+        blocks = _blocks(len(self._reference))
+        rank = min(20, len(self._own) - 1)
+        near = np.empty(len(self._reference))
+        every = np.empty((len(self._reference), len(self._own)), dtype=np.float32)
+        for block in blocks:
+            every[block] = squares = self._squares(self._reference[block])
+            near[block] = np.partition(squares, rank, axis=1)[:, rank]
+        middle = float(np.median(every)) or 1.0
+        self._floor = 1e-3 * np.sqrt(middle)
+        self._width = float(np.median(near)) or middle
+        return np.concatenate([self._without_own(block) for block in blocks])
+
+    def _without_own(self, block: slice) -> FloatArray:
+        squares = self._squares(self._reference[block])
+        drawn = np.flatnonzero((self._own >= block.start) & (self._own < block.stop))
+        squares[self._own[drawn] - block.start, drawn] = np.inf
+        return self._coordinates(squares)
+
+    def coordinates(self, points: Float32Array) -> FloatArray:
+        """Coordinates of new rows."""
+        rows = points.astype(np.float64)
+        return np.concatenate(
+            [self._coordinates(self._squares(rows[block])) for block in _blocks(len(rows))]
+        )
+
+    def _squares(self, points: FloatArray) -> FloatArray:
+        lengths = (points**2).sum(axis=1)
+        squares = np.column_stack([points, lengths, np.ones_like(lengths)]) @ self._points
+        return np.asarray(np.maximum(squares, 0.0, out=squares))
+
+    def _coordinates(self, squares: FloatArray) -> FloatArray:
+        by_draw = squares.reshape(len(squares), -1, SUBSETS)
         columns = []
         for size in SUBSET_SIZES:
-            nearest = np.sqrt(per_subset[:, :, :size].min(axis=2))
+            nearest = np.sqrt(by_draw[:, :size].min(axis=1))
             seen = np.isfinite(nearest)
-            logs = np.where(seen, np.log(np.where(seen, nearest, 1.0) + self._floor[space]), 0.0)
+            logs = np.where(seen, np.log(np.where(seen, nearest, 1.0) + self._floor), 0.0)
             columns.append(logs.sum(axis=1) / np.maximum(seen.sum(axis=1), 1))
-        density = np.exp(-0.5 * squares / self._width[space]).mean(axis=1)
-        columns.append(-np.log(density + 1e-12))
+        squares *= -0.5 / self._width  # in place: what was used above is used up
+        columns.append(-np.log(np.exp(squares, out=squares).mean(axis=1) + 1e-12))
         return np.column_stack(columns)
+
+
+def _blocks(rows: int) -> list[slice]:
+    return [slice(at, at + AT_ONCE) for at in range(0, max(rows, 1), AT_ONCE)]

@@ -10,6 +10,7 @@ from oddshot.mapping.canonical import column_order, dense_ranks, row_order
 
 MAX_TYPICAL = 4096
 MAX_KNOWN = 512
+QUALITIES = {"fast": 512, "standard": MAX_TYPICAL}  # typical rows to compare with
 
 
 @dataclass(frozen=True, slots=True)

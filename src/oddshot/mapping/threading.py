@@ -1,7 +1,8 @@
-"""Keep linear algebra on one thread where the matrices are small."""
+"""Threads: over blocks of rows and over models, none inside linear algebra."""
 
-from collections.abc import Callable
-from functools import cache, wraps
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache, partial, wraps
 from typing import ParamSpec, TypeVar
 
 from threadpoolctl import ThreadpoolController
@@ -9,9 +10,37 @@ from threadpoolctl import ThreadpoolController
 P = ParamSpec("P")
 R = TypeVar("R")
 
+BLOCK = 512
+
+
+def in_turn(tasks: Sequence[Callable[[], R]], *, threads: int) -> list[R]:
+    """Run tasks that do not depend on each other; results in their order.
+
+    >>> in_turn([lambda: 1, lambda: 2], threads=2)
+    [1, 2]
+    """
+    if threads <= 1 or len(tasks) <= 1:
+        return [task() for task in tasks]
+    with ThreadPoolExecutor(min(threads, len(tasks))) as pool:
+        return [future.result() for future in [pool.submit(task) for task in tasks]]
+
+
+def in_blocks(function: Callable[[slice], R], rows: int, *, threads: int) -> list[R]:
+    """Apply a function to blocks of ``rows``, which are the same for any number of threads.
+
+    A block and its distances to the reference fit into the cache of a core; and numpy lets go of
+    the interpreter in most of what is done with it.
+
+    >>> in_blocks(lambda block: (block.start, block.stop), 600, threads=1)
+    [(0, 512), (512, 600)]
+    """
+    starts = range(0, max(rows, 1), BLOCK)  # no rows are one empty block
+    blocks = [slice(start, min(start + BLOCK, rows)) for start in starts]
+    return in_turn([partial(function, block) for block in blocks], threads=threads)
+
 
 def one_blas_thread(function: Callable[P, R]) -> Callable[P, R]:
-    """Run ``function`` with one BLAS thread; OpenMP (neighbour search) keeps all of its own.
+    """Run ``function`` with one BLAS thread.
 
     Threads that wait for each other cost more than they give on matrices of a few hundred columns,
     many times over where other processes want the same cores; and one thread adds numbers up in

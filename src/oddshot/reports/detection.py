@@ -1,7 +1,7 @@
 """What a detection found, as one value: the user's table with scores, and what to say about it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -145,34 +145,57 @@ def scored(
     >>> found.notes
     ("The file has a column 'anomaly' already; the new one is called 'anomaly_2'.",)
     """
-    taken = {str(name) for name in rows.columns}
-    names: dict[str, str] = {}
+    found = scored_beside(
+        [str(name) for name in rows.columns],
+        scores,
+        threshold,
+        source=source,
+        columns=columns,
+        labels=labels,
+        notes=notes,
+    )
+    return replace(found, rows=pd.concat([rows, found.rows.set_axis(rows.index)], axis=1))
+
+
+def scored_beside(
+    names: Sequence[str],
+    scores: FloatArray,
+    threshold: float,
+    *,
+    source: str,
+    columns: Sequence[Note],
+    labels: LabelArray | None = None,
+    notes: Sequence[str] = (),
+) -> Detection:
+    """As `scored`, for a table too long for memory: the new columns alone.
+
+    Parameters
+    ----------
+    names
+        The columns that the table has.
+    scores, threshold, source, columns, labels, notes
+        As for `scored`.
+    """
+    free: dict[str, str] = {}
     said = list(notes)
     for wanted in ("anomaly_score", "anomaly", "anomaly_rank"):
         name, number = wanted, 2
-        while name in taken:
+        while name in names:
             name, number = f"{wanted}_{number}", number + 1
         if name != wanted:
             said.append(
                 f"The file has a column '{wanted}' already; the new one is called '{name}'."
             )
-        names[wanted] = name
+        free[wanted] = name
+    score, verdict, rank = free.values()
     ranks = np.empty(len(scores), dtype=np.int64)
     ranks[np.argsort(-scores, kind="stable")] = np.arange(1, len(scores) + 1)
-    new = pd.DataFrame(
-        {
-            names["anomaly_score"]: scores,
-            names["anomaly"]: scores > threshold,
-            names["anomaly_rank"]: ranks,
-        },
-        index=rows.index,
-    )
     return Detection(
         source,
-        pd.concat([rows, new], axis=1),
-        names["anomaly_score"],
-        names["anomaly"],
-        names["anomaly_rank"],
+        pd.DataFrame({score: scores, verdict: scores > threshold, rank: ranks}),
+        score,
+        verdict,
+        rank,
         threshold,
         columns,
         labels,

@@ -1,0 +1,96 @@
+"""``oddshot explain``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from oddshot.cli.console import console_of_stdout, say
+from oddshot.cli.detecting import check_outputs, fitted
+from oddshot.cli.inputs import Asked, read_input
+from oddshot.cli.options import Contamination, Labels, PriorPath, Seed, numbers_of
+from oddshot.errors import SettingError
+
+
+def explain(
+    paths: Annotated[
+        list[str],
+        typer.Argument(metavar="[DIR] FILE", help="A table; before it, what `oddshot fit` kept."),
+    ],
+    *,
+    rows: Annotated[
+        str | None,
+        typer.Option(
+            "--rows", metavar="I,J,...", help="Rows to explain, counted from 0; else the oddest."
+        ),
+    ] = None,
+    top: Annotated[
+        int, typer.Option("--top", min=1, metavar="N", help="Without --rows: the N oddest rows.")
+    ] = 10,
+    columns: Annotated[
+        int, typer.Option("--columns", min=1, metavar="N", help="Name at most N columns a row.")
+    ] = 3,
+    changes: Annotated[
+        bool, typer.Option(help="Look for the smallest change that makes a row normal.")
+    ] = True,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="PATH", help="Write all contributions (CSV or Parquet)."),
+    ] = None,
+    label_column: Labels = None,
+    seed: Seed = 0,
+    prior: PriorPath = "default",
+    contamination: Contamination = "auto",
+) -> None:
+    """Say why rows are odd: which columns, compared with what, what would make them normal.
+
+    With FILE alone, the detector is fitted on it first, and the last four options are for that.
+    """
+    import numpy as np
+    import pandas as pd
+
+    from oddshot.data.images import holds_images
+    from oddshot.data.sources import write_table
+    from oddshot.detectors.few_shot import FewShotDetector
+    from oddshot.reports.explanation import as_text, told
+
+    *kept, table = paths
+    check_outputs(table, out, None)
+    if holds_images(table):
+        raise SettingError(f"{table} holds images, which have no columns; explain takes tables")
+    if not kept:
+        read = read_input(table, prior, Asked(label_column))
+        detector = fitted(read, contamination, seed)
+    elif len(kept) > 1:
+        raise SettingError(f"{len(paths)} paths are given; give FILE, or DIR and FILE")
+    elif (label_column, seed, prior, contamination) == (None, 0, "default", "auto"):
+        detector = FewShotDetector.load(kept[0])
+        read = read_input(table, detector.prior, Asked())
+    else:
+        raise SettingError(
+            f"{kept[0]} is a detector that was fitted before: --label-column, --seed, --prior and "
+            f"--contamination are for fitting; leave them out, or leave out {kept[0]}"
+        )
+    assert isinstance(read.rows, pd.DataFrame)
+    if rows is None:
+        chosen = np.argsort(-detector.anomaly_score(read.rows), kind="stable")[:top].tolist()
+    else:
+        chosen = _numbered(rows, table, len(read.frame))
+    found = detector.explain(read.rows.iloc[chosen], changes=changes)
+    console = console_of_stdout()
+    for row in found:
+        first, *others = told(row, top=columns, sought=changes)
+        say(console, "\n".join([first, *(f"  {line}" for line in others)]))
+    if out is not None:
+        write_table(as_text(found), out)
+        say(console, f"Wrote {out}: a line for each row and column.")
+
+
+def _numbered(text: str, file: str, count: int) -> list[int]:
+    """Read the numbers of rows, counted from 0."""
+    numbers = numbers_of("--rows", text)
+    beyond = [number for number in numbers if not 0 <= number < count]
+    if beyond or not numbers:
+        named = f"names row {beyond[0]}" if beyond else "names no row"
+        raise SettingError(f"--rows {text!r} {named}; {file} has rows 0 to {count - 1}")
+    return numbers

@@ -1,0 +1,121 @@
+"""Parquet files of many rows: learned from in part, scored and written a block at a time."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from oddshot.cli.console import console_of_stdout, progress_bar, say
+from oddshot.cli.inputs import Asked, Input, check_for_table
+
+if TYPE_CHECKING:
+    from oddshot.data.blocks import ParquetBlocks
+    from oddshot.detectors.few_shot import FewShotDetector
+    from oddshot.episodes import FloatArray
+    from oddshot.priors import Prior
+
+LONG = 200_000
+SAMPLE = 100_000
+
+
+class LongTable(NamedTuple):
+    """A Parquet file that is not read as a whole."""
+
+    file: str
+    blocks: "ParquetBlocks"
+
+    def sample(self, prior: "Prior | str | Path", asked: Asked, seed: int) -> Input:
+        """Draw rows to learn from; known anomalies and known normal rows go first.
+
+        Raises
+        ------
+        DataError, LabelError, SettingError
+            If FILE cannot be read, or options do not fit what it holds.
+        """
+        import numpy as np
+        import pandas as pd
+
+        from oddshot.data.blocks import sample_places
+        from oddshot.data.sources import read_table
+
+        check_for_table(self.file, asked)
+        name = asked.label_column
+        labels = np.full(self.blocks.rows, -1, dtype=np.int8)
+        if name is not None:
+            labels = self.blocks.labels(name)
+        frame = self.blocks.take(sample_places(labels, most=SAMPLE, seed=seed))
+        note = (
+            f"Learned from {len(frame):,} of {self.blocks.rows:,} rows, drawn at random, labelled "
+            "ones first."
+        )
+        if name is None:
+            return Input(frame, frame, None, (note,), prior)
+        table = read_table(frame, label_column=name)
+        return Input(frame, pd.DataFrame(table.rows), table.labels, (note,), prior)
+
+    def scores(self, detector: "FewShotDetector") -> Iterator["FloatArray"]:
+        """Score block by block."""
+        done = 0
+        with progress_bar("scored") as report:
+            for frame in self.blocks.frames():
+                yield detector.anomaly_score(frame)
+                done += len(frame)
+                report(done, self.blocks.rows)
+
+
+def long_table(file: str, out: Path | None = None) -> LongTable | None:
+    """Return a table of many rows; ``None`` for all that is read as a whole.
+
+    Parameters
+    ----------
+    file
+        What is read: a Parquet file of more than ``LONG`` rows.
+    out
+        What is written: a Parquet file, or nothing.
+    """
+    from oddshot.data.blocks import ParquetBlocks, is_parquet
+
+    if file == "-" or not is_parquet(file) or (out and out.suffix not in (".parquet", ".pq")):
+        return None
+    blocks = ParquetBlocks(file)
+    return LongTable(file, blocks) if blocks.rows > LONG else None
+
+
+def score_beside(
+    detector: "FewShotDetector",
+    table: LongTable,
+    out: Path,
+    learned: Input | None = None,
+    label_column: str | None = None,
+) -> None:
+    """Score all rows, write them with their scores, and say what was found.
+
+    Parameters
+    ----------
+    learned
+        What the detector has just learned from; ``None`` where it was fitted before.
+    label_column
+        The labels it learned from.
+    """
+    import numpy as np
+
+    from oddshot.reports.detection import scored_beside
+
+    labels = None
+    if learned is not None:
+        labels = np.full(table.blocks.rows, -1, dtype=np.int8)
+        if label_column is not None:
+            labels = table.blocks.labels(label_column)
+    found = scored_beside(
+        table.blocks.columns,
+        np.concatenate([*table.scores(detector)]),
+        float(detector.threshold_),
+        source=table.file,
+        columns=detector.column_report_,
+        labels=labels,
+        notes=() if learned is None else learned.notes,
+    )
+    table.blocks.write_beside({str(n): found.rows[n].to_numpy() for n in found.rows.columns}, out)
+    console = console_of_stdout()
+    for line in found.told():
+        say(console, line)
+    say(console, f"Wrote {out}; new columns: {', '.join(map(repr, found.rows.columns))}.")

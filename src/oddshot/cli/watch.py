@@ -1,0 +1,149 @@
+"""``oddshot watch | refresh``: whether a detector's context is still what comes in."""
+
+import json
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from oddshot.cli.console import console_of_stdout, say
+from oddshot.cli.inputs import Asked, read_input
+from oddshot.cli.options import Labels
+from oddshot.errors import SettingError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+DRIFT = 3  # the exit code
+
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="What `oddshot fit` kept.")]
+
+
+def watch(
+    folder: Folder,
+    files: Annotated[
+        list[str], typer.Argument(metavar="FILE...", help="New rows, each file a window.")
+    ],
+    *,
+    window: Annotated[
+        int | None, typer.Option("--window", min=2, metavar="N", help="Windows of N rows.")
+    ] = None,
+    every: Annotated[
+        int | None,
+        typer.Option("--every", min=1, metavar="N", help="A window starts every N rows."),
+    ] = None,
+    alpha: Annotated[
+        float, typer.Option("--alpha", help="Share of quiet windows that may be called drift.")
+    ] = 0.01,
+    block: Annotated[
+        int,
+        typer.Option(
+            "--block", min=1, help="So many rows in a row resemble each other, as in time."
+        ),
+    ] = 1,
+    alarm: Annotated[
+        str, typer.Option("--alarm", metavar="R/W", help="Alarm at R drifts in the last W windows.")
+    ] = "1/1",
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a window.")] = False,
+) -> None:
+    """Compare windows of new rows with what a detector was fitted to.
+
+    Exit code 3 where an alarm was raised; 0 where all is quiet or there are just more anomalies.
+    """
+    from oddshot.detectors.few_shot import FewShotDetector
+    from oddshot.reports.drift import lines_of
+
+    needed, among = _rule(alarm)
+    if every is not None and window is None:
+        raise SettingError(f"--every is {every} but --window is not given; give both")
+    monitor = FewShotDetector.load(folder).drift_monitor(block=block)
+    console = console_of_stdout()
+    last: deque[bool] = deque(maxlen=among)
+    alarms = 0
+    for name, rows in _windows(files, window, every):
+        found = monitor.check(rows, alpha=alpha, permutations=max(999, int(5 / alpha)))
+        last.append(found.drifted)
+        alarmed = sum(last) >= needed
+        alarms += alarmed
+        if as_json:
+            record = {"window": name, "alarm": alarmed, **found.to_dict()}
+            typer.echo(json.dumps(record, ensure_ascii=False))
+            continue
+        for line in lines_of(name, found):
+            say(console, line)
+        if alarmed and among > 1:
+            say(console, f"  alarm: drift in {sum(last)} of the last {len(last)} windows")
+    raise typer.Exit(DRIFT if alarms else 0)
+
+
+def refresh(
+    folder: Folder,
+    file: Annotated[str, typer.Argument(metavar="FILE", help="New rows.")],
+    *,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the new detector.")],
+    label_column: Labels = None,
+    keep: Annotated[
+        float, typer.Option("--keep", help="Share of the old unlabelled rows that stays.")
+    ] = 0.0,
+    factor: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--factor", metavar="COLUMN=X", help="Multiply old rows, as after a change of unit."
+        ),
+    ] = None,
+) -> None:
+    """Fit a kept detector again on new rows, with the labels and the prior that it has."""
+    import warnings
+
+    from oddshot.detectors.few_shot import FewShotDetector
+    from oddshot.detectors.refreshing import ContextWarning
+
+    detector = FewShotDetector.load(folder)
+    read = read_input(file, detector.prior, Asked(label_column))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", ContextWarning)
+        newer = detector.refresh(
+            read.rows, read.labels, keep=keep, factors=dict(map(_factor, factor or []))
+        )
+    newer.save(out)
+    console = console_of_stdout()
+    for warning in caught:
+        say(console, str(warning.message))
+    say(console, f"Fitted again on {len(read.frame)} rows of {file}; kept in {out}")
+
+
+def _windows(
+    files: list[str], size: int | None, every: int | None
+) -> "Iterator[tuple[str, pd.DataFrame]]":
+    """Give each window a name; a last part that is too short for one goes into none."""
+    import pandas as pd
+
+    from oddshot.data.sources import read_table
+
+    for file in files:
+        table = read_table(file)
+        rows = table.rows if isinstance(table.rows, pd.DataFrame) else pd.DataFrame(table.rows)
+        if size is None:
+            yield file, rows
+            continue
+        if len(rows) < size:
+            raise SettingError(f"--window is {size} but {file} has {len(rows)} rows; give less")
+        for start in range(0, len(rows) - size + 1, every or size):
+            yield f"{file}, rows {start + 1} to {start + size}", rows.iloc[start : start + size]
+
+
+def _rule(given: str) -> tuple[int, int]:
+    needed, _, among = given.partition("/")
+    if not (needed.isdecimal() and among.isdecimal()) or not 0 < int(needed) <= int(among):
+        raise SettingError(f"--alarm is {given!r}; write R/W, as in 2/3, with R from 1 to W")
+    return int(needed), int(among)
+
+
+def _factor(given: str) -> tuple[str, float]:
+    name, _, value = given.rpartition("=")
+    try:
+        return name, float(value)
+    except ValueError:
+        raise SettingError(f"--factor is {given!r}; write COLUMN=X, as in length=1000") from None

@@ -1,0 +1,180 @@
+"""A Parquet file of any length, a block of rows at a time."""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
+from pyarrow import parquet
+
+from oddshot.data.labels import parse_labels
+from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, LabelArray
+from oddshot.errors import SourceError
+from oddshot.frames import frame_from_arrow
+
+BLOCK_ROWS = 65_536
+MAGIC = b"PAR1"
+
+
+class ParquetBlocks:
+    """Rows of a Parquet file; no more than a block of them, and the file's row group, in memory.
+
+    Parameters
+    ----------
+    path
+        The file.
+    block_rows
+        Rows of a block.
+
+    Attributes
+    ----------
+    rows
+        Number of rows, n.
+    columns
+        Names of the columns, in their order.
+
+    Raises
+    ------
+    SourceError
+        If the file cannot be read.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp(), "table.parquet")
+    >>> pd.DataFrame({"kg": [1.5, 2.0, 7.0]}).to_parquet(path)
+    >>> blocks = ParquetBlocks(path, block_rows=2)
+    >>> blocks.rows, [len(frame) for frame in blocks.frames()]
+    (3, [2, 1])
+    >>> blocks.take(np.array([0, 2]))["kg"].tolist()
+    [1.5, 7.0]
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, block_rows: int = BLOCK_ROWS) -> None:
+        self._path, self._block_rows = Path(path), block_rows
+        with self._reading() as file:
+            self.rows: int = file.metadata.num_rows
+            self.columns: list[str] = list(file.schema_arrow.names)
+
+    def frames(self) -> Iterator[pd.DataFrame]:
+        """Give the rows block by block, as data frames."""
+        return map(frame_from_arrow, self._tables())
+
+    def take(self, places: NDArray[np.intp]) -> pd.DataFrame:
+        """Give some rows, whose places (k,) rise, as one data frame."""
+        parts, start = [], 0
+        for table in self._tables():
+            low, high = np.searchsorted(places, (start, start + table.num_rows))
+            if low < high:
+                parts.append(table.take(pa.array(places[low:high] - start)))
+            start += table.num_rows
+        return frame_from_arrow(pa.concat_tables(parts))
+
+    def labels(self, column: str) -> LabelArray:
+        """Read a column as labels (n,), see `parse_labels`.
+
+        Raises
+        ------
+        SourceError
+            If there is no such column.
+        LabelError
+            If it holds something else than labels.
+        """
+        if column not in self.columns:
+            raise SourceError(
+                f"{str(self._path)!r} has no column {column!r}; it has "
+                f"{', '.join(map(repr, self.columns[:12]))}"
+            )
+        with self._reading() as file:
+            values = file.read(columns=[column])
+        return parse_labels(frame_from_arrow(values).iloc[:, 0], column=column)
+
+    def write_beside(
+        self, new: Mapping[str, NDArray[np.generic]], path: str | os.PathLike[str]
+    ) -> None:
+        """Write all rows with new columns (n,) at their end; the file appears complete or not.
+
+        Raises
+        ------
+        SourceError
+            If the file cannot be written.
+        """
+        path = Path(path)
+        partial = path.with_name(f".{path.name}.{os.getpid()}")
+        try:
+            self._write(new, partial)
+            os.replace(partial, path)
+        except OSError as error:
+            raise SourceError(
+                f"cannot write {str(path)!r}: {error.strerror}; give a file in a folder you may "
+                "write"
+            ) from error
+        finally:
+            partial.unlink(missing_ok=True)
+
+    def _write(self, new: Mapping[str, NDArray[np.generic]], path: Path) -> None:
+        writer, start = None, 0
+        try:
+            for table in self._tables():
+                block = slice(start, start + table.num_rows)
+                added = pa.table({name: values[block] for name, values in new.items()})
+                wider = pa.table(
+                    [*table.columns, *added.columns], names=[*self.columns, *added.column_names]
+                )
+                writer = writer or parquet.ParquetWriter(path, wider.schema)
+                writer.write_table(wider)
+                start = block.stop
+        finally:
+            if writer is not None:
+                writer.close()
+
+    def _tables(self) -> Iterator[pa.Table]:
+        with self._reading() as file:
+            for batch in file.iter_batches(batch_size=self._block_rows):
+                yield pa.Table.from_batches([batch])
+
+    @contextmanager
+    def _reading(self) -> Iterator[parquet.ParquetFile]:
+        try:
+            with parquet.ParquetFile(self._path) as file:
+                yield file
+        except (pa.ArrowException, OSError) as error:
+            told = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
+            raise SourceError(
+                f"{str(self._path)!r} cannot be read: {told}; write or copy it again"
+            ) from error
+
+
+def is_parquet(path: str | os.PathLike[str]) -> bool:
+    """Tell whether a file is a Parquet file, by its first bytes."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(len(MAGIC)) == MAGIC
+    except OSError:
+        return False
+
+
+def sample_places(labels: LabelArray, *, most: int, seed: int) -> NDArray[np.intp]:
+    """Draw at most ``most`` rows: places, rising.
+
+    Known anomalies go first, up to a quarter of the draw; then known normal rows, up to a half;
+    where rows of another kind are too few, there is room for more normal ones.
+
+    >>> labels = np.array([-1, 1, -1, -1, -1, 0], dtype=np.int8)
+    >>> drawn = sample_places(labels, most=4, seed=0)
+    >>> len(drawn), 1 in drawn, 5 in drawn
+    (4, True, True)
+    """
+    generator = np.random.default_rng(seed)
+
+    def drawn(kind: int, number: int) -> NDArray[np.intp]:
+        return generator.permutation(np.flatnonzero(labels == kind))[:number]
+
+    known, normal = drawn(ANOMALY, most // 4), drawn(NORMAL, most)
+    unlabelled = drawn(UNLABELLED, most - len(known) - min(len(normal), most // 2))
+    normal = normal[: most - len(known) - len(unlabelled)]
+    return np.sort(np.concatenate([known, normal, unlabelled]))

@@ -1,0 +1,385 @@
+"""Whether new rows still come from where a detector's context came from.
+
+Two questions are kept apart. *Drift*: has the bulk of the rows moved? *More anomalies*: are there
+more odd rows, beside a bulk that stayed? The oddest rows of context and window together, three in
+ten of the smaller side, are set aside before the bulk is compared; set aside or not is decided
+without a look at the side, so the permutations stay exact.
+
+A detector has seen its context, and finds new rows a little odder. So half of the context is held
+out: a second detector is fitted to the other half, and both the held-out rows and the window are
+new to it. On all that they are compared by, they differ by chance alone if nothing has changed.
+"""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from math import comb
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+from oddshot.detectors.drift_columns import (
+    ColumnChange,
+    Sides,
+    compared_kinds,
+    read_values,
+    test_columns,
+)
+from oddshot.detectors.fitted_table import FittedTable
+from oddshot.detectors.kept_rows import KeptRows
+from oddshot.episodes import ANOMALY, FloatArray
+from oddshot.errors import DataError, require
+from oddshot.mapping.encode import ColumnNote
+from oddshot.mapping.label_free import LABEL_FREE
+from oddshot.priors import Prior
+from oddshot.thresholds.two_sample import (
+    Divisions,
+    differences,
+    discriminants,
+    family_p,
+    least_effect,
+    permutation_p,
+    rows_needed,
+    separation,
+)
+
+SET_ASIDE = 0.3  # of as many rows as the smaller side has
+MOST_FITTED = 512
+MOST_COMPARED = 1024  # a side; more rows would find smaller differences, and cost their square
+FEWEST_CONTEXT = 20
+FOLDS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """A window of new rows, compared with the context of a detector.
+
+    Parameters
+    ----------
+    rows, context_rows
+        How many rows were compared, of the window and of the context.
+    alpha
+        Share of windows without a change that may be called drift.
+    p
+        The p-value for drift: of `p_rows` and `p_columns` together.
+    p_rows, p_columns
+        For the rows as a whole, and for the columns that are left, one by one.
+    least_p
+        The lowest p-value that so many rows can have.
+    effect
+        How far the bulk differs, in [0, 1]: largest difference of cumulative shares, along the best
+        direction that is found (cross-fitted) or in a column that moved. About `least_effect` can
+        come from chance.
+    least_effect
+        The effect from which so many rows are significant.
+    rows_needed
+        How many new rows show such an effect; ``None`` if no number does with this context. Far
+        fewer than `rows`: the drift is plain. As many: it is small, whatever the p-value says.
+    columns
+        All columns that were tested, lost or found new, most significant first.
+    flagged
+        Share of the window above the detector's threshold; ``None`` where columns are lost.
+    promised
+        Share of the rows given to `fit` above it.
+    p_more
+        The p-value for more odd rows than in the context.
+    not_compared
+        Columns that are left out of the comparison: dates, identifiers, free text.
+    """
+
+    rows: int
+    context_rows: int
+    alpha: float
+    p: float
+    p_rows: float
+    p_columns: float
+    least_p: float
+    effect: float
+    least_effect: float
+    rows_needed: int | None
+    columns: tuple[ColumnChange, ...]
+    flagged: float | None
+    promised: float
+    p_more: float
+    not_compared: tuple[str, ...]
+
+    @property
+    def drifted(self) -> bool:
+        """Whether the bulk has moved, or a column is lost."""
+        return self.p <= self.alpha or any(c.p == 0 for c in self.columns)
+
+    @property
+    def more_anomalies(self) -> bool:
+        """Whether there are more odd rows, and the bulk stayed."""
+        return self.p_more <= self.alpha and not self.drifted
+
+    @property
+    def moved(self) -> tuple[ColumnChange, ...]:
+        """The columns that moved, where there is drift."""
+        return tuple(c for c in self.columns if self.drifted and c.p <= self.alpha)
+
+    @property
+    def factors(self) -> dict[str, float]:
+        """By what the numbers of columns that moved look multiplied, as `refresh` takes it."""
+        return {c.column: c.factor for c in self.moved if c.factor is not None}
+
+    @property
+    def verdict(self) -> str:
+        """Say it in a word or two: "quiet", "more anomalies", "drift: amount, place"."""
+        if self.drifted:
+            names = list(dict.fromkeys(change.column for change in self.moved))
+            more = f" and {len(names) - 3} more columns" if len(names) > 3 else ""
+            return f"drift: {', '.join(names[:3]) or 'the rows as a whole'}{more}"
+        return "more anomalies" if self.more_anomalies else "quiet"
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it, as JSON can hold it."""
+        return {
+            "verdict": self.verdict,
+            "drifted": self.drifted,
+            "more_anomalies": self.more_anomalies,
+            **asdict(self),
+            "columns": [asdict(change) for change in self.columns],
+            "moved": list(dict.fromkeys(change.column for change in self.moved)),
+        }
+
+
+class DriftMonitor:
+    """Compares windows with a context, as `FewShotDetector.check_drift` does, many in a row.
+
+    What every window needs is made once.
+
+    Parameters
+    ----------
+    kept
+        The context, known anomalies included.
+    notes
+        What the detector made of each column.
+    prior, seed, threads
+        The detector's own.
+    share
+        Share of the context above the detector's threshold.
+    block
+        Rows that follow each other come in stretches of so many that resemble each other; whole
+        stretches change sides. 1: rows are independent.
+    flags
+        The detector's verdict on rows: shape (n,) bool.
+
+    Raises
+    ------
+    DataError
+        If the context has fewer than 20 rows, or no column that can be compared.
+    SettingError
+        If ``block`` is below 1.
+    """
+
+    def __init__(
+        self,
+        kept: KeptRows,
+        notes: list[ColumnNote],
+        prior: Prior,
+        *,
+        share: float,
+        seed: int,
+        threads: int,
+        block: int = 1,
+        flags: Callable[[Any], NDArray[np.bool_]] | None = None,
+    ) -> None:
+        require(block >= 1, "block", block, "a whole number from 1 on")
+        self._notes, self._prior, self._threads = notes, prior, threads
+        self._share, self._seed, self._block, self._flags = share, seed, block, flags
+        frame = kept.named_frame
+        self._kept, self._kinds = kept, compared_kinds(frame, notes)
+        self._not_compared = tuple(str(name) for name in frame if name not in self._kinds)
+        if not self._kinds:
+            raise DataError("no column can be compared: dates, identifiers and texts are not")
+        lens, held_out = _halves(kept, block, seed)
+        known = np.flatnonzero(kept.labels == ANOMALY)
+        frame = frame[[*self._kinds]]
+        self._elsewhere = frame.iloc[np.concatenate([lens, known])]
+        self._lens = FittedTable.fit(
+            prior,
+            self._elsewhere,
+            kept.labels[np.concatenate([lens, known])],
+            seed=seed,
+            threads=threads,
+        )
+        self._context = frame.iloc[held_out]
+        self._context_blocks = kept.places[held_out] // block
+        self._seen = self._look(self._context)
+        self._others: dict[frozenset[str], DriftMonitor] = {}  # without columns that were lost
+
+    def check(self, X: Any, *, alpha: float = 0.01, permutations: int = 999) -> Drift:
+        """Compare new rows (n, d) with the context; see `FewShotDetector.check_drift`."""
+        require(0 < alpha < 1, "alpha", alpha, "a share between 0 and 1")
+        least = max(int(np.ceil(3 / alpha)) - 1, 1)  # of two tests, the lower p-value counts
+        allowed = f"{least} or more where alpha is {alpha:g}"
+        require(permutations >= least, "permutations", permutations, allowed)
+        window = self._kept.aligned(X)
+        if not len(window):
+            raise DataError("there is no new row to compare; give some")
+        gone = [*self._gone(window)]
+        if gone:
+            names = frozenset(change.column for change in gone)
+            if names not in self._others:
+                self._others[names] = self._without(names)
+            readable = window.drop(columns=[name for name in window if name in names])
+            found = self._others[names].check(readable, alpha=alpha, permutations=permutations)
+            return replace(
+                found,
+                columns=(*gone, *found.columns),
+                flagged=None,
+                not_compared=self._not_compared,
+            )
+        flagged = None if self._flags is None else float(self._flags(X).mean())
+        return self._compared(window, alpha, permutations, flagged)
+
+    def _compared(
+        self, window: pd.DataFrame, alpha: float, permutations: int, flagged: float | None
+    ) -> Drift:
+        new_columns = [
+            ColumnChange(str(name), "new column", 1.0, 0.0, "not among those of the context")
+            for name in window
+            if name not in self._kept.named_frame
+        ]
+        places = np.arange(len(window))
+        if len(places) > MOST_COMPARED:
+            drawn = np.random.default_rng([self._seed, 3]).permutation(places)
+            places = np.sort(drawn[:MOST_COMPARED])
+        window = window[[*self._kinds]].iloc[places]
+        pooled = self._pooled(window, places // self._block, permutations)
+        sides = pooled.sides
+        tests = [*test_columns(sides, self._kinds, self._elsewhere)]
+        told = discriminants(pooled.points, pooled.folds, sides.bulk_divisions)
+        rows_p = permutation_p(separation(told, sides.bulk_divisions))
+        columns_p, adjusted = family_p(
+            np.array([test.p for test in tests]) if tests else np.ones((1, permutations + 1))
+        )
+        together, _ = family_p(np.array([rows_p, columns_p]))
+        changes = [
+            replace(test.change, p=max(float(p), min(1.0, test.whole * len(tests))))
+            for test, p in zip(tests, adjusted, strict=False)
+        ]
+        changes.sort(key=lambda change: (change.p, -change.effect))
+        moved = [change.effect for change in changes if change.p <= alpha and together[0] <= alpha]
+        observed = Divisions.of(sides.new[sides.bulk, None])
+        effect = max([float(differences(told[:, 0], observed)[0]), *moved])
+        n, m = int(sides.new.sum()), int((~sides.new).sum())
+        return Drift(
+            rows=n,
+            context_rows=m,
+            alpha=alpha,
+            p=float(together[0]),
+            p_rows=float(rows_p[0]),
+            p_columns=float(columns_p[0]),
+            least_p=max(1 / (permutations + 1), 1 / pooled.ways),
+            effect=effect,
+            least_effect=least_effect(n, m, alpha),
+            rows_needed=rows_needed(effect, m, alpha),
+            columns=(*changes, *new_columns),
+            flagged=flagged,
+            promised=self._share,
+            p_more=self._more(pooled.scores, sides.divisions),
+            not_compared=self._not_compared,
+        )
+
+    def _pooled(
+        self, window: pd.DataFrame, blocks: NDArray[np.intp], permutations: int
+    ) -> "_Pooled":
+        """Context and window as one table, and as points seen through the lens."""
+        encoded, odd, scores = map(np.concatenate, zip(self._seen, self._look(window), strict=True))
+        new = np.arange(len(encoded)) >= len(self._context)
+        blocks = np.concatenate([self._context_blocks, blocks + self._context_blocks.max() + 1])
+        divisions = Divisions.permuted(
+            new, blocks, count=permutations, generator=np.random.default_rng([self._seed, 8])
+        )
+        aside = round(SET_ASIDE * min(new.sum(), (~new).sum()))
+        generator = np.random.default_rng([self._seed, 4])
+        bulk = np.ones(len(new), dtype=np.bool_)
+        bulk[np.lexsort((generator.random(len(new)), -scores))[:aside]] = False
+        numbers, codes = np.unique(blocks, return_inverse=True)
+        folds = generator.permutation(len(numbers))[codes] % FOLDS
+        frame = pd.concat([self._context, window], ignore_index=True)
+        return _Pooled(
+            Sides(frame, divisions, bulk, divisions.among(bulk)),
+            rankdata(np.hstack([encoded, odd])[bulk], axis=0),
+            folds[bulk],
+            scores,
+            comb(len(numbers), len(np.unique(blocks[new]))),
+        )
+
+    def _more(self, scores: FloatArray, divisions: Divisions) -> float:
+        """Permutation p-value of the share of rows above the lens' own threshold."""
+        above = scores > np.quantile(self._lens.typical_scores, 1 - self._share)
+        excess = divisions.weights[above].sum(axis=0, dtype=np.float64)
+        return float(permutation_p(excess.round(6))[0])
+
+    def _look(self, rows: pd.DataFrame) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Rows as the lens sees them: encoded (n, p), label-free coordinates (n, C), scores."""
+        encoded, coordinates, scores = self._lens.seen(rows)
+        return encoded, coordinates[:, : len(LABEL_FREE), 1].astype(np.float64), scores
+
+    def _gone(self, window: pd.DataFrame) -> list[ColumnChange]:
+        """Columns that are not there, have not one value, or hold what cannot be read."""
+        gone = []
+        for name, kind in self._kinds.items():
+            if name not in window:
+                gone.append(ColumnChange(name, "lost", 0.0, 1.0, "not among the new columns"))
+            elif kind != "category":
+                try:
+                    read_values(window[name], kind)
+                except DataError as error:
+                    gone.append(ColumnChange(name, "unreadable", 0.0, 1.0, str(error)))
+        return gone
+
+    def _without(self, names: frozenset[str]) -> "DriftMonitor":
+        """Make a monitor of the other columns."""
+        stay = [i for i, note in enumerate(self._notes) if note.column not in names]
+        if not {*self._kinds} - names:
+            raise DataError(
+                "no column of the context is left to compare: "
+                f"{', '.join(map(repr, sorted(names)[:10]))} are lost or cannot be read"
+            )
+        kept = self._kept
+        return DriftMonitor(
+            KeptRows(kept.named_frame.iloc[:, stay], kept.labels, kept.places),
+            [self._notes[i] for i in stay],
+            self._prior,
+            share=self._share,
+            seed=self._seed,
+            threads=self._threads,
+            block=self._block,
+        )
+
+
+class _Pooled(NamedTuple):
+    """Context and window; of the bulk (b,) ranks (b, q) of what is seen, and folds; of all scores.
+
+    ``ways``: in how many ways the rows can be divided.
+    """
+
+    sides: Sides
+    points: FloatArray
+    folds: NDArray[np.intp]
+    scores: FloatArray
+    ways: int
+
+
+def _halves(kept: KeptRows, block: int, seed: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Rows to fit on and rows to hold out, at random, whole blocks each."""
+    typical = np.flatnonzero(kept.labels != ANOMALY)
+    numbers, codes = np.unique(kept.places[typical] // block, return_inverse=True)
+    if len(typical) < FEWEST_CONTEXT or len(numbers) < 2:
+        raise DataError(
+            f"the context has {len(typical)} rows in {len(numbers)} blocks of {block}; "
+            f"at least {FEWEST_CONTEXT} rows, in 2 blocks, are needed to see drift"
+        )
+    generator = np.random.default_rng([seed, 5])
+    first = generator.permutation(len(numbers)) < len(numbers) // 2
+    sides = []
+    for side, most in ((first, MOST_FITTED), (~first, MOST_COMPARED)):
+        rows = typical[side[codes]]
+        sides.append(rows[np.sort(generator.permutation(len(rows))[:most])])
+    return sides[0], sides[1]

@@ -1,0 +1,168 @@
+"""What is said about rows: which columns made them odd, rows to compare with, a way to normal."""
+
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from oddshot.episodes import FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class CounterExample:
+    """A row that the detector knows, beside the explained one.
+
+    Parameters
+    ----------
+    place
+        Where it stood among the rows given to `fit`, from 0; ``None`` where it was not kept.
+    values
+        By column, as they were given; of a row that was not kept, as far as they can be read back
+        (see `oddshot.mapping.decode.decode`).
+    score
+        Its anomaly score.
+    differing
+        Columns in which the two rows differ, most of all first, measured in spreads of the typical
+        rows.
+    """
+
+    place: int | None
+    values: dict[str, Any]
+    score: float
+    differing: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A change of one or two columns after which a row is no longer an anomaly.
+
+    Parameters
+    ----------
+    values
+        By column, what to put there, in the user's units: values that typical rows have.
+    score
+        Anomaly score of the changed row; at most the threshold.
+    """
+
+    values: dict[str, Any]
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why a row has its anomaly score: ``score = baseline + contributions.sum()``.
+
+    Parameters
+    ----------
+    row
+        The row's label in the data frame, its place (from 0) in another table.
+    score
+        Anomaly score, in decades of surprise.
+    baseline
+        Mean score of the typical rows that stood in for this one: those that agree with it in most
+        columns.
+    threshold
+        Scores above it are anomalies.
+    columns, values, contributions
+        Length d, the columns that the detector uses: their names, the row's cells as they were
+        given, and each column's part of the score. Negative: its value makes the row less odd.
+    typical
+        The nearest typical row.
+    anomaly
+        The nearest known anomaly other than the row itself; ``None`` where there is none.
+    change
+        The smallest change found that makes the row normal: of one column, or of two where one does
+        not do. ``None`` where none was found or looked for, or the row is normal already.
+    """
+
+    row: Hashable
+    score: float
+    baseline: float
+    threshold: float
+    columns: tuple[str, ...]
+    values: tuple[Any, ...]
+    contributions: FloatArray
+    typical: CounterExample
+    anomaly: CounterExample | None
+    change: Change | None
+
+    @property
+    def flagged(self) -> bool:
+        """Whether the row is an anomaly."""
+        return self.score > self.threshold
+
+    def top(self, number: int = 3) -> list[tuple[str, Any, float]]:
+        """Column, value and contribution of the largest contributions above 0, largest first."""
+        order = np.argsort(-self.contributions, kind="stable")[:number]
+        return [
+            (self.columns[i], self.values[i], float(self.contributions[i]))
+            for i in order
+            if self.contributions[i] > 0
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Explanations:
+    """The explanations of some rows, in their order: a sequence, and tables of it.
+
+    Examples
+    --------
+    >>> from oddshot import FewShotDetector
+    >>> rows = pd.DataFrame(np.random.default_rng(0).normal(size=(300, 3)), columns=[*"abc"])
+    >>> rows.loc[7, "b"] = 9
+    >>> found = FewShotDetector().fit(rows).explain(rows.loc[[7]])
+    >>> found[0].top(1)[0][:2]
+    ('b', 9.0)
+    >>> found.to_frame().columns.tolist()
+    ['row', 'score', 'rank', 'column', 'value', 'contribution', 'typical']
+    """
+
+    rows: tuple[Explanation, ...]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, place: int) -> Explanation:
+        return self.rows[place]
+
+    def __iter__(self) -> Iterator[Explanation]:
+        return iter(self.rows)
+
+    def to_frame(self, top: int | None = None) -> pd.DataFrame:
+        """Lay the contributions out, a line for each row and column.
+
+        Parameters
+        ----------
+        top
+            Only so many columns a row, those of the largest contributions.
+
+        Returns
+        -------
+        DataFrame
+            Columns ``row`` and ``score``; ``rank`` of the column among the row's (1 contributes
+            most), ``column``, ``value``, ``contribution``, and the value that the nearest
+            ``typical`` row has there.
+        """
+        lines = [
+            (
+                found.row,
+                found.score,
+                rank + 1,
+                found.columns[i],
+                found.values[i],
+                float(found.contributions[i]),
+                found.typical.values[found.columns[i]],
+            )
+            for found in self.rows
+            for rank, i in enumerate(np.argsort(-found.contributions, kind="stable")[:top])
+        ]
+        names = ["row", "score", "rank", "column", "value", "contribution", "typical"]
+        return pd.DataFrame(lines, columns=names)
+
+    def importance(self) -> "pd.Series[float]":
+        """Mean absolute contribution of every column over the rows, largest first."""
+        sizes = np.abs([found.contributions for found in self.rows]).mean(axis=0)
+        found = pd.Series(sizes, index=list(self.rows[0].columns), name="importance")
+        return found.sort_values(ascending=False, kind="stable")

@@ -1,0 +1,165 @@
+"""Explain the rows of a table: stand-ins, contributions, rows to compare with, a way to normal."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from oddshot.detectors.explanation import Change, CounterExample, Explanation, Explanations
+from oddshot.detectors.explanation_changes import Changed, smallest_changes
+from oddshot.detectors.explanation_nearness import Nearness
+from oddshot.detectors.explanation_shapley import Attribution, attribute
+from oddshot.detectors.fitted_table import BLOCK_ROWS, FittedTable, encoded_blocks
+from oddshot.detectors.kept_rows import as_frame
+from oddshot.episodes import FloatArray
+from oddshot.frames import RawRows
+from oddshot.mapping.decode import decode
+from oddshot.mapping.encode import Encoder
+from oddshot.mapping.label_free import places_of
+
+STAND_INS = 4
+
+
+class TableExplainer:
+    """Explains rows by scoring mixtures of them and of typical rows.
+
+    Parameters
+    ----------
+    fitted
+        The detector's table.
+    scale
+        Raw scores (m,) to anomaly scores (m,).
+    threshold
+        Anomaly scores above it are anomalies.
+    """
+
+    def __init__(
+        self, fitted: FittedTable, scale: Callable[[FloatArray], FloatArray], threshold: float
+    ) -> None:
+        self._fitted, self._scale, self._threshold = fitted, scale, threshold
+        self._support, encoder = fitted.support, fitted.encoder
+        sources = np.array([encoder.encoded_names_[at][0] for at in self._support.columns])
+        self._columns = tuple(recipe.column for recipe in encoder.recipes if recipe.outputs())
+        self._known_scores = scale(fitted.known_scores)
+        self._kept: dict[bytes, int] = {}
+        if fitted.kept is not None:
+            encoded = np.concatenate([*encoded_blocks(encoder, fitted.kept.frame)])
+            self._kept = places_of(self._support.arranged(encoded))
+        self._nearness = Nearness(
+            self._support.typical,
+            scale(fitted.typical_scores),
+            [np.flatnonzero(sources == column) for column in self._columns],
+        )
+
+    def explain(self, rows: RawRows, *, changes: bool) -> Explanations:
+        """Explain rows (n, d); ``changes``: search what would make the anomalies normal."""
+        encoder = self._fitted.encoder
+        arranged = self._support.arranged(np.concatenate([*encoded_blocks(encoder, rows)]))
+        nearness = self._nearness
+        nearest = np.stack([nearness.nearest(row, STAND_INS) for row in arranged])
+        # A row that the detector has learned from is scored as if it had not. Its mixtures cannot
+        # be: so all are compared with how a copy of it scores, and its own score sets the scale.
+        copies, stand_ins = _copied(arranged), _copied(nearness.typical[nearest])
+        copied = attribute(self._score, copies, stand_ins, nearness.groups)
+        found = copied.raised_to(self._score(arranged))
+        odd = np.flatnonzero((found.scores > self._threshold) & changes)
+        changed = dict(zip(odd.tolist(), self._changes(arranged, found, copied, odd), strict=True))
+        labels = rows.index.tolist() if isinstance(rows, pd.DataFrame) else range(len(arranged))
+        cells = _cells(rows, self._columns, encoder)
+        return Explanations(
+            tuple(
+                Explanation(
+                    row=label,
+                    score=float(found.scores[n]),
+                    baseline=float(found.baselines[n]),
+                    threshold=self._threshold,
+                    columns=self._columns,
+                    values=cells[n],
+                    contributions=found.contributions[n],
+                    typical=self._typical(arranged[n], int(nearest[n, 0])),
+                    anomaly=self._anomaly(arranged[n]),
+                    change=changed.get(n),
+                )
+                for n, label in enumerate(labels)
+            )
+        )
+
+    def _score(self, arranged: FloatArray) -> FloatArray:
+        """Anomaly scores (m,) of encoded rows (m, p), block by block."""
+        blocks = [arranged[at : at + BLOCK_ROWS] for at in range(0, len(arranged), BLOCK_ROWS)]
+        return self._scale(np.concatenate([self._fitted.scored_arranged(b) for b in blocks]))
+
+    def _typical(self, row: FloatArray, place: int) -> CounterExample:
+        nearness = self._nearness
+        return self._beside(row, nearness.typical[place], float(nearness.scores[place]))
+
+    def _anomaly(self, row: FloatArray) -> CounterExample | None:
+        """Return the nearest known anomaly that is another row."""
+        known = self._support.known
+        others = np.flatnonzero((known != row).any(axis=1))
+        if not len(others):
+            return None
+        place = others[self._nearness.distances(row, known[others]).argmin()]
+        return self._beside(row, known[place], float(self._known_scores[place]))
+
+    def _beside(self, row: FloatArray, other: FloatArray, score: float) -> CounterExample:
+        apart = self._nearness.apart(row, other[None])[0]
+        order = np.argsort(-apart, kind="stable")
+        differing = tuple(self._columns[group] for group in order if apart[group] > 0)
+        return CounterExample(*self._as_given(other), score, differing)
+
+    def _as_given(self, row: FloatArray) -> tuple[int | None, dict[str, Any]]:
+        """Place among the rows given to `fit`, and cells by column, of a row (p,) it kept."""
+        kept, at = self._fitted.kept, self._kept.get(row.tobytes())
+        if kept is None or at is None:
+            return None, self._decoded(row)
+        (cells,) = _cells(kept.frame.iloc[[at]], self._columns, self._fitted.encoder)
+        return int(kept.places[at]), dict(zip(self._columns, cells, strict=True))
+
+    def _changes(
+        self, rows: FloatArray, found: Attribution, copied: Attribution, odd: NDArray[np.intp]
+    ) -> list[Change | None]:
+        """Search the smallest changes of the odd ones among rows (n, p).
+
+        Where a copy of a row scores lower than the row, the changed one must, in proportion.
+        """
+        own, copies, base = found.scores[odd], copied.scores[odd], found.baselines[odd]
+        heights = np.divide(
+            self._threshold - base, own - base, out=np.ones_like(base), where=own > base
+        )
+        thresholds = np.minimum(base + heights * np.maximum(copies - base, 0.0), self._threshold)
+        changed = smallest_changes(
+            self._score, rows[odd], found.contributions[odd], self._nearness, thresholds=thresholds
+        )
+        return [None if one is None else self._change(one) for one in changed]
+
+    def _change(self, changed: Changed) -> Change:
+        values = self._decoded(changed.row)
+        columns = [self._columns[group] for group in changed.groups]
+        return Change({column: values[column] for column in columns}, changed.score)
+
+    def _decoded(self, arranged: FloatArray) -> dict[str, Any]:
+        """Cells by column, as far as an encoded row (p,) can be read back."""
+        encoded = np.empty((1, len(arranged)))
+        encoded[0, self._support.columns] = arranged
+        (cells,) = decode(self._fitted.encoder, encoded).itertuples(index=False, name=None)
+        return dict(zip(self._columns, cells, strict=True))
+
+
+def _copied(rows: FloatArray) -> FloatArray:
+    """Rows that are equal but for the last bit: the mapping does not take them for its own."""
+    return np.nextafter(rows, np.inf)
+
+
+def _cells(rows: RawRows, columns: tuple[str, ...], encoder: Encoder) -> list[tuple[Any, ...]]:
+    """Give the cells of the used columns as they were given, a tuple for each row.
+
+    A data frame's columns are found by name, where it has them all, else by position.
+    """
+    frame = as_frame(rows)
+    given = [str(name) for name in frame.columns]
+    names = given if set(columns) <= set(given) else list(encoder.kinds_)
+    places = [names.index(name) for name in columns]
+    return list(frame.iloc[:, places].itertuples(index=False, name=None))

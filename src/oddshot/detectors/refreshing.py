@@ -1,0 +1,94 @@
+"""A context brought up to date: new rows, a share of the old ones, and all labels."""
+
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from oddshot.detectors.kept_rows import KeptRows
+from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, LabelArray
+from oddshot.errors import DataError, SettingError, require
+from oddshot.mapping.cells import read_numbers
+
+
+class ContextWarning(UserWarning):
+    """A column of the old context, or of the new rows, is left out of a refreshed one."""
+
+
+def refreshed_context(
+    kept: KeptRows,
+    X: Any,
+    labels: LabelArray,
+    *,
+    keep: float,
+    factors: Mapping[str, float],
+    seed: int,
+) -> tuple[pd.DataFrame, LabelArray]:
+    """Rows and labels for a new fit; see `FewShotDetector.refresh`.
+
+    Parameters
+    ----------
+    kept
+        The old context.
+    X, labels
+        New rows (n, d) and their labels (n,) of 1, 0, -1.
+    keep, factors
+        As for `FewShotDetector.refresh`.
+    seed
+        Chooses the old rows that stay.
+
+    Raises
+    ------
+    DataError
+        If old and new rows share no column.
+    SettingError
+        If ``keep`` is no share, or ``factors`` names no column of numbers.
+
+    Warns
+    -----
+    ContextWarning
+        If columns are left out.
+    """
+    require(0 <= keep <= 1, "keep", keep, "a share from 0 to 1")
+    new = kept.aligned(X)
+    old = _rescaled(kept.named_frame, factors)
+    clean = bool((kept.labels[kept.labels != ANOMALY] == NORMAL).all())
+    label = kept.labels == ANOMALY if clean else kept.labels != UNLABELLED
+    others = np.flatnonzero(~label)
+    drawn = np.random.default_rng([seed, 7]).permutation(others)[: round(keep * len(others))]
+    stay = np.sort(np.concatenate([np.flatnonzero(label), drawn]))
+    if not len(stay):
+        return kept.named_as_given(new), labels
+    columns = [name for name in old.columns if name in new.columns]
+    if not columns:
+        raise DataError(
+            f"old and new rows share no column; the old ones have "
+            f"{', '.join(map(repr, list(old.columns)[:10]))}"
+        )
+    _tell("lost", [name for name in old.columns if name not in columns])
+    _tell("not known to the rows that stay", [n for n in new.columns if n not in columns])
+    rows = pd.concat([old.iloc[stay][columns], new[columns]], ignore_index=True)
+    return kept.named_as_given(rows), np.concatenate([kept.labels[stay], labels])
+
+
+def _rescaled(frame: pd.DataFrame, factors: Mapping[str, float]) -> pd.DataFrame:
+    """Multiply columns of numbers."""
+    changed = {}
+    for name, factor in factors.items():
+        if name not in frame:
+            raise SettingError(
+                f"factors names the column {name!r}; the detector knows "
+                f"{', '.join(map(repr, list(frame.columns)[:10]))}"
+            )
+        changed[name] = factor * read_numbers(frame[name])
+    return frame.assign(**changed)
+
+
+def _tell(what: str, names: list[str]) -> None:
+    if names:
+        shown = ", ".join(map(repr, names[:5])) + (", ..." if len(names) > 5 else "")
+        warnings.warn(
+            f"{len(names)} column(s) left out, {what}: {shown}", ContextWarning, stacklevel=4
+        )

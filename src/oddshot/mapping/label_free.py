@@ -1,0 +1,94 @@
+"""The label-free part of the mapping: frozen on a support, whatever is labelled later."""
+
+from typing import Self
+
+import numpy as np
+
+from oddshot.episodes import FloatArray
+from oddshot.mapping.block import Block, Reference
+from oddshot.mapping.calibration import CHANNELS, Calibration
+from oddshot.mapping.isolation import Isolation
+from oddshot.mapping.labelled import Seen
+from oddshot.mapping.neighbours import Neighbours, Subsets
+from oddshot.mapping.shape import Shape
+from oddshot.mapping.spaces import NAMES, Spaces, Views
+from oddshot.mapping.support import Support
+from oddshot.mapping.tails import Tails
+from oddshot.mapping.threading import in_blocks
+
+LABEL_FREE = Neighbours.names + Subsets.names + Tails.names + Shape.names + Isolation.names
+
+
+class LabelFree:
+    """Spaces, label-free blocks and their calibration, on the rows of one support.
+
+    Attributes
+    ----------
+    typical_, known_
+        The support's rows as they are seen: a typical row without itself.
+    neighbours_
+        The block that finds neighbours.
+    """
+
+    def __init__(self, *, threads: int = 1) -> None:
+        self._threads = threads
+
+    def fit(self, support: Support, generator: np.random.Generator) -> Self:
+        """Compare the support's typical rows with each other, and freeze."""
+        self._spaces = Spaces().fit(support.typical)
+        views = self._spaces.view(support.typical)
+        reference = Reference(views, self._spaces.view(support.known))
+        self.neighbours_, self._isolation = Neighbours(threads=self._threads), Isolation()
+        self._blocks: tuple[Block, ...] = (
+            self.neighbours_,
+            Subsets(threads=self._threads),
+            Tails(),
+            Shape(),
+            self._isolation,
+        )
+        raw = np.concatenate([block.fit(reference, generator) for block in self._blocks], axis=1)
+        self._calibration = Calibration().fit(raw)
+        self._own = places_of(support.typical)
+        self.typical_ = self._as_seen(views, raw, self._isolation.leaves(views.standard))
+        self.known_ = self.look(support.known)
+        return self
+
+    def look(self, rows: FloatArray) -> Seen:
+        """See rows (n, p), columns in the support's order, each alone.
+
+        A typical row of the support is seen as it was there, without itself.
+        """
+        seen = self.typical_.room(len(rows))
+        in_blocks(
+            lambda block: self._look(rows[block], seen[block]), len(rows), threads=self._threads
+        )
+        return seen
+
+    def places(self, rows: FloatArray) -> np.ndarray:
+        """Place (n,) of each row among the support's typical rows, -1 for all others."""
+        return np.array([self._own.get(row.tobytes(), -1) for row in rows], dtype=np.intp)
+
+    def _look(self, rows: FloatArray, seen: Seen) -> None:
+        """Write how ``rows`` are seen to ``seen``."""
+        own = self.places(rows)
+        known, new = np.flatnonzero(own >= 0), np.flatnonzero(own < 0)
+        if len(known):
+            seen.put(known, self.typical_[own[known]])
+        if len(new):
+            seen.put(new, self._look_at_new(self._spaces.view(rows[new])))
+
+    def _look_at_new(self, views: Views) -> Seen:
+        leaves = self._isolation.leaves(views.standard)
+        others = (block.transform(views) for block in self._blocks if block is not self._isolation)
+        raw = np.concatenate([*others, self._isolation.depths(leaves)], axis=1)
+        return self._as_seen(views, raw, leaves)
+
+    def _as_seen(self, views: Views, raw: FloatArray, leaves: np.ndarray) -> Seen:
+        fifths = raw[:, [LABEL_FREE.index(f"knn5_{space}") for space in NAMES]]
+        coordinates = self._calibration.apply(raw).reshape(len(raw), raw.shape[1] * CHANNELS)
+        return Seen(views, fifths, coordinates, leaves)
+
+
+def places_of(rows: FloatArray) -> dict[bytes, int]:
+    """Find rows by their content; of equal rows the first counts."""
+    return {row.tobytes(): place for place, row in reversed([*enumerate(rows)])}

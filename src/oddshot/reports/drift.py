@@ -1,0 +1,41 @@
+"""A comparison of a window with a context, in words."""
+
+from oddshot.detectors.drift import Drift
+
+SHOWN = 5
+
+
+def lines_of(window: str, found: Drift) -> list[str]:
+    """Say in a few lines what was found, the verdict first.
+
+    Parameters
+    ----------
+    window
+        What the window is called.
+    found
+        The comparison.
+    """
+    flagged = (
+        ""
+        if found.flagged is None
+        else f"; {found.flagged:.1%} flagged, {found.promised:.1%} promised"
+    )
+    lines = [f"{window}: {found.verdict} (p {found.p:.3g}, effect {found.effect:.2f}{flagged})"]
+    if found.least_p > found.alpha:
+        lines.append(
+            f"  too few rows: {found.rows} against {found.context_rows} of the context cannot give "
+            f"a p of {found.alpha:g}; give larger windows, or a larger alpha"
+        )
+    elif found.drifted and found.rows_needed is not None:
+        lines.append(
+            f"  an effect so large shows from {found.rows_needed:,} rows on; {found.rows:,} were "
+            f"compared, which show one of {found.least_effect:.2f}"
+        )
+    moved = found.moved
+    lines += [f"  {c.column}: {c.detail}" for c in moved[:SHOWN]]
+    if len(moved) > SHOWN:
+        lines.append(f"  and {len(moved) - SHOWN} more")
+    fresh = [change.column for change in found.columns if change.kind == "new column"]
+    if fresh:
+        lines.append(f"  new, and ignored: {', '.join(fresh[:SHOWN])}")
+    return lines

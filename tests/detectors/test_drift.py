@@ -1,0 +1,221 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from oddshot import FewShotDetector
+from oddshot.detectors.drift import DriftMonitor
+from oddshot.errors import DataError, SettingError
+from small_priors import untrained_prior
+
+LETTERS = list("abcde")
+
+
+def draw(count, seed, *, odd=0):
+    rng = np.random.default_rng([seed, 7])
+    rows = pd.DataFrame(rng.normal(size=(count, 5)), columns=LETTERS)
+    rows["b"] += 2 * rows["a"]
+    rows["size"] = rng.gamma(3.0, size=count)
+    rows["colour"] = rng.choice(["red", "blue", "green"], count, p=[0.6, 0.3, 0.1])
+    rows["when"] = pd.date_range("2024-01-01", periods=count, freq="h") + pd.Timedelta(days=seed)
+    rows.loc[: odd - 1, LETTERS] += rng.choice([-6, 6], (odd, 5))
+    return rows
+
+
+@pytest.fixture(scope="module")
+def detector():
+    return FewShotDetector(prior=untrained_prior()).fit(draw(600, 0, odd=6))
+
+
+@pytest.fixture(scope="module")
+def monitor(detector):
+    return detector.drift_monitor()
+
+
+def test_promise_holds_on_quiet_windows(monitor):
+    found = [monitor.check(draw(150, seed), alpha=0.05, permutations=99) for seed in range(1, 41)]
+    p = np.array([drift.p for drift in found])
+    assert (p <= 0.05).mean() <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 40)
+    assert 0.3 < p.mean() < 0.7
+    more = np.mean([drift.p_more <= 0.05 for drift in found])
+    assert more <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 40)
+
+
+def test_more_anomalies_are_told_as_such_and_are_no_drift(monitor):
+    found = [monitor.check(draw(200, seed, odd=20)) for seed in range(1, 11)]
+    assert sum(drift.drifted for drift in found) <= 1
+    assert sum(drift.verdict == "more anomalies" for drift in found) >= 9
+    assert all(drift.flagged > 0.08 for drift in found)
+
+
+@pytest.mark.parametrize(
+    ("change", "verdict"),
+    [
+        (lambda rows: rows.assign(c=rows["c"] + 1), "drift: c"),
+        (lambda rows: rows.assign(c=3 * rows["c"]), "drift: c"),
+        (lambda rows: rows.assign(size=1000 * rows["size"]), "drift: size"),
+        (lambda rows: rows.assign(b=rows["b"].sample(frac=1, random_state=0).to_numpy()), None),
+        (lambda rows: rows.assign(colour=rows["colour"].replace("green", "grey")), "drift: colour"),
+        (lambda rows: rows.assign(d=rows["d"].mask(rows.index % 5 == 0)), "drift: d"),
+        (lambda rows: rows.drop(columns="colour"), "drift: colour"),
+        (lambda rows: rows.assign(e="much"), "drift: e"),
+    ],
+)
+def test_a_shift_is_told_with_its_column(monitor, change, verdict):
+    found = monitor.check(change(draw(300, 1)))
+    assert found.drifted
+    assert verdict is None or found.verdict == verdict
+    assert not found.more_anomalies
+
+
+def test_columns_that_go_together_otherwise_are_seen_in_the_rows(monitor):
+    rows = draw(300, 1)
+    found = monitor.check(rows.assign(b=-rows["b"]))
+    assert found.p_rows <= 0.01
+    assert found.verdict == "drift: the rows as a whole"
+
+
+def test_factors_of_units_are_told(monitor):
+    rows = draw(300, 1)
+    assert monitor.check(rows.assign(size=rows["size"] / 1000)).factors == {"size": 0.001}
+    assert monitor.check(rows).factors == {}
+
+
+def test_lost_and_unreadable_columns_leave_the_others_to_compare(monitor):
+    rows = draw(300, 1).drop(columns="colour").assign(e="much", f=1)
+    found = monitor.check(rows)
+    told = {change.column: change for change in found.columns}
+    assert told["colour"].kind == "lost"
+    assert told["e"].kind == "unreadable"
+    assert "'much'" in told["e"].detail
+    assert told["f"].kind == "new column"
+    assert found.p > 0.01
+    assert found.flagged is None
+    assert {"a", "b", "c", "d", "size"} <= {*told}
+
+
+def test_dates_that_go_on_are_no_drift(monitor):
+    found = monitor.check(draw(300, 5000))
+    assert found.not_compared == ("when",)
+    assert not found.drifted
+
+
+def test_the_effect_stays_where_the_p_value_falls_with_more_rows():
+    rng = np.random.default_rng(0)
+    detector = FewShotDetector(prior=untrained_prior()).fit(rng.normal(size=(3000, 2)))
+    monitor = detector.drift_monitor()
+    few, many = (monitor.check(rng.normal(0.4, size=(n, 2))) for n in (60, 1000))
+    assert many.p < few.p
+    assert abs(few.effect - many.effect) < 0.12
+    assert few.least_effect > many.least_effect
+    assert few.rows_needed < 200
+    assert many.rows_needed < 200
+
+
+def test_few_rows_cannot_alarm_and_say_so(detector):
+    assert detector.check_drift(draw(1, 1)).least_p == pytest.approx(1 / 301)
+    slow = detector.check_drift(draw(50, 1).assign(c=100), block=50)
+    assert slow.least_p > 0.01
+    assert not slow.drifted
+
+
+def test_windows_larger_than_what_is_compared_are_sampled(monitor):
+    found = monitor.check(draw(3000, 1))
+    assert found.rows == 1024
+    assert found.context_rows == 300
+
+
+def test_blocks_keep_the_promise_in_a_series():
+    rng = np.random.default_rng(0)
+    slow = np.repeat(rng.normal(size=(80, 2)), 10, axis=0) + 0.1 * rng.normal(size=(800, 2))
+    detector = FewShotDetector(prior=untrained_prior()).fit(slow[:400])
+    naive, blocked = (detector.drift_monitor(block=block) for block in (1, 10))
+    windows = [slow[start : start + 100] for start in range(400, 701, 50)]
+    assert sum(naive.check(window).drifted for window in windows) >= 5
+    assert sum(blocked.check(window).drifted for window in windows) <= 1
+
+
+def test_matrices_are_compared_by_position():
+    rows = np.random.default_rng(0).normal(size=(400, 3))
+    monitor = FewShotDetector(prior=untrained_prior()).fit(rows[:200]).drift_monitor()
+    assert monitor.check(rows[200:] + np.array([0, 2, 0])).verdict == "drift: 1"
+    with pytest.raises(DataError, match="2 columns and the context 3"):
+        monitor.check(rows[:, :2])
+
+
+def test_labels_sharpen_nothing_but_what_is_set_aside():
+    rows = draw(400, 0, odd=20)
+    labels = np.full(400, -1)
+    labels[:5] = 1
+    found = FewShotDetector(prior=untrained_prior()).fit(rows, labels).check_drift(draw(200, 1))
+    assert not found.drifted
+
+
+def test_result_speaks_json_and_repeats(detector):
+    rows = draw(200, 1).assign(size=1000)
+    found = detector.check_drift(rows).to_dict()
+    assert json.loads(json.dumps(found)) == json.loads(
+        json.dumps(detector.check_drift(rows).to_dict())
+    )
+    assert found["moved"] == ["size"]
+    assert found["verdict"] == "drift: size"
+
+
+def test_detector_is_the_same_after_saving(detector, tmp_path):
+    detector.save(tmp_path)
+    again = FewShotDetector.load(tmp_path)
+    rows = draw(200, 1)
+    assert again.check_drift(rows) == detector.check_drift(rows)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"alpha": 0}, "alpha is 0"),
+        ({"alpha": 0.001}, "permutations is 999; it must be 2999 or more where alpha is 0.001"),
+        ({"permutations": 0}, "permutations is 0"),
+        ({"block": 0}, "block is 0"),
+    ],
+)
+def test_wrong_settings_are_named(detector, settings, words):
+    with pytest.raises(SettingError, match=words):
+        detector.check_drift(draw(50, 1), **settings)
+
+
+def test_what_cannot_be_compared_is_named(detector, monitor):
+    with pytest.raises(DataError, match="no new row"):
+        monitor.check(draw(50, 1)[:0])
+    with pytest.raises(DataError, match="no column of the context is left"):
+        monitor.check(draw(50, 1)[["when"]])
+    with pytest.raises(DataError, match="12 rows"):
+        FewShotDetector(prior=untrained_prior()).fit(draw(12, 0)).check_drift(draw(50, 1))
+    dates = pd.DataFrame({"when": draw(50, 0)["when"]})
+    with pytest.raises(DataError, match="no column can be compared"):
+        FewShotDetector(prior=untrained_prior()).fit(dates).check_drift(dates)
+
+
+def test_a_detector_without_its_rows_is_refused(detector, tmp_path):
+    detector.save(tmp_path)
+    older = FewShotDetector.load(tmp_path)
+    older._fitted.kept = None
+    older.save(tmp_path)
+    again = FewShotDetector.load(tmp_path)
+    assert np.array_equal(again.anomaly_score(draw(9, 1)), detector.anomaly_score(draw(9, 1)))
+    for use in (again.check_drift, again.refresh):
+        with pytest.raises(DataError, match="did not keep when it was saved"):
+            use(draw(50, 1))
+
+
+def test_images_are_refused():
+    images = np.random.default_rng(0).random((8, 28, 28))
+    with pytest.raises(DataError, match="holds images"):
+        FewShotDetector(prior="images").fit(images).check_drift(images)
+
+
+def test_monitor_needs_no_verdicts(detector):
+    fitted = detector._fitted
+    monitor = DriftMonitor(
+        fitted.kept, fitted.column_report, fitted.prior, share=0.01, seed=0, threads=1
+    )
+    assert monitor.check(draw(50, 1)).flagged is None

@@ -1,0 +1,172 @@
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse as sp
+
+from oddshot import FewShotDetector
+from oddshot.errors import DataError, SettingError
+from small_priors import untrained_prior
+
+LABELS = np.where(np.arange(300) == 5, 1, -1)
+
+
+def mixed_table() -> pd.DataFrame:
+    """A table of all kinds in which rows r5 to r9 are odd, each in one column."""
+    rng = np.random.default_rng(0)
+    fee = rng.lognormal(size=300)
+    table = pd.DataFrame(
+        {
+            "fee": np.where(rng.random(300) < 0.1, np.nan, fee),
+            "double": 2 * fee + 0.1 * rng.normal(size=300),
+            "shop": rng.choice(["here", "there"], 300),
+            "zip": rng.choice([f"z{i}" for i in range(15)], 300),
+            "when": pd.Timestamp("2024-01-01") + pd.to_timedelta(rng.integers(0, 9000, 300), "h"),
+            "same": 1,
+        },
+        index=[f"r{i}" for i in range(300)],
+    )
+    table.loc["r5", "double"] = 90.0
+    table.loc["r6", "shop"] = "elsewhere"
+    table.loc["r7", "when"] = pd.Timestamp("2040-01-01")
+    table.loc["r8", "zip"] = "unheard of"
+    table.loc["r9", "double"] = -60.0
+    return table
+
+
+ODD = {"r5": "double", "r6": "shop", "r7": "when", "r8": "zip", "r9": "double"}
+
+
+@pytest.fixture(scope="module")
+def table() -> pd.DataFrame:
+    return mixed_table()
+
+
+@pytest.fixture(scope="module")
+def fitted(table) -> FewShotDetector:
+    return FewShotDetector(prior=untrained_prior(), contamination=0.05).fit(table, LABELS)
+
+
+@pytest.fixture(scope="module")
+def found(fitted, table):
+    return fitted.explain(table.iloc[:10])
+
+
+def test_contributions_add_up_to_the_score_above_the_baseline(fitted, table, found):
+    scores = fitted.anomaly_score(table.iloc[:10])
+    np.testing.assert_allclose([row.score for row in found], scores)
+    sums = [row.baseline + row.contributions.sum() for row in found]
+    np.testing.assert_allclose(sums, scores, atol=1e-9)
+
+
+def test_the_changed_column_is_the_first_reason_whatever_its_kind(found):
+    assert {row.row: row.top(1)[0][0] for row in found if row.row in ODD} == ODD
+
+
+def test_rows_keep_their_names_and_cells(table, found):
+    assert [row.row for row in found] == table.index[:10].tolist()
+    assert found[5].columns == ("fee", "double", "shop", "zip", "when")
+    assert found[6].values[2] == "elsewhere"
+
+
+def test_rows_are_explained_alike_alone_and_in_company_and_columns_in_any_order(
+    fitted, table, found
+):
+    (alone,) = fitted.explain(table.loc[["r6"], ["same", "zip", "when", "shop", "double", "fee"]])
+    np.testing.assert_allclose(alone.contributions, found[6].contributions, atol=1e-6)
+    assert alone.values == found[6].values
+
+
+def test_the_nearest_typical_row_is_another_one_and_agrees_in_most_columns(table, found):
+    for row in found:
+        assert row.typical.score < 1.1
+        assert table.index[row.typical.place] != row.row
+        assert row.typical.values["zip"] in set(table["zip"])
+    assert found[6].typical.differing[0] == "shop"
+
+
+def test_the_nearest_known_anomaly_is_another_row(found):
+    assert found[5].anomaly is None
+    assert found[6].anomaly.place == 5
+    assert found[6].anomaly.values["double"] == 90.0
+    assert found[6].anomaly.differing[0] in ("double", "shop")
+
+
+def test_the_change_makes_the_row_normal(fitted, table, found):
+    changed = {row.row: row.change for row in found if row.change is not None}
+    assert set(changed["r6"].values) == {"shop"}
+    assert set(changed["r7"].values) == {"when"}
+    for name, change in changed.items():
+        row = table.loc[[name]].copy()
+        for column, value in change.values.items():
+            row[column] = value
+        assert fitted.anomaly_score(row)[0] == pytest.approx(change.score, abs=1e-6)
+        assert change.score <= fitted.threshold_
+
+
+def test_no_change_is_sought_for_normal_rows_or_when_not_asked_for(fitted, table, found):
+    assert all(row.change is None for row in found if not row.flagged)
+    assert all(row.change is None for row in fitted.explain(table.iloc[5:7], changes=False))
+
+
+def test_a_loaded_detector_explains_alike(fitted, table, found, tmp_path):
+    fitted.save(tmp_path)
+    (again,) = FewShotDetector.load(tmp_path).explain(table.iloc[[6]])
+    np.testing.assert_allclose(again.contributions, found[6].contributions, atol=1e-6)
+    assert again.typical == found[6].typical
+
+
+def test_rows_that_were_not_kept_are_read_back_from_what_they_were_encoded_as(fitted, table):
+    fitted._fitted.kept, kept = None, fitted._fitted.kept
+    try:
+        (row,) = fitted.explain(table.iloc[[6]])
+    finally:
+        fitted._fitted.kept = kept
+    assert row.typical.place is None
+    assert row.typical.values["shop"] in ("here", "there")
+
+
+def test_importance_is_over_the_anomalies(fitted, table):
+    importance = fitted.importance(table, most=20)
+    assert importance.index[0] == "double"
+    assert (importance.to_numpy() >= 0).all()
+    assert set(importance.index) == {"fee", "double", "shop", "zip", "when"}
+    quiet = table[fitted.anomaly_score(table) < fitted.threshold_]
+    assert len(fitted.importance(quiet, most=3)) == 5
+
+
+@pytest.fixture(scope="module")
+def numbers() -> np.ndarray:
+    rows = np.random.default_rng(0).normal(size=(200, 4))
+    rows[3, 2] = 12
+    return rows
+
+
+@pytest.mark.parametrize("kind", [np.asarray, sp.csr_array, lambda rows: rows.tolist()])
+def test_matrices_are_explained_by_the_places_of_their_columns(numbers, kind):
+    detector = FewShotDetector(prior=untrained_prior()).fit(numbers)
+    (row,) = detector.explain(kind(numbers[[3]]))
+    assert row.row == 0
+    assert row.top(1)[0][:2] == ("2", 12.0)
+
+
+def test_two_rows_are_enough_to_be_compared_with():
+    detector = FewShotDetector(prior=untrained_prior()).fit([[0.0, 1.0], [1.0, 3.0]])
+    (row,) = detector.explain([[9.0, 1.0]])
+    assert np.isfinite(row.contributions).all()
+
+
+def test_what_cannot_be_explained_is_refused(fitted, table):
+    with pytest.raises(DataError, match="no rows to explain"):
+        fitted.explain(table.iloc[:0])
+    with pytest.raises(DataError, match="missing: 'fee'"):
+        fitted.explain(table.drop(columns="fee"))
+    with pytest.raises(SettingError, match="most is 0"):
+        fitted.importance(table, most=0)
+
+
+def test_images_have_no_columns_to_explain():
+    images = np.random.default_rng(0).random((4, 28, 28))
+    detector = FewShotDetector(prior="images").fit(images)
+    for explained in (detector.explain, detector.importance):
+        with pytest.raises(DataError, match="images, which have no columns"):
+            explained(images)

@@ -1,0 +1,120 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from oddshot import FewShotDetector
+from oddshot.detectors.refreshing import ContextWarning
+from oddshot.errors import DataError, SettingError
+from small_priors import untrained_prior
+
+
+def draw(count, seed):
+    rng = np.random.default_rng([seed, 9])
+    return pd.DataFrame(
+        {
+            "length": rng.gamma(3.0, size=count),
+            "width": rng.normal(size=count),
+            "colour": rng.choice(["red", "blue"], count),
+        }
+    )
+
+
+def fitted(labels=None, count=100):
+    return FewShotDetector(prior=untrained_prior(), random_state=3).fit(draw(count, 0), labels)
+
+
+@pytest.fixture(scope="module")
+def labelled():
+    labels = np.full(100, -1)
+    labels[:4], labels[4:10] = 1, 0
+    return fitted(labels)
+
+
+def kept_labels(detector):
+    return np.bincount(detector._fitted.kept.labels.astype(int) + 1, minlength=3).tolist()
+
+
+@pytest.mark.parametrize(("keep", "unlabelled"), [(0.0, 50), (0.5, 95), (1.0, 140)])
+def test_labels_stay_and_a_share_of_the_rest(labelled, keep, unlabelled):
+    newer = labelled.refresh(draw(50, 1), keep=keep)
+    assert kept_labels(newer) == [unlabelled, 6, 4]
+    assert newer.get_params() == labelled.get_params()
+
+
+def test_new_labels_join_the_old(labelled):
+    labels = np.full(50, -1)
+    labels[:2] = 1
+    assert kept_labels(labelled.refresh(draw(50, 1), labels)) == [48, 6, 6]
+
+
+def test_the_old_detector_stays(labelled):
+    before = labelled.anomaly_score(draw(20, 2))
+    labelled.refresh(draw(50, 1))
+    assert np.array_equal(labelled.anomaly_score(draw(20, 2)), before)
+
+
+def test_of_a_clean_context_known_normal_rows_are_a_share():
+    clean = fitted(np.zeros(100))
+    assert kept_labels(clean.refresh(draw(50, 1), np.zeros(50))) == [0, 50, 0]
+    assert kept_labels(clean.refresh(draw(50, 1), np.zeros(50), keep=0.25)) == [0, 75, 0]
+
+
+def test_refreshed_twice_as_fitted_on_all(labelled):
+    newer = labelled.refresh(draw(50, 1), keep=1.0)
+    labels = np.concatenate([np.full(100, -1), np.full(50, -1)])
+    labels[:4], labels[4:10] = 1, 0
+    rows = pd.concat([draw(100, 0), draw(50, 1)], ignore_index=True)
+    directly = FewShotDetector(prior=untrained_prior(), random_state=3).fit(rows, labels)
+    found = newer.anomaly_score(draw(20, 2))
+    assert np.allclose(found, directly.anomaly_score(draw(20, 2)), atol=1e-6)
+
+
+def test_factors_carry_labels_over_a_change_of_unit(labelled):
+    new = draw(50, 1).assign(length=lambda rows: 1000 * rows["length"])
+    newer = labelled.refresh(new, factors={"length": 1000.0})
+    old = newer._fitted.kept.frame["length"][newer._fitted.kept.labels == 1]
+    assert np.allclose(old, 1000 * draw(100, 0)["length"][:4])
+    with pytest.raises(SettingError, match="factors names the column 'height'"):
+        labelled.refresh(new, factors={"height": 2.0})
+
+
+def test_columns_that_one_side_lacks_are_left_out_while_old_rows_stay(labelled):
+    new = draw(50, 1).drop(columns="width").assign(height=1.0 * np.arange(50))
+    with pytest.warns(ContextWarning) as told:
+        newer = labelled.refresh(new)
+    assert [str(warning.message) for warning in told] == [
+        "1 column(s) left out, lost: 'width'",
+        "1 column(s) left out, not known to the rows that stay: 'height'",
+    ]
+    assert newer.feature_names_in_.tolist() == ["length", "colour"]
+    assert newer.anomaly_score(new).shape == (50,)
+
+
+def test_without_old_rows_the_new_columns_are_all_there_are():
+    new = draw(50, 1).drop(columns="width").assign(height=1.0 * np.arange(50) ** 2)
+    assert fitted().refresh(new).feature_names_in_.tolist() == ["length", "colour", "height"]
+
+
+def test_matrices_stay_matrices():
+    rows = np.random.default_rng(0).normal(size=(80, 3))
+    newer = FewShotDetector(prior=untrained_prior()).fit(rows[:40]).refresh(rows[40:], keep=1.0)
+    assert not hasattr(newer, "feature_names_in_")
+    assert newer.anomaly_score(rows).shape == (80,)
+
+
+@pytest.mark.parametrize("keep", [-0.1, 1.5])
+def test_keep_is_a_share(labelled, keep):
+    with pytest.raises(SettingError, match="keep is"):
+        labelled.refresh(draw(50, 1), keep=keep)
+
+
+def test_nothing_in_common_is_refused(labelled):
+    with pytest.raises(DataError, match="share no column"):
+        labelled.refresh(pd.DataFrame({"other": np.arange(50.0)}))
+
+
+def test_refreshed_detector_is_saved(labelled, tmp_path):
+    newer = labelled.refresh(draw(50, 1), keep=0.5)
+    newer.save(tmp_path)
+    again = FewShotDetector.load(tmp_path).refresh(draw(50, 2), keep=1.0)
+    assert kept_labels(again) == [145, 6, 4]

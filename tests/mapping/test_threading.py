@@ -1,0 +1,45 @@
+import threading
+from functools import partial
+
+import numpy as np
+import pytest
+from threadpoolctl import threadpool_info
+
+from oddshot.mapping.threading import BLOCK, in_blocks, in_turn, one_blas_thread
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_results_come_in_the_order_of_the_tasks(threads):
+    assert in_turn([partial(pow, 2, n) for n in range(20)], threads=threads) == [
+        2**n for n in range(20)
+    ]
+
+
+@pytest.mark.parametrize("threads", [1, 4])
+def test_blocks_are_the_same_for_any_number_of_threads(threads):
+    rows = np.arange(3 * BLOCK + 7)
+    found = in_blocks(lambda block: rows[block], len(rows), threads=threads)
+    assert [len(part) for part in found] == [BLOCK] * 3 + [7]
+    np.testing.assert_array_equal(np.concatenate(found), rows)
+
+
+def test_no_rows_are_one_empty_block():
+    assert in_blocks(lambda block: block, 0, threads=2) == [slice(0, 0)]
+
+
+def test_tasks_run_side_by_side():
+    meeting = threading.Barrier(2, timeout=30)
+    assert sorted(in_turn([meeting.wait, meeting.wait], threads=2)) == [0, 1]
+
+
+def test_an_error_in_a_task_is_raised():
+    with pytest.raises(ZeroDivisionError):
+        in_turn([lambda: 1, lambda: 1 // 0], threads=2)
+
+
+def test_blas_has_one_thread_within():
+    @one_blas_thread
+    def threads():
+        return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+
+    assert threads() == {1}

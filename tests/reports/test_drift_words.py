@@ -1,0 +1,61 @@
+from dataclasses import replace
+
+import pytest
+
+from oddshot.detectors.drift import Drift
+from oddshot.detectors.drift_columns import ColumnChange
+from oddshot.reports.drift import lines_of
+
+
+@pytest.fixture
+def quiet():
+    return Drift(
+        rows=200,
+        context_rows=500,
+        alpha=0.01,
+        p=0.4,
+        p_rows=0.3,
+        p_columns=0.6,
+        least_p=0.001,
+        effect=0.05,
+        least_effect=0.14,
+        rows_needed=None,
+        columns=(ColumnChange("kg", "values", 0.7, 0.03, "median 1 before, 1.1 now"),),
+        flagged=0.02,
+        promised=0.01,
+        p_more=0.2,
+        not_compared=(),
+    )
+
+
+def test_quiet(quiet):
+    assert lines_of("May", quiet) == [
+        "May: quiet (p 0.4, effect 0.05; 2.0% flagged, 1.0% promised)"
+    ]
+
+
+def test_more_anomalies(quiet):
+    assert lines_of("May", replace(quiet, p_more=0.001))[0].startswith("May: more anomalies (")
+
+
+def test_drift_tells_columns_and_how_many_rows_show_it(quiet):
+    moved = tuple(ColumnChange(f"c{i}", "values", 0.002, 0.3, f"moved {i}") for i in range(7))
+    found = lines_of("May", replace(quiet, p=0.002, effect=0.3, rows_needed=40, columns=moved))
+    assert found[0].startswith("May: drift: c0, c1, c2 and 4 more columns (p 0.002, effect 0.30")
+    assert "shows from 40 rows on; 200 were compared" in found[1]
+    assert found[2] == "  c0: moved 0"
+    assert found[-1] == "  and 2 more"
+
+
+def test_lost_columns_leave_no_share_flagged(quiet):
+    columns = (
+        ColumnChange("kg", "lost", 0.0, 1.0, "not among the new columns"),
+        ColumnChange("lb", "new column", 1.0, 0.0, ""),
+    )
+    found = lines_of("May", replace(quiet, columns=columns, flagged=None))
+    assert found[0] == "May: drift: kg (p 0.4, effect 0.05)"
+    assert found[1:] == ["  kg: not among the new columns", "  new, and ignored: lb"]
+
+
+def test_too_few_rows(quiet):
+    assert "too few rows: 200 against 500" in lines_of("May", replace(quiet, least_p=0.02))[1]

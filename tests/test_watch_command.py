@@ -1,0 +1,116 @@
+"""``oddshot watch`` and ``oddshot refresh``."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from oddshot import FewShotDetector
+from oddshot.cli import app
+from small_priors import untrained_prior
+
+
+def draw(count, seed, shift=0.0):
+    rng = np.random.default_rng([seed, 3])
+    rows = pd.DataFrame(rng.normal(size=(count, 3)), columns=["a", "b", "amount"])
+    return rows.assign(amount=rng.gamma(3.0, size=count) * (1000 if shift else 1))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    home = tmp_path_factory.mktemp("watch")
+    labels = np.full(200, -1)
+    labels[:3] = 1
+    FewShotDetector(prior=untrained_prior()).fit(draw(200, 0), labels).save(home / "kept")
+    for name, windows in {
+        "quiet.csv": [draw(100, 1)],
+        "moved.csv": [draw(100, 2, 1.0)],
+        "month.csv": [draw(100, 1), draw(100, 2, 1.0), draw(100, 3), draw(130, 4, 1.0)],
+    }.items():
+        pd.concat(windows).to_csv(home / name, index=False)
+    return home
+
+
+@pytest.fixture
+def run(folder):
+    def call(command, *arguments):
+        paths = [str(folder / a) if str(a).endswith(".csv") else str(a) for a in arguments]
+        return CliRunner().invoke(app, [command, str(folder / "kept"), *paths])
+
+    return call
+
+
+def test_quiet_windows_end_with_0_and_drift_with_3(run):
+    quiet = run("watch", "quiet.csv")
+    assert quiet.exit_code == 0
+    assert "quiet.csv: quiet (p 0." in quiet.output
+    moved = run("watch", "quiet.csv", "moved.csv")
+    assert moved.exit_code == 3
+    assert "moved.csv: drift: amount (p 0.00" in moved.output
+    assert "amount: multiplied by 1000, as by another unit" in moved.output
+    assert "shows from" in moved.output
+
+
+def test_a_file_is_read_window_by_window(run):
+    lines = run("watch", "month.csv", "--window", 100, "--json").output.splitlines()
+    found = [json.loads(line) for line in lines]
+    assert [one["drifted"] for one in found] == [False, True, False, True]
+    assert [one["window"].split(", ")[1] for one in found][-1] == "rows 301 to 400"
+    assert found[1]["moved"] == ["amount"]
+    assert found[1]["columns"][0]["factor"] == 1000.0
+
+
+def test_windows_may_overlap(run):
+    lines = run("watch", "month.csv", "--window", 100, "--every", 50, "--json").output.splitlines()
+    assert len(lines) == 7
+
+
+def test_alarm_waits_for_r_of_the_last_w_windows(run):
+    found = run("watch", "month.csv", "--window", 100, "--alarm", "2/3")
+    assert found.exit_code == 3
+    assert found.output.count("alarm: drift in 2 of the last 3 windows") == 1
+    assert run("watch", "month.csv", "--window", 100, "--alarm", "2/2").exit_code == 0
+
+
+def test_too_few_rows_are_said(run):
+    found = run("watch", "quiet.csv", "--block", 100)
+    assert "too few rows: 100 against" in found.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--every", 5], "--window is not given"),
+        (["--window", 500], "has 100 rows; give less"),
+        (["--alarm", "3/2"], "--alarm is '3/2'"),
+        (["--alarm", "often"], "--alarm is 'often'"),
+        (["--alpha", 2], "alpha is 2"),
+    ],
+)
+def test_mistakes_end_with_2_in_one_line(run, arguments, words):
+    found = run("watch", "quiet.csv", *arguments)
+    assert found.exit_code == 2
+    assert words in found.stderr
+    assert found.stderr.count("\n") == 1
+
+
+def test_refresh_keeps_labels(run, folder):
+    out = folder / "newer"
+    found = run("refresh", "moved.csv", "--out", out, "--factor", "amount=1000", "--keep", 0.5)
+    assert found.exit_code == 0, found.output
+    assert "Fitted again on 100 rows" in found.output
+    kept = FewShotDetector.load(out)._fitted.kept
+    assert (kept.labels == 1).sum() == 3
+    assert kept.frame["amount"][kept.labels == 1].mean() > 500
+    assert FewShotDetector.load(out).check_drift(draw(100, 5, 1.0)).rows == 100
+
+
+def test_refresh_says_what_is_left_out(run, folder):
+    draw(50, 6).drop(columns="b").to_csv(folder / "less.csv", index=False)
+    found = run("refresh", "less.csv", "--out", folder / "less")
+    assert "1 column(s) left out, lost: 'b'" in found.output
+    wrong = run("refresh", "less.csv", "--out", folder / "less", "--factor", "amount")
+    assert wrong.exit_code == 2
+    assert "--factor is 'amount'" in wrong.stderr
