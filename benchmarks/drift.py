@@ -2,11 +2,12 @@
 
     python benchmarks/drift.py ../shared/data --prior runs/without-classical [--out runs/drift]
 
-Three parts: `tables` (real tables, simulated shifts), `skab` (a water circuit, 16 runs) and `nsl`
-(network connections, from easy to difficult). Each table, run and repeat is kept in a file of
-`--out` as soon as it is done; a second call goes on from there. The prior must not have seen the
-tables. Two plain peers stand beside `DriftMonitor`: Kolmogorov and Smirnov's test of each column
-(chi-squared where it has levels) with Bonferroni's correction, and an alarm on the mean score.
+Four parts: `contexts` (quiet windows), `tables` (real tables, simulated shifts), `skab` (a water
+circuit, 16 runs) and `nsl` (network connections, from easy to difficult). Each table, run and
+repeat is kept in a file of `--out` as soon as it is done; a second call goes on from there. The
+prior must not have seen the tables. Two plain peers stand beside `DriftMonitor`: Kolmogorov and
+Smirnov's test of each column (chi-squared where it has levels) with Bonferroni's correction, and an
+alarm on the mean score.
 """
 
 import argparse
@@ -43,6 +44,7 @@ class Data(NamedTuple):
 
 
 Shift = Callable[[Any], Any]
+Jobs = Iterator[tuple[str, Callable[[], list[dict[str, Any]]]]]
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -51,12 +53,12 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--prior", default="default")
     parser.add_argument("--out", type=Path, default=Path("runs/drift"))
-    parser.add_argument("--parts", default="tables,skab,nsl")
+    parser.add_argument("--parts", default="contexts,tables,skab,nsl")
     parser.add_argument("--limit", type=int, help="only the first tables and runs")
     given = parser.parse_args(arguments)
     prior = Prior.find(given.prior)
     given.out.mkdir(parents=True, exist_ok=True)
-    jobs = {"tables": tables, "skab": skab_runs, "nsl": nsl_repeats}
+    jobs = {"contexts": contexts, "tables": tables, "skab": skab_runs, "nsl": nsl_repeats}
     for part in given.parts.split(","):
         for name, run in [*jobs[part](given.data, prior)][: given.limit]:
             path = given.out / f"{part}-{name}.json"
@@ -68,28 +70,53 @@ def main(arguments: list[str] | None = None) -> None:
     show(given.out)
 
 
-def tables(data: Path, prior: Prior) -> Iterator[tuple[str, Callable[[], list[dict[str, Any]]]]]:
-    """Classical tables, and three mixed ones."""
+def tables(data: Path, prior: Prior) -> Jobs:
+    """See drift on each table."""
+    for name, load in loaders(data, prior):
+        yield name, lambda load=load: on_table(load(), prior)
+
+
+def contexts(data: Path, prior: Prior) -> Jobs:
+    """Look at one quiet window of each of ten contexts of a table: these are independent."""
+    for name, load in loaders(data, prior):
+
+        def run(load: Callable[[], Data] = load) -> list[dict[str, Any]]:
+            table = load()
+            found = []
+            for seed in range(10):
+                order = np.random.default_rng([seed, 1]).permutation(len(table.rows))
+                count = min(CONTEXT, len(order) // 2)
+                size = min(WINDOW, len(order) - count)
+                rows = table.rows.iloc[order[:count]]
+                watched = Watched(rows, np.full(count, -1), prior, seed=seed)
+                window = table.rows.iloc[order[count : count + size]]
+                found.append({"table": table.name, **watched.judge(window, "quiet")})
+            return found
+
+        yield name, run
+
+
+def loaders(data: Path, prior: Prior) -> Iterator[tuple[str, Callable[[], Data]]]:
+    """Name classical tables, and three mixed ones, and how to read them."""
     for ref in load_collection(data / "adbench" / "classical"):
         if ref.family in prior.seen_families:
             raise SystemExit(f"the prior was trained on the family of {ref.name}; give another")
 
-        def run(ref: Any = ref) -> list[dict[str, Any]]:
+        def classical(ref: Any = ref) -> Data:
             table = ref.load()
-            rows = pd.DataFrame(table.rows).add_prefix("c")
-            return on_table(Data(ref.name, rows, table.labels == 1), prior)
+            return Data(ref.name, pd.DataFrame(table.rows).add_prefix("c"), table.labels == 1)
 
-        yield ref.name, run
-    yield "nsl_kdd", lambda: on_table(mostly_normal(nsl_kdd(data)[0]), prior)
+        yield ref.name, classical
+    yield "nsl_kdd", lambda: mostly_normal(nsl_kdd(data)[0])
     for name in ("adult", "german_credit"):
 
-        def run_mixed(name: str = name) -> list[dict[str, Any]]:
+        def mixed(name: str = name) -> Data:
             rows = pd.read_csv(data / "mixed" / f"{name}.csv", header=None, skipinitialspace=True)
             rows = rows.add_prefix("c")
             rows = rows.sample(min(len(rows), 5000), random_state=0, ignore_index=True)
-            return on_table(Data(name, rows, np.zeros(len(rows), bool)), prior)
+            return Data(name, rows, np.zeros(len(rows), bool))
 
-        yield name, run_mixed
+        yield name, mixed
 
 
 def on_table(data: Data, prior: Prior) -> list[dict[str, Any]]:
@@ -163,9 +190,17 @@ def shifts(rows: pd.DataFrame, rng: np.random.Generator) -> Iterator[tuple[str, 
 class Watched:
     """A detector, a monitor of its context, and the two peers."""
 
-    def __init__(self, rows: pd.DataFrame, labels: np.ndarray, prior: Prior, block: int = 1):
+    def __init__(
+        self,
+        rows: pd.DataFrame,
+        labels: np.ndarray,
+        prior: Prior,
+        *,
+        block: int = 1,
+        seed: int = 0,
+    ) -> None:
         self.rows, self.labels = rows.reset_index(drop=True), labels
-        self.detector = FewShotDetector(prior=prior, random_state=0).fit(self.rows, labels)
+        self.detector = FewShotDetector(prior=prior, random_state=seed).fit(self.rows, labels)
         self.monitor = self.detector.drift_monitor(block=block)
         self.scores = self.detector.anomaly_score(self.rows)
 
@@ -245,7 +280,7 @@ def after_shift(
     return found
 
 
-def skab_runs(data: Path, prior: Prior) -> Iterator[tuple[str, Callable[[], list[dict[str, Any]]]]]:
+def skab_runs(data: Path, prior: Prior) -> Jobs:
     """Sixteen runs; the context is the start of each, before a valve is turned."""
     for path in sorted((data / "skab").glob("*.csv")):
 
@@ -294,9 +329,7 @@ def mostly_normal(data: Data) -> Data:
     return Data(data.name, data.rows.iloc[chosen].reset_index(drop=True), data.odd[chosen])
 
 
-def nsl_repeats(
-    data: Path, prior: Prior
-) -> Iterator[tuple[str, Callable[[], list[dict[str, Any]]]]]:
+def nsl_repeats(data: Path, prior: Prior) -> Jobs:
     """From connections that all learners get right to those that few do, a tenth of it attacks."""
     for repeat in range(5):
 
@@ -340,8 +373,10 @@ def show(out: Path) -> None:
         part: pd.DataFrame(
             [r for path in sorted(out.glob(f"{part}-*.json")) for r in json.loads(path.read_text())]
         )
-        for part in ("tables", "skab", "nsl")
+        for part in ("contexts", "tables", "skab", "nsl")
     }
+    if len(found["contexts"]):
+        show_contexts(found["contexts"])
     if len(found["tables"]):
         show_tables(found["tables"])
     if len(found["skab"]):
@@ -351,6 +386,21 @@ def show(out: Path) -> None:
         print("\nNSL-KDD: share of windows called drift at 0.01, effect, AUROC of the rows after")
         by_step = found["nsl"].assign(drift=lambda r: r["Oddshot"] <= 0.01).groupby("kind")
         print(markdown(by_step[["drift", "effect", *kept]].mean().loc[[*STEPS]]))
+
+
+def show_contexts(found: pd.DataFrame) -> None:
+    """Print how often quiet windows alarm, each beside a context of its own."""
+    print(f"Share of quiet windows with p <= alpha, one in each of {len(found)} contexts\n")
+    columns = {"Oddshot: drift": "Oddshot", "Oddshot: more anomalies": "more"}
+    columns |= {peer: peer for peer in PEERS[1:]}
+    alphas = (0.01, 0.05, 0.1, 0.2)
+    rates = {
+        f"{alpha} (standard error {np.sqrt(alpha * (1 - alpha) / len(found)):.3f})": {
+            name: (found[column] <= alpha).mean() for name, column in columns.items()
+        }
+        for alpha in alphas
+    }
+    print(markdown(pd.DataFrame(rates).T) + "\n")
 
 
 def show_tables(found: pd.DataFrame) -> None:

@@ -41,7 +41,7 @@ def data(tmp_path):
 
 def test_figures_are_printed_and_a_second_call_repeats_nothing(drift, data, capsys):
     arguments = [str(data / "data"), "--prior", str(data / "prior"), "--out", str(data / "out")]
-    arguments += ["--parts", "tables,skab", "--limit", "1"]
+    arguments += ["--parts", "contexts,tables,skab", "--limit", "1"]
     drift.main(arguments)
     first = capsys.readouterr().out
     assert "tables toy" in first

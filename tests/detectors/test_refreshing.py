@@ -44,7 +44,7 @@ def test_labels_stay_and_a_share_of_the_rest(labelled, keep, unlabelled):
 def test_new_labels_join_the_old(labelled):
     labels = np.full(50, -1)
     labels[:2] = 1
-    assert kept_labels(labelled.refresh(draw(50, 1), labels)) == [48, 6, 6]
+    assert kept_labels(labelled.refresh(draw(50, 1), labels, keep=0)) == [48, 6, 6]
 
 
 def test_the_old_detector_stays(labelled):
@@ -55,8 +55,8 @@ def test_the_old_detector_stays(labelled):
 
 def test_of_a_clean_context_known_normal_rows_are_a_share():
     clean = fitted(np.zeros(100))
-    assert kept_labels(clean.refresh(draw(50, 1), np.zeros(50))) == [0, 50, 0]
-    assert kept_labels(clean.refresh(draw(50, 1), np.zeros(50), keep=0.25)) == [0, 75, 0]
+    assert kept_labels(clean.refresh(draw(50, 1), np.zeros(50), keep=0)) == [0, 50, 0]
+    assert kept_labels(clean.refresh(draw(50, 1), np.zeros(50))) == [0, 75, 0]
 
 
 def test_refreshed_twice_as_fitted_on_all(labelled):
@@ -92,7 +92,8 @@ def test_columns_that_one_side_lacks_are_left_out_while_old_rows_stay(labelled):
 
 def test_without_old_rows_the_new_columns_are_all_there_are():
     new = draw(50, 1).drop(columns="width").assign(height=1.0 * np.arange(50) ** 2)
-    assert fitted().refresh(new).feature_names_in_.tolist() == ["length", "colour", "height"]
+    newer = fitted().refresh(new, keep=0)
+    assert newer.feature_names_in_.tolist() == ["length", "colour", "height"]
 
 
 def test_matrices_stay_matrices():

@@ -86,7 +86,7 @@ def refresh(
     label_column: Labels = None,
     keep: Annotated[
         float, typer.Option("--keep", help="Share of the old unlabelled rows that stays.")
-    ] = 0.0,
+    ] = 0.25,
     factor: Annotated[
         list[str] | None,
         typer.Option(

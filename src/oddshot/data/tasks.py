@@ -119,7 +119,7 @@ class EpisodeSettings:
     max_query_normal: int = 192
     max_query_anomalous: int = 96
     natural_share: float = 0.5
-    planted_share: float = 0.2
+    planted_share: float = 0.0
 
     def __post_init__(self) -> None:
         regimes = (self.contaminated, self.one_class, self.mixed)
@@ -195,7 +195,8 @@ class EpisodeStream:
             family = self._families[generator.integers(len(self._families))]
             source = family[generator.integers(len(family))]
             table = _load(source)
-            if generator.random() < self.settings.planted_share:
+            planted = self.settings.planted_share
+            if planted and generator.random() < planted:
                 kind = ANOMALY_TYPES[generator.integers(len(ANOMALY_TYPES))]
                 table = with_planted(table, kind, PLANTED, generator)
             assert table.labels is not None  # _load sees to it
