@@ -12,6 +12,7 @@ from oddshot.evaluation.protocols import few_label, one_class
 pytest.importorskip("pyod", reason="the bench extra is not installed")
 pytest.importorskip("catboost", reason="the bench extra is not installed")
 pytest.importorskip("xgboost", reason="the bench extra is not installed")
+pytest.importorskip("coniferest", reason="the peer pine-forest needs it")
 
 OTHERS = ["knn", *(name for name in peer_names() if name not in DEEP)]
 
@@ -81,6 +82,10 @@ def test_only_classifiers_need_labels():
         "extra-trees",
         "xgbod",
         "logistic",
+        "pine-forest",
+        "devnet",
+        "prenet",
+        "deep-sad",
     }
 
 

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from oddshot.episodes import Table
-from oddshot.errors import DataError, LabelError, SourceError
-from oddshot.evaluation.protocols import few_label, one_class
+from oddshot.errors import DataError, LabelError, SettingError, SourceError
+from oddshot.evaluation.protocols import adbench, dte, few_label, make_trial, one_class
 
 
 def table(normal=90, anomalies=10, name="noise"):
@@ -105,3 +105,50 @@ def test_a_trial_checks_its_shapes():
         replace(trial, y_train=trial.y_train[:5])
     with pytest.raises(DataError, match="2 in the test part"):
         replace(trial, X_test=trial.X_test[["a", "b"]])
+
+
+def test_adbench_draws_small_tables_up_and_labels_a_share():
+    trial = adbench(table(180, 20), la=10, seed=1)
+    assert (len(trial.X_train), len(trial.X_test)) == (700, 300)
+    assert (trial.y_train == 1).sum() == -(-trial.truth_train.sum() // 10)
+    assert set(trial.y_train) == {-1, 1}
+    assert trial.X_train.min().min() == 0
+    assert trial.X_train.max().max() == pytest.approx(1)
+    assert list(trial.X_train.columns) == list("abc")
+    assert (adbench(table(180, 20), la=0, seed=1).y_train == -1).all()
+
+
+def test_adbench_samples_large_tables_and_leaves_categories_alone():
+    large = table(11_000, 1000)
+    rows = large.rows.assign(colour="red")
+    trial = adbench(replace(large, rows=rows), la=100, seed=2)
+    assert len(trial.X_train) + len(trial.X_test) == 10_000
+    assert (trial.y_train == 1).sum() == trial.truth_train.sum()
+    assert list(trial.X_test.columns) == ["a", "b", "c", "colour"]
+    assert set(trial.X_test["colour"]) == {"red"}
+
+
+def test_adbench_refuses_what_is_no_percentage_and_what_cannot_be_split():
+    with pytest.raises(SettingError, match="0 to 100 per cent"):
+        adbench(table(), la=101, seed=0)
+    with pytest.raises(DataError, match="too few rows"):
+        adbench(table(anomalies=0), la=1, seed=0)
+
+
+def test_dte_trains_on_the_first_half_of_the_normal_rows():
+    source = table(91, 9)
+    trial = dte(source, seed=4)
+    pd.testing.assert_frame_equal(trial.X_train, source.rows.iloc[:46])
+    assert (trial.y_train == 0).all()
+    assert (len(trial.X_test), trial.y_test.sum()) == (54, 9)
+    with pytest.raises(DataError, match="two are needed"):
+        dte(table(0, 9), seed=0)
+
+
+@pytest.mark.parametrize("protocol", ["few-label", "one-class", "adbench", "dte"])
+def test_every_protocol_is_found_by_its_name_and_keeps_the_truth(protocol):
+    trial = make_trial(protocol, table(), k=1, seed=0)
+    assert trial.protocol == protocol
+    assert trial.truth_train.shape == trial.y_train.shape
+    with pytest.raises(SettingError, match="unknown protocol 'x'"):
+        make_trial("x", table(), k=1, seed=0)

@@ -1,13 +1,26 @@
-"""``oddshot bench``."""
+"""``oddshot bench | bench-report``."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from oddshot.cli.console import console_of_stdout, progress_bar, say
 from oddshot.cli.options import Jobs, PriorPath, names_of, numbers_of
 from oddshot.errors import SettingError
+
+if TYPE_CHECKING:
+    from oddshot.evaluation.benchmarks import Summary
+    from oddshot.evaluation.published import Published
+
+Anchors = Annotated[
+    Path | None,
+    typer.Option(
+        "--anchors",
+        metavar="DIR",
+        help="Published results to set beside: of adbench, dte, and one-class on oddbench.",
+    ),
+]
 
 
 def bench(
@@ -17,12 +30,24 @@ def bench(
     ] = None,
     *,
     protocol: Annotated[
-        str, typer.Option("--protocol", help="few-label, one-class, or both with a comma.")
+        str,
+        typer.Option("--protocol", help="few-label, one-class, adbench, dte; commas between."),
     ] = "few-label,one-class",
     k: Annotated[str, typer.Option("--k", help="Numbers of labelled anomalies.")] = "0,1,5,20",
+    la: Annotated[
+        str, typer.Option("--la", help="adbench: per cent of the anomalies that are labelled.")
+    ] = "1,5,10,25,50",
+    disturb: Annotated[
+        str,
+        typer.Option(
+            "--disturb",
+            metavar="KIND=X,...",
+            help="Run this too: duplicates=3, irrelevant=0.3, label-errors=0.1.",
+        ),
+    ] = "",
     seeds: Annotated[str, typer.Option("--seeds", help="One split each.")] = "1,2,3",
     group: Annotated[
-        str, typer.Option("--group", help="Detectors: default, a broad choice; deep, networks.")
+        str, typer.Option("--group", help="Detectors: default, broad; few-label; deep, networks.")
     ] = "default",
     detectors: Annotated[
         str | None,
@@ -52,12 +77,18 @@ def bench(
         float | None,
         typer.Option("--limit-s", metavar="SECONDS", help="Break off a run that takes longer."),
     ] = None,
+    anchors: Anchors = None,
+    report: Annotated[
+        Path | None, typer.Option("--report", metavar="HTML", help="Write a page with figures.")
+    ] = None,
 ) -> None:
     """Compare detectors on a folder of labelled tables. Goes on where a run was stopped."""
     from oddshot.data.collections import load_collection
     from oddshot.evaluation.benchmarks import run_benchmark, sample_tables, summarise
     from oddshot.evaluation.peers import group_names
+    from oddshot.evaluation.robustness import Disturbance
     from oddshot.priors import Prior
+    from oddshot.reports.bench_page import bench_page
     from oddshot.reports.figures import draw_label_curves
     from oddshot.reports.tables import summary_as_markdown, summary_for_terminal
     from oddshot.reports.writing import write_file
@@ -77,6 +108,8 @@ def bench(
             out=out,
             protocols=names_of(protocol),
             ks=numbers_of("--k", k),
+            la=numbers_of("--la", la),
+            disturbances=[Disturbance.parse(text) for text in names_of(disturb)],
             seeds=numbers_of("--seeds", seeds),
             peers=peers,
             prior=prior,
@@ -87,9 +120,44 @@ def bench(
             progress=lambda done, total, _: advance(done, total),
         )
     summary = summarise(results, reference=peers[0])
-    write_file(out / "summary.md", summary_as_markdown(summary))
+    published = _published(summary, anchors)
+    write_file(out / "summary.md", summary_as_markdown(summary, published))
     if ((results["protocol"] == "few-label") & (results["error"] == "")).any():
         draw_label_curves(results, out / "curves.png")
     console = console_of_stdout()
     console.print(summary_for_terminal(summary))
+    if report is not None:
+        write_file(report, bench_page(summary, published=published))
+        say(console, f"Report: {report}")
     say(console, f"Every run: {out / 'results.csv'}; this summary: {out / 'summary.md'}")
+
+
+def bench_report(
+    folders: Annotated[
+        list[Path], typer.Argument(metavar="OUT...", help="Folders that `bench` wrote.")
+    ],
+    *,
+    report: Annotated[Path, typer.Option("--report", metavar="HTML")] = Path("bench.html"),
+    reference: Annotated[
+        str, typer.Option("--reference", help="The detector that the others meet.")
+    ] = "oddshot",
+    title: Annotated[str, typer.Option("--title")] = "Benchmark of anomaly detectors",
+    anchors: Anchors = None,
+) -> None:
+    """Write one page with tables and figures on what `bench` has measured."""
+    from oddshot.evaluation.benchmarks import read_folders, summarise
+    from oddshot.reports.bench_page import bench_page
+    from oddshot.reports.writing import write_file
+
+    summary = summarise(read_folders(folders), reference=reference)
+    page = bench_page(summary, published=_published(summary, anchors), title=title)
+    write_file(report, page)
+    say(console_of_stdout(), f"Report: {report}")
+
+
+def _published(summary: "Summary", anchors: Path | None) -> "list[Published | None]":
+    from oddshot.evaluation.published import published_beside
+
+    if anchors is None:
+        return [None] * len(summary.comparisons)
+    return [published_beside(comparison, anchors) for comparison in summary.comparisons]

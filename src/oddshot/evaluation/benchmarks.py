@@ -34,14 +34,15 @@ from oddshot.evaluation.metrics import (
 )
 from oddshot.evaluation.peers import DEFAULT, OWN, Peer, find_peers
 from oddshot.evaluation.protocols import (
+    ADBENCH,
     FEW_LABEL,
     ONE_CLASS,
     PROTOCOLS,
     TableSource,
     Trial,
-    few_label,
-    one_class,
+    make_trial,
 )
+from oddshot.evaluation.robustness import Disturbance
 from oddshot.evaluation.time_limit import check_time_limit, time_limit
 from oddshot.priors import Prior
 
@@ -60,7 +61,8 @@ class Result:
     Parameters
     ----------
     protocol, table, family, collection, k, seed, detector
-        What ran.
+        What ran. A disturbed protocol's name ends with the disturbance, as "few-label
+        irrelevant=0.3". In adbench k is the per cent of anomalies that are labelled.
     seen
         Whether the prior has seen the table's family in meta-training.
     auroc, ap, ap_norm
@@ -95,8 +97,10 @@ def run_benchmark(
     tables: Sequence[Table | TableSource],
     *,
     out: Path,
-    protocols: Sequence[str] = PROTOCOLS,
+    protocols: Sequence[str] = (FEW_LABEL, ONE_CLASS),
     ks: Sequence[int] = (0, 1, 5, 20),
+    la: Sequence[int] = (1, 5, 10, 25, 50),
+    disturbances: Sequence[Disturbance] = (),
     seeds: Sequence[int] = (1, 2, 3),
     peers: Sequence[str] = DEFAULT,
     prior: Prior | str | Path = "default",
@@ -117,9 +121,13 @@ def run_benchmark(
         Folder for ``results.csv``, which grows while the benchmark runs, and ``settings.json``.
         Runs that stand there already, failed ones too, are not repeated.
     protocols
-        Of "few-label" and "one-class".
+        Of "few-label", "one-class", "adbench" and "dte".
     ks
         Numbers of labelled anomalies (few-label only).
+    la
+        Per cent of the anomalies that are labelled (adbench only).
+    disturbances
+        Every protocol is run with each of them too, beside the run without.
     seeds
         One split each.
     peers
@@ -150,7 +158,7 @@ def run_benchmark(
         A name is unknown, a package is missing, a number is out of its range, or ``out`` holds
         results of other settings.
     """
-    _check_choices(protocols, seeds, ks)
+    _check_choices(protocols, seeds, ks, la)
     check_time_limit(limit_s)
     own = Prior.find(prior) if OWN in peers else None
     members = find_peers(peers, prior=own or "default")
@@ -161,9 +169,10 @@ def run_benchmark(
     finished = _repair_and_read(file, asked_seen=allow_seen)
     plan = _Plan(
         [
-            (protocol, k, seed)
+            (protocol, disturbance, k, seed)
             for protocol in protocols
-            for k in (ks if protocol == FEW_LABEL else (0,))
+            for disturbance in (None, *disturbances)
+            for k in {FEW_LABEL: ks, ADBENCH: la}.get(protocol, (0,))
             for seed in seeds
         ],
         members,
@@ -216,6 +225,39 @@ def read_results(out: Path) -> pd.DataFrame:
     return frame.drop_duplicates(_KEY, keep="last", ignore_index=True)
 
 
+def read_folders(folders: Sequence[Path]) -> pd.DataFrame:
+    """Read the rows of several folders that `run_benchmark` wrote.
+
+    Where two hold the same run, the later one counts. "oddshot" carries the folder's name where its
+    prior is another than in the first folder that has one.
+
+    Raises
+    ------
+    SettingError
+        A folder holds no results, or two sampled the tables of one protocol to different sizes.
+    """
+    parts: list[pd.DataFrame] = []
+    first_prior: str | None = None
+    sizes: dict[str, tuple[Path, int | None]] = {}
+    for folder in folders:
+        rows, settings = read_results(folder), _read_settings(folder / "settings.json")
+        prior = settings.get("prior")
+        first_prior = first_prior or prior
+        if prior and prior != first_prior:
+            rows["detector"] = rows["detector"].replace({OWN: f"{OWN} ({folder.name})"})
+        for protocol in sorted(set(rows["protocol"])):
+            kept, size = sizes.setdefault(protocol, (folder, settings.get("max_rows")))
+            if size != settings.get("max_rows"):
+                raise SettingError(
+                    f"{kept} and {folder} hold {protocol} with max_rows = {size} and "
+                    f"{settings.get('max_rows')}; such runs are not comparable, report them apart"
+                )
+        parts.append(rows)
+    if not parts:
+        raise SettingError("no folder of results; give one that the benchmark wrote")
+    return pd.concat(parts).drop_duplicates(_KEY, keep="last", ignore_index=True)
+
+
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """How detectors compare on one protocol and k.
@@ -235,6 +277,8 @@ class Comparison:
         tables. Empty where the reference did not take part.
     missing
         Detectors that took part and finished nothing.
+    by_table
+        One row per (collection, table), columns (metric, detector): the means behind ``scores``.
     """
 
     protocol: str
@@ -245,6 +289,12 @@ class Comparison:
     scores: pd.DataFrame
     differences: dict[tuple[str, str], Interval]
     missing: tuple[str, ...]
+    by_table: pd.DataFrame
+
+    def of(self, detector: str, metric: str = "auroc") -> "pd.Series[float]":
+        """Return a detector's means by table, indexed by (collection, table)."""
+        column: pd.Series[float] = self.by_table[metric, detector]
+        return column
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,6 +368,7 @@ class _Cell:
 
     source: Table | TableSource
     protocol: str
+    disturbance: Disturbance | None
     k: int
     seed: int
     peers: tuple[Peer, ...]
@@ -329,7 +380,13 @@ class _Cell:
     def runs(self) -> list[Run]:
         """What each of the runs is."""
         source = self.source
-        split = (self.protocol, source.collection, source.name, self.k, self.seed)
+        split = (
+            _named(self.protocol, self.disturbance),
+            source.collection,
+            source.name,
+            self.k,
+            self.seed,
+        )
         return [(*split, peer.name) for peer in self.peers]
 
 
@@ -337,7 +394,7 @@ class _Cell:
 class _Plan:
     """What is run on each table."""
 
-    trials: list[tuple[str, int, int]]
+    trials: list[tuple[str, Disturbance | None, int, int]]
     peers: tuple[Peer, ...]
     seen_families: set[str]
     allow_seen: bool
@@ -346,15 +403,21 @@ class _Plan:
     def cells(self, table: Table | TableSource, finished: Collection[Run] = ()) -> Iterator[_Cell]:
         """Yield the splits of a table on which a detector has yet to run."""
         seen = table.family in self.seen_families
-        for protocol, k, seed in self.trials:
+        for protocol, disturbance, k, seed in self.trials:
+            split = (_named(protocol, disturbance), table.collection, table.name, k, seed)
             left = tuple(
                 peer
                 for peer in self.peers
-                if (k > 0 or not peer.needs_labels)
-                and (protocol, table.collection, table.name, k, seed, peer.name) not in finished
+                if (k > 0 or not peer.needs_labels) and (*split, peer.name) not in finished
             )
             if left:
-                yield _Cell(table, protocol, k, seed, left, seen, self.allow_seen, self.limit_s)
+                yield _Cell(
+                    table, protocol, disturbance, k, seed, left, seen, self.allow_seen, self.limit_s
+                )
+
+
+def _named(protocol: str, disturbance: Disturbance | None) -> str:
+    return protocol if disturbance is None else f"{protocol} {disturbance}"
 
 
 def _in_parallel(cells: list[_Cell], max_rows: int | None, jobs: int) -> Iterator[list[Result]]:
@@ -370,8 +433,9 @@ def _in_parallel(cells: list[_Cell], max_rows: int | None, jobs: int) -> Iterato
 
 def _run(cell: _Cell, max_rows: int | None) -> list[Result]:
     source = cell.source
+    named = _named(cell.protocol, cell.disturbance)
     blank = Result(
-        cell.protocol, source.name, source.family, source.collection, cell.k, cell.seed, detector=""
+        named, source.name, source.family, source.collection, cell.k, cell.seed, detector=""
     )
     trial: Trial | Exception
     try:
@@ -412,10 +476,8 @@ def _run_one(cell: _Cell, peer: Peer, trial: Trial | Exception, blank: Result) -
 
 
 def _trial(cell: _Cell, max_rows: int | None) -> Trial:
-    if cell.protocol == ONE_CLASS:
-        return one_class(cell.source, seed=cell.seed, max_rows=max_rows)
-    table = cell.source if isinstance(cell.source, Table) else cell.source.load()
-    return few_label(table, k=cell.k, seed=cell.seed, max_rows=max_rows)
+    trial = make_trial(cell.protocol, cell.source, k=cell.k, seed=cell.seed, max_rows=max_rows)
+    return trial if cell.disturbance is None else cell.disturbance.applied(trial)
 
 
 def _one_line(error: Exception) -> str:
@@ -464,8 +526,8 @@ def _runs(results: pd.DataFrame) -> Iterator[Run]:
 def _check_settings(file: Path, *, max_rows: int | None, prior: Prior | None) -> None:
     """Refuse to mix rows of other settings into one file; runs without a prior go with any."""
     settings = {"max_rows": max_rows, "prior": prior.fingerprint if prior is not None else None}
-    if file.exists():
-        kept = json.loads(file.read_text(encoding="utf-8"))
+    kept = _read_settings(file)
+    if kept:
         if settings["prior"] is None or kept["prior"] is None:
             settings["prior"] = kept["prior"] = settings["prior"] or kept["prior"]
         for name, value in settings.items():
@@ -477,7 +539,16 @@ def _check_settings(file: Path, *, max_rows: int | None, prior: Prior | None) ->
     file.write_text(json.dumps(settings) + "\n", encoding="utf-8")
 
 
-def _check_choices(protocols: Sequence[str], seeds: Sequence[int], ks: Sequence[int]) -> None:
+def _read_settings(file: Path) -> dict[str, Any]:
+    settings: dict[str, Any] = {}
+    if file.exists():
+        settings = json.loads(file.read_text(encoding="utf-8"))
+    return settings
+
+
+def _check_choices(
+    protocols: Sequence[str], seeds: Sequence[int], ks: Sequence[int], la: Sequence[int]
+) -> None:
     for protocol in protocols:
         if protocol not in PROTOCOLS:
             raise SettingError(f"unknown protocol {protocol!r}; choose from {', '.join(PROTOCOLS)}")
@@ -485,6 +556,8 @@ def _check_choices(protocols: Sequence[str], seeds: Sequence[int], ks: Sequence[
         raise SettingError(f"seeds {tuple(seeds)}; give at least one, 0 or more")
     if any(k < 0 for k in ks):
         raise SettingError(f"k {tuple(ks)}; the number of labelled anomalies is 0 or more")
+    if any(not 0 <= share <= 100 for share in la):
+        raise SettingError(f"la {tuple(la)}; give 0 to 100 per cent of labelled anomalies")
 
 
 def _check_names(tables: Sequence[Table | TableSource]) -> None:
@@ -524,7 +597,15 @@ def _compare(results: pd.DataFrame, protocol: str, k: int, reference: str) -> Co
     if "auroc" in scores:
         scores = scores.sort_values("auroc", ascending=False)
     return Comparison(
-        protocol, k, len(by_table), len(wide), all_cells - len(wide), scores, differences, missing
+        protocol,
+        k,
+        len(by_table),
+        len(wide),
+        all_cells - len(wide),
+        scores,
+        differences,
+        missing,
+        by_table,
     )
 
 

@@ -93,6 +93,27 @@ class Model:
         return score
 
 
+class PineTrees:
+    """coniferest's PineForest as `Model` has it: rows and 1 or 0; higher = odder."""
+
+    def __init__(self, *, seed: int, threads: int) -> None:
+        self._seed, self._threads = seed, threads
+
+    def fit(self, rows: FloatArray, known: NDArray[np.int64]) -> None:
+        """Grow more trees than needed, and keep those that isolate the known anomalies."""
+        module = importlib.import_module("coniferest.pineforest")  # not everyone has it
+        odd = np.ascontiguousarray(rows[known == 1])
+        labels = np.full(len(odd), -1)  # how coniferest writes an anomaly
+        forest = module.PineForest(
+            n_subsamples=min(256, len(rows)), n_jobs=self._threads, random_seed=self._seed
+        )
+        self._forest = forest.fit_known(np.ascontiguousarray(rows), odd, labels)
+
+    def decision_function(self, rows: FloatArray) -> FloatArray:
+        """Score rows."""
+        return -np.asarray(self._forest.score_samples(np.ascontiguousarray(rows)))
+
+
 def _knn(name: str, neighbours: int) -> Model:
     return Model(
         name,
@@ -154,6 +175,13 @@ MODELS = (
         ("pyod.models.xgbod", "XGBOD"),
         lambda of: {"base_score": 0.5, "random_state": of.seed, "n_jobs": of.threads},
         needs=("pyod", "xgboost"),
+        needs_labels=True,
+    ),
+    Model(
+        "pine-forest",
+        ("oddshot.evaluation.models", "PineTrees"),
+        lambda of: {"seed": of.seed, "threads": of.threads},
+        needs=("coniferest",),
         needs_labels=True,
     ),
     Model(

@@ -2,7 +2,8 @@
 
 A peer is fitted on training rows and their labels (1, 0, -1) and returns a function from rows to
 scores, higher for odder rows. What the models of other packages see and do stands in
-`oddshot.evaluation.models`; the deep ones among them in `oddshot.evaluation.deep_peers`.
+`oddshot.evaluation.models`; the deep ones among them in `oddshot.evaluation.deep_peers`, and those
+made for few labels in `oddshot.evaluation.few_label_peers`.
 
 Settings are the packages' defaults but for what would be unfair: scaled columns where distances
 count, balanced class weights, and ``base_score=0.5`` for XGBOD, because xgboost 3 starts from the
@@ -23,6 +24,7 @@ from scipy.stats import rankdata
 from oddshot.episodes import ANOMALY, LabelArray, Rows
 from oddshot.errors import SettingError
 from oddshot.evaluation.deep_peers import DEEP_MODELS
+from oddshot.evaluation.few_label_peers import FEW_LABEL_NETWORKS
 from oddshot.evaluation.models import MODELS, Scorer
 from oddshot.priors import Prior
 
@@ -41,7 +43,16 @@ DEFAULT = (
     "xgbod",
 )
 DEEP = (OWN_AUTOENCODER, OWN, "knn", *(model.name for model in DEEP_MODELS))
-GROUPS = {"default": DEFAULT, "deep": DEEP}
+FEW_LABEL = (
+    OWN,
+    BLEND,
+    "catboost",
+    "extra-trees",
+    "xgbod",
+    "pine-forest",
+    *(network.name for network in FEW_LABEL_NETWORKS),
+)
+GROUPS = {"default": DEFAULT, "deep": DEEP, "few-label": FEW_LABEL}
 BLENDED = ("catboost", "extra-trees", "logistic", "knn50")
 BLENDED_WITHOUT_LABELS = ("knn50", "iforest", "hbos")
 
@@ -71,7 +82,7 @@ def peer_names() -> tuple[str, ...]:
 
 
 def group_names(group: str) -> tuple[str, ...]:
-    """Return the names of a group of peers, "default" or "deep"; the others meet the first.
+    """Return the names of a group of peers, one of `GROUPS`; the others meet the first.
 
     Raises
     ------
@@ -174,5 +185,6 @@ class Blend:
 
 
 _OTHERS: dict[str, Peer] = {
-    peer.name: peer for peer in (Blend(), *MODELS, OddshotAutoencoder(), *DEEP_MODELS)
+    peer.name: peer
+    for peer in (Blend(), *MODELS, OddshotAutoencoder(), *DEEP_MODELS, *FEW_LABEL_NETWORKS)
 }

@@ -4,20 +4,36 @@
 training row is not (so the unlabelled rows hide anomalies); equal rows never stand on both sides.
 *one-class*: the training part holds normal rows only, given as such; collections that come with
 a training and a test file keep them.
+*adbench*: the generator of Han et al. 2022 ("ADBench", section 4.1 and appendix), to compare with
+its published tables. Tables under 1,000 rows are drawn up to it with replacement before they are
+split, so copies of a row stand on both sides: its figures say little by themselves.
+*dte*: the semi-supervised setting of Livernoche et al. 2023 ("On diffusion modeling for anomaly
+detection", section 5): the first half of the normal rows is given as normal, the rest and all
+anomalies are tested. Equal rows may stand on both sides.
+*novel-type*: anomalies come in types; the training part holds one of them, k of its rows labelled,
+and the test part all of them, so that what was shown and what is new are judged apart.
+*leave-domain-out*: the prior is meta-trained without a field, or a collection, of tables, and
+judged on it; see `left_out_families`.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
+from sklearn.model_selection import train_test_split
+from sklearn.preprocessing import MinMaxScaler
 
 from oddshot.data.splits import IndexArray, few_label_split, one_class_split, stratified_sample
 from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, LabelArray, Rows, Table
-from oddshot.errors import DataError, LabelError, SourceError
+from oddshot.errors import DataError, LabelError, SettingError, SourceError
 
-FEW_LABEL, ONE_CLASS = "few-label", "one-class"
-PROTOCOLS = (FEW_LABEL, ONE_CLASS)
+FEW_LABEL, ONE_CLASS, ADBENCH, DTE = "few-label", "one-class", "adbench", "dte"
+PROTOCOLS = (FEW_LABEL, ONE_CLASS, ADBENCH, DTE)
+NOVEL_TYPE = "novel-type"  # needs the types of anomalies, see `novel_type`
+ADBENCH_FEWEST, ADBENCH_MOST = 1000, 10_000  # rows
 
 
 class TableSource(Protocol):
@@ -49,11 +65,14 @@ class Trial:
     Parameters
     ----------
     protocol, table, family, collection, k, seed
-        Where the trial comes from; ``k`` is 0 in a one-class trial.
+        Where the trial comes from; ``k`` is 0 where no anomaly is labelled, per cent in adbench.
     X_train, y_train
         Shape (n, d) and (n,) of 1, 0, -1: what the detector may see.
     X_test, y_test
         Shape (m, d) and (m,) of 1, 0: the truth; both occur.
+    truth_train
+        Shape (n,) of 1, 0: the truth of the training rows, which no detector sees; ``None`` where
+        it is not kept.
     """
 
     protocol: str
@@ -66,6 +85,7 @@ class Trial:
     y_train: LabelArray
     X_test: Rows
     y_test: LabelArray
+    truth_train: LabelArray | None = None
 
     def __post_init__(self) -> None:
         for part, rows, labels in (
@@ -133,6 +153,7 @@ def few_label(table: Table, *, k: int, seed: int, max_rows: int | None = None) -
         split.y_train,
         _take(table.rows, split.test_index),
         truth[split.test_index],
+        truth[split.train_index],
     )
 
 
@@ -180,7 +201,316 @@ def one_class(source: Table | TableSource, *, seed: int, max_rows: int | None = 
         split.y_train,
         _take(table.rows, split.test_index),
         truth[split.test_index],
+        truth[split.train_index],
     )
+
+
+def adbench(table: Table, *, la: int, seed: int, max_rows: int | None = None) -> Trial:
+    """Make a trial as ADBench's generator does: 70/30, numbers brought to 0 to 1.
+
+    Parameters
+    ----------
+    table
+        Labels of 1 and 0 for every row.
+    la
+        Per cent of the training part's anomalies that are labelled, rounded up to whole ones.
+    seed
+        Chooses rows, parts and labelled anomalies. (The published tables average seeds 1 to 3; the
+        draws of their generator are not repeated bit for bit.)
+    max_rows
+        As for `few_label`. ADBench's own bound, 10,000 rows, holds in any case.
+
+    Raises
+    ------
+    SettingError
+        ``la`` is not between 0 and 100.
+    DataError
+        The table has no labels, or one of its classes has too few rows for both parts.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> labels = np.repeat(np.array([0, 1], dtype=np.int8), [90, 10])
+    >>> trial = adbench(Table("noise", rng.normal(size=(100, 3)), labels), la=5, seed=1)
+    >>> trial.X_train.shape, int((trial.y_train == 1).sum())
+    ((700, 3), 4)
+    """
+    if not 0 <= la <= 100:
+        raise SettingError(f"la = {la}; give 0 to 100 per cent of labelled anomalies")
+    truth = _truth(table)
+    rng = np.random.default_rng(seed)
+    rows = stratified_sample(truth, max_rows=max_rows, seed=seed)
+    if len(rows) < ADBENCH_FEWEST:
+        rows = rng.choice(rows, ADBENCH_FEWEST)
+    elif len(rows) > ADBENCH_MOST:
+        rows = rng.choice(rows, ADBENCH_MOST, replace=False)
+    if np.bincount(truth[rows], minlength=2).min() < 2:
+        raise DataError(f"table {table.name!r} has too few rows of a class to be split 70/30")
+    train, test = train_test_split(rows, test_size=0.3, stratify=truth[rows], random_state=seed)
+    anomalies = rng.permutation(np.flatnonzero(truth[train] == ANOMALY))
+    y_train = np.full(len(train), UNLABELLED, dtype=np.int8)
+    y_train[anomalies[: -(-la * len(anomalies) // 100)]] = ANOMALY
+    X_train, X_test = _zero_to_one(_take(table.rows, train), _take(table.rows, test))
+    return Trial(
+        ADBENCH,
+        table.name,
+        table.family,
+        table.collection,
+        la,
+        seed,
+        X_train,
+        y_train,
+        X_test,
+        truth[test],
+        truth[train],
+    )
+
+
+def dte(table: Table, *, seed: int, max_rows: int | None = None) -> Trial:
+    """Make a trial of Livernoche et al. 2023: the first half of the normal rows is for training.
+
+    Parameters
+    ----------
+    table
+        Labels of 1 and 0 for every row.
+    seed
+        Chooses the sample, and what is random in a detector; the halves are those of the table.
+    max_rows
+        As for `few_label`.
+
+    Raises
+    ------
+    DataError
+        The table has no labels, no anomaly, or fewer than two normal rows.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> labels = np.repeat(np.array([0, 1], dtype=np.int8), [90, 10])
+    >>> trial = dte(Table("noise", rng.normal(size=(100, 3)), labels), seed=1)
+    >>> trial.X_train.shape, set(trial.y_train.tolist()), trial.X_test.shape
+    ((45, 3), {0}, (55, 3))
+    """
+    truth = _truth(table)
+    rows = stratified_sample(truth, max_rows=max_rows, seed=seed)
+    normal = rows[truth[rows] == NORMAL]
+    train = normal[: round(len(normal) / 2)]
+    if not len(train):
+        raise DataError(f"table {table.name!r} has {len(normal)} normal rows; two are needed")
+    test = np.setdiff1d(rows, train)
+    return Trial(
+        DTE,
+        table.name,
+        table.family,
+        table.collection,
+        0,
+        seed,
+        _take(table.rows, train),
+        truth[train],
+        _take(table.rows, test),
+        truth[test],
+        truth[train],
+    )
+
+
+def make_trial(
+    protocol: str,
+    source: Table | TableSource,
+    *,
+    k: int,
+    seed: int,
+    max_rows: int | None = None,
+) -> Trial:
+    """Make the trial of a protocol by its name; ``k`` is ``la`` in adbench.
+
+    Raises
+    ------
+    SettingError
+        There is no such protocol.
+    DataError
+        As for the protocols.
+    """
+    if protocol == ONE_CLASS:
+        return one_class(source, seed=seed, max_rows=max_rows)
+    table = source if isinstance(source, Table) else source.load()
+    if protocol == FEW_LABEL:
+        return few_label(table, k=k, seed=seed, max_rows=max_rows)
+    if protocol == ADBENCH:
+        return adbench(table, la=k, seed=seed, max_rows=max_rows)
+    if protocol == DTE:
+        return dte(table, seed=seed, max_rows=max_rows)
+    raise SettingError(f"unknown protocol {protocol!r}; choose from {', '.join(PROTOCOLS)}")
+
+
+def _zero_to_one(train: Rows, test: Rows) -> tuple[Rows, Rows]:
+    """Bring columns of numbers to 0 to 1 by what the training part holds."""
+    if not isinstance(train, pd.DataFrame) or not isinstance(test, pd.DataFrame):
+        scaler: Any = MinMaxScaler().fit(train)
+        return scaler.transform(train), scaler.transform(test)
+    numbers = list(train.select_dtypes("number").columns)
+    if not numbers:
+        return train, test
+    scaler = MinMaxScaler().set_output(transform="pandas").fit(train[numbers])
+    train, test = (
+        part.drop(columns=numbers).join(scaler.transform(part[numbers]))[part.columns]
+        for part in (train, test)
+    )
+    return train, test
+
+
+@dataclass(frozen=True, slots=True)
+class NovelTrial:
+    """A trial in which the labels show one type of anomaly and others are new.
+
+    Parameters
+    ----------
+    trial
+        What the detector sees, and the truth.
+    seen
+        The type that the labels show.
+    types
+        Shape (m,): the type of each test row, "" of a normal one.
+    """
+
+    trial: Trial
+    seen: str
+    types: NDArray[np.str_]
+
+    def test_rows(self, kind: str) -> IndexArray:
+        """Positions of the normal test rows and of the anomalies of one type."""
+        return np.flatnonzero((self.types == "") | (self.types == kind))
+
+    @property
+    def new_types(self) -> tuple[str, ...]:
+        """The types that stand in the test part alone."""
+        return tuple(str(kind) for kind in np.unique(self.types) if kind not in ("", self.seen))
+
+
+def novel_type(
+    table: Table,
+    types: NDArray[np.str_],
+    *,
+    seen: str,
+    k: int,
+    seed: int,
+    share: float = 0.05,
+    max_normal: int | None = None,
+) -> NovelTrial:
+    """Make a novel-type trial of a table whose anomalies come in types.
+
+    Every type is thinned out to a share, then the split is that of `few_label`; anomalies of other
+    types than ``seen`` leave the training part. So the unlabelled training rows hide anomalies of
+    the seen type and of no other. Neither parts nor labels depend on k but in its number.
+
+    Parameters
+    ----------
+    table
+        Labels of 1 and 0 for every row.
+    types
+        Shape (n,): the type of every anomaly, "" of a normal row.
+    seen
+        The type that the labels show.
+    k
+        Number of labelled anomalies.
+    seed
+        Chooses everything.
+    share
+        At most so many anomalies of each type, in relation to all normal rows, in (0, 1).
+    max_normal
+        Use only so many normal rows.
+
+    Raises
+    ------
+    DataError
+        A part lacks the seen type, the test part other types, or the training part k anomalies.
+    LabelError
+        The table has no labels.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> types = np.array([""] * 300 + ["burnt"] * 15 + ["bent"] * 15)
+    >>> table = Table("parts", rng.normal(size=(330, 2)), (types != "").astype(np.int8))
+    >>> found = novel_type(table, types, seen="burnt", k=2, seed=0)
+    >>> int((found.trial.y_train == 1).sum()), found.new_types
+    (2, ('bent',))
+    """
+    truth = _truth(table)
+    if types.shape != truth.shape or np.any((types != "") != (truth == ANOMALY)):
+        raise DataError(
+            f"{table.name!r}: types of shape {types.shape} do not go with its {len(truth)} labels; "
+            'give each anomaly a type and each normal row ""'
+        )
+    kept = _thinned(types, share=share, max_normal=max_normal, seed=seed)
+    rows, types, truth = _take(table.rows, kept), types[kept], truth[kept]
+    split = few_label_split(truth, k=0, seed=seed, rows=rows)
+    train = split.train_index[np.isin(types[split.train_index], ("", seen))]
+    shown = np.flatnonzero(types[train] == seen)
+    tested = types[split.test_index]
+    if len(shown) < max(k, 1) or seen not in tested or not set(tested) - {"", seen}:
+        raise DataError(
+            f"{table.name!r}, type {seen!r}: {len(shown)} training rows and "
+            f"{int((tested == seen).sum())} test rows are too few for k = {k} and a test, or no "
+            "test row is of another type; choose a smaller k or another type"
+        )
+    y_train = np.full(len(train), UNLABELLED, dtype=np.int8)
+    y_train[np.random.default_rng([seed, 1]).permutation(shown)[:k]] = ANOMALY
+    trial = Trial(
+        NOVEL_TYPE,
+        table.name,
+        table.family,
+        table.collection,
+        k,
+        seed,
+        _take(rows, train),
+        y_train,
+        _take(rows, split.test_index),
+        truth[split.test_index],
+    )
+    return NovelTrial(trial, seen, tested)
+
+
+def left_out_families(
+    held_out: Iterable[TableSource], judged: Iterable[TableSource]
+) -> tuple[list[str], list[str]]:
+    """Families that two priors do without, so that their difference is what a domain is worth.
+
+    Parameters
+    ----------
+    held_out
+        All tables of the domain.
+    judged
+        Those that the priors are judged on.
+
+    Returns
+    -------
+    tuple
+        Families for the prior that has not seen the domain: all of it; and for the one that has:
+        those of the judged tables alone.
+
+    Raises
+    ------
+    DataError
+        A judged table is not of the domain.
+    """
+    outside = sorted({source.family for source in held_out})
+    inside = sorted({source.family for source in judged})
+    strangers = sorted(set(inside) - set(outside))
+    if strangers:
+        raise DataError(f"family {strangers[0]!r} is judged but not held out; hold it out, too")
+    return outside, inside
+
+
+def _thinned(
+    types: NDArray[np.str_], *, share: float, max_normal: int | None, seed: int
+) -> IndexArray:
+    """Row numbers, rising, of a sample of the normal rows, and of a few anomalies of each type."""
+    rng = np.random.default_rng([seed, 0])
+    normal = rng.permutation(np.flatnonzero(types == ""))[:max_normal]
+    most = max(2, round(share * len(normal)))
+    kinds = [kind for kind in np.unique(types) if kind != ""]
+    odd = [rng.permutation(np.flatnonzero(types == kind))[:most] for kind in kinds]
+    return np.sort(np.concatenate([normal, *odd])).astype(np.int64)
 
 
 def _given(train: Table, test: Table, *, seed: int, max_rows: int | None) -> Trial:
@@ -201,6 +531,7 @@ def _given(train: Table, test: Table, *, seed: int, max_rows: int | None) -> Tri
         normal[seen],
         _take(test.rows, judged),
         truth[judged],
+        normal[seen],
     )
 
 

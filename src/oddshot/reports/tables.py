@@ -5,12 +5,15 @@ Both show the same cells, made once by `comparison_cells`.
 
 from collections.abc import Iterable, Iterator, Sequence
 
+import numpy as np
 from rich.console import Group
 from rich.markup import escape
 from rich.table import Table as RichTable
 from rich.text import Text
 
 from oddshot.evaluation.benchmarks import Comparison, Summary
+from oddshot.evaluation.protocols import ADBENCH, FEW_LABEL
+from oddshot.evaluation.published import Published
 
 
 def comparison_cells(comparison: Comparison, reference: str) -> tuple[list[str], list[list[str]]]:
@@ -56,7 +59,9 @@ def summary_for_terminal(summary: Summary) -> Group:
     parts: list[RichTable | Text] = []
     for comparison in summary.comparisons:
         header, rows = comparison_cells(comparison, summary.reference)
-        table = RichTable(title=_title(comparison), title_justify="left", title_style="bold")
+        table = RichTable(
+            title=comparison_title(comparison), title_justify="left", title_style="bold"
+        )
         for position, name in enumerate(header):
             table.add_column(escape(name), justify="right" if position else "left")
         for row in rows:
@@ -65,18 +70,50 @@ def summary_for_terminal(summary: Summary) -> Group:
                 style="bold green" if row[0] == summary.reference else "",
             )
         parts.append(table)
-    parts += [Text(f"{line}\n") for line in _remarks(summary)]
+    parts += [Text(f"{line}\n") for line in remarks(summary)]
     return Group(*parts)
 
 
-def summary_as_markdown(summary: Summary) -> str:
-    """Write a summary as a Markdown page."""
+def published_cells(found: Published) -> tuple[list[str], list[list[str]]]:
+    """Return header and rows of published means beside measured ones, best AUROC first."""
+    kinds, names = (map(str, found.scores.index.get_level_values(level)) for level in (0, 1))
+    figures = zip(found.scores["auroc"], found.scores["ap"], strict=True)
+    rows = [
+        [name, kind, *("" if np.isnan(figure) else f"{figure:.3f}" for figure in pair)]
+        for name, kind, pair in zip(names, kinds, figures, strict=True)
+    ]
+    return ["detector", "from", "AUROC", "AP"], rows
+
+
+def published_title(found: Published) -> str:
+    """Say who published the figures, and what they are over."""
+    if found.same:
+        over = f"both over the same {_count(len(found.tables), 'data set')}, each on its own splits"
+    else:
+        over = "not the tables measured here: only the order of magnitude compares"
+    return f"Published beside measured: {found.source}; {over}"
+
+
+def summary_as_markdown(summary: Summary, published: Sequence[Published | None] = ()) -> str:
+    """Write a summary as a Markdown page.
+
+    Parameters
+    ----------
+    summary
+        What was measured.
+    published
+        What to set beside each comparison, in their order; ``None``: nothing.
+    """
+    beside = published or [None] * len(summary.comparisons)
     lines = ["# Benchmark", ""]
-    for comparison in summary.comparisons:
+    for comparison, theirs in zip(summary.comparisons, beside, strict=True):
         header, rows = comparison_cells(comparison, summary.reference)
-        lines += [f"## {_title(comparison)}", ""]
+        lines += [f"## {comparison_title(comparison)}", ""]
         lines.append(markdown_table(header, rows))
-    lines += [f"- {_markdown(remark)}" for remark in _remarks(summary)]
+        if theirs is not None:
+            lines += [f"{published_title(theirs)}.", ""]
+            lines.append(markdown_table(*published_cells(theirs)))
+    lines += [f"- {_markdown(remark)}" for remark in remarks(summary)]
     return "\n".join(lines) + "\n"
 
 
@@ -95,10 +132,27 @@ def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _title(comparison: Comparison) -> str:
-    k = f", k = {comparison.k}" if comparison.protocol == "few-label" else ""
+def setting_title(protocol: str, k: int) -> str:
+    """Name a protocol and how much is labelled.
+
+    Examples
+    --------
+    >>> setting_title("few-label", 5), setting_title("adbench", 1), setting_title("dte", 0)
+    ('few-label, k = 5', 'adbench, 1% of anomalies labelled', 'dte')
+    """
+    plain = protocol.partition(" ")[0]
+    if plain == FEW_LABEL:
+        return f"{protocol}, k = {k}"
+    if plain == ADBENCH:
+        return f"{protocol}, {f'{k}%' if k else 'none'} of anomalies labelled"
+    return protocol
+
+
+def comparison_title(comparison: Comparison) -> str:
+    """Name a comparison, and say how much it is over."""
     title = (
-        f"{comparison.protocol}{k}: {_count(comparison.tables, 'table')}, "
+        f"{setting_title(comparison.protocol, comparison.k)}: "
+        f"{_count(comparison.tables, 'table')}, "
         f"{_count(comparison.cells, 'split')} that every detector finished"
     )
     if comparison.left_out:
@@ -106,7 +160,8 @@ def _title(comparison: Comparison) -> str:
     return title
 
 
-def _remarks(summary: Summary) -> Iterator[str]:
+def remarks(summary: Summary) -> Iterator[str]:
+    """Say what the figures mean, and what they leave out."""
     if any(comparison.differences for comparison in summary.comparisons):
         yield (
             f"'{summary.reference} wins': share of tables, by AUROC / by AP, ties half. 'Leads': "
@@ -126,7 +181,7 @@ def _remarks(summary: Summary) -> Iterator[str]:
     for comparison in summary.comparisons:
         if comparison.missing:
             yield (
-                f"No run of {comparison.protocol}, k = {comparison.k} was finished by "
+                f"No run of {setting_title(comparison.protocol, comparison.k)} was finished by "
                 f"{_listed(comparison.missing)}: not compared there"
             )
     for (detector, error), times in summary.failures.items():

@@ -1,0 +1,79 @@
+import xml.dom.minidom
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from oddshot.evaluation.benchmarks import summarise
+from oddshot.evaluation.published import Published
+from oddshot.reports.bench_page import bench_page
+
+EVIL = "<script>alert('x')</script>&"
+
+
+def results(detectors=("oddshot", "knn", EVIL), tables=6, protocols=None):
+    rng = np.random.default_rng(0)
+    protocols = protocols or [
+        ("few-label", 0), ("few-label", 5), ("few-label irrelevant=0.3", 5), ("dte", 0)
+    ]  # fmt: skip
+    rows = [
+        (protocol, f"{EVIL}{table}", "", "made up", k, 1, name, False,
+         rng.uniform(0.5, 1), rng.uniform(0.1, 0.9), rng.uniform(), 0.3, 0.1, "")
+        for protocol, k in protocols
+        for table in range(tables)
+        for name in detectors
+    ]  # fmt: skip
+    columns = [
+        "protocol", "table", "family", "collection", "k", "seed", "detector", "seen",
+        "auroc", "ap", "ap_norm", "fit_seconds", "score_seconds", "error",
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=columns)
+
+
+@pytest.fixture(scope="module")
+def page():
+    return bench_page(summarise(results()), title=f"Results {EVIL}")
+
+
+def figures(page):
+    for part in page.split("<svg")[1:]:
+        yield xml.dom.minidom.parseString("<svg" + part.split("</svg>")[0] + "</svg>")
+
+
+def test_it_holds_every_figure_and_all_of_them_are_sound(page):
+    for heading in ("against the number of labels", "Robustness", "Mean rank by AUROC", "Seconds"):
+        assert heading in page
+    labels = [svg.documentElement.getAttribute("aria-label") for svg in figures(page)]
+    assert sum(label.startswith("Mean rank") for label in labels) == 2 * 4
+    assert sum("minus" in label for label in labels) == 4
+
+
+def test_names_cannot_break_out_and_nothing_is_fetched(page):
+    assert "<script" not in page
+    assert "http" not in page
+    assert "src=" not in page
+    assert "prefers-color-scheme: dark" in page
+
+
+def test_published_figures_are_marked():
+    summary = summarise(results(protocols=[("dte", 0)]))
+    index = pd.MultiIndex.from_tuples(
+        [("published", "kNN"), ("measured", "oddshot")], names=["kind", "detector"]
+    )
+    scores = pd.DataFrame({"auroc": [0.8, 0.7], "ap": [0.5, np.nan]}, index=index)
+    page = bench_page(summary, published=[Published("A paper", ("a", "b"), True, scores)])
+    assert 'class="theirs"><td>kNN</td><td>published</td>' in page
+    assert "same 2 data sets" in page
+
+
+@pytest.mark.parametrize("tables", [1, 60])
+def test_one_detector_one_table_or_many_are_drawn_too(tables):
+    assert "oddshot" in bench_page(summarise(results(("oddshot",), tables)))
+    assert "minus knn" in bench_page(summarise(results(("oddshot", "knn"), tables)))
+    assert "knn" in bench_page(summarise(results(("knn", "lof"), tables)))
+
+
+def test_nothing_finished_is_a_page_that_says_so():
+    page = bench_page(summarise(results().assign(error="Boom")))
+    assert "failed" in page
+    assert "No run of" in page

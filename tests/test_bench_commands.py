@@ -1,0 +1,102 @@
+"""``oddshot bench`` with its protocols, disturbances, anchors and page, from the command line."""
+
+import gzip
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from oddshot.cli import app
+from oddshot.evaluation.benchmarks import read_results
+from oddshot.evaluation.published import FILES
+
+PUBLISHED = """table,metric,la_pct,dataset,algorithm,value,rank
+D6,AUCROC,5,one,CatB,91.5,1
+D7,AUCPR,5,one,CatB,81.5,1
+"""
+
+
+def call(*arguments, code=0):
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    tables = tmp_path_factory.mktemp("tables")
+    for seed, name in enumerate(("one", "two")):
+        rng = np.random.default_rng(seed)
+        y = np.repeat(np.array([0, 1], dtype=np.int8), [90, 20])
+        np.savez(tables / f"{name}.npz", X=rng.normal(size=(110, 3)) + 2 * y[:, None], y=y)
+    return tables
+
+
+@pytest.fixture(scope="module")
+def ran(folder, tmp_path_factory):
+    """Run adbench and few-label, each also with noise among the columns."""
+    out, anchors = tmp_path_factory.mktemp("runs"), tmp_path_factory.mktemp("anchors")
+    (anchors / FILES["adbench"]).write_bytes(gzip.compress(PUBLISHED.encode()))
+    told = call(
+        "bench", folder, "--protocol", "few-label,adbench", "--k", "1,5", "--la", "5",
+        "--disturb", "irrelevant=0.5", "--seeds", "1", "--jobs", "1", "--out", out,
+        "--detectors", "extra-trees,logistic", "--anchors", anchors, "--report", out / "first.html",
+    )  # fmt: skip
+    return out, anchors, told
+
+
+def test_protocols_and_disturbances_are_run_by_name(ran):
+    out, _, told = ran
+    found = read_results(out)
+    assert set(found["protocol"]) == {
+        "few-label", "few-label irrelevant=0.5", "adbench", "adbench irrelevant=0.5"
+    }  # fmt: skip
+    assert (found["error"] == "").all()
+    assert len(found) == 2 * 2 * (2 + 2 + 1 + 1)
+    assert "adbench, 5% of anomalies labelled: 2 tables" in told
+
+
+def test_published_figures_stand_beside_the_measured_ones(ran):
+    out, _, _ = ran
+    summary = (out / "summary.md").read_text()
+    assert "| CatB | published | 0.915 | 0.815 |" in summary
+    assert summary.count("Published beside measured") == 1
+    assert "CatB" in (out / "first.html").read_text()
+
+
+def test_a_page_is_written_from_what_was_run(ran, tmp_path):
+    out, anchors, _ = ran
+    page = tmp_path / "page.html"
+    call(
+        "bench-report", out, out, "--report", page, "--reference", "logistic",
+        "--anchors", anchors, "--title", "<b>Mine</b>",
+    )  # fmt: skip
+    text = page.read_text()
+    assert "<h1>&lt;b&gt;Mine&lt;/b&gt;</h1>" in text
+    for part in ("Robustness", "against the number of labels", "logistic minus extra-trees"):
+        assert part in text
+
+
+def test_folders_that_sampled_to_other_sizes_are_not_mixed(ran, folder, tmp_path):
+    out, _, _ = ran
+    call(
+        "bench", folder, "--protocol", "few-label", "--k", "1", "--seeds", "1", "--jobs", "1",
+        "--detectors", "logistic", "--max-rows", "50", "--out", tmp_path / "small",
+    )  # fmt: skip
+    from oddshot.errors import SettingError
+    from oddshot.evaluation.benchmarks import read_folders
+
+    with pytest.raises(SettingError, match="max_rows = 4000 and 50"):
+        read_folders([out, tmp_path / "small"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--disturb", "noise=1"), "unknown disturbance"),
+        (("--la", "101", "--protocol", "adbench"), "0 to 100 per cent"),
+        (("--protocol", "dte2"), "unknown protocol"),
+    ],
+)
+def test_mistakes_are_one_line(folder, tmp_path, arguments, said):
+    assert said in call("bench", folder, "--out", tmp_path, *arguments, code=2)
