@@ -44,6 +44,7 @@ MOST_ROWS, HELD_OUT = 2500, 150
 MOST_COLUMNS = 64
 MISFIT_COLUMNS = 6  # of a table, as each costs a forest
 PAIRS = 8
+RARER = 0.5  # decades
 OURS = "oddshot"
 COLLECTIONS = {
     "classical": ("adbench/classical", "without-classical"),
@@ -60,6 +61,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/explanation"))
     parser.add_argument("--priors", type=Path, default=Path("runs"), help="folder of priors")
     parser.add_argument("--prior", help="one prior for all collections, in place of --priors")
+    parser.add_argument("--collections", default=",".join(COLLECTIONS), help="with commas between")
     parser.add_argument("--tables", type=int, default=24, help="at most, of each collection")
     parser.add_argument("--rows", type=int, default=10, help="of each kind and table")
     parser.add_argument("--known", type=int, default=0, help="labelled anomalies, where there are")
@@ -73,7 +75,8 @@ def main(arguments: list[str] | None = None) -> None:
         print(speed(given.prior or "default"))
         return
     given.out.mkdir(parents=True, exist_ok=True)
-    for collection, (folder, prior_name) in COLLECTIONS.items():
+    for collection in given.collections.split(","):
+        folder, prior_name = COLLECTIONS[collection]
         prior = Prior.find(given.prior or given.priors / prior_name)
         for name, make in unseen(given.data / folder, prior, given.tables, given.seed):
             path = given.out / f"{collection}-{name.replace('/', '_')}.csv"
@@ -167,12 +170,13 @@ def run(given_rows: tuple[pd.DataFrame, np.ndarray], prior: Prior, given: Any) -
     if planter is None or len(quiet) < given.rows:
         return []
     planted = [
-        (kind, count, *planter.plant(quiet.sample(given.rows, random_state=count), kind, count))
+        (kind, count, chosen, *planter.plant(chosen, kind, count))
         for kind in ("far", "misfit")
         for count in (1, 2)
+        for chosen in [quiet.sample(given.rows, random_state=count)]
     ]
     if given.inside:
-        train = pd.concat([train, *(changed for _, _, changed, _ in planted)], ignore_index=True)
+        train = pd.concat([train, *(changed for *_, changed, _ in planted)], ignore_index=True)
         y = np.append(y, np.full(len(train) - len(y), -1))
         detector = FewShotDetector(prior=prior, random_state=0).fit(train, y)
     contestants = enter(detector, train, generator)
@@ -185,10 +189,12 @@ def run(given_rows: tuple[pd.DataFrame, np.ndarray], prior: Prior, given: Any) -
             "noticed": bool(noticed[number]),
             "hit": set(order[number][:count]) == set(columns[number]),
             "first": order[number][0] in columns[number],
+            "rise": rises[number],
             "ms": milliseconds,
             "columns": rows.shape[1],
         }
-        for kind, count, changed, columns in planted
+        for kind, count, chosen, changed, columns in planted
+        for rises in [detector.anomaly_score(changed) - detector.anomaly_score(chosen)]
         for contestant in contestants
         for order, noticed, milliseconds in [contestant.asked(changed)]
         for number in range(len(changed))
@@ -212,12 +218,10 @@ class Planter:
     ) -> "Planter | None":
         """Choose columns that can be changed; ``None`` where there are fewer than three."""
         notes = [note for note in detector.column_report_ if note.used]
-        far = [
-            note.column
-            for note in notes
-            if note.kind == "category"
-            or (note.kind == "number" and rows[note.column].nunique() > 5)
-        ]
+        numbers = [note.column for note in notes if note.kind == "number"]
+        levels = [note.column for note in notes if note.kind == "category"]
+        far = [c for c in numbers if is_number(rows[c]) and rows[c].nunique() > 5]
+        far += [c for c in levels if not is_number(rows[c])]
         if len(far) < 3:
             return None
         misfit = [*generator.permutation(far)[:MISFIT_COLUMNS]]
@@ -378,12 +382,17 @@ def sampled_shapley(
 
 
 def summary(found: pd.DataFrame) -> str:
-    """Shares of hits as Markdown: among the rows that Oddshot noticed, that each noticed, all."""
+    """Shares of hits as Markdown: among the rows that Oddshot flags, that each flags, and others.
+
+    "Rarer": the change raises Oddshot's score by half a decade or more, so that the row becomes at
+    least three times as rare; it need not be flagged.
+    """
     by_row = ["collection", "table", "kind", "changed", "row"]
     ours = found[found["contestant"] == OURS].set_index(by_row)["noticed"]
     found = found.assign(common=ours.reindex(pd.MultiIndex.from_frame(found[by_row])).to_numpy())
-    head = ["columns changed: reasons by", "noticed by Oddshot: hit", "first", "rows"]
-    head += ["noticed by itself: hit", "rows", "all: hit", "first", "rows", "ms a row"]
+    head = ["columns changed: reasons by", "flagged by Oddshot: hit", "first", "rows"]
+    head += ["by itself: hit", "rows", "rarer: hit", "first", "rows"]
+    head += ["all: hit", "first", "rows", "ms a row"]
     return "\n".join(
         f"{where}: {some.groupby(['collection', 'table']).ngroups} tables\n\n"
         f"{markdown_table(head, cells(some))}"
@@ -400,6 +409,8 @@ def cells(found: pd.DataFrame) -> list[list[str]]:
                 common, noticed = own[own["common"]], own[own["noticed"]]
                 line = [f"{changed}, {kind}: {name}", mean(common, "hit"), mean(common, "first")]
                 line += [str(len(common)), mean(noticed, "hit"), str(len(noticed))]
+                rarer = own[own["rise"] >= RARER]
+                line += [mean(rarer, "hit"), mean(rarer, "first"), str(len(rarer))]
                 line += [mean(own, "hit"), mean(own, "first"), str(len(own))]
                 lines.append([*line, f"{own['ms'].median():.0f}"])
     return lines

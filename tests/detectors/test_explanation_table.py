@@ -149,6 +149,15 @@ def test_matrices_are_explained_by_the_places_of_their_columns(numbers, kind):
     assert row.top(1)[0][:2] == ("2", 12.0)
 
 
+def test_labels_that_came_later_are_rows_to_compare_with(numbers):
+    detector = FewShotDetector(prior=untrained_prior()).fit(numbers)
+    detector.partial_fit([[0.0, 0.0, 9.0, 0.0]], [1])
+    (row,) = detector.explain(numbers[[3]])
+    assert row.baseline + row.contributions.sum() == pytest.approx(row.score)
+    assert row.anomaly.values["2"] == 9.0
+    assert row.top(1)[0][0] == "2"
+
+
 def test_two_rows_are_enough_to_be_compared_with():
     detector = FewShotDetector(prior=untrained_prior()).fit([[0.0, 1.0], [1.0, 3.0]])
     (row,) = detector.explain([[9.0, 1.0]])
