@@ -31,6 +31,8 @@ from typing import Any
 import numpy as np
 
 PEERS = ("KNN", "LOF", "IForest", "ECOD")
+SIZES = [(n, 20, 0) for n in (1_000, 10_000, 100_000)]  # rows, columns, labels
+SIZES += [(10_000, d, 0) for d in (5, 80, 320)] + [(10_000, 20, k) for k in (1, 10, 50)]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -75,9 +77,7 @@ def peers(given: argparse.Namespace) -> None:
 def growth(given: argparse.Namespace) -> None:
     """How fit and score grow with rows, columns and labels."""
     print("    rows  columns  labels      fit       score   of processors, a row")
-    sizes = [(n, 20, 0) for n in (1_000, 10_000, 100_000)]
-    sizes += [(10_000, d, 0) for d in (5, 80, 320)] + [(10_000, 20, k) for k in (1, 10, 50)]
-    for count, columns, known in sizes:
+    for count, columns, known in SIZES:
         rows, new = table(count, columns), table(count, columns, seed=1)
         labels = np.where(np.arange(count) < known, 1, -1)
         detector = made()

@@ -20,8 +20,9 @@ class Fake:
 
     made = None
 
-    def __init__(self, prior="default", contamination="auto", random_state=None):
+    def __init__(self, prior="default", contamination="auto", random_state=None, **settings):
         self.prior, self.contamination, self.random_state = prior, contamination, random_state
+        self.settings = settings
         Fake.made = self
 
     def fit(self, X, y=None):
@@ -42,7 +43,7 @@ class Fake:
         Fake.kept[str(path)] = self
 
     @classmethod
-    def load(cls, path):
+    def load(cls, path, *, n_jobs=None):
         return cls.kept[str(path)]
 
 
@@ -57,6 +58,7 @@ def replace(monkeypatch, module, **names):
 def fake(monkeypatch):
     """Replace the detector: what is tested here is the command line."""
     replace(monkeypatch, "oddshot.detectors.few_shot", FewShotDetector=Fake)
+    replace(monkeypatch, "oddshot.reports.gathering", gathered=lambda *_: None)
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ class Fake:
     kept = {}  # noqa: RUF012
     column_report_ = ()
 
-    def __init__(self, prior="default", contamination="auto", random_state=None):
+    def __init__(self, prior="default", contamination="auto", random_state=None, **settings):
         self.prior = prior
         Fake.made = self
 
@@ -41,7 +41,7 @@ class Fake:
         Fake.kept[str(path)] = self
 
     @classmethod
-    def load(cls, path):
+    def load(cls, path, *, n_jobs=None):
         return cls.kept[str(path)]
 
 
@@ -56,6 +56,9 @@ def fake(monkeypatch):
     stand_in = types.ModuleType("oddshot.detectors.few_shot")
     stand_in.FewShotDetector = Fake
     monkeypatch.setitem(sys.modules, stand_in.__name__, stand_in)
+    gathering = types.ModuleType("oddshot.reports.gathering")
+    gathering.gathered = lambda detector, rows, found: None
+    monkeypatch.setitem(sys.modules, gathering.__name__, gathering)
     find = Prior.find
     monkeypatch.setattr(
         Prior, "find", lambda prior: image_prior() if prior == "images" else find(prior)

@@ -73,7 +73,7 @@ def test_what_scikit_learn_asks_of_an_estimator(estimator, check):
 
 
 def test_parameters():
-    asked = {"prior", "contamination", "random_state", "n_jobs"}
+    asked = {"prior", "contamination", "random_state", "n_jobs", "quality", "novel"}
     made = FewShotDetector()
     assert made.get_params().keys() == asked
     assert made.prior == "default"

@@ -156,9 +156,12 @@ def test_a_frame_with_categories_and_dates_can_be_ranked(tmp_path):
     np.testing.assert_allclose(again, ranking.scores[:COUNT], rtol=1e-9)
 
 
-def test_fast_compares_with_fewer_rows_and_is_saved(tmp_path):
+@pytest.mark.parametrize("known", [0, 3])
+def test_fast_compares_with_fewer_rows_and_is_saved(tmp_path, known):
     rows = RNG.normal(size=(900, 3))
-    fast = FewShotDetector(quality="fast").fit(rows)
+    rows[:9] += 4
+    fast = FewShotDetector(quality="fast").fit(rows, np.where(np.arange(900) < known, 1, -1))
+    assert roc_auc_score(np.arange(900) < 9, fast.anomaly_score(rows)) > 0.95
     assert len(fast._fitted.typical_scores) == 512
     fast.save(tmp_path / "kept")
     again = FewShotDetector.load(tmp_path / "kept", n_jobs=2)

@@ -63,3 +63,22 @@ def test_threads_and_blocks_change_nothing(free):
 def test_of_equal_rows_the_first_counts():
     rows = np.array([[1.0, 2.0], [3.0, 4.0], [1.0, 2.0]])
     assert places_of(rows) == {rows[0].tobytes(): 0, rows[1].tobytes(): 1}
+
+
+def test_blocks_can_be_left_out():
+    _, some = fitted(left_out=("Subsets", "Isolation"))
+    missing = [
+        i
+        for i, name in enumerate(LABEL_FREE)
+        if name.startswith(("subset", "density")) or name == "isolation"
+    ]
+    assert len(missing) == 7
+    for seen in (some.typical_, some.known_, some.look(NEW)):
+        coordinates = seen.coordinates.reshape(len(seen), len(LABEL_FREE), 2)
+        assert (coordinates[:, missing] == 0).all()
+        assert (np.delete(coordinates, missing, axis=1).std(axis=0) > 0).all()
+        assert seen.leaves.shape == (len(seen), 0)
+    every = fitted()[1].look(NEW).coordinates.reshape(len(NEW), len(LABEL_FREE), 2)
+    found = some.look(NEW).coordinates.reshape(len(NEW), len(LABEL_FREE), 2)
+    rest = np.delete(np.arange(len(LABEL_FREE)), missing)
+    np.testing.assert_allclose(found[:, rest], every[:, rest], atol=1e-5)

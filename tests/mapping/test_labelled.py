@@ -54,7 +54,7 @@ class World:
 
     def make(self, block):
         given = (self.neighbours,) if block is KnownDistances else ()
-        settings = {"trees": 30, "threads": 1} if block is Supervised else {}
+        settings = {"trees": 30} if block is Supervised else {}
         return block(*given, **settings)
 
     def fit(self, block, generator=None):
@@ -215,7 +215,7 @@ def test_typical_rows_do_not_find_themselves_in_supervised_scores(see):
 
 
 def labelled(world):
-    return Labelled.of(world.neighbours, threads=1)
+    return Labelled.of(world.neighbours)
 
 
 def held_out(world):

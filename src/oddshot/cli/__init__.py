@@ -13,10 +13,11 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from oddshot.cli.benching import bench
+from oddshot.cli.benching import bench, bench_report
 from oddshot.cli.demonstrating import demo
 from oddshot.cli.detecting import detect, fit, score
 from oddshot.cli.explain import explain
+from oddshot.cli.label import label
 from oddshot.cli.training import meta_train
 from oddshot.cli.watch import refresh, watch
 from oddshot.errors import OddshotError
@@ -54,6 +55,8 @@ for command in (demo, detect, fit, score, explain):
     app.command()(command)
 app.command("meta-train")(meta_train)
 app.command()(bench)
+app.command("bench-report")(bench_report)
+app.command()(label)
 app.command()(watch)
 app.command()(refresh)
 

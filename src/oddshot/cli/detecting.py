@@ -69,12 +69,8 @@ def detect(
     detector = fitted(read, contamination, seed, quality)
     read = read._replace(notes=read.notes + promise.keep(detector, read.rows, label_column))
     found = _scored(detector, file, read, fitted=True)
-    _tell(
-        promise.add_p_values(found, detector, read.rows),
-        out=out,
-        report=report,
-        top=top,
-    )
+    found = promise.add_p_values(found, detector, read.rows)
+    _tell(found, detector, read, out=out, report=report, top=top)
 
 
 def fit(
@@ -140,12 +136,8 @@ def score(
     read = read_input(file, detector.prior, Asked(skip_damaged=skip_damaged))
     read = read._replace(notes=read.notes + promise.keep(detector, read.rows))
     found = _scored(detector, file, read, fitted=False)
-    _tell(
-        promise.add_p_values(found, detector, read.rows),
-        out=out,
-        report=report,
-        top=top,
-    )
+    found = promise.add_p_values(found, detector, read.rows)
+    _tell(found, detector, read, out=out, report=report, top=top)
 
 
 def fitted(
@@ -186,10 +178,17 @@ def _scored(detector: "FewShotDetector", file: str, read: Input, *, fitted: bool
     )
 
 
-def _tell(found: "Detection", *, out: Path | None, report: Path | None, top: int) -> None:
+def _tell(
+    found: "Detection",
+    detector: "FewShotDetector",
+    read: Input,
+    *,
+    out: Path | None,
+    report: Path | None,
+    top: int,
+) -> None:
     """Say what was found, and write what was asked for."""
     from oddshot.data.sources import write_table
-    from oddshot.reports.page import detection_page
     from oddshot.reports.writing import write_file
 
     console = console_of_stdout()
@@ -204,7 +203,10 @@ def _tell(found: "Detection", *, out: Path | None, report: Path | None, top: int
     else:
         console.print(_top_rows(found, top, most=max(5, console.width // 17)))
     if report is not None:
-        write_file(report, detection_page(found))
+        from oddshot.reports.gathering import gathered
+        from oddshot.reports.page import detection_page
+
+        write_file(report, detection_page(found, gathered(detector, read.rows, found)))
         say(console, f"Wrote {report}.")
 
 
@@ -212,7 +214,7 @@ def _top_rows(found: "Detection", number: int, *, most: int) -> Any:
     from rich.markup import escape
     from rich.table import Table
 
-    from oddshot.reports.page import text_of
+    from oddshot.reports.page_cells import text_of
 
     rows = found.top(number)
     hidden = max(rows.shape[1] - most, 0)

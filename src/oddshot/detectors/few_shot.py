@@ -22,14 +22,16 @@ from oddshot.detectors.explanation_table import TableExplainer
 from oddshot.detectors.fitted_images import FittedImages
 from oddshot.detectors.fitted_table import FittedTable
 from oddshot.detectors.kept_rows import KeptRows
+from oddshot.detectors.novelty import Novelty
 from oddshot.detectors.ranking import Ranking
 from oddshot.detectors.refreshing import refreshed_context
+from oddshot.detectors.suggestion import SPREAD, UNCERTAIN_SHARE, Suggestions, suggest
 from oddshot.episodes import NORMAL, Float32Array, FloatArray, LabelArray
 from oddshot.errors import DataError, PriorError, SettingError, require
 from oddshot.frames import to_rows
 from oddshot.mapping.encode import ColumnNote
 from oddshot.mapping.mapping import Pool
-from oddshot.mapping.support import QUALITIES
+from oddshot.mapping.quality import QUALITIES, Quality
 from oddshot.persistence import load_state, save_state
 from oddshot.priors import Prior
 from oddshot.thresholds.probability import Probability
@@ -58,8 +60,14 @@ class FewShotDetector(AnomalyDetector):
         Threads over blocks of rows and over models, as in scikit-learn: ``None`` is 1, -1 all
         cores. Scores do not depend on it. Tables only.
     quality
-        "standard", or "fast": compare with at most 512 typical rows instead of 4,096. What that
-        costs in accuracy is measured in docs/speed.md. Tables only.
+        "standard", or "fast": compare with at most 512 typical rows instead of 4,096, and leave
+        out random subsets and isolation. What that gains and costs is measured in docs/speed.md.
+        Tables only.
+    novel
+        Where there are known anomalies: what share of the surprise that a row has without labels it
+        has at least, from 0 (labels alone) to 1 (all of it), so that anomalies of new types are not
+        lost; "auto": the more, the better the known anomalies are found without labels. What that
+        gains and costs is measured in docs/results/novel-types.md. Tables only.
 
     Attributes
     ----------
@@ -110,12 +118,14 @@ class FewShotDetector(AnomalyDetector):
         random_state: int | np.random.RandomState | None = None,
         n_jobs: int | None = None,
         quality: str = "standard",
+        novel: float | str = "auto",
     ) -> None:
         self.prior = prior
         self.contamination = contamination
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.quality = quality
+        self.novel = novel
 
     def fit(self, X: Any, y: ArrayLike | None = None) -> Self:
         """Adapt the prior to a data set.
@@ -147,8 +157,8 @@ class FewShotDetector(AnomalyDetector):
         SettingError, PriorError
             If a parameter has a value it cannot take.
         """
-        contamination = self._checked_contamination()
-        most = self._most_rows()
+        contamination, quality = self._checked_contamination(), self._checked_quality()
+        novelty = Novelty.checked(self.novel)
         prior = Prior.find(self.prior)
         fitted: FittedTable | FittedImages
         if prior.reads_images:
@@ -164,7 +174,8 @@ class FewShotDetector(AnomalyDetector):
                 labels,
                 seed=self._drawn_seed(),
                 threads=self._threads(),
-                max_typical=most,
+                quality=quality,
+                novelty=novelty,
             )
         self._keep(fitted)
         self._set_threshold(self._raw_scores(), contamination, clean=fitted.clean)
@@ -240,6 +251,47 @@ class FewShotDetector(AnomalyDetector):
         check_is_fitted(self)
         self._fitted_table("rank")
         return Ranking(self, X)
+
+    def suggest(
+        self,
+        X: Any,
+        n: int = 10,
+        *,
+        uncertain: float = UNCERTAIN_SHARE,
+        spread: float = SPREAD,
+        leave_out: ArrayLike = (),
+    ) -> Suggestions:
+        """Pick rows that are worth a person's look and have no label yet.
+
+        Rows that this detector knows the label of are recognised by their content. To go on after
+        the answers at once, keep a ranking: see `oddshot.detectors.suggestion.suggest`.
+
+        Parameters
+        ----------
+        X
+            Shape (m, d), as for `anomaly_score`.
+        n, uncertain, spread, leave_out
+            How many; share of rows near the threshold; how much less a near copy is worth; rows not
+            to pick: see `oddshot.detectors.suggestion.suggest`.
+
+        Returns
+        -------
+        Suggestions
+            ``positions``, ``scores``, and ``why`` each was picked, the first one first.
+
+        Raises
+        ------
+        DataError, LabelError, SettingError
+            As `rank`, or if a parameter has a value it cannot take.
+
+        Examples
+        --------
+        >>> rows = np.random.default_rng(0).normal(size=(300, 3))
+        >>> rows[7] += 9
+        >>> FewShotDetector().fit(rows).suggest(rows, 2).positions[0]
+        np.int64(7)
+        """
+        return suggest(self.rank(X), n, uncertain=uncertain, spread=spread, leave_out=leave_out)
 
     def anomaly_score(self, X: Any) -> FloatArray:
         """Anomaly score of every row: >= 0, near 0 for typical rows, higher = odder.
@@ -423,7 +475,7 @@ class FewShotDetector(AnomalyDetector):
         X: Any,
         y: ArrayLike | None = None,
         *,
-        keep: float = 0.0,
+        keep: float = 0.25,
         factors: Mapping[str, float] | None = None,
     ) -> "FewShotDetector":
         """Fit a new detector on new rows, with the labels and the prior of this one.
@@ -496,6 +548,7 @@ class FewShotDetector(AnomalyDetector):
             "contamination": "auto" if share is None else share,
             "contamination_": self.contamination_,
             "quality": self.quality,
+            "novel": self.novel if isinstance(self.novel, str) else float(self.novel),
             "offset": self.offset_,
             "seed": self._fitted.seed,
             "threshold_rule": self.threshold_rule_.state(),
@@ -559,6 +612,7 @@ class FewShotDetector(AnomalyDetector):
             contamination=meta["contamination"],
             random_state=int(meta["seed"]),
             quality=meta.get("quality", "standard"),
+            novel=meta.get("novel", 0.0),
             n_jobs=n_jobs,
         )
         if prior.reads_images:
@@ -656,7 +710,7 @@ class FewShotDetector(AnomalyDetector):
         told._set_threshold(told._raw_scores(), contamination, clean=told._fitted.clean)
         return told
 
-    def _most_rows(self) -> int:
+    def _checked_quality(self) -> Quality:
         if not isinstance(self.quality, str) or self.quality not in QUALITIES:
             raise SettingError(
                 f"quality is {self.quality!r}; it must be {' or '.join(map(repr, QUALITIES))}"

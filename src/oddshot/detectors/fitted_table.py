@@ -1,6 +1,7 @@
 """A prior for tables, adapted to one: rows are encoded, mapped and judged."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from copy import copy
 from dataclasses import replace
 from typing import Any, Self
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from oddshot.data.images import looks_like_images
 from oddshot.detectors.kept_rows import KeptRows, as_frame
+from oddshot.detectors.novelty import Novelty, without_labels
 from oddshot.episodes import (
     ANOMALY,
     NORMAL,
@@ -26,12 +28,14 @@ from oddshot.frames import RawRows, to_rows
 from oddshot.learners import Detector, Learner, Params, Shape, collate, restore
 from oddshot.mapping.encode import ColumnNote, Encoder
 from oddshot.mapping.mapping import Mapping, Pool, support_sample
-from oddshot.mapping.support import MAX_TYPICAL, Support, draw_support
+from oddshot.mapping.quality import QUALITIES, Quality
+from oddshot.mapping.support import Support, draw_support
+from oddshot.mapping.threading import in_blocks
 from oddshot.priors import Prior
 
 BLOCK_ROWS = 4096
-JUDGED_ROWS = 64  # so few that torch starts no threads for them, which would cost more than the sum
 PROBES = 16
+LABELS_ALONE = Novelty(0.0)
 
 
 class FittedTable:
@@ -47,6 +51,10 @@ class FittedTable:
         Threads for tree models.
     kept
         The same rows as the user gave them; ``None`` where an older version saved the detector.
+    left_out
+        See `Mapping`.
+    novelty
+        What stays of the label-free view where there are known anomalies.
 
     Attributes
     ----------
@@ -66,15 +74,17 @@ class FittedTable:
         *,
         threads: int,
         kept: KeptRows | None = None,
+        left_out: Sequence[str] = (),
+        novelty: Novelty = LABELS_ALONE,
     ) -> None:
         self.prior, self._encoder, self.kept = prior, encoder, kept
-        self._threads = threads
+        self._threads, self._left_out, self._novelty = threads, tuple(left_out), novelty
         restore(prior)  # first: it tells at once whether it can
-        self._settle(Mapping(threads=threads).fit(support))
+        self._settle(Mapping(threads=threads, left_out=self._left_out).fit(support))
 
     def _settle(self, mapping: Mapping) -> None:
         self._mapping = mapping
-        self._head = _head(*restore(self.prior), mapping)
+        self._head = _head(*restore(self.prior), mapping, self._novelty)
         self.typical_scores = self._judged(mapping.typical_)
         self.known_scores = self.scored_arranged(mapping.support.known)
         self.clean = mapping.support.normal_share == 1.0
@@ -104,9 +114,10 @@ class FittedTable:
         *,
         seed: int,
         threads: int,
-        max_typical: int = MAX_TYPICAL,
+        quality: Quality = QUALITIES["standard"],
+        novelty: Novelty = LABELS_ALONE,
     ) -> Self:
-        """Adapt a prior to rows (n, d) with labels (n,); see `draw_support` for the others."""
+        """Adapt a prior to rows (n, d) with labels (n,)."""
         encoder = Encoder().fit(rows)
         known = int((labels == ANOMALY).sum())
         if known > len(labels) - 2:
@@ -114,10 +125,17 @@ class FittedTable:
                 f"{known} of {len(labels)} rows are labelled as anomalies; at least 2 unlabelled "
                 "or normal rows are needed to compare with"
             )
-        encoded = np.concatenate([*encoded_blocks(encoder, rows)])
-        support = draw_support(encoded, labels, seed=seed, max_typical=max_typical)
+        encoded = np.empty((rows.shape[0], len(encoder.encoded_names_)))
+        for place, block in enumerate(encoded_blocks(encoder, rows)):
+            encoded[place * BLOCK_ROWS :][: len(block)] = block
+        most = quality.max_typical
+        support = draw_support(encoded, labels, seed=seed, max_typical=most, threads=threads)
         kept = KeptRows.of(rows, encoded, labels, support)
-        return cls(prior, encoder, support, threads=threads, kept=kept)
+        del encoded  # of wide tables it is the larger part of the memory
+        left_out = quality.left_out
+        return cls(
+            prior, encoder, support, threads=threads, kept=kept, left_out=left_out, novelty=novelty
+        )
 
     def scored(self, X: Any) -> FloatArray:
         """Raw scores (n,) of rows (n, d).
@@ -189,7 +207,14 @@ class FittedTable:
         rest = np.delete(np.arange(len(support.typical)), part)
         share = float((self.kept_labels[rest] == NORMAL).mean())
         fewer = replace(support, typical=support.typical[rest], normal_share=share)
-        adapted = type(self)(self.prior, self._encoder, fewer, threads=self._threads)
+        adapted = type(self)(
+            self.prior,
+            self._encoder,
+            fewer,
+            threads=self._threads,
+            left_out=self._left_out,
+            novelty=self._novelty,
+        )
         return adapted, adapted.scored_arranged(support.typical[part])
 
     @property
@@ -250,6 +275,7 @@ class FittedTable:
         settings, arrays = self._encoder.state()
         kept, rows = ({}, {}) if self.kept is None else self.kept.state()
         meta = {"encoder": settings, "normal_share": support.normal_share, "kept": kept}
+        meta["left_out"] = list(self._left_out)
         return meta, {
             "support.columns": np.asarray(support.columns, dtype=np.int64),
             "support.typical": support.typical,
@@ -279,7 +305,11 @@ class FittedTable:
         )
         encoder = Encoder.from_state(meta["encoder"], parts.get("encoder", {}))
         kept = KeptRows.restored(meta["kept"], parts["kept"]) if meta.get("kept") else None
-        fitted = cls(prior, encoder, support, threads=threads, kept=kept)
+        left_out = meta.get("left_out", ())
+        novelty = Novelty.checked(meta.get("novel", 0.0))
+        fitted = cls(
+            prior, encoder, support, threads=threads, kept=kept, left_out=left_out, novelty=novelty
+        )
         later = parts.get("later", {})  # none in what an older version saved
         if later and len(later["labels"]):
             mapping = fitted._mapping
@@ -295,10 +325,14 @@ class FittedTable:
 
     def _judged(self, coordinates: Float32Array) -> FloatArray:
         """Raw scores (n,) of mapped rows (n, C, 2)."""
-        rows, starts = torch.from_numpy(coordinates)[None], range(0, len(coordinates), JUDGED_ROWS)
-        with torch.no_grad():
-            scores = [self._head(rows[:, at : at + JUDGED_ROWS].double())[0] for at in starts]
-        return np.asarray(torch.cat(scores or [rows.new_zeros(0)]).double().numpy())
+        rows = torch.from_numpy(coordinates)[None]
+
+        def judge(block: slice) -> FloatArray:
+            with torch.no_grad():  # a setting of the thread's own
+                return np.asarray(self._head(rows[:, block].double())[0].numpy())
+
+        with one_torch_thread():
+            return np.concatenate(in_blocks(judge, len(coordinates), threads=self._threads))
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out the head, a function that a learner made."""
@@ -307,14 +341,11 @@ class FittedTable:
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Make the head again from prior and mapping."""
         vars(self).update(state)
-        self._head = _head(*restore(self.prior), self._mapping)
+        self._head = _head(*restore(self.prior), self._mapping, self._novelty)
 
 
-def _head(learner: Learner, params: Params, mapping: Mapping) -> Detector:
-    """Adapt a prior to a mapped support.
-
-    In double precision: sums in single precision differ with the number of rows scored at once.
-    """
+def _head(learner: Learner, params: Params, mapping: Mapping, novelty: Novelty) -> Detector:
+    """Adapt a prior to a mapped support."""
     rows, labels = support_sample(mapping)
     task = MappedTask(
         name="",
@@ -331,11 +362,31 @@ def _head(learner: Learner, params: Params, mapping: Mapping) -> Detector:
             f"the prior reads rows of {learner.shape}, but this version of Oddshot maps rows to "
             f"{Shape.of(task)}; load or train a prior for this version"
         )
-    with torch.no_grad():
+    told = _adapted(learner, params, task)
+    if not len(mapping.known_) or novelty == LABELS_ALONE:
+        return told
+    free = _adapted(learner, params, without_labels(task))
+    return novelty.floored(told, free, mapping.typical_, mapping.known_)
+
+
+def _adapted(learner: Learner, params: Params, task: MappedTask) -> Detector:
+    """In double precision: sums in single precision differ with the number of rows at once."""
+    with one_torch_thread(), torch.no_grad():
         return learner.detector(
             {name: value.double() for name, value in params.items()},
             collate([task]).to(torch.float64),
         )
+
+
+@contextmanager
+def one_torch_thread() -> Iterator[None]:
+    """Keep PyTorch to one thread: these sums are so small that its threads mostly wait."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _single(rows: FloatArray) -> Float32Array:

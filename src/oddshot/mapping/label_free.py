@@ -1,8 +1,10 @@
 """The label-free part of the mapping: frozen on a support, whatever is labelled later."""
 
+from collections.abc import Collection
 from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from oddshot.episodes import FloatArray
 from oddshot.mapping.block import Block, Reference
@@ -22,6 +24,13 @@ LABEL_FREE = Neighbours.names + Subsets.names + Tails.names + Shape.names + Isol
 class LabelFree:
     """Spaces, label-free blocks and their calibration, on the rows of one support.
 
+    Parameters
+    ----------
+    threads
+        Threads over blocks of rows. The result does not depend on it.
+    left_out
+        Names of blocks that are not computed; their coordinates are 0 for all rows.
+
     Attributes
     ----------
     typical_, known_
@@ -30,8 +39,8 @@ class LabelFree:
         The block that finds neighbours.
     """
 
-    def __init__(self, *, threads: int = 1) -> None:
-        self._threads = threads
+    def __init__(self, *, threads: int = 1, left_out: Collection[str] = ()) -> None:
+        self._threads, self._left_out = threads, left_out
 
     def fit(self, support: Support, generator: np.random.Generator) -> Self:
         """Compare the support's typical rows with each other, and freeze."""
@@ -39,17 +48,19 @@ class LabelFree:
         views = self._spaces.view(support.typical)
         reference = Reference(views, self._spaces.view(support.known))
         self.neighbours_, self._isolation = Neighbours(threads=self._threads), Isolation()
-        self._blocks: tuple[Block, ...] = (
+        every: tuple[Block, ...] = (
             self.neighbours_,
             Subsets(threads=self._threads),
             Tails(),
             Shape(),
             self._isolation,
         )
+        self._blocks = [block for block in every if type(block).__name__ not in self._left_out]
+        self._names = [name for block in self._blocks for name in block.names]
         raw = np.concatenate([block.fit(reference, generator) for block in self._blocks], axis=1)
         self._calibration = Calibration().fit(raw)
         self._own = places_of(support.typical)
-        self.typical_ = self._as_seen(views, raw, self._isolation.leaves(views.standard))
+        self.typical_ = self._as_seen(views, raw, self._leaves(views))
         self.known_ = self.look(support.known)
         return self
 
@@ -78,15 +89,26 @@ class LabelFree:
             seen.put(new, self._look_at_new(self._spaces.view(rows[new])))
 
     def _look_at_new(self, views: Views) -> Seen:
-        leaves = self._isolation.leaves(views.standard)
-        others = (block.transform(views) for block in self._blocks if block is not self._isolation)
-        raw = np.concatenate([*others, self._isolation.depths(leaves)], axis=1)
-        return self._as_seen(views, raw, leaves)
+        leaves = self._leaves(views)
+        raw = [
+            self._isolation.depths(leaves) if block is self._isolation else block.transform(views)
+            for block in self._blocks
+        ]
+        return self._as_seen(views, np.concatenate(raw, axis=1), leaves)
 
-    def _as_seen(self, views: Views, raw: FloatArray, leaves: np.ndarray) -> Seen:
-        fifths = raw[:, [LABEL_FREE.index(f"knn5_{space}") for space in NAMES]]
-        coordinates = self._calibration.apply(raw).reshape(len(raw), raw.shape[1] * CHANNELS)
-        return Seen(views, fifths, coordinates, leaves)
+    def _leaves(self, views: Views) -> NDArray[np.uint16]:
+        """Leaves (n, trees) of the isolation trees; none where these are left out."""
+        if self._isolation in self._blocks:
+            return self._isolation.leaves(views.standard)
+        return np.zeros((len(views), 0), dtype=np.uint16)
+
+    def _as_seen(self, views: Views, raw: FloatArray, leaves: NDArray[np.uint16]) -> Seen:
+        fifths = raw[:, [self._names.index(f"knn5_{space}") for space in NAMES]]
+        coordinates = np.zeros((len(raw), len(LABEL_FREE), CHANNELS), dtype=np.float32)
+        coordinates[:, [LABEL_FREE.index(n) for n in self._names]] = self._calibration.apply(raw)
+        return Seen(
+            views, fifths, coordinates.reshape(len(raw), len(LABEL_FREE) * CHANNELS), leaves
+        )
 
 
 def places_of(rows: FloatArray) -> dict[bytes, int]:

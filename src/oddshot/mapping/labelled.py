@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
-from scipy.linalg.lapack import dpotri
+from scipy.linalg.lapack import dtrtri
 
 from oddshot.episodes import Float32Array, FloatArray
 from oddshot.mapping.calibration import CHANNELS, Calibration
@@ -16,7 +16,7 @@ from oddshot.mapping.distances import squared_distances
 from oddshot.mapping.neighbours import Neighbours
 from oddshot.mapping.spaces import NAMES, Views
 from oddshot.mapping.supervised import CrossFitted, Logistic, Trees
-from oddshot.mapping.threading import in_blocks, in_turn
+from oddshot.mapping.threading import in_blocks
 
 KERNEL_ROWS = 512
 HELD_OUT_ROWS = 512
@@ -186,6 +186,8 @@ class KnownLeaves:
 
     def transform(self, rows: Seen) -> FloatArray:
         """See `LabelledBlock`."""
+        if not self._known.shape[1]:  # isolation is left out
+            return np.zeros((len(rows), 1))
         shared = np.zeros((len(self._known), len(rows)))
         for leaves, known in zip(rows.leaves.T, self._known.T, strict=True):
             shared += known[:, None] == leaves
@@ -237,15 +239,17 @@ class KernelRidge:
             points = np.concatenate([rows[drawn], anomalies])
             target = np.concatenate([np.zeros(len(drawn)), np.ones(len(anomalies))])
             squares = squared_distances(points, points)
-            width = float(np.median(squares[: len(drawn), : len(drawn)])) or 1.0
+            among = squares[: len(drawn), : len(drawn)].astype(np.float32)  # enough for a width
+            width = float(np.median(among)) or 1.0
             noise = np.concatenate([np.full(len(drawn), 0.5), np.full(len(anomalies), 0.05)])
             kernel = np.exp(-2 * squares / width)
             factor = cho_factor(kernel + np.diag(noise), lower=True)
             weights = cho_solve(factor, target)
-            inverse, _ = dpotri(factor[0], lower=1)  # its lower half; the diagonal is all we need
+            half, _ = dtrtri(factor[0], lower=1)
+            inverse = (np.tril(half) ** 2).sum(axis=0)  # its diagonal
             self._models[space] = (points, width, weights)
             scores = self._scores(rows, space)
-            scores[drawn] = (target - weights / np.diag(inverse))[: len(drawn)]
+            scores[drawn] = (target - weights / inverse)[: len(drawn)]
             columns.append(scores)
         return np.column_stack(columns)
 
@@ -272,8 +276,8 @@ class Supervised:
 
     names = ("trees_columns", "trees_all", "logistic_columns", "logistic_coordinates")
 
-    def __init__(self, *, trees: int, threads: int) -> None:
-        self._forest, self._threads = partial(Trees, trees=trees), threads
+    def __init__(self, *, trees: int) -> None:
+        self._forest = partial(Trees, trees=trees)
 
     def fit(self, typical: Seen, known: Seen, generator: np.random.Generator) -> FloatArray:
         """See `LabelledBlock`."""
@@ -285,11 +289,12 @@ class Supervised:
             CrossFitted(lambda: Logistic(strength=0.01)),
         ]
         inputs = zip(self._models, self._inputs(typical), self._inputs(known), strict=True)
-        fits = [
-            partial(model.fit, rows, anomalies, halves, int(generator.integers(2**31)))
-            for model, rows, anomalies in inputs
-        ]
-        return np.column_stack(in_turn(fits, threads=self._threads))
+        return np.column_stack(
+            [
+                model.fit(rows, anomalies, halves, int(generator.integers(2**31)))
+                for model, rows, anomalies in inputs
+            ]
+        )
 
     def transform(self, rows: Seen) -> FloatArray:
         """See `LabelledBlock`."""
@@ -327,9 +332,9 @@ class Labelled:
         self._make = make
 
     @classmethod
-    def of(cls, neighbours: Neighbours, *, threads: int) -> "Labelled":
+    def of(cls, neighbours: Neighbours) -> "Labelled":
         """Build the blocks on what the neighbours' block has learned already."""
-        return cls(partial(_blocks, neighbours, threads))
+        return cls(partial(_blocks, neighbours))
 
     def fit(
         self, typical: Seen, known: Seen, generator: np.random.Generator, *, trees: int = TREES
@@ -366,7 +371,7 @@ class Labelled:
         return out
 
 
-def _blocks(neighbours: Neighbours, threads: int, trees: int) -> tuple[LabelledBlock, ...]:
+def _blocks(neighbours: Neighbours, trees: int) -> tuple[LabelledBlock, ...]:
     """All blocks, yet to be fitted; a lambda in its place could not be pickled."""
     return (
         KnownDistances(neighbours),
@@ -375,5 +380,5 @@ def _blocks(neighbours: Neighbours, threads: int, trees: int) -> tuple[LabelledB
         KnownLeaves(),
         Directions(),
         KernelRidge(),
-        Supervised(trees=trees, threads=threads),
+        Supervised(trees=trees),
     )

@@ -3,8 +3,10 @@
 The coordinates mean the same on every data set; learners work on them (see `MappedTask`).
 """
 
+from collections.abc import Collection
 from copy import copy, deepcopy
 from dataclasses import dataclass
+from functools import partial
 from typing import Self
 
 import numpy as np
@@ -29,7 +31,7 @@ from oddshot.mapping.evidence import gather_evidence
 from oddshot.mapping.label_free import LABEL_FREE, LabelFree, places_of
 from oddshot.mapping.labelled import LABELLED_NAMES, Labelled, Seen
 from oddshot.mapping.support import Support, draw_support
-from oddshot.mapping.threading import in_blocks, one_blas_thread
+from oddshot.mapping.threading import in_blocks, in_turn, one_blas_thread
 
 MAX_SUPPORT_ROWS = 64
 
@@ -82,6 +84,8 @@ class Mapping:
     ----------
     threads
         Threads over blocks of rows and over models. The result does not depend on it.
+    left_out
+        Names of label-free blocks that are not computed; their coordinates are 0 for all rows.
 
     Attributes
     ----------
@@ -106,15 +110,16 @@ class Mapping:
     True
     """
 
-    def __init__(self, *, threads: int = 1) -> None:
-        self._threads = threads
+    def __init__(self, *, threads: int = 1, left_out: Collection[str] = ()) -> None:
+        self._threads, self._left_out = threads, left_out
 
     @one_blas_thread
     def fit(self, support: Support) -> Self:
         """Compare the support's rows with each other, and freeze."""
         self.base = support
         self._generator = np.random.default_rng([support.seed, 1])
-        self._free = LabelFree(threads=self._threads).fit(support, self._generator)
+        free = LabelFree(threads=self._threads, left_out=self._left_out)
+        self._free = free.fit(support, self._generator)
         self._later = Pool(support.typical[:0], self._free.typical_[:0])
         self._later_labels = np.zeros(0, dtype=np.int8)
         self._fit_labelled()
@@ -190,18 +195,20 @@ class Mapping:
         self.typical_[:, : len(LABEL_FREE)] = _unflat(typical.seen.coordinates)
         self.known_[:, : len(LABEL_FREE)] = _unflat(known.seen.coordinates)
         if len(known):
-            self._labelled = Labelled.of(self._free.neighbours_, threads=self._threads)
-            self.typical_[:, len(LABEL_FREE) :] = self._labelled.fit(
-                typical.seen, known.seen, generator
-            )
-            self.known_[:, len(LABEL_FREE) :] = self._labelled.held_out(
-                typical.seen, known.seen, generator
+            self._labelled = Labelled.of(self._free.neighbours_)
+            one, other = generator.spawn(2)
+            self.typical_[:, len(LABEL_FREE) :], self.known_[:, len(LABEL_FREE) :] = in_turn(
+                [
+                    partial(self._labelled.fit, typical.seen, known.seen, one),
+                    partial(self._labelled.held_out, typical.seen, known.seen, other),
+                ],
+                threads=self._threads,
             )
         self.context_: Context = gather_evidence(
             self.typical_,
             self.known_,
             label_free=len(LABEL_FREE),
-            far=LABEL_FREE.index("subset8_standard"),
+            far=LABEL_FREE.index("far_norm" if "Subsets" in self._left_out else "subset8_standard"),
             near=LABEL_FREE.index("lof20_standard"),
             reference=Reference(typical.seen.views, known.seen.views),
             normal_share=self.support.normal_share,

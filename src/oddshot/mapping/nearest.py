@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from oddshot.episodes import Float32Array, FloatArray
 from oddshot.mapping.distances import squared_distances
 
-SPARE = 14
+SPARE = 6
 DECIMALS = 5
 AT_ONCE = 128  # rows whose distances to thousands of others stay in a core's cache
 
@@ -118,7 +118,7 @@ class Nearest:
 
         A row's are the same alone and in company, which those of a matrix product are not.
         """
-        differences = self._points[places]
+        differences = np.take(self._points, places, axis=0)
         differences -= rows[:, None]
         squares = np.einsum("nkw,nkw->nk", differences, differences)
         return np.asarray(np.sqrt(squares.astype(np.float64)))

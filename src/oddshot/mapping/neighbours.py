@@ -89,11 +89,11 @@ class NeighbourIndex:
         return self.log(distances[:, at])
 
     def _with_density(self, profile: FloatArray, neighbours: NDArray[np.intp]) -> FloatArray:
-        ratios = [
-            profile[:, SCALES.index(scale)]
-            - self.profile[neighbours[:, :scale], SCALES.index(scale)].mean(axis=1)
-            for scale in DENSITY_SCALES
-        ]
+        ratios = []
+        for scale in DENSITY_SCALES:
+            at = SCALES.index(scale)
+            theirs = np.take(self.profile[:, at], neighbours[:, :scale]).mean(axis=1)
+            ratios.append(profile[:, at] - theirs)
         return np.column_stack([profile, *ratios])
 
 

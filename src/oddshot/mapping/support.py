@@ -10,7 +10,6 @@ from oddshot.mapping.canonical import column_order, dense_ranks, row_order
 
 MAX_TYPICAL = 4096
 MAX_KNOWN = 512
-QUALITIES = {"fast": 512, "standard": MAX_TYPICAL}  # typical rows to compare with
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +42,12 @@ class Support:
 
 
 def draw_support(
-    rows: FloatArray, labels: LabelArray, *, seed: int, max_typical: int = MAX_TYPICAL
+    rows: FloatArray,
+    labels: LabelArray,
+    *,
+    seed: int,
+    max_typical: int = MAX_TYPICAL,
+    threads: int = 1,
 ) -> Support:
     """Keep at most ``max_typical`` typical rows, so that the cost per scored row is bounded.
 
@@ -57,9 +61,11 @@ def draw_support(
         Decides the draw, together with the content of the rows; their order does not matter.
     max_typical
         Bound on unlabelled and known normal rows together.
+    threads
+        Threads over columns. The result does not depend on it.
     """
     generator = np.random.default_rng(seed)
-    ranks = dense_ranks(rows)
+    ranks = dense_ranks(rows, threads=threads)
     low, high = rows.min(axis=0), rows.max(axis=0)
     with np.errstate(invalid="ignore"):
         heights = np.nan_to_num((np.sort(rows, axis=0).mean(axis=0) - low) / (high - low))

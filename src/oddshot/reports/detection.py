@@ -6,8 +6,11 @@ from typing import Protocol
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from oddshot.episodes import ANOMALY, NORMAL, FloatArray, LabelArray
+from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, FloatArray, LabelArray
+
+KNOWN, CLEAR, LIKELY, POSSIBLE = "known", "clear", "likely", "worth a look"
 
 
 class Note(Protocol):
@@ -69,6 +72,42 @@ class Detection:
         return int(self.rows[self.verdict].sum())
 
     @property
+    def scores(self) -> FloatArray:
+        """Shape (n,): anomaly scores."""
+        return self.rows[self.score].to_numpy(dtype=np.float64)
+
+    @property
+    def order(self) -> NDArray[np.intp]:
+        """Shape (n,): places of the rows, the oddest first."""
+        return np.argsort(self.rows[self.rank].to_numpy(), kind="stable")
+
+    @property
+    def unlabelled(self) -> NDArray[np.bool_]:
+        """Shape (n,): rows that nothing was said of."""
+        if self.labels is None:
+            return np.ones(len(self.rows), dtype=np.bool_)
+        return np.asarray(self.labels == UNLABELLED)
+
+    def sureness(self) -> NDArray[np.str_]:
+        """Say how sure each verdict is (n,); nothing for rows that are not above the threshold.
+
+        "known": it was labelled as an anomaly, which its score rests on. Else, with
+        ``e = n * 10**-score``, how many of n ordinary rows would score as high: "clear" up to 0.1,
+        "likely" up to 1, "worth a look" beyond.
+
+        Examples
+        --------
+        >>> rows = pd.DataFrame({"x": range(100)})
+        >>> found = scored(rows, np.r_[3.5, 2.5, 1.5, np.zeros(97)], 1, source="a", columns=())
+        >>> found.sureness()[:4].tolist()
+        ['clear', 'likely', 'worth a look', '']
+        """
+        expected = len(self.rows) * 10.0**-self.scores
+        known = np.zeros(len(expected), bool) if self.labels is None else self.labels == ANOMALY
+        sure = np.select([known, expected <= 0.1, expected <= 1], [KNOWN, CLEAR, LIKELY], POSSIBLE)
+        return np.asarray(np.where(self.rows[self.verdict].to_numpy(dtype=bool), sure, ""))
+
+    @property
     def things(self) -> str:
         """What a reader would call the rows."""
         return "rows" if self.columns else "images"
@@ -77,8 +116,7 @@ class Detection:
         """Return the oddest rows, oddest first, the three new columns in front."""
         new = [self.rank, self.score, self.verdict]
         old = list(range(self.rows.shape[1] - len(new)))
-        order = np.argsort(self.rows[self.rank].to_numpy(), kind="stable")[:number]
-        picked = self.rows.iloc[order]
+        picked = self.rows.iloc[self.order[:number]]
         return pd.concat([picked[new], picked.iloc[:, old]], axis=1)
 
     def told(self) -> list[str]:

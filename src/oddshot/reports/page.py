@@ -1,132 +1,134 @@
-"""A detection as one HTML page: no script, nothing from the network, every value escaped."""
+"""A detection as one HTML page: all inside it, nothing from the network, every value escaped."""
 
-from html import escape
+from pathlib import PurePath
 
-import numpy as np
-import pandas as pd
+from oddshot.reports.detection import CLEAR, KNOWN, Detection
+from oddshot.reports.evidence import Evidence
+from oddshot.reports.page_cells import brief, name_of, safe
+from oddshot.reports.page_charts import histogram, plane
+from oddshot.reports.page_rows import left_out, oddest, reason_of, reasons, strip, to_label
+from oddshot.reports.page_style import SCRIPT, STYLE, policy
+from oddshot.reports.page_words import TOP, headline, labels_told, meaning, sure
 
-from oddshot.reports.detection import Detection
-
-BINS = 40
-WIDTH, HEIGHT = 720, 180
-MAX_COLUMNS = 30
-
-STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem;
-       color: #1c2430; }
-h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2rem; }
-.wide { overflow-x: auto; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { padding: .3rem .6rem; border-bottom: 1px solid #d9dee5; text-align: left;
-         white-space: nowrap; max-width: 22rem; overflow: hidden; text-overflow: ellipsis; }
-tr.flagged td:first-child { border-left: 4px solid #d55e00; }
-svg text { font-size: 12px; fill: #4a5568; }
-"""
+MAX_IMAGES = 30
+LEAST_SHOWN, BESIDE = 15, 5  # rows, and how many below the threshold, to compare with
+RISEN = 5
+MAX_NOTE, MAX_NOTES = 600, 30
 
 
-def detection_page(found: Detection, *, top: int = 50) -> str:
-    """Return the page: what was done, a histogram of scores, the oddest rows, columns left out.
+def detection_page(found: Detection, evidence: Evidence | None = None, *, top: int = 50) -> str:
+    """Return the page: what was found and how sure, the oddest rows and why, scores, a map, labels.
 
     Parameters
     ----------
     found
         The scored table.
+    evidence
+        Reasons, map, pictures and labels, see `oddshot.reports.gathering.gathered`; parts that are
+        not there are left out.
     top
-        How many of the oddest rows are shown, so that the page stays small.
+        How many of the oddest rows are shown, so that the page stays small; of images 30 at most.
     """
-    title = escape(f"Oddshot: {found.source}")
-    said = "".join(f"<li>{escape(line)}</li>" for line in found.told())
-    shown = min(top, len(found.rows))
+    evidence = evidence or Evidence()
+    name = PurePath(found.source).name or found.source
+    parts = "\n".join(part for part in _sections(found, evidence, top) if part)
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy()}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{title}</title><style>{STYLE}</style></head><body>\n"
-        f"<h1>{title}</h1>\n<ul>{said}</ul>\n"
-        f"<h2>Scores</h2>\n{_histogram(found)}\n"
-        f"<h2>The {shown} oddest {found.things}</h2>\n{_rows(found, shown)}\n"
-        f"{_columns(found)}</body></html>\n"
+        f"<title>{safe(name)}: {headline(found)}</title><style>{STYLE}</style></head><body>\n"
+        f"{_summary(found, evidence)}\n<main>\n{parts}\n</main>\n<footer><p>Made by Oddshot. "
+        "The page holds all it needs and asks no network; it shows rows of your data, so share it "
+        f"as you would share these.</p></footer>\n<script>{SCRIPT}</script></body></html>\n"
     )
 
 
-def _histogram(found: Detection) -> str:
-    """Draw counts of scores on a square-root scale, where single odd rows can still be seen."""
-    scores = found.rows[found.score].to_numpy(dtype=np.float64)
-    if not len(scores):
-        return f"<p>No {found.things}.</p>"
-    top = max(float(scores.max()), found.threshold, 1e-9)
-    counts, edges = np.histogram(scores, bins=BINS, range=(0.0, top))
-    heights = np.sqrt(counts) / max(np.sqrt(counts.max()), 1.0) * HEIGHT
-    step = WIDTH / BINS
-    bars = "".join(
-        f'<rect x="{i * step + 0.5:.1f}" y="{HEIGHT - height:.1f}" width="{step - 1:.1f}" '
-        f'height="{height:.1f}" fill="{_colour(edges[i], found.threshold)}">'
-        f"<title>{int(counts[i])} {found.things} score {edges[i]:.3g} to {edges[i + 1]:.3g}</title>"
-        "</rect>"
-        for i, height in enumerate(heights)
-        if counts[i]
+def _summary(found: Detection, evidence: Evidence) -> str:
+    """Tell the main things at the top."""
+    kinds = found.sureness()
+    clear = int((kinds == CLEAR).sum())
+    used = sum(note.used for note in found.columns)
+    known = int((kinds == KNOWN).sum())
+    tiles = [
+        ("main", f"{found.flagged:,}", "looks odd" if found.flagged == 1 else "look odd"),
+        *([("", f"{known:,}", "of these known before")] if known else []),
+        ("", f"{clear:,}", "of these clearly"),
+        ("", f"{len(found.rows):,}", f"{found.things} in all"),
+        *([("", f"{used:,} of {len(found.columns):,}", "columns used")] if found.columns else []),
+    ]
+    drawn = "".join(
+        f'<div class="{kind}"><dt>{what}</dt><dd>{value}</dd></div>' for kind, value, what in tiles
     )
-    place = found.threshold / top * WIDTH
-    anchor = "end" if place > WIDTH / 2 else "start"
+    notes = [
+        line if len(line) <= MAX_NOTE else line[: MAX_NOTE - 1] + "…"
+        for line in found.notes[:MAX_NOTES]
+        if not evidence.rule or evidence.rule not in line  # it is told below
+    ]
+    said = _list(notes)
     return (
-        f'<svg viewBox="-10 -18 {WIDTH + 20} {HEIGHT + 42}" width="{WIDTH}" role="img" '
-        'aria-label="Histogram of anomaly scores">'
-        f'{bars}<line x1="0" x2="{WIDTH}" y1="{HEIGHT}" y2="{HEIGHT}" stroke="#4a5568"/>'
-        f'<line x1="{place:.1f}" x2="{place:.1f}" y1="-4" y2="{HEIGHT}" stroke="#1c2430" '
-        'stroke-dasharray="5 4"/>'
-        f'<text x="{place:.1f}" y="-7" text-anchor="{anchor}">'
-        f"threshold {found.threshold:.3g}</text>"
-        f'<text x="0" y="{HEIGHT + 18}">0</text>'
-        f'<text x="{WIDTH}" y="{HEIGHT + 18}" text-anchor="end">{top:.3g}</text>'
-        f'<text x="{WIDTH / 2}" y="{HEIGHT + 18}" text-anchor="middle">anomaly score '
-        f"(number of {found.things} on a square-root scale)</text></svg>"
+        f'<header><p class="source">Oddshot report: {safe(found.source)}</p>'
+        f"<h1>{headline(found)}</h1>\n<p>{safe(meaning(found))}</p>\n{_first(found, evidence)}"
+        f'<dl class="tiles">{drawn}'
+        f"</dl>{said}<h2>How sure is this?</h2>{_list(sure(found, evidence))}</header>"
     )
 
 
-def _rows(found: Detection, shown: int) -> str:
-    table = found.top(shown)
-    hidden = max(table.shape[1] - MAX_COLUMNS, 0)
-    table = table.iloc[:, :MAX_COLUMNS]
-    head = "".join(f"<th>{escape(str(name))}</th>" for name in table.columns)
-    verdicts = table[found.verdict].to_numpy()
-    body = "".join(
-        f'<tr class="{"flagged" if verdicts[number] else ""}">'
-        + "".join(f"<td>{escape(text_of(value))}</td>" for value in row)
-        + "</tr>\n"
-        for number, row in enumerate(table.itertuples(index=False, name=None))
-    )
-    note = f"<p>{hidden} more columns are not shown.</p>" if hidden else ""
-    return (
-        f"<p>{found.things.capitalize()} above the threshold carry a mark.</p>"
-        f'<div class="wide"><table>'
-        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>{note}"
-    )
-
-
-def _columns(found: Detection) -> str:
-    """Name the columns that were left out; nothing for images, which have none."""
-    if not found.columns:
+def _first(found: Detection, evidence: Evidence) -> str:
+    """Name the oddest row and what makes it odd."""
+    place = int(found.order[0]) if len(found.rows) else -1
+    reason = reason_of(evidence.explained.get(place))
+    if not reason or not found.flagged:
         return ""
-    left_out = [note for note in found.columns if not note.used]
-    if not left_out:
-        return "<h2>Columns</h2>\n<p>Every column was used.</p>\n"
-    rows = "".join(
-        f"<tr><td>{escape(str(note.column))}</td><td>{escape(note.reason)}</td></tr>"
-        for note in left_out
-    )
-    return (
-        "<h2>Columns</h2>\n<table><thead><tr><th>left out</th><th>why</th></tr></thead>"
-        f"<tbody>{rows}</tbody></table>\n"
-    )
+    return f"<p>The oddest is row {brief(name_of(found, place), 30)}: {reason}.</p>"
 
 
-def text_of(value: object) -> str:
-    """Write one cell for a reader: short numbers, nothing where nothing is."""
-    if isinstance(value, float | np.floating):
-        return "" if np.isnan(value) else f"{value:.5g}"
-    if value is None or value is pd.NA or value is pd.NaT:
+def _sections(found: Detection, evidence: Evidence, top: int) -> list[str]:
+    wanted = max(found.flagged + BESIDE, LEAST_SHOWN)
+    shown = min(wanted, top if found.columns else min(top, MAX_IMAGES), len(found.rows))
+    things = found.things
+    if not len(found.rows):
+        return [f"<p>No {things}.</p>"]
+    labels = labels_told(found, evidence.effect)
+    return [
+        _section(f"The {shown} oddest {things}", oddest(found, evidence, shown)),
+        _section(
+            "Why these rows",
+            evidence.explained
+            and "<p>What each column adds to the score, beside the most similar typical row.</p>"
+            f'<div class="cards">{reasons(found, evidence)}</div>',
+        ),
+        _section("Ordinary images, to compare with", evidence.ordinary and strip(found, evidence)),
+        _section("Scores", histogram(found)),
+        _section(f"A map of the {things}", evidence.plane and plane(found, evidence.plane)),
+        _section("What the labels did", labels and _list(labels) + _risen(found, evidence)),
+        _section(
+            "Labels that would help most",
+            evidence.suggested
+            and "<p>Say of these whether they are anomalies or normal, and run Oddshot again with "
+            f"the answers: it learns from each.</p>{to_label(found, evidence)}",
+        ),
+        _section("Columns", found.columns and left_out(found)),
+    ]
+
+
+def _section(title: str, content: object) -> str:
+    """Put a heading above what there is; nothing where there is nothing."""
+    return f"<section><h2>{title}</h2>\n{content}</section>" if content else ""
+
+
+def _list(lines: list[str]) -> str:
+    return "<ul>" + "".join(f"<li>{safe(line)}</li>" for line in lines) + "</ul>" if lines else ""
+
+
+def _risen(found: Detection, evidence: Evidence) -> str:
+    """Name the rows that labels brought up."""
+    if evidence.effect is None:
         return ""
-    return str(value)
-
-
-def _colour(edge: float, threshold: float) -> str:
-    return "#d55e00" if edge >= threshold else "#7a8aa0"
+    effect, top = evidence.effect, min(TOP, len(found.rows))
+    risen = [n for n in effect.risen(top) if found.unlabelled[n]][:RISEN]
+    lines = [
+        f"{found.things[:-1].capitalize()} {name_of(found, n)} rose from place "
+        f"{effect.before[n]:,} to {effect.after[n]:,}."
+        for n in risen
+    ]
+    return f"<p>Rows without a label that they raised most:</p>{_list(lines)}" if lines else ""

@@ -1,0 +1,339 @@
+"""``oddshot label``: a person judges rows one after the other, in the terminal."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+
+import typer
+
+from oddshot.cli.console import console_of_stdout, say
+from oddshot.cli.detecting import fitted
+from oddshot.cli.inputs import Asked, Input, read_input
+from oddshot.cli.long_tables import LongTable, long_table
+from oddshot.cli.options import Labels
+from oddshot.errors import OddshotError, SettingError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
+    from rich.console import Console
+
+    from oddshot.detectors.few_shot import FewShotDetector
+    from oddshot.detectors.labelling_session import LabellingSession, Question
+    from oddshot.episodes import FloatArray, LabelArray
+
+KEPT_ROWS = 10_000  # the oddest rows at the start; no other is asked for
+MOST_CELLS = 40  # that are shown of a row
+LABELLED, DETECTOR = "labelled.csv", "detector"
+ASK = "[a]nomaly  [n]ormal  [s]kip  [u]ndo  [q]uit: "
+KEYS = {"a": 1, "n": 0, "s": -1}
+WHY = {
+    "top": "highest score of what is not known yet",
+    "uncertain": "near the threshold",
+    "undo": "the answer is taken back",
+}
+
+
+def label(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A table.")],
+    *,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            metavar="DIR",
+            help="The session's folder; else FILE's name with '-labels'. One that is there goes "
+            "on.",
+        ),
+    ] = None,
+    label_column: Labels = None,
+    export: Annotated[
+        Path | None,
+        typer.Option(
+            "--export", metavar="PATH", help="At the end, write FILE with labels and scores."
+        ),
+    ] = None,
+    columns: Annotated[
+        int, typer.Option("--columns", min=1, metavar="N", help="Name at most N reasons a row.")
+    ] = 3,
+    seed: Annotated[
+        int | None, typer.Option("--seed", help="Same seed, same machine: same rows are asked.")
+    ] = None,
+    prior: Annotated[
+        str | None, typer.Option("--prior", metavar="PATH", help="Folder of a prior of your own.")
+    ] = None,
+) -> None:
+    """Show one row after the other, take its label, and rank all rows anew.
+
+    Every answer is on the disk before the next row is shown. The same command goes on where it
+    stopped; it need not repeat --label-column, --seed and --prior.
+    """
+    from oddshot.detectors.labelling_session import LabellingSession, SessionFolder
+
+    _check_export(file, export)
+    folder = Path(f"{Path(file).stem}-labels") if out is None else out
+    about = _about(file, folder, {"label_column": label_column, "seed": seed, "prior": prior})
+    data = _Data.read(file, about)
+    detector = fitted(data.learned, "auto", about["seed"])
+    kept = SessionFolder(folder, about)
+    console = console_of_stdout()
+    rows = data.oddest(detector, [answer.row for answer in kept.answers])
+    frame = data.take(rows)
+    given = (data.given[rows] >= 0).nonzero()[0]
+    session = LabellingSession(detector.rank(frame), kept, rows=rows, given=given)
+    say(console, f"{file}: {data.length:,} rows. Answers are kept in {folder}.")
+    if kept.answers:
+        say(console, f"Going on after {len(kept.answers)} answers.")
+    try:
+        _ask(console, session, frame, columns)
+        stopped = False
+    except KeyboardInterrupt:
+        say(console, "")
+        stopped = True
+    _close(console, session, frame)
+    if export is not None:
+        data.export(session, export)
+        say(console, f"Wrote {export}.")
+    if stopped:
+        raise typer.Exit(130)
+
+
+def _ask(
+    console: "Console", session: "LabellingSession", frame: "pd.DataFrame", columns: int
+) -> None:
+    """Ask until there is nothing more to ask, or no answer."""
+    keys, question = _keys(console), session.question()
+    while question is not None:
+        _show(console, session, question, frame, columns)
+        key = next(keys, "q")
+        if key == "q":
+            return
+        try:
+            if key == "u":
+                before = session.undo()
+                if before is None:
+                    say(console, "There is no answer to take back.")
+                question = before or question
+                continue
+            session.answer(question, KEYS[key])
+        except OddshotError as error:
+            say(console, f"Not taken: {error}")
+        question = session.question()
+    say(console, "Every row that is kept has been looked at.")
+
+
+def _show(
+    console: "Console",
+    session: "LabellingSession",
+    question: "Question",
+    frame: "pd.DataFrame",
+    columns: int,
+) -> None:
+    from oddshot.reports.explanation import reasons, shown
+
+    row = frame.iloc[[question.place]]
+    found = session.detector.explain(row, changes=False)[0]
+    labels = session.labels
+    say(
+        console,
+        f"\nRow {question.row}: anomaly score {question.score:.3g}, threshold "
+        f"{session.detector.threshold_:.3g}; {WHY[question.why]}. So far {labels.count(1)} "
+        f"anomalies, {labels.count(0)} normal rows.",
+    )
+    values = [*zip(row.columns, row.iloc[0].tolist(), strict=True)]
+    cells = [f"{name} = {shown(value)}" for name, value in values[:MOST_CELLS]]
+    if len(values) > MOST_CELLS:
+        cells.append(f"and {len(values) - MOST_CELLS} more columns")
+    for line in (", ".join(cells), *reasons(found, top=columns)):
+        say(
+            console,
+            "  " + "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line),
+        )
+
+
+def _keys(console: "Console") -> Iterator[str]:
+    """Give valid keys as they come, one stroke each in a terminal, one line each from a pipe."""
+    terminal = sys.stdin.isatty()
+    while True:
+        console.print(ASK, end="", markup=False, soft_wrap=True)
+        try:
+            given = typer.getchar() if terminal else sys.stdin.readline()
+        except EOFError:
+            given = ""
+        key = given.strip().lower()[:1]
+        say(console, key)
+        if given in ("", "\x04"):
+            return
+        if key in (*KEYS, "u", "q"):
+            yield key
+        else:
+            say(console, "Press a, n, s, u or q.")
+
+
+def _close(console: "Console", session: "LabellingSession", frame: "pd.DataFrame") -> None:
+    """Write what was labelled, and a detector that knows it."""
+    from oddshot.data.sources import write_table
+    from oddshot.detectors.labelling_session import WORDS
+    from oddshot.episodes import UNLABELLED
+
+    folder = session.folder.path
+    told = [answer for answer in session.folder.answers if answer.label != UNLABELLED]
+    labelled = frame.loc[[answer.row for answer in told]].reset_index(drop=True)
+    labelled.insert(0, _free("row", labelled), [answer.row for answer in told])
+    labelled[_free("label", labelled)] = [WORDS[answer.label] for answer in told]
+    write_table(labelled, folder / LABELLED)
+    session.detector.save(folder / DETECTOR)
+    labels = session.labels
+    say(
+        console,
+        f"{labels.count(1)} anomalies and {labels.count(0)} normal rows are labelled; the same "
+        f"command goes on.\nWrote {folder / LABELLED}, and a detector: "
+        f"oddshot score {folder / DETECTOR} FILE",
+    )
+
+
+def _about(file: str, folder: Path, asked: dict[str, Any]) -> dict[str, Any]:
+    """Say what a session rests on; what is not asked for is as the session was begun.
+
+    Raises
+    ------
+    SettingError, SourceError
+        If FILE is not a table's file, or has changed since.
+    """
+    from oddshot.data.images import holds_images
+    from oddshot.detectors.labelling_session import SessionFolder, fingerprint
+
+    if file == "-":
+        raise SettingError("FILE is '-', but answers come from standard input; give a file")
+    if holds_images(file):
+        raise SettingError(f"{file} holds images; label takes tables")
+    begun = SessionFolder.peek(folder)
+    about = {
+        "file": Path(file).name,
+        "fingerprint": fingerprint(file),
+        "label_column": None,
+        "seed": 0,
+        "prior": "default",
+    }
+    if begun is not None:
+        if begun.get("fingerprint") != about["fingerprint"]:
+            raise SettingError(
+                f"{folder} was begun with other content than {file} has now (or with another "
+                "file); restore the file, or give another --out"
+            )
+        about |= begun
+    return about | {name: value for name, value in asked.items() if value is not None}
+
+
+def _check_export(file: str, path: Path | None) -> None:
+    """Refuse what cannot be written before any work is done."""
+    from oddshot.data.sources import FORMATS, WRITERS, table_suffix
+
+    if path is None:
+        return
+    if path.exists() and Path(file).exists() and path.samefile(file):
+        raise SettingError(f"--export {path} is the file that is read; choose another name")
+    if path.is_dir() or not path.parent.is_dir():
+        raise SettingError(f"--export {path}: give the name of a file in a folder that is there")
+    if FORMATS.get(table_suffix(path)) not in WRITERS:
+        raise SettingError(f"--export {path}: give a name that ends in .csv, .jsonl or .parquet")
+    if long_table(file) is not None and path.suffix not in (".parquet", ".pq"):
+        raise SettingError(f"--export {path}: {file} is so long that its name must end in .parquet")
+
+
+class _Data(NamedTuple):
+    """FILE: a whole table, or a long one of which a part is learned from."""
+
+    file: str
+    learned: Input
+    given: "LabelArray"
+    long: LongTable | None
+    label_column: str | None
+
+    @classmethod
+    def read(cls, file: str, about: dict[str, Any]) -> "_Data":
+        import numpy as np
+
+        name, prior = about["label_column"], about["prior"]
+        long = long_table(file)
+        if long is None:
+            learned = read_input(file, prior, Asked(name))
+            given = learned.labels
+            count = len(learned.frame)
+        else:
+            learned = long.sample(prior, Asked(name), about["seed"])
+            given = None if name is None else long.blocks.labels(name)
+            count = long.blocks.rows
+        unknown = np.full(count, -1, dtype=np.int8)
+        return cls(file, learned, unknown if given is None else given, long, name)
+
+    @property
+    def length(self) -> int:
+        """Number of rows of FILE."""
+        return len(self.given)
+
+    def scores(self, detector: "FewShotDetector") -> "FloatArray":
+        """Score all rows."""
+        import numpy as np
+
+        if self.long is not None:
+            return np.concatenate([*self.long.scores(detector)])
+        return detector.anomaly_score(self.learned.rows)
+
+    def oddest(self, detector: "FewShotDetector", besides: list[int]) -> "NDArray[np.intp]":
+        """Which rows are kept, rising: those that are odd at the start, and those named."""
+        import numpy as np
+
+        if self.length <= KEPT_ROWS:
+            return np.arange(self.length)
+        order = np.argsort(-self.scores(detector), kind="stable")
+        unlabelled = order[self.given[order] < 0]
+        return np.union1d(unlabelled[:KEPT_ROWS], np.asarray(besides, dtype=np.intp))
+
+    def take(self, rows: "NDArray[np.intp]") -> "pd.DataFrame":
+        """Give some rows, numbered as in FILE, without the column of labels."""
+        import pandas as pd
+
+        if self.long is None:
+            whole = self.learned.rows
+            assert isinstance(whole, pd.DataFrame)
+            return whole.iloc[rows].set_axis(rows, axis=0)
+        frame = self.long.blocks.take(rows).set_axis(rows, axis=0)
+        return frame if self.label_column is None else frame.drop(columns=self.label_column)
+
+    def export(self, session: "LabellingSession", path: Path) -> None:
+        """Write FILE's rows with labels, given ones and answers, and scores."""
+        import numpy as np
+        import pandas as pd
+
+        from oddshot.data.sources import write_table
+        from oddshot.detectors.labelling_session import WORDS
+        from oddshot.reports.detection import scored_beside
+
+        detector, answers = session.detector, session.labels_of_rows(self.length)
+        labels = np.where(answers < 0, self.given, answers)
+        frame = self.learned.frame
+        found = scored_beside(
+            [str(name) for name in frame.columns],
+            self.scores(detector),
+            float(detector.threshold_),
+            source=self.file,
+            columns=detector.column_report_,
+        ).rows
+        words = [None if code < 0 else WORDS[code] for code in labels.tolist()]
+        found.insert(0, _free("label", frame), pd.Series(words, dtype=object))
+        if self.long is None:
+            write_table(pd.concat([frame, found.set_axis(frame.index)], axis=1), path)
+            return
+        self.long.blocks.write_beside({str(n): found[n].to_numpy() for n in found.columns}, path)
+
+
+def _free(name: str, frame: "pd.DataFrame") -> str:
+    """Name a new column so that it replaces none."""
+    taken, number = {str(column) for column in frame.columns}, 2
+    free = name
+    while free in taken:
+        free, number = f"{name}_{number}", number + 1
+    return free

@@ -1,0 +1,119 @@
+"""New types of anomaly: how much of the label-free view stays where there are known anomalies.
+
+A head that has seen labels looks for more of the same. What is odd in another way can then rank
+lower than it did without labels. A floor prevents that: both heads' scores become surprise against
+the table's own rows, and a row has the higher one of what the labels say and a share of what it had
+without them.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from oddshot.episodes import ANOMALY, Context, Float32Array, FloatArray, MappedTask
+from oddshot.errors import SettingError
+from oddshot.mapping.evidence import EVIDENCE, TABLE
+from oddshot.mapping.label_free import LABEL_FREE
+from oddshot.thresholds.surprise import Surprise
+
+Head = Callable[[Tensor], Tensor]
+
+MOST = 0.9  # chosen by both sides, docs/results/novel-types.md
+_BLOCK = 64  # rows: torch starts no threads for them
+_OF_LABELS = [EVIDENCE.index(name) for name in ("known_rank", "known_decades", "known_z")]
+_FACTS_OF_LABELS = [TABLE.index(name) for name in ("any_known", "known")]
+
+
+@dataclass(frozen=True, slots=True)
+class Novelty:
+    """What share of its label-free surprise a row keeps.
+
+    Parameters
+    ----------
+    weight
+        0: none, 1: all. ``None``: as much as the label-free view is worth on this table, by how
+        high it ranks the known anomalies: `MOST` times Somers' D of them and the typical rows,
+        where that is positive.
+
+    Examples
+    --------
+    >>> Novelty.checked("auto"), Novelty.checked(0.5)
+    (Novelty(weight=None), Novelty(weight=0.5))
+    """
+
+    weight: float | None = None
+
+    @classmethod
+    def checked(cls, novel: float | str) -> Self:
+        """Read what the user gave: "auto" or a number from 0 to 1; `SettingError` for others."""
+        if isinstance(novel, str) and novel == "auto":
+            return cls()
+        number = isinstance(novel, int | float | np.number) and not isinstance(novel, bool)
+        if not number or not 0 <= float(novel) <= 1:
+            raise SettingError(f"novel is {novel!r}; it must be 'auto' or a number from 0 to 1")
+        return cls(float(novel))
+
+    def floored(self, told: Head, free: Head, typical: Float32Array, known: Float32Array) -> Head:
+        """Put the floor below a head.
+
+        Parameters
+        ----------
+        told, free
+            The heads with labels and without, from rows (1, n, C, 2) to raw scores (1, n).
+        typical, known
+            Coordinates of typical rows (m, C, 2) and of known anomalies (k, C, 2).
+
+        Returns
+        -------
+        callable
+            A head whose raw scores are surprises, in decades.
+        """
+        with torch.no_grad():
+            of_told = Surprise().fit(_in_blocks(told, typical))
+            of_free = Surprise().fit(_in_blocks(free, _blind(typical)))
+            surprise = of_free.apply(_in_blocks(free, _blind(known)))
+        weight = self.weight
+        if weight is None:
+            weight = MOST * max(0.0, 1 - 2 * float(np.mean(10**-surprise)))
+
+        def head(rows: Tensor) -> Tensor:
+            seen = of_told.apply(told(rows)[0].numpy())
+            plain = rows.clone()
+            plain[:, :, len(LABEL_FREE) :] = 0
+            floor = weight * of_free.apply(free(plain)[0].numpy())
+            return torch.from_numpy(np.maximum(seen, floor))[None]
+
+        return head
+
+
+def without_labels(task: MappedTask) -> MappedTask:
+    """Forget the known anomalies of a task: what a head without labels adapts to."""
+    stays = task.support_labels != ANOMALY
+    evidence, table = task.context.evidence.copy(), task.context.table.copy()
+    evidence[:, _OF_LABELS] = 0
+    table[_FACTS_OF_LABELS] = 0
+    return replace(
+        task,
+        support=task.support[stays],
+        support_labels=task.support_labels[stays],
+        context=Context(evidence, table),
+    )
+
+
+def _blind(rows: Float32Array) -> Float32Array:
+    """Rows (n, C, 2) without their label-aware coordinates."""
+    blind = rows.copy()
+    blind[:, len(LABEL_FREE) :] = 0
+    return blind
+
+
+def _in_blocks(head: Head, rows: Float32Array) -> FloatArray:
+    """Raw scores (n,) of rows (n, C, 2)."""
+    whole = torch.from_numpy(rows)[None]
+    starts = range(0, len(rows), _BLOCK)
+    parts = [head(whole[:, at : at + _BLOCK].double())[0].numpy() for at in starts]
+    return np.concatenate(parts) if parts else np.zeros(0)

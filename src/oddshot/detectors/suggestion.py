@@ -1,0 +1,181 @@
+"""Which rows a person should look at next."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.spatial.distance import cdist
+
+from oddshot.detectors.ranking import Ranking
+from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, Float32Array, FloatArray, LabelArray
+from oddshot.errors import LabelError, require
+
+TOP, UNCERTAIN = "top", "uncertain"
+SPREAD, UNCERTAIN_SHARE = 0.5, 0.0  # by benchmarks/labelling.py, see docs/labelling.md
+CANDIDATES = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestions:
+    """Rows worth a look, the first one first.
+
+    Parameters
+    ----------
+    positions
+        Shape (n,): which of the rows; none of them, nor an equal row, has a label yet.
+    scores
+        Shape (n,): their anomaly scores.
+    why
+        Length n: "top" for a high score, "uncertain" for one near the threshold.
+    """
+
+    positions: NDArray[np.intp]
+    scores: FloatArray
+    why: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+
+def suggest(
+    ranking: Ranking,
+    n: int = 10,
+    *,
+    uncertain: float = UNCERTAIN_SHARE,
+    spread: float = SPREAD,
+    leave_out: ArrayLike = (),
+) -> Suggestions:
+    """Pick rows one after the other, each by its score and by what was picked before it.
+
+    A row's worth is its anomaly score, less ``spread * exp(-(d / h)**2)``, where d is its distance
+    to the nearest row that was picked before it in this call, and h the median distance of a
+    candidate to its nearest neighbour; in standardised columns. That is maximal marginal
+    relevance (Carbonell and Goldstein 1998, equation 1). In every turn that falls to uncertainty,
+    the negative distance of the score from the threshold stands in place of the score (uncertainty
+    sampling, Lewis and Gale 1994).
+
+    With one row at a time and nothing for uncertainty that is the top of the ranking: what was
+    answered has its effect on the scores. Candidates are the 200 rows (or ``10 n``) that are
+    highest by either.
+
+    Parameters
+    ----------
+    ranking
+        Rows, and the labels they got so far.
+    n
+        How many to pick. Fewer come back where there are not as many rows without a label.
+    uncertain
+        Share of the turns, evenly spaced over the whole course of labelling, for rows near the
+        threshold; 0 to 1.
+    spread
+        How many decades less a copy of such a row is worth; 0: nothing but the score counts.
+    leave_out
+        Positions of rows not to pick, such as those a person would not judge.
+
+    Returns
+    -------
+    Suggestions
+        The same for the same ranking: nothing is random.
+
+    Raises
+    ------
+    SettingError
+        If a number is out of its range.
+    LabelError
+        If ``leave_out`` holds what is no position.
+
+    Examples
+    --------
+    >>> from oddshot import FewShotDetector
+    >>> rows = np.random.default_rng(0).normal(size=(300, 3))
+    >>> rows[:9] += [4, 0, 0]
+    >>> ranking = FewShotDetector().fit(rows).rank(rows)
+    >>> first = suggest(ranking, 1).positions
+    >>> bool(np.isin(first, suggest(ranking.add_labels(first, [1]), 5).positions))
+    False
+    """
+    require(n >= 1, "n", n, "1 or more")
+    require(0 <= uncertain <= 1, "uncertain", uncertain, "a share from 0 to 1")
+    require(spread >= 0, "spread", spread, "0 or more")
+    labels, left = known_labels(ranking), _positions(leave_out, len(ranking))
+    taken = labels != UNLABELLED
+    taken[left] = True
+    threshold = ranking.detector.threshold_
+    doubt = -np.abs(ranking.scores - threshold)
+    places = _candidates(~taken, (ranking.scores, doubt), max(CANDIDATES, 10 * n))
+    if not len(places):
+        return Suggestions(places, ranking.scores[places], ())
+    copies = _Copies(ranking._pool.seen.views.standard[places])
+    picked: list[int] = []
+    why = _turns(int(taken.sum()), min(n, len(places)), uncertain)
+    for kind in why:
+        worth = (ranking.scores if kind == TOP else doubt)[places] - spread * copies.likeness(
+            picked
+        )
+        worth[picked] = -np.inf
+        picked.append(int(np.argmax(worth)))
+    chosen = places[picked]
+    return Suggestions(chosen, ranking.scores[chosen], tuple(why))
+
+
+def known_labels(ranking: Ranking) -> LabelArray:
+    """Labels (n,) of ranked rows: those added, and those of equal rows that the detector keeps."""
+    fitted = ranking.detector._fitted_table("suggest")
+    normal = fitted.support.typical[fitted.kept_labels == NORMAL]
+    said = {row.tobytes(): NORMAL for row in normal}
+    said |= {row.tobytes(): ANOMALY for row in fitted.support.known}
+    rows = ranking._pool.rows
+    found = np.array([said.get(row.tobytes(), UNLABELLED) for row in rows], dtype=np.int8)
+    return np.where(ranking.labels == UNLABELLED, found, ranking.labels)
+
+
+class _Copies:
+    """How much candidates (c, p) resemble each other: 1 a copy, near 0 what is farther than others.
+
+    The distance that counts as near is the median one of a candidate to its nearest neighbour.
+    """
+
+    def __init__(self, spots: Float32Array) -> None:
+        self._apart = cdist(spots, spots)
+        nearest = np.sort(self._apart, axis=1)[:, 1:2]
+        nearest = nearest[nearest > 0]
+        self._reach = float(np.median(nearest)) if len(nearest) else 1.0
+
+    def likeness(self, picked: list[int]) -> FloatArray:
+        """To the most similar of the picked ones (c,)."""
+        nearest = self._apart[picked].min(axis=0, initial=np.inf)
+        return np.asarray(np.exp(-((nearest / self._reach) ** 2)))
+
+
+def _candidates(
+    free: NDArray[np.bool_], values: Sequence[FloatArray], most: int
+) -> NDArray[np.intp]:
+    """Positions, rising, of the free rows that are highest by one of the values (n,)."""
+    rows = np.flatnonzero(free)
+    first = [rows[np.argsort(-value[rows], kind="stable")[:most]] for value in values]
+    return np.unique(np.concatenate(first))
+
+
+def _turns(before: int, count: int, uncertain: float) -> list[str]:
+    """Say what each of the next turns is for, when ``before`` rows have been looked at.
+
+    >>> _turns(3, 4, 0.25)
+    ['uncertain', 'top', 'top', 'top']
+    """
+    passed = np.floor(np.arange(before, before + count + 1) * uncertain + 1e-9)
+    return [UNCERTAIN if step else TOP for step in np.diff(passed)]
+
+
+def _positions(given: ArrayLike, rows: int) -> NDArray[np.intp]:
+    places = np.atleast_1d(np.asarray(given))
+    if not len(places):
+        return np.zeros(0, dtype=np.intp)
+    if places.ndim != 1 or places.dtype.kind not in "iu":
+        raise LabelError(f"leave_out is {given!r}; give positions of rows, whole numbers")
+    outside = places[(places < 0) | (places >= rows)]
+    if len(outside):
+        raise LabelError(
+            f"leave_out names position {outside[0]}, that of no row; they go from 0 to {rows - 1}"
+        )
+    return places.astype(np.intp)

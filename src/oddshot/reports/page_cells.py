@@ -1,0 +1,103 @@
+"""Values as pieces of HTML: escaped, cut where they are long, numbers as people write them."""
+
+from html import escape
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from oddshot.reports.detection import Detection
+
+MAX_SHOWN, MAX_TITLE = 48, 200
+GAP = "missing"
+CONTROLS = {code: 0x2400 + code for code in range(32)} | {127: 0x2421}
+
+
+def safe(text: object) -> str:
+    """Escape text for element and attribute alike; what no file can hold becomes a question mark.
+
+    Examples
+    --------
+    >>> safe('<b title="&">')
+    '&lt;b title=&quot;&amp;&quot;&gt;'
+    """
+    writable = str(text).translate(CONTROLS).encode("utf-8", "replace").decode("utf-8")
+    return escape(writable)
+
+
+def brief(text: object, most: int = MAX_SHOWN) -> str:
+    """Write a text that came from the user: its direction is its own, a long one is cut.
+
+    The whole, up to 200 characters, is shown on hovering.
+
+    Examples
+    --------
+    >>> brief("amount")
+    '<bdi>amount</bdi>'
+    >>> brief("x" * 9, most=4)
+    '<bdi title="xxxxxxxxx">xxx…</bdi>'
+    """
+    whole = str(text)
+    if len(whole) <= most:
+        return f"<bdi>{safe(whole)}</bdi>"
+    title = whole if len(whole) <= MAX_TITLE else whole[: MAX_TITLE - 1] + "…"
+    return f'<bdi title="{safe(title)}">{safe(whole[: most - 1])}…</bdi>'
+
+
+def cell(value: Any) -> str:
+    """Write a cell of a table, with a number to sort by where it is one.
+
+    Examples
+    --------
+    >>> cell(1234567.0)
+    '<td class="n" data-k="1234567.0">1,234,567</td>'
+    >>> cell(float("nan"))
+    '<td class="gap" data-k="">missing</td>'
+    """
+    if is_missing(value):
+        return f'<td class="gap" data-k="">{GAP}</td>'
+    if is_number(value):
+        key = repr(float(value)).replace("inf", "Infinity")
+        return f'<td class="n" data-k="{key}">{number(value)}</td>'
+    return f"<td>{brief(text_of(value))}</td>"
+
+
+def number(value: Any) -> str:
+    """Write a number with at most five digits that count, large ones with thousands.
+
+    Whole numbers of an integer type stay as they are: they may be years or identifiers.
+
+    Examples
+    --------
+    >>> number(0.123456789), number(250000.0), number(2024), number(1.5e-7)
+    ('0.12346', '250,000', '2024', '1.5e-07')
+    """
+    if isinstance(value, int | np.integer):
+        return str(value)
+    return f"{value:,.0f}" if 1e5 <= abs(value) < 1e15 else f"{value:.5g}"
+
+
+def name_of(found: Detection, place: int) -> object:
+    """Name a row by its label in the table, an image by its file."""
+    return found.rows.index[place] if found.columns else found.rows.iat[place, 0]
+
+
+def text_of(value: object) -> str:
+    """Write one value for a reader: short numbers, nothing where nothing is, no idle clock."""
+    if is_missing(value):
+        return ""
+    if isinstance(value, pd.Timestamp) and value == value.normalize():
+        return str(value.date())
+    return f"{value:.5g}" if isinstance(value, float | np.floating) else str(value)
+
+
+def is_number(value: object) -> bool:
+    """Tell numbers from truth values and all else."""
+    return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+
+
+def is_missing(value: object) -> bool:
+    """Tell gaps, however they are written."""
+    if value is None or value is pd.NA or value is pd.NaT:
+        return True
+    return isinstance(value, float | np.floating) and bool(np.isnan(value))

@@ -1,0 +1,115 @@
+"""The drawings of a page: how scores are distributed, and the map of the rows, as SVG."""
+
+import numpy as np
+
+from oddshot.episodes import UNLABELLED, FloatArray
+from oddshot.reports.detection import Detection
+from oddshot.reports.evidence import RowMap
+from oddshot.reports.page_cells import name_of, safe
+
+BINS = 48
+WIDTH, HEIGHT = 760, 220
+LEFT = 46
+MAP_HEIGHT = 460
+LOGARITHMIC_FROM = 60  # in the longest bar; a bar of one row must be seen beside it
+ONE_ROW = 0.3  # decades: how high one row stands on a logarithmic axis
+
+
+def histogram(found: Detection) -> str:
+    """Draw how many rows have which score, and the threshold."""
+    scores, threshold, things = found.scores, found.threshold, found.things
+    top = float(scores.max(initial=0.0))
+    end = max(min(top, max(4 * threshold, 6.0)), 1.05 * threshold, 1e-9)
+    counts, edges = np.histogram(np.minimum(scores, end), bins=BINS, range=(0.0, end))
+    log = bool(counts.max() >= LOGARITHMIC_FROM)
+    heights = _heights(counts.astype(np.float64), float(counts.max()), log=log)
+    step = (WIDTH - LEFT) / BINS
+    bars = "".join(
+        f'<rect class="{"odd" if edges[i] >= threshold else "usual"}" '
+        f'x="{LEFT + i * step + 0.5:.1f}" y="{HEIGHT - height:.1f}" width="{step - 1:.1f}" '
+        f'height="{height:.1f}"><title>{counts[i]:,} {things}: score {edges[i]:.3g} '
+        f"{'and more' if i == BINS - 1 and top > end else f'to {edges[i + 1]:.3g}'}</title></rect>"
+        for i, height in enumerate(heights)
+        if counts[i]
+    )
+    ticks = "".join(
+        f'<line class="axis" x1="{LEFT}" x2="{WIDTH}" y1="{HEIGHT - at:.1f}" '
+        f'y2="{HEIGHT - at:.1f}"/><text x="{LEFT - 6}" y="{HEIGHT - at + 4:.1f}" '
+        f'text-anchor="end">{count:,}</text>'
+        for count, at in _count_ticks(float(counts.max()), log=log)
+    )
+    places = "".join(
+        f'<text x="{LEFT + value / end * (WIDTH - LEFT):.1f}" y="{HEIGHT + 18}" '
+        f'text-anchor="middle">{value:g}</text>'
+        for value in _round_steps(end)
+    )
+    at = LEFT + threshold / end * (WIDTH - LEFT)
+    beyond = " Higher ones are counted in the last bar." if top > end else ""
+    scale = " Each line upwards stands for ten times as many." if log else ""
+    return (
+        f'<figure><svg viewBox="0 -26 {WIDTH + 14} {HEIGHT + 68}" role="img" '
+        f'aria-label="Distribution of anomaly scores: {found.flagged:,} of {len(scores):,} '
+        f'{things} are above the threshold of {threshold:.3g}">{ticks}{bars}'
+        f'<line class="limit" x1="{at:.1f}" x2="{at:.1f}" y1="-6" y2="{HEIGHT}"/>'
+        f'<text class="strong" x="{at:.1f}" y="-11" '
+        f'text-anchor="{"end" if at > WIDTH / 2 else "start"}">threshold {threshold:.3g}</text>'
+        f'{places}<text x="{(WIDTH + LEFT) / 2}" y="{HEIGHT + 38}" text-anchor="middle">'
+        f"anomaly score</text></svg><figcaption>How many {things} have which score; those above "
+        f"the threshold are coloured.{scale}{beyond}</figcaption></figure>"
+    )
+
+
+def plane(found: Detection, where: RowMap) -> str:
+    """Draw the map: typical rows as a cloud, odd ones as points, known ones ringed."""
+    low, high = where.points.min(axis=0), where.points.max(axis=0)
+    unit = (where.points - low) / np.where(high > low, high - low, 1.0)
+    x = np.round(14 + unit[:, 0] * (WIDTH - 28), 1)
+    y = np.round(14 + (1 - unit[:, 1]) * (MAP_HEIGHT - 28), 1)
+    odd = found.rows[found.verdict].to_numpy(dtype=bool)[where.places]
+    cloud = "".join(f"M{a:g} {b:g}h0" for a, b in zip(x[~odd], y[~odd], strict=True))
+    scores, thing = found.scores, found.things[:-1]
+    points = "".join(
+        f'<circle class="point" cx="{x[i]:g}" cy="{y[i]:g}" r="5"><title>{thing} '
+        f"{safe(str(name_of(found, place))[:60])}, score {scores[place]:.3g}"
+        "</title></circle>"
+        for i in np.flatnonzero(odd)
+        for place in [int(where.places[i])]
+    )
+    rings = ""
+    if found.labels is not None:
+        known = np.flatnonzero(found.labels[where.places] != UNLABELLED)
+        rings = "".join(f'<circle class="told" cx="{x[i]:g}" cy="{y[i]:g}" r="8"/>' for i in known)
+    some = f" {len(where.places):,} of {len(scores):,} are drawn." * (len(x) < len(scores))
+    ringed = " Those with a label are ringed." if rings else ""
+    return (
+        f'<figure><svg viewBox="0 0 {WIDTH} {MAP_HEIGHT}" role="img" aria-label="Map of the '
+        f'{found.things}: {int(odd.sum()):,} odd ones among {len(x):,}"><path class="cloud" '
+        f'd="{cloud}"/>{rings}{points}</svg><figcaption>{found.things.capitalize()} that are alike '
+        f"lie near each other; odd ones are coloured, and named on pointing at them.{ringed}{some} "
+        f"The two directions show {where.share:.0%} of all differences, so an odd {thing} may well "
+        "lie in the crowd: what makes it odd is then not to be seen from this side."
+        "</figcaption></figure>"
+    )
+
+
+def _heights(counts: FloatArray, most: float, *, log: bool) -> FloatArray:
+    if not log:
+        return counts / max(most, 1.0) * HEIGHT
+    decades = np.where(counts > 0, np.log10(np.maximum(counts, 1)) + ONE_ROW, 0)
+    return np.asarray(decades / (np.log10(most) + ONE_ROW) * HEIGHT)
+
+
+def _count_ticks(most: float, *, log: bool) -> list[tuple[int, float]]:
+    """Choose counts to write beside the axis; give their heights, too."""
+    counts = [10**n for n in range(int(np.log10(most)) + 1)] if log else _round_steps(most, 4)
+    whole = sorted({int(count) for count in counts if float(count).is_integer()})
+    heights = _heights(np.array(whole, dtype=np.float64), most, log=log)
+    return list(zip(whole, heights.tolist(), strict=True))
+
+
+def _round_steps(end: float, about: int = 8) -> list[float]:
+    """Round numbers from 0 to an end, about so many."""
+    rough = end / about
+    size = 10.0 ** np.floor(np.log10(rough))
+    step = next(f * size for f in (1, 2, 5, 10) if f * size >= rough)
+    return [round(step * i, 10) for i in range(int(end / step) + 1)]

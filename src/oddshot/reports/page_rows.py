@@ -1,0 +1,235 @@
+"""The tables of a page: the oddest rows, their reasons, rows to label, columns."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+
+from oddshot.detectors.explanation import Explanation
+from oddshot.episodes import ANOMALY, NORMAL
+from oddshot.reports.detection import Detection
+from oddshot.reports.evidence import Evidence
+from oddshot.reports.explanation import told
+from oddshot.reports.page_cells import brief, cell, name_of, number, safe, text_of
+
+MAX_COLUMNS = 10
+MAX_OTHERS = 3  # that the detector did not use, and a person may know the row by
+MAX_NOTES = 100
+REASONS = 4
+KNOWN = {ANOMALY: "anomaly", NORMAL: "normal"}
+
+Column = tuple[str, Callable[[int], str]]
+
+
+def oddest(found: Detection, evidence: Evidence, number_shown: int) -> str:
+    """List the oddest rows, sortable by every column."""
+    places = found.order[:number_shown].tolist()
+    shown, hidden = _telling_columns(found, evidence)
+    columns = [
+        *_common(found, evidence),
+        *(
+            [("why", lambda n: f'<td class="why">{reason_of(evidence.explained.get(n))}</td>')]
+            if evidence.explained
+            else []
+        ),
+        *(_own(found, i) for i in shown),
+    ]
+    said = "Press a heading to sort. Those above the threshold carry a mark on the left."
+    if isinstance(found.rows.index, pd.RangeIndex) and found.columns:
+        said += " Rows are counted from 0."
+    if 0 < len(evidence.explained) < len(places):
+        said += f" Reasons are given for the {len(evidence.explained)} oddest."
+    if hidden:
+        said += f" {hidden:,} more columns are not shown."
+    table = _table(found, places, columns, f"The oddest {found.things}", sortable=True)
+    return f'<p class="soft">{said}</p>{table}'
+
+
+def to_label(found: Detection, evidence: Evidence) -> str:
+    """List the rows that are worth a label."""
+    shown, _ = _telling_columns(found, evidence)
+    columns = [*_common(found, evidence), *(_own(found, i) for i in shown[:6])]
+    caption = f"{found.things.capitalize()} to label, the most useful first"
+    return _table(found, [*evidence.suggested], columns, caption, sortable=False)
+
+
+def reasons(found: Detection, evidence: Evidence) -> str:
+    """Show for each explained row which columns make it odd, and what would make it normal."""
+    kinds = found.sureness()
+    return "".join(
+        f'<article class="card"><h3>Row {brief(name_of(found, n), 30)} '
+        f"{_mark(kinds[n])}</h3>{_contributions(row)}"
+        + "".join(f"<p>{safe(_cut(line))}</p>" for line in told(row, top=0)[1:])
+        + "</article>\n"
+        for n, row in evidence.explained.items()
+    )
+
+
+def reason_of(row: Explanation | None) -> str:
+    """Name the two columns that make a row odd most of all; nothing where it is not explained."""
+    if row is None:
+        return ""
+    top = [(column, value) for column, value, part in row.top(2) if round(part, 2) > 0]
+    said = ", ".join(f"{brief(column, 24)} = {brief(_said(value), 24)}" for column, value in top)
+    return said or "no single column, but the mixture"
+
+
+def left_out(found: Detection) -> str:
+    """Name the columns that were not used, or used in a way one should know of."""
+    noted = [note for note in found.columns if not note.used or note.reason]
+    if not noted:
+        return "<p>Every column was used.</p>"
+    noted.sort(key=lambda note: note.used)
+    rows = "".join(
+        f'<tr><th scope="row">{brief(note.column)}</th><td>{"yes" if note.used else "no"}</td>'
+        f"<td>{brief(note.reason, 160)}</td></tr>"
+        for note in noted[:MAX_NOTES]
+    )
+    more = len(noted) - MAX_NOTES
+    return (
+        '<div class="wide" tabindex="0"><table class="plain"><caption>Columns that were left out, '
+        'or need a word</caption><thead><tr><th scope="col">column</th><th scope="col">used</th>'
+        f'<th scope="col">why</th></tr></thead><tbody>{rows}</tbody></table></div>'
+        + (f"<p>{more:,} more columns need a word.</p>" if more > 0 else "")
+    )
+
+
+def strip(found: Detection, evidence: Evidence) -> str:
+    """Show ordinary images, to compare the odd ones with."""
+    return (
+        '<ul class="strip">'
+        + "".join(
+            f'<li><img src="{evidence.pictures[n]}" alt="">{brief(name_of(found, n), 24)}</li>'
+            for n in evidence.ordinary
+        )
+        + "</ul>"
+    )
+
+
+def _table(
+    found: Detection, places: list[int], columns: list[Column], caption: str, *, sortable: bool
+) -> str:
+    flags = found.rows[found.verdict].to_numpy(dtype=bool)
+    head = "".join(
+        _head(name, of(places[0]), sortable=sortable, first=not i)
+        for i, (name, of) in enumerate(columns)
+    )
+    body = "".join(
+        f"<tr{' class=flagged' if flags[n] else ''}>{''.join(of(n) for _, of in columns)}</tr>\n"
+        for n in places
+    )
+    return (
+        f'<div class="wide" tabindex="0"><table{" class=sortable" if sortable else ""}>'
+        f"<caption>{caption}</caption><thead><tr>{head}</tr></thead>"
+        f"<tbody>{body}</tbody></table></div>"
+    )
+
+
+def _head(name: str, example: str, *, sortable: bool, first: bool) -> str:
+    """Make a heading; the first column is the one that the table is sorted by."""
+    align = ' class="n"' if example.startswith('<td class="n"') else ""
+    if not sortable:
+        return f'<th scope="col"{align}>{name}</th>'
+    order = "ascending" if first else "none"
+    button = f'<button type="button">{name}</button>'
+    return f'<th scope="col"{align} aria-sort="{order}">{button}</th>'
+
+
+def _common(found: Detection, evidence: Evidence) -> list[Column]:
+    """Columns that every list has: rank, name or picture, score, verdict, label."""
+    ranks, scores, kinds = found.rows[found.rank].to_numpy(), found.scores, found.sureness()
+    columns: list[Column] = [("rank", lambda n: cell(int(ranks[n])))]
+    if evidence.pictures:
+        columns.append(("picture", lambda n: _picture(evidence.pictures.get(n))))
+    columns += [
+        (found.things[:-1], lambda n: cell(name_of(found, n))),
+        ("score", lambda n: f'<td class="n" data-k="{scores[n]:.9g}">{scores[n]:.3g}</td>'),
+        ("sure", lambda n: f'<td data-k="{scores[n]:.9g}">{_mark(kinds[n])}</td>'),
+    ]
+    labels = found.labels
+    if labels is not None and (labels >= 0).any():
+        columns.append(("label", lambda n: f"<td>{KNOWN.get(int(labels[n]), '')}</td>"))
+    return columns
+
+
+def _own(found: Detection, position: int) -> Column:
+    """Make a column of the user's."""
+    values = found.rows.iloc[:, position]
+    return brief(found.rows.columns[position], 28), lambda n: cell(values.iat[n])
+
+
+def _telling_columns(found: Detection, evidence: Evidence) -> tuple[list[int], int]:
+    """Positions of the user's columns to show, and how many are not shown.
+
+    Where there are many, those that contribute most to the explained rows; before them a few that
+    the detector did not use, such as identifiers.
+    """
+    if not found.columns:
+        return [], 0
+    names = [str(name) for name in found.rows.columns[:-3]]
+    unused = {str(note.column) for note in found.columns if not note.used}
+    used = {str(note.column) for note in found.columns if note.used}
+    keys = [
+        i
+        for i, name in enumerate(names)
+        if name not in used | unused and not _holds_labels(found, i)
+    ]
+    keys += [
+        i
+        for note in found.columns
+        if not note.used and note.reason.startswith("identifier")
+        for i in [names.index(str(note.column))]
+        if str(note.column) in names
+    ]
+    order = {name: i for i, name in enumerate(evidence.telling())}
+    telling = [i for i, name in enumerate(names) if name in used]
+    telling.sort(key=lambda i: order.get(names[i], len(order)))
+    shown = keys[:MAX_OTHERS] + telling[:MAX_COLUMNS]
+    return shown, len(names) - len(shown)
+
+
+def _holds_labels(found: Detection, position: int) -> bool:
+    """Tell the column that labels came from: they are shown already."""
+    if found.labels is None:
+        return False
+    return bool((found.rows.iloc[:, position].isna().to_numpy() == found.unlabelled).all())
+
+
+def _contributions(row: Explanation) -> str:
+    """Draw what each column adds to a row's score, beside the nearest typical row."""
+    top = [(c, v, part) for c, v, part in row.top(REASONS) if round(part, 2) > 0]
+    if not top:
+        return "<p>No single column makes it odd: it is the mixture.</p>"
+    longest = max(part for _, _, part in top)
+    lines = "".join(
+        f'<tr><th scope="row">{brief(column, 32)}</th><td>{brief(_said(value), 32)}</td>'
+        f"<td>{brief(_said(row.typical.values[column]), 32)}</td>"
+        f'<td><svg viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true">'
+        f'<rect class="odd" width="{max(100 * part / longest, 1):.0f}" height="10"/></svg>'
+        f"{part:+.2g}</td></tr>"
+        for column, value, part in top
+    )
+    return (
+        '<table><thead><tr><th scope="col">column</th><th scope="col">here</th>'
+        '<th scope="col">typical row</th><th scope="col">adds to score</th></tr></thead>'
+        f"<tbody>{lines}</tbody></table>"
+    )
+
+
+def _said(value: object) -> str:
+    if isinstance(value, float | np.floating) and not np.isnan(value):
+        return number(value)
+    return text_of(value) or "missing"
+
+
+def _picture(uri: str | None) -> str:
+    return f'<td><img src="{uri}" alt=""></td>' if uri else "<td></td>"
+
+
+def _mark(kind: str) -> str:
+    name = str(kind) or "usual"
+    return f'<span class="mark {name.split()[0]}">{name}</span>'
+
+
+def _cut(line: str, most: int = 400) -> str:
+    return line if len(line) <= most else line[: most - 1] + "…"

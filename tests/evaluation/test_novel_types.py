@@ -1,0 +1,119 @@
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from oddshot.episodes import Table
+from oddshot.errors import DataError, LabelError, SettingError, SourceError
+from oddshot.evaluation.novel_types import judge, nsl_kdd, with_planted_types
+from oddshot.evaluation.protocols import novel_type
+
+DATA = Path(os.environ.get("ODDSHOT_DATA", Path(__file__).parents[3] / "shared" / "data"))
+
+
+def parts(normal=400, each=20):
+    rng = np.random.default_rng(0)
+    types = np.array([""] * normal + ["bent"] * each + ["burnt"] * each + ["cracked"] * each)
+    rows = rng.normal(size=(len(types), 3))
+    return Table("parts", rows, (types != "").astype(np.int8), family="p"), types
+
+
+def test_the_training_part_holds_one_type_and_the_test_part_all():
+    table, types = parts()
+    known = {row.tobytes(): kind for row, kind in zip(table.rows, types, strict=True)}
+    found = novel_type(table, types, seen="burnt", k=3, seed=1, share=0.05)
+    trial = found.trial
+    trained = [known[row.tobytes()] for row in trial.X_train]
+    assert set(trained) == {"", "burnt"}
+    assert {kind for kind, y in zip(trained, trial.y_train, strict=True) if y == 1} == {"burnt"}
+    assert (trial.y_train == 1).sum() == 3
+    assert set(trial.y_train) == {1, -1}
+    assert found.types.tolist() == [known[row.tobytes()] for row in trial.X_test]
+    assert found.new_types == ("bent", "cracked")
+    assert (trial.protocol, trial.k, trial.family) == ("novel-type", 3, "p")
+
+
+def test_parts_do_not_depend_on_k_and_labels_are_nested():
+    table, types = parts()
+    trials = [novel_type(table, types, seen="bent", k=k, seed=4).trial for k in (0, 1, 5)]
+    for other in trials[1:]:
+        np.testing.assert_array_equal(trials[0].X_train, other.X_train)
+        np.testing.assert_array_equal(trials[0].X_test, other.X_test)
+    assert np.all((trials[2].y_train == 1) | (trials[1].y_train != 1))
+
+
+def test_types_are_thinned_and_rows_can_be_bounded():
+    table, types = parts(normal=400, each=100)
+    found = novel_type(table, types, seen="bent", k=1, seed=0, share=0.1, max_normal=200)
+    rows = len(found.trial.X_train) + len(found.trial.X_test)
+    assert rows <= 200 + 3 * 20
+    assert (found.types == "").sum() == 60
+
+
+def test_too_few_of_a_type_are_told():
+    table, types = parts()
+    with pytest.raises(DataError, match="choose a smaller k or another type"):
+        novel_type(table, types, seen="bent", k=19, seed=0)
+    with pytest.raises(DataError, match="choose a smaller k or another type"):
+        novel_type(table, types, seen="melted", k=0, seed=0)
+    with pytest.raises(DataError, match="do not go with"):
+        novel_type(table, types[::-1], seen="bent", k=1, seed=0)
+
+
+def test_each_type_is_judged_against_the_normal_rows_alone():
+    table, types = parts()
+    found = novel_type(table, types, seen="bent", k=1, seed=0)
+    scores = np.select([found.types == "bent", found.types == "burnt"], [2.0, -1.0], 0.0)
+    told = {one["type"]: one for one in judge(found, scores)}
+    assert [told[kind]["auroc"] for kind in ("bent", "burnt", "cracked")] == [1.0, 0.0, 0.5]
+    assert [told[kind]["novel"] for kind in ("bent", "burnt", "cracked")] == [False, True, True]
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_planting_keeps_normal_and_genuine_rows(named):
+    table, _ = parts()
+    if named:
+        frame = pd.DataFrame(table.rows, columns=list("abc"))
+        table = Table("parts", frame.assign(d="x"), table.labels)
+    typed = with_planted_types(table, share=0.1, generator=np.random.default_rng(0), max_normal=100)
+    counts = dict(zip(*np.unique(typed.types, return_counts=True), strict=True))
+    assert counts["local"] == counts["global"] == counts["cluster"] == counts["dependency"] == 10
+    assert (counts[""], counts["genuine"]) == (100, 60)
+    assert typed.table.rows.shape == (200, table.rows.shape[1])
+    assert np.array_equal(typed.table.labels == 1, typed.types != "")
+
+
+def test_a_table_without_truth_is_refused():
+    with pytest.raises(LabelError, match="has no labels"):
+        with_planted_types(
+            Table("t", np.zeros((9, 2))), share=0.1, generator=np.random.default_rng(0)
+        )
+
+
+def write_nsl_kdd(folder):
+    rows = [[0, "tcp", "normal", 21], [1, "udp", "smurf", 3], [2, "tcp", "satan", 9]]
+    pd.DataFrame(rows).to_csv(folder / "train_20_percent.csv.gz", header=False, index=False)
+    (folder / "field_names.csv").write_text("duration,continuous\nprotocol,symbolic\n")
+    (folder / "attack_types.csv").write_text("smurf,dos\nsatan,probe\nnormal,normal\n")
+
+
+def test_attacks_have_a_type_and_a_category(tmp_path):
+    write_nsl_kdd(tmp_path)
+    assert nsl_kdd(tmp_path).types.tolist() == ["", "dos", "probe"]
+    typed = nsl_kdd(tmp_path, by="type")
+    assert typed.types.tolist() == ["", "smurf", "satan"]
+    assert list(typed.table.rows) == ["duration", "protocol"]
+    assert typed.table.family == "network-connections"
+    with pytest.raises(SettingError, match="by is 'colour'"):
+        nsl_kdd(tmp_path, by="colour")
+    with pytest.raises(SourceError, match="holds no NSL-KDD"):
+        nsl_kdd(tmp_path / "elsewhere")
+
+
+@pytest.mark.skipif(not (DATA / "nsl_kdd").is_dir(), reason=f"no NSL-KDD in {DATA}")
+def test_nsl_kdd_has_four_categories():
+    typed = nsl_kdd(DATA / "nsl_kdd")
+    assert typed.kinds == ("dos", "probe", "r2l", "u2r")
+    assert typed.table.rows.shape == (25192, 41)

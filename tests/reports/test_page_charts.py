@@ -1,0 +1,59 @@
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from oddshot.reports.detection import scored
+from oddshot.reports.evidence import RowMap
+from oddshot.reports.page_charts import BINS, HEIGHT, histogram, plane
+
+
+def found(scores, threshold=1.0, **changes):
+    rows = pd.DataFrame({"file": [f"<{n}>.png" for n in range(len(scores))]})
+    return scored(rows, np.asarray(scores, float), threshold, source="a", columns=(), **changes)
+
+
+def counted(svg):
+    return sum(int(n.replace(",", "")) for n in re.findall(r"<title>([\d,]+) images: ", svg))
+
+
+@pytest.mark.parametrize(
+    "scores", [[0.0], [0.0] * 5000, np.linspace(0, 2, 50), [0.1] * 900 + [1e6], [3.0]]
+)
+def test_every_score_is_in_a_bar(scores):
+    svg = histogram(found(scores))
+    assert counted(svg) == len(scores)
+    heights = [float(h) for h in re.findall(r'height="([\d.]+)"><title>', svg)]
+    assert 0 < min(heights) <= max(heights) <= HEIGHT
+    assert svg.count("<rect") <= BINS
+
+
+def test_a_single_row_is_seen_beside_many_and_far_scores_are_gathered():
+    svg = histogram(found([0.1] * 9000 + [1e6]))
+    assert "ten times as many" in svg
+    assert "Higher ones are counted in the last bar." in svg
+    assert "and more</title>" in svg
+    assert min(float(h) for h in re.findall(r'height="([\d.]+)"><title>', svg)) > 5
+
+
+def test_bars_above_the_threshold_are_coloured():
+    svg = histogram(found([0.2, 0.4, 2.0], threshold=1.0))
+    assert svg.count('class="odd"') == 1
+    assert svg.count('class="usual"') == 2
+
+
+def test_the_map_names_odd_ones_and_rings_known_ones():
+    detection = found([0.0, 2.0, 0.5], labels=np.array([0, 1, -1], dtype=np.int8))
+    svg = plane(detection, RowMap(np.array([1, 2]), np.array([[0.0, 0.0], [1.0, 1.0]]), 0.25))
+    assert svg.count('class="point"') == 1
+    assert "image &lt;1&gt;.png, score 2" in svg
+    assert svg.count('class="told"') == 1
+    assert svg.count("h0") == 1
+    assert "2 of 3 are drawn" in svg
+    assert "25% of all differences" in svg
+
+
+def test_points_on_one_spot_are_drawn():
+    where = RowMap(np.arange(3), np.zeros((3, 2)), 0.0)
+    assert "nan" not in plane(found([0.0, 2.0, 0.5]), where)

@@ -1,0 +1,79 @@
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from oddshot.detectors.explanation import Change, CounterExample, Explanation
+from oddshot.mapping.encode import ColumnNote
+from oddshot.reports.detection import scored
+from oddshot.reports.evidence import Evidence
+from oddshot.reports.page_rows import left_out, oddest, reason_of, reasons, to_label
+
+USUAL = CounterExample(1, {"amount": 100.0, "shop": None}, 0.2, ("amount",))
+ROW = Explanation(
+    row=2,
+    score=4.0,
+    baseline=0.4,
+    threshold=1.0,
+    columns=("amount", "shop"),
+    values=(250000.0, "<there>"),
+    contributions=np.array([0.6, 3.0]),
+    typical=USUAL,
+    anomaly=None,
+    change=Change({"amount": 140.0}, 0.9),
+)
+
+
+def found(**changes):
+    rows = pd.DataFrame(
+        {"amount": [1.0, 2.0, 250000.0], "shop": ["a", None, "<there>"], "fraud": [None, None, 1]}
+    )
+    notes = [ColumnNote(name, "number", True, "") for name in ("amount", "shop")]
+    settings = {"source": "a", "columns": notes, **changes}
+    return scored(rows, np.array([0.1, 1.2, 4.0]), 1.0, **settings)
+
+
+def test_reasons_are_drawn_largest_first_with_the_typical_row_beside():
+    html = reasons(found(), Evidence(explained={2: ROW}))
+    assert html.index("<bdi>shop</bdi>") < html.index("<bdi>amount</bdi>")
+    assert "<bdi>&lt;there&gt;</bdi></td><td><bdi>missing</bdi>" in html
+    assert "<bdi>250,000</bdi></td><td><bdi>100</bdi></td>" in html
+    assert "+3" in html
+    assert "Smallest change found that makes it normal: amount = 140 (score then 0.9)." in html
+    assert 'class="mark clear"' in html
+
+
+def test_a_mixture_has_no_single_reason():
+    mixture = replace(ROW, contributions=np.zeros(2))
+    assert "it is the mixture" in reasons(found(), Evidence(explained={2: mixture}))
+    assert reason_of(mixture) == "no single column, but the mixture"
+    assert reason_of(None) == ""
+    assert reason_of(ROW).startswith("<bdi>shop</bdi> = <bdi>&lt;there&gt;</bdi>, ")
+
+
+def test_columns_that_tell_most_come_first_and_labels_are_shown_once():
+    labels = np.array([-1, -1, 1], dtype=np.int8)
+    html = oddest(found(labels=labels), Evidence(explained={2: ROW}), 3)
+    heads = [part.partition("</button>")[0] for part in html.split('<button type="button">')[1:]]
+    assert heads == [
+        "rank", "row", "score", "sure", "label", "why", "<bdi>shop</bdi>", "<bdi>amount</bdi>",
+    ]  # fmt: skip
+    assert "<td>anomaly</td>" in html
+    assert 'class="mark known"' in html
+    assert 'class="mark likely"' in html
+    assert 'class="mark usual"' in html
+    assert "Reasons are given for the 1 oddest." in html
+
+
+def test_a_column_that_the_detector_did_not_see_is_shown():
+    assert "<bdi>fraud</bdi>" in oddest(found(), Evidence(), 3)
+
+
+def test_rows_to_label_keep_their_order():
+    html = to_label(found(), Evidence(suggested=(1, 0)))
+    assert html.index('data-k="1.2"') < html.index('data-k="0.1"')
+    assert "<button" not in html
+
+
+def test_every_column_used():
+    assert left_out(found()) == "<p>Every column was used.</p>"

@@ -1,0 +1,85 @@
+"""Parquet files that are read in blocks, on the command line."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from oddshot.cli import app, long_tables
+from small_priors import untrained_prior
+
+COUNT = 300
+
+
+@pytest.fixture(scope="module")
+def prior(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("prior")
+    untrained_prior().save(folder)
+    return str(folder)
+
+
+@pytest.fixture
+def table(tmp_path, monkeypatch):
+    """A table that counts as long; 200 of its rows may be learned from."""
+    monkeypatch.setattr(long_tables, "LONG", 250)
+    monkeypatch.setattr(long_tables, "SAMPLE", 200)
+    monkeypatch.setattr("oddshot.data.blocks.BLOCK_ROWS", 64)
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(COUNT, 3)), columns=["a", "b", "anomaly"])
+    frame.iloc[:6] += 6
+    frame["fraud"] = [1.0] * 3 + [np.nan] * (COUNT - 3)
+    frame.to_parquet(tmp_path / "long.parquet")
+    return frame
+
+
+def run(*arguments: object) -> str:
+    result = CliRunner().invoke(app, [str(a) for a in arguments])
+    assert result.exit_code == 0, result.output
+    return " ".join(result.output.split())
+
+
+def test_detect_learns_from_a_sample_and_scores_all(table, tmp_path, prior):
+    out = tmp_path / "out.parquet"
+    file = tmp_path / "long.parquet"
+    said = run("detect", file, "--label-column", "fraud", "--out", out, "--prior", prior)
+    found = pd.read_parquet(out)
+    pd.testing.assert_frame_equal(found[[*table.columns]], table)
+    assert [*found.columns[-3:]] == ["anomaly_score", "anomaly_2", "anomaly_rank"]
+    assert sorted(found["anomaly_rank"]) == [*range(1, COUNT + 1)]
+    assert set(np.argsort(found["anomaly_rank"])[:6]) == set(range(6))
+    assert "Learned from 200 of 300 rows" in said
+    assert "300 rows; 3 of 3 columns used" in said
+    assert "Labels: 3 known anomalies, 0 known normal rows, 297 rows without a label." in said
+    assert "the new one is called 'anomaly_2'" in said
+
+
+def test_score_in_blocks_gives_what_score_gives(table, tmp_path, prior, monkeypatch):
+    file, kept = tmp_path / "long.parquet", tmp_path / "kept"
+    assert "Learned from 200 of 300 rows" in run("fit", file, "--out", kept, "--prior", prior)
+    in_blocks = run("score", kept, file, "--out", tmp_path / "blocks.parquet")
+    monkeypatch.setattr(long_tables, "LONG", COUNT)
+    at_once = run("score", kept, file, "--out", tmp_path / "whole.parquet")
+    assert in_blocks.replace("blocks.parquet", "whole.parquet") == at_once
+    pd.testing.assert_frame_equal(
+        pd.read_parquet(tmp_path / "blocks.parquet"), pd.read_parquet(tmp_path / "whole.parquet")
+    )
+
+
+def test_what_needs_all_rows_at_once_reads_them(table, tmp_path, prior):
+    file = tmp_path / "long.parquet"
+    for options in (["--out", tmp_path / "out.csv"], ["--top", 3], ["--fdr", 0.5]):
+        said = run("detect", file, "--prior", prior, *options)
+        assert "Learned from" not in said
+
+
+def test_a_mistake_is_said_in_one_line(table, tmp_path):
+    file, out = tmp_path / "long.parquet", tmp_path / "out.parquet"
+    for options, message in (
+        (["--label-column", "fruad"], "has no column 'fruad'"),
+        (["--size", "28x28"], "holds no images"),
+        (["--quality", "best"], "quality is 'best'"),
+    ):
+        result = CliRunner().invoke(app, ["detect", str(file), "--out", str(out), *options])
+        assert result.exit_code == 2
+        assert message in result.output
+        assert not out.exists()
