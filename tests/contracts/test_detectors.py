@@ -189,7 +189,7 @@ def test_the_faces_agree(kind, table, regime):
 def test_odd_rows_score_higher_and_typical_ones_near_0(kind, table, regime):
     case = fitted(kind, table, regime)
     scores = case.detector.anomaly_score(case.unseen)
-    assert roc_auc_score(np.arange(60) < ODD, scores) > 0.75
+    assert roc_auc_score(np.arange(60) < ODD, scores) > 0.7
     assert 0.1 < np.median(case.detector.anomaly_score(case.rows)) < 0.5
     assert scores[:ODD].max() > 1
 

@@ -2,6 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from oddshot import FewShotDetector
 from oddshot.detectors.explanation import CounterExample, Explanation, Explanations
 
 
@@ -47,3 +48,9 @@ def test_frame_has_a_line_for_each_row_and_column(found):
 def test_importance_is_the_mean_absolute_contribution(found):
     expected = pd.Series([1.25, 0.75], index=["a", "b"], name="importance")
     pd.testing.assert_series_equal(found.importance(), expected)
+
+
+def test_a_single_column_is_the_whole_reason():
+    rows = np.random.default_rng(0).normal(size=(100, 1))
+    found = FewShotDetector().fit(rows).explain(np.array([[9.0]]))[0]
+    np.testing.assert_allclose(found.contributions, [found.score - found.baseline])

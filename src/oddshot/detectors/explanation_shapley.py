@@ -146,7 +146,8 @@ class _Mixtures:
         """Mean scores (n, s) of the stand-ins with the row's values in some groups (n, s, g)."""
         most = max(1, MOST_CELLS // self.stand_ins.size)
         parts = [sets[:, at : at + most] for at in range(0, sets.shape[1], most)]
-        return np.concatenate([self._worths(part) for part in parts], axis=1)
+        none = np.zeros((*sets.shape[:1], 0))  # a single group is everything: nothing to compare
+        return np.concatenate([none, *(self._worths(part) for part in parts)], axis=1)
 
     def _worths(self, sets: Sets) -> FloatArray:
         own = np.empty((*sets.shape[:2], self.rows.shape[1]), dtype=np.bool_)
