@@ -36,7 +36,7 @@ from oddshot.task_store import TaskStore
 
 COLLECTIONS = ("adbench", "oddbench", "ovrbench")
 EMBEDDINGS = ("image_vit", "image_resnet", "text_bert")
-FEWEST = 6  # families of a domain
+FEWEST = 3  # families of a domain
 BATCH, RATE, DECAY = 32, 0.003, 0.1  # as scripts/train-priors
 
 
@@ -54,11 +54,12 @@ def main(arguments: list[str] | None = None) -> None:
     every = [ref for name in COLLECTIONS for ref in refs[name]]
     found = domains(refs)
     wanted = given.domains.split(",") if given.domains else list(found)
-    given.out.mkdir(parents=True, exist_ok=True)
-    store = TaskStore.open(given.episodes)
     for name in wanted:
         if name not in found:
             raise SystemExit(f"there is no domain {name!r}; choose from {', '.join(found)}")
+    given.out.mkdir(parents=True, exist_ok=True)
+    store = TaskStore.open(given.episodes)
+    for name in wanted:
         path = given.out / f"{name.replace(' ', '-').replace('/', '-')}.json"
         if not path.exists():
             began = time.perf_counter()

@@ -88,15 +88,16 @@ def draw(
 ) -> None:
     """Draw every judged part at its score, by what the detector was given."""
     figure = Figure(figsize=(7, 3), layout="constrained")
-    axes = figure.subplots(1, 2, sharey=True)
+    axes = figure.subplots(1, 2)
     titles = ("Good parts given", f"Good parts and {SHOWN} defects given")
     for ax, title, score, threshold in zip(axes, titles, scores, thresholds, strict=True):
         beside = np.random.default_rng(0).uniform(-0.25, 0.25, len(score))
         for odd, colour in ((False, "#4878a8"), (True, "#c44e52")):
             at = defective == odd
             ax.scatter(beside[at] + odd, score[at], s=12, color=colour)
+        ax.set_ylim(bottom=0.9 * np.quantile(score, 0.1))
         ax.axhline(threshold, color="black", linewidth=0.8, linestyle="--")
-        ax.set(title=title, xticks=[0, 1], xticklabels=["good", "defective"], yscale="symlog")
+        ax.set(title=title, xticks=[0, 1], xticklabels=["good", "defective"])
     axes[0].set_ylabel("anomaly score")
     figure.suptitle(f"{kind}: unseen parts, and the threshold")
     figure.savefig(path, dpi=150)

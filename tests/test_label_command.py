@@ -6,6 +6,9 @@ import pty
 import signal
 import subprocess
 import sys
+import termios
+import threading
+import time
 
 import numpy as np
 import pandas as pd
@@ -228,11 +231,15 @@ def test_one_stroke_is_an_answer_in_a_terminal(here, prior):
     master, slave = pty.openpty()
     process = subprocess.Popen(command(prior), stdin=slave, stdout=slave, stderr=slave)
     os.close(slave)
+    guard = threading.Timer(300, process.kill)
+    guard.start()
     said = ""
     for key in (b"a", b"q"):
         while "[q]uit: " not in said:
             said += os.read(master, 4096).decode()
         said = ""
+        while termios.tcgetattr(master)[3] & termios.ICANON:
+            time.sleep(0.01)  # what is typed before it listens to single strokes is thrown away
         os.write(master, key)
     try:
         while os.read(master, 4096):
@@ -241,4 +248,5 @@ def test_one_stroke_is_an_answer_in_a_terminal(here, prior):
         pass  # Linux says so when the other side is closed
     os.close(master)
     assert process.wait(60) == 0
+    guard.cancel()
     assert [line.split()[1] for line in kept()] == ["anomaly"]

@@ -157,13 +157,15 @@ def _found(encoded: FloatArray, labels: LabelArray, support: Support) -> Iterato
     wanted = Counter((row.tobytes(), ANOMALY) for row in support.known)
     for place, row in enumerate(support.typical):
         wanted[row.tobytes(), NORMAL if place < normal else UNLABELLED] += 1
+    telling = np.concatenate([support.typical[:, -1], support.known[:, -1]])  # the most distinct
     for start in range(0, len(encoded), BLOCK_ROWS):
-        arranged = support.arranged(encoded[start : start + BLOCK_ROWS])
-        for place, row in enumerate(arranged, start):
-            key = (row.tobytes(), int(labels[place]))
+        block = encoded[start : start + BLOCK_ROWS]
+        likely = np.flatnonzero(np.isin(block[:, support.columns[-1]], telling))
+        for at, row in zip(start + likely, support.arranged(block[likely]), strict=True):
+            key = (row.tobytes(), int(labels[at]))
             if wanted[key] > 0:
                 wanted[key] -= 1
-                yield place
+                yield int(at)
 
 
 def _arrow(column: "pd.Series[Any]") -> pa.Array:

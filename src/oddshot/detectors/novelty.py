@@ -3,7 +3,8 @@
 A head that has seen labels looks for more of the same. What is odd in another way can then rank
 lower than it did without labels. A floor prevents that: both heads' scores become surprise against
 the table's own rows, and a row has the higher one of what the labels say and a share of what it had
-without them.
+without them. The floor ends where the rows can show no more: with many columns and few rows all new
+rows are far beyond that, and it would hide what the labels say.
 """
 
 from collections.abc import Callable
@@ -76,7 +77,7 @@ class Novelty:
             of_told = Surprise().fit(_in_blocks(told, typical))
             of_free = Surprise().fit(_in_blocks(free, _blind(typical)))
             surprise = of_free.apply(_in_blocks(free, _blind(known)))
-        weight = self.weight
+        weight, limit = self.weight, np.log10(len(typical) + 1)
         if weight is None:
             weight = MOST * max(0.0, 1 - 2 * float(np.mean(10**-surprise)))
 
@@ -84,8 +85,8 @@ class Novelty:
             seen = of_told.apply(told(rows)[0].numpy())
             plain = rows.clone()
             plain[:, :, len(LABEL_FREE) :] = 0
-            floor = weight * of_free.apply(free(plain)[0].numpy())
-            return torch.from_numpy(np.maximum(seen, floor))[None]
+            floor = np.minimum(of_free.apply(free(plain)[0].numpy()), limit)
+            return torch.from_numpy(np.maximum(seen, weight * floor))[None]
 
         return head
 

@@ -12,7 +12,7 @@ from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, Float32Array, FloatArr
 from oddshot.errors import LabelError, require
 
 TOP, UNCERTAIN = "top", "uncertain"
-SPREAD, UNCERTAIN_SHARE = 0.5, 0.0  # by benchmarks/labelling.py, see docs/labelling.md
+SPREAD, UNCERTAIN_SHARE = 0.5, 0.0  # measured: docs/results/labelling.md
 CANDIDATES = 200
 
 

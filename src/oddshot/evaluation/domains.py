@@ -50,7 +50,7 @@ def query_auroc(prior: Prior, tasks: Sequence[MappedTask]) -> dict[str, float]:
     prior
         A prior for tables, which must not have seen these families.
     tasks
-        Mapped episodes; the query of each holds both classes.
+        Mapped episodes; those whose query lacks a class are passed over.
 
     Returns
     -------
@@ -60,16 +60,17 @@ def query_auroc(prior: Prior, tasks: Sequence[MappedTask]) -> dict[str, float]:
     Raises
     ------
     DataError
-        The prior has seen a family, or there is no episode.
+        The prior has seen a family, or no episode can be judged.
     """
     seen = sorted({task.family for task in tasks} & set(prior.seen_families))
     if seen:
         raise DataError(f"the prior was trained on family {seen[0]!r}; hold it out")
-    if not tasks:
+    judged = [task for task in tasks if 0 < task.query_labels.sum() < len(task.query_labels)]
+    if not judged:
         raise DataError("there is no episode to judge a prior by; draw more episodes")
     learner, params = restore(prior)
     found: dict[str, list[float]] = defaultdict(list)
-    for task in tasks:
+    for task in judged:
         batch = collate([task])
         with torch.no_grad():
             scores = learner.detector(params, batch)(batch.query)[0]

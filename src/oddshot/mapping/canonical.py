@@ -39,7 +39,9 @@ def dense_ranks(matrix: FloatArray, *, threads: int = 1) -> NDArray[np.uint64]:
     return ranks
 
 
-def column_order(ranks: NDArray[np.uint64], ties: FloatArray | None = None) -> NDArray[np.intp]:
+def column_order(
+    ranks: NDArray[np.uint64], ties: FloatArray | None = None, *, threads: int = 1
+) -> NDArray[np.intp]:
     """Order columns by a fingerprint of how their ranks meet those of all others.
 
     Fingerprints of rows and columns refine each other, as colours do in graph isomorphism
@@ -52,15 +54,26 @@ def column_order(ranks: NDArray[np.uint64], ties: FloatArray | None = None) -> N
     ties
         Shape (d,): tells columns apart whose ranks are the same, as of ``x`` and ``exp(x)``; must
         not depend on unit or row order.
+    threads
+        Threads over blocks of rows. The result does not depend on it.
     """
     step = max(1, _CELLS // max(1, ranks.shape[1]))
     blocks = [slice(start, start + step) for start in range(0, max(len(ranks), 1), step)]
-    row_codes = np.concatenate([_scramble(ranks[b]).sum(axis=1, dtype=np.uint64) for b in blocks])
+
+    def codes(weights: NDArray[np.uint64], block: slice) -> NDArray[np.uint64]:
+        return np.asarray(_scramble(ranks[block]) @ weights)
+
+    def meeting(row_codes: NDArray[np.uint64], block: slice) -> NDArray[np.uint64]:
+        return np.asarray(_scramble(row_codes[block]) @ _scramble(ranks[block] + np.uint64(1)))
+
+    mixed = np.ones(ranks.shape[1], dtype=np.uint64)
     for _ in range(_ROUNDS):
-        met = [_scramble(row_codes[b]) @ _scramble(ranks[b] + np.uint64(1)) for b in blocks]
+        row_codes = np.concatenate(
+            in_turn([partial(codes, mixed, b) for b in blocks], threads=threads)
+        )
+        met = in_turn([partial(meeting, row_codes, b) for b in blocks], threads=threads)
         columns = np.asarray(np.sum(met, axis=0, dtype=np.uint64))
         mixed = _scramble(columns)
-        row_codes = np.concatenate([_scramble(ranks[b]) @ mixed for b in blocks])
     return np.lexsort((*(() if ties is None else (ties,)), columns, ranks.max(axis=0)))
 
 

@@ -69,7 +69,7 @@ def draw_support(
     low, high = rows.min(axis=0), rows.max(axis=0)
     with np.errstate(invalid="ignore"):
         heights = np.nan_to_num((np.sort(rows, axis=0).mean(axis=0) - low) / (high - low))
-    columns = column_order(ranks, np.round(heights, 6))
+    columns = column_order(ranks, np.round(heights, 6), threads=threads)
     order = row_order(ranks[:, columns])
     known = _sample(order[labels[order] == ANOMALY], MAX_KNOWN, generator)
     unlabelled = order[labels[order] == UNLABELLED]
