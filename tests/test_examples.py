@@ -6,6 +6,8 @@ import runpy
 import warnings
 from pathlib import Path
 
+from oddshot.errors import CalibrationWarning
+
 ROOT = Path(__file__).parents[1]
 
 
