@@ -25,6 +25,7 @@ import argparse
 import json
 import os
 import platform
+import sys
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -42,7 +43,7 @@ from oddshot.data.splits import few_label_split
 from oddshot.detectors.ranking import Ranking
 from oddshot.detectors.suggestion import suggest
 from oddshot.episodes import Table
-from oddshot.evaluation.metrics import auroc, average_precision
+from oddshot.evaluation.metrics import auroc, average_precision, paired_bootstrap
 from oddshot.mapping.encode import Encoder
 from oddshot.reports.tables import markdown_table
 
@@ -99,7 +100,8 @@ def main(arguments: list[str] | None = None) -> None:
     shown = [*ways] if given.only_variants else [*ways, "random"]
     print(summary(records, shown, given.look))
     if given.figure is not None:
-        draw(records, given.look, given.figure)
+        plain = [way for way in shown if "five" not in way and "/" not in way]
+        draw(records, plain, given.look, given.figure)
 
 
 def chosen(given: Any) -> Iterator[tuple[str, Prior, Callable[[], Table]]]:
@@ -140,7 +142,7 @@ def ways_to_look(variants: str, *, only_variants: bool) -> dict[str, Callable[[T
         try:
             import coniferest.pineforest  # noqa: F401
         except ImportError:
-            print("coniferest is not installed; PineForest is left out")
+            print("coniferest is not installed; PineForest is left out", file=sys.stderr)
         else:
             ways["PineForest, one at a time"] = pine_forest
     for variant in filter(None, variants.split(",")):
@@ -298,16 +300,14 @@ def summary(records: list[dict[str, Any]], ways: list[str], look: int) -> str:
 
 def difference(values: np.ndarray) -> str:
     """Mean with its 95% interval by the bootstrap over tables."""
-    drawn = np.random.default_rng(0).integers(len(values), size=(4000, len(values)))
-    low, high = np.quantile(values[drawn].mean(axis=1), [0.025, 0.975])
-    return f"{values.mean():+.2f} [{low:+.2f}, {high:+.2f}]"
+    found = paired_bootstrap(values, np.zeros(len(values)))
+    return f"{found.mean:+.2f} [{found.low:+.2f}, {found.high:+.2f}]"
 
 
-def draw(records: list[dict[str, Any]], look: int, path: Path) -> None:
+def draw(records: list[dict[str, Any]], ways: list[str], look: int, path: Path) -> None:
     """Draw the mean number found against the number looked at."""
     figure, (ax,) = panels(1, width=7.2)
-    ways = [w for w in ways_to_look("", only_variants=False) if "five" not in w]
-    for way in [*ways, "random"]:
+    for way in ways:
         found = curves(records, way, look).mean(axis=0)
         ax.plot(np.arange(look + 1), [0, *found], label=way)
     ax.set_xlabel("rows looked at")

@@ -30,6 +30,12 @@ from typing import Any
 
 import numpy as np
 
+PEAK_OF = """
+import resource, subprocess, sys
+code = subprocess.call(sys.argv[1:], stdout=subprocess.DEVNULL)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+sys.exit(code)
+"""
 PEERS = ("KNN", "LOF", "IForest", "ECOD")
 SIZES = [(n, 20, 0) for n in (1_000, 10_000, 100_000)]  # rows, columns, labels
 SIZES += [(10_000, d, 0) for d in (5, 80, 320)] + [(10_000, 20, k) for k in (1, 10, 50)]
@@ -352,13 +358,18 @@ def in_parts(transform: Callable[[Any], object], rows: Any) -> None:
 
 def measured(command: Sequence[str], cwd: Path | None = None) -> tuple[float, float]:
     """Seconds that a command takes, and its peak memory in GiB."""
+    # a child's peak begins with what its parent holds, so a small process stands in between
     began = time.perf_counter()
-    with subprocess.Popen(command, cwd=cwd, stdout=subprocess.DEVNULL) as process:
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"{' '.join(command)} ended with {process.returncode}")
-    return time.perf_counter() - began, usage.ru_maxrss / 2**20
+    run = subprocess.run(
+        [sys.executable, "-c", PEAK_OF, *command],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if run.returncode:
+        raise SystemExit(f"{' '.join(command)} ended with {run.returncode}")
+    return time.perf_counter() - began, int(run.stdout) / 2**20
 
 
 def table(rows: int, columns: int, *, seed: int = 0) -> np.ndarray:

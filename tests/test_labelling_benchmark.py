@@ -40,5 +40,4 @@ def test_command_compares_and_goes_on_where_it_was_stopped(labelling, tmp_path, 
     assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
     labelling.main([*arguments, "--variants", "0/0.5/5"])
     again = capsys.readouterr().out
-    assert "3 tables, 8.0 anomalies can be found in 10 looks." in again
-    assert len(again) < len(first)  # nothing was run again, so no progress is told
+    assert again.strip() == first[first.index("machine") :].strip()

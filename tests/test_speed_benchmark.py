@@ -65,7 +65,7 @@ def test_what_a_command_takes_is_measured(speed, tmp_path):
     assert (tmp_path / "rows.parquet").stat().st_size > 1000
     seconds, peak = speed.measured([sys.executable, "-c", "print(1)"])
     assert 0 < seconds < 60
-    assert 0 < peak < 16  # a child begins with what its parent holds
+    assert 0 < peak < 1
     with pytest.raises(SystemExit, match="ended with 3"):
         speed.measured([sys.executable, "-c", "raise SystemExit(3)"])
 

@@ -142,3 +142,8 @@ def _nullable(kind: Any) -> Any:
     if pa.types.is_integer(kind):
         return pd.api.types.pandas_dtype(str(kind).replace("u", "U").replace("int", "Int"))
     return None
+
+
+def take_rows(rows: RawRows, places: NDArray[np.intp] | slice) -> RawRows:
+    """Take rows of any table by their places."""
+    return rows.iloc[places] if isinstance(rows, pd.DataFrame) else rows[places]

@@ -118,7 +118,8 @@ def labels_of(regime: str) -> np.ndarray | None:
 
 KINDS: dict[str, Callable[[], AnomalyDetector]] = {
     "few-shot": lambda: FewShotDetector(prior=untrained_prior()),
-    "autoencoder": lambda: AAEDetector(steps=20),
+    # of so few rows a fifth is much to leave out; what trimming is for has tests of its own
+    "autoencoder": lambda: AAEDetector(steps=20, trim=0.0),
     "blend": lambda: AAEDetector(steps=20, reconstruction=1.0),
     **{n: lambda n=n: FewShotDetector(prior=untrained_prior(n)) for n in LEARNERS},
 }
@@ -189,7 +190,7 @@ def test_the_faces_agree(kind, table, regime):
 def test_odd_rows_score_higher_and_typical_ones_near_0(kind, table, regime):
     case = fitted(kind, table, regime)
     scores = case.detector.anomaly_score(case.unseen)
-    assert roc_auc_score(np.arange(60) < ODD, scores) > 0.7
+    assert roc_auc_score(np.arange(60) < ODD, scores) > 0.75
     assert 0.1 < np.median(case.detector.anomaly_score(case.rows)) < 0.5
     assert scores[:ODD].max() > 1
 

@@ -64,7 +64,7 @@ def explain(
     elif len(kept) > 1:
         raise SettingError(f"{len(paths)} paths are given; give FILE, or DIR and FILE")
     elif (label_column, seed, prior, contamination) == (None, 0, "default", "auto"):
-        detector = FewShotDetector.load(kept[0])
+        detector = FewShotDetector.load(kept[0], n_jobs=-1)
         read = read_input(table, detector.prior, Asked())
     else:
         raise SettingError(

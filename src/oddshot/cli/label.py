@@ -177,12 +177,13 @@ def _close(console: "Console", session: "LabellingSession", frame: "pd.DataFrame
     from oddshot.data.sources import write_table
     from oddshot.detectors.labelling_session import WORDS
     from oddshot.episodes import UNLABELLED
+    from oddshot.reports.detection import free_name
 
     folder = session.folder.path
     told = [answer for answer in session.folder.answers if answer.label != UNLABELLED]
     labelled = frame.loc[[answer.row for answer in told]].reset_index(drop=True)
-    labelled.insert(0, _free("row", labelled), [answer.row for answer in told])
-    labelled[_free("label", labelled)] = [WORDS[answer.label] for answer in told]
+    labelled.insert(0, free_name("row", labelled), [answer.row for answer in told])
+    labelled[free_name("label", labelled)] = [WORDS[answer.label] for answer in told]
     write_table(labelled, folder / LABELLED)
     session.detector.save(folder / DETECTOR)
     labels = session.labels
@@ -310,7 +311,7 @@ class _Data(NamedTuple):
 
         from oddshot.data.sources import write_table
         from oddshot.detectors.labelling_session import WORDS
-        from oddshot.reports.detection import scored_beside
+        from oddshot.reports.detection import free_name, scored_beside
 
         detector, answers = session.detector, session.labels_of_rows(self.length)
         labels = np.where(answers < 0, self.given, answers)
@@ -323,17 +324,12 @@ class _Data(NamedTuple):
             columns=detector.column_report_,
         ).rows
         words = [None if code < 0 else WORDS[code] for code in labels.tolist()]
-        found.insert(0, _free("label", frame), pd.Series(words, dtype=object))
+        found.insert(
+            0,
+            free_name("label", frame),
+            pd.Series(words, dtype=object),
+        )
         if self.long is None:
             write_table(pd.concat([frame, found.set_axis(frame.index)], axis=1), path)
             return
         self.long.blocks.write_beside({str(n): found[n].to_numpy() for n in found.columns}, path)
-
-
-def _free(name: str, frame: "pd.DataFrame") -> str:
-    """Name a new column so that it replaces none."""
-    taken, number = {str(column) for column in frame.columns}, 2
-    free = name
-    while free in taken:
-        free, number = f"{name}_{number}", number + 1
-    return free

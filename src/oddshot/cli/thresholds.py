@@ -99,11 +99,11 @@ class Promise(NamedTuple):
         """Put p-values before the scores, where a rate of error was asked for."""
         from dataclasses import replace
 
+        from oddshot.reports.detection import free_name
+
         if self.alpha is None and self.fdr is None:
             return found
-        name, number = "anomaly_p", 2
-        while name in found.rows:
-            name, number = f"anomaly_p_{number}", number + 1
+        name = free_name("anomaly_p", found.rows)
         table: pd.DataFrame = found.rows.copy()
         table.insert(table.shape[1] - 3, name, detector.p_values(rows))
         return replace(found, rows=table, notes=(*found.notes, f"Column '{name}': p-values."))

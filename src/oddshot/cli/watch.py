@@ -58,7 +58,7 @@ def watch(
     needed, among = _rule(alarm)
     if every is not None and window is None:
         raise SettingError(f"--every is {every} but --window is not given; give both")
-    monitor = FewShotDetector.load(folder).drift_monitor(block=block)
+    monitor = FewShotDetector.load(folder, n_jobs=-1).drift_monitor(block=block)
     console = console_of_stdout()
     last: deque[bool] = deque(maxlen=among)
     alarms = 0
@@ -100,7 +100,7 @@ def refresh(
     from oddshot.detectors.few_shot import FewShotDetector
     from oddshot.detectors.refreshing import ContextWarning
 
-    detector = FewShotDetector.load(folder)
+    detector = FewShotDetector.load(folder, n_jobs=-1)
     read = read_input(file, detector.prior, Asked(label_column))
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", ContextWarning)

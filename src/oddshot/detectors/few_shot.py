@@ -28,7 +28,7 @@ from oddshot.detectors.refreshing import refreshed_context
 from oddshot.detectors.suggestion import SPREAD, UNCERTAIN_SHARE, Suggestions, suggest
 from oddshot.episodes import NORMAL, Float32Array, FloatArray, LabelArray
 from oddshot.errors import DataError, PriorError, SettingError, require
-from oddshot.frames import to_rows
+from oddshot.frames import take_rows, to_rows
 from oddshot.mapping.encode import ColumnNote
 from oddshot.mapping.mapping import Pool
 from oddshot.mapping.quality import QUALITIES, Quality
@@ -65,9 +65,9 @@ class FewShotDetector(AnomalyDetector):
         Tables only.
     novel
         Where there are known anomalies: what share of the surprise that a row has without labels it
-        has at least, from 0 (labels alone) to 1 (all of it), so that anomalies of new types are not
-        lost; "auto": the more, the better the known anomalies are found without labels. What that
-        gains and costs is measured in docs/results/novel-types.md. Tables only.
+        has at least, from 0 (labels alone, the default) to 1 (all of it), so that anomalies of new
+        types are not lost; "auto": the more, the better the known anomalies are found without
+        labels. What that gains and costs is measured in docs/results/novel-types.md. Tables only.
 
     Attributes
     ----------
@@ -118,7 +118,7 @@ class FewShotDetector(AnomalyDetector):
         random_state: int | np.random.RandomState | None = None,
         n_jobs: int | None = None,
         quality: str = "standard",
-        novel: float | str = "auto",
+        novel: float | str = 0.0,
     ) -> None:
         self.prior = prior
         self.contamination = contamination
@@ -249,7 +249,6 @@ class FewShotDetector(AnomalyDetector):
             If the prior is one for images.
         """
         check_is_fitted(self)
-        self._fitted_table("rank")
         return Ranking(self, X)
 
     def suggest(
@@ -384,9 +383,7 @@ class FewShotDetector(AnomalyDetector):
         order = np.argsort(-scores, kind="stable")
         counted = order[: int((scores > self.threshold_).sum()) or len(order)]
         spaced = np.linspace(0, len(counted) - 1, min(most, len(counted))).round().astype(np.intp)
-        rows = to_rows(X)
-        chosen = counted[spaced]
-        some = rows.iloc[chosen] if isinstance(rows, pd.DataFrame) else rows[chosen]
+        some = take_rows(to_rows(X), counted[spaced])
         return explainer.explain(some, changes=False).importance()
 
     def _explainer(self) -> TableExplainer:

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
-import pandas as pd
 import torch
 from numpy.typing import NDArray
 
@@ -24,7 +23,7 @@ from oddshot.episodes import (
     MappedTask,
 )
 from oddshot.errors import DataError, PriorError
-from oddshot.frames import RawRows, to_rows
+from oddshot.frames import RawRows, take_rows, to_rows
 from oddshot.learners import Detector, Learner, Params, Shape, collate, restore
 from oddshot.mapping.encode import ColumnNote, Encoder
 from oddshot.mapping.mapping import Mapping, Pool, support_sample
@@ -398,7 +397,7 @@ def encoded_blocks(encoder: Encoder, rows: RawRows) -> Iterator[FloatArray]:
     """Encode block by block, so that memory does not grow with the number of rows."""
     for start in range(0, rows.shape[0], BLOCK_ROWS):
         block = slice(start, start + BLOCK_ROWS)
-        part = rows.iloc[block] if isinstance(rows, pd.DataFrame) else rows[block]
+        part = take_rows(rows, block)
         try:
             yield encoder.transform(part)
         except DataError:

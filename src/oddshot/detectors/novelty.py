@@ -19,12 +19,12 @@ from oddshot.episodes import ANOMALY, Context, Float32Array, FloatArray, MappedT
 from oddshot.errors import SettingError
 from oddshot.mapping.evidence import EVIDENCE, TABLE
 from oddshot.mapping.label_free import LABEL_FREE
+from oddshot.mapping.threading import in_blocks
 from oddshot.thresholds.surprise import Surprise
 
 Head = Callable[[Tensor], Tensor]
 
 MOST = 0.9  # chosen by both sides, docs/results/novel-types.md
-_BLOCK = 64  # rows: torch starts no threads for them
 _OF_LABELS = [EVIDENCE.index(name) for name in ("known_rank", "known_decades", "known_z")]
 _FACTS_OF_LABELS = [TABLE.index(name) for name in ("any_known", "known")]
 
@@ -73,19 +73,18 @@ class Novelty:
         callable
             A head whose raw scores are surprises, in decades.
         """
+        own, odd = torch.from_numpy(typical)[None], torch.from_numpy(known)[None]
         with torch.no_grad():
-            of_told = Surprise().fit(_in_blocks(told, typical))
-            of_free = Surprise().fit(_in_blocks(free, _blind(typical)))
-            surprise = of_free.apply(_in_blocks(free, _blind(known)))
+            of_told = Surprise().fit(_raw(told, own))
+            of_free = Surprise().fit(_raw(free, _blind(own)))
+            surprise = of_free.apply(_raw(free, _blind(odd)))
         weight, limit = self.weight, np.log10(len(typical) + 1)
         if weight is None:
             weight = MOST * max(0.0, 1 - 2 * float(np.mean(10**-surprise)))
 
         def head(rows: Tensor) -> Tensor:
             seen = of_told.apply(told(rows)[0].numpy())
-            plain = rows.clone()
-            plain[:, :, len(LABEL_FREE) :] = 0
-            floor = np.minimum(of_free.apply(free(plain)[0].numpy()), limit)
+            floor = np.minimum(of_free.apply(free(_blind(rows))[0].numpy()), limit)
             return torch.from_numpy(np.maximum(seen, weight * floor))[None]
 
         return head
@@ -105,16 +104,16 @@ def without_labels(task: MappedTask) -> MappedTask:
     )
 
 
-def _blind(rows: Float32Array) -> Float32Array:
-    """Rows (n, C, 2) without their label-aware coordinates."""
-    blind = rows.copy()
-    blind[:, len(LABEL_FREE) :] = 0
+def _blind(rows: Tensor) -> Tensor:
+    """Rows (1, n, C, 2) without their label-aware coordinates."""
+    blind = rows.clone()
+    blind[:, :, len(LABEL_FREE) :] = 0
     return blind
 
 
-def _in_blocks(head: Head, rows: Float32Array) -> FloatArray:
-    """Raw scores (n,) of rows (n, C, 2)."""
-    whole = torch.from_numpy(rows)[None]
-    starts = range(0, len(rows), _BLOCK)
-    parts = [head(whole[:, at : at + _BLOCK].double())[0].numpy() for at in starts]
-    return np.concatenate(parts) if parts else np.zeros(0)
+def _raw(head: Head, rows: Tensor) -> FloatArray:
+    """Raw scores (n,) of rows (1, n, C, 2)."""
+    parts = in_blocks(
+        lambda block: head(rows[:, block].double())[0].numpy(), rows.shape[1], threads=1
+    )
+    return np.concatenate(parts)

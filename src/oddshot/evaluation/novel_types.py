@@ -17,7 +17,7 @@ from oddshot.data.synthetic import ANOMALY_TYPES, plant
 from oddshot.episodes import ANOMALY, NORMAL, FloatArray, Rows, Table
 from oddshot.errors import LabelError, SettingError, SourceError
 from oddshot.evaluation.metrics import auroc, average_precision
-from oddshot.evaluation.protocols import NovelTrial
+from oddshot.evaluation.protocols import NovelTrial, take
 
 GENUINE = "genuine"
 BY_CATEGORY, BY_TYPE = "category", "type"
@@ -122,9 +122,9 @@ def with_planted_types(
     at = generator.permutation(np.flatnonzero(table.labels == NORMAL))[:max_normal]
     genuine = np.flatnonzero(table.labels == ANOMALY)
     count = max(2, round(share * len(at)))
-    normal = _take(table.rows, at)
+    normal = take(table.rows, at)
     planted = [plant(normal, kind, count, generator) for kind in ANOMALY_TYPES]
-    rows = _together([normal, _take(table.rows, genuine), *planted])
+    rows = _together([normal, take(table.rows, genuine), *planted])
     names = np.array(["", GENUINE, *ANOMALY_TYPES])
     types = np.repeat(names, [len(at), len(genuine)] + [count] * len(ANOMALY_TYPES))
     labels = np.where(types == "", NORMAL, ANOMALY).astype(np.int8)
@@ -166,12 +166,6 @@ def nsl_kdd(folder: str | Path, *, by: str = BY_CATEGORY) -> TypedTable:
     labels = (types != "").astype(np.int8)
     table = Table("nsl_kdd", rows.drop(columns="difficulty"), labels, NSL_KDD_FAMILY, "nsl_kdd")
     return TypedTable(table, types)
-
-
-def _take(rows: Rows, index: NDArray[np.intp]) -> Rows:
-    if isinstance(rows, pd.DataFrame):
-        return rows.iloc[index].reset_index(drop=True)
-    return rows[index]
 
 
 def _together(parts: list[Rows]) -> Rows:

@@ -149,9 +149,9 @@ def few_label(table: Table, *, k: int, seed: int, max_rows: int | None = None) -
         table.collection,
         k,
         seed,
-        _take(table.rows, split.train_index),
+        take(table.rows, split.train_index),
         split.y_train,
-        _take(table.rows, split.test_index),
+        take(table.rows, split.test_index),
         truth[split.test_index],
         truth[split.train_index],
     )
@@ -197,9 +197,9 @@ def one_class(source: Table | TableSource, *, seed: int, max_rows: int | None = 
         table.collection,
         0,
         seed,
-        _take(table.rows, split.train_index),
+        take(table.rows, split.train_index),
         split.y_train,
-        _take(table.rows, split.test_index),
+        take(table.rows, split.test_index),
         truth[split.test_index],
         truth[split.train_index],
     )
@@ -250,7 +250,7 @@ def adbench(table: Table, *, la: int, seed: int, max_rows: int | None = None) ->
     anomalies = rng.permutation(np.flatnonzero(truth[train] == ANOMALY))
     y_train = np.full(len(train), UNLABELLED, dtype=np.int8)
     y_train[anomalies[: -(-la * len(anomalies) // 100)]] = ANOMALY
-    X_train, X_test = _zero_to_one(_take(table.rows, train), _take(table.rows, test))
+    X_train, X_test = _zero_to_one(take(table.rows, train), take(table.rows, test))
     return Trial(
         ADBENCH,
         table.name,
@@ -305,9 +305,9 @@ def dte(table: Table, *, seed: int, max_rows: int | None = None) -> Trial:
         table.collection,
         0,
         seed,
-        _take(table.rows, train),
+        take(table.rows, train),
         truth[train],
-        _take(table.rows, test),
+        take(table.rows, test),
         truth[test],
         truth[train],
     )
@@ -442,7 +442,7 @@ def novel_type(
             'give each anomaly a type and each normal row ""'
         )
     kept = _thinned(types, share=share, max_normal=max_normal, seed=seed)
-    rows, types, truth = _take(table.rows, kept), types[kept], truth[kept]
+    rows, types, truth = take(table.rows, kept), types[kept], truth[kept]
     split = few_label_split(truth, k=0, seed=seed, rows=rows)
     train = split.train_index[np.isin(types[split.train_index], ("", seen))]
     shown = np.flatnonzero(types[train] == seen)
@@ -462,9 +462,9 @@ def novel_type(
         table.collection,
         k,
         seed,
-        _take(rows, train),
+        take(rows, train),
         y_train,
-        _take(rows, split.test_index),
+        take(rows, split.test_index),
         truth[split.test_index],
     )
     return NovelTrial(trial, seen, tested)
@@ -527,9 +527,9 @@ def _given(train: Table, test: Table, *, seed: int, max_rows: int | None) -> Tri
         test.collection,
         0,
         seed,
-        _take(train.rows, usable[seen]),
+        take(train.rows, usable[seen]),
         normal[seen],
-        _take(test.rows, judged),
+        take(test.rows, judged),
         truth[judged],
         normal[seen],
     )
@@ -541,7 +541,8 @@ def _truth(table: Table) -> LabelArray:
     return table.labels
 
 
-def _take(rows: Rows, index: IndexArray) -> Rows:
+def take(rows: Rows, index: IndexArray) -> Rows:
+    """Take rows by their places, and number them anew."""
     if isinstance(rows, pd.DataFrame):
         return rows.iloc[index].reset_index(drop=True)
     return rows[index]

@@ -14,7 +14,7 @@ import pandas as pd
 from oddshot.data.splits import IndexArray
 from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, FloatArray, LabelArray, Rows
 from oddshot.errors import DataError, SettingError
-from oddshot.evaluation.protocols import Trial
+from oddshot.evaluation.protocols import Trial, take
 
 DUPLICATES, IRRELEVANT, LABEL_ERRORS = "duplicates", "irrelevant", "label-errors"
 _REACH = {DUPLICATES: (1.0, 100.0), IRRELEVANT: (0.0, 0.9), LABEL_ERRORS: (0.0, 1.0)}
@@ -109,10 +109,10 @@ def _with_copies(trial: Trial, times: int) -> Trial:
     y_train[len(trial.y_train) :] = UNLABELLED
     return replace(
         trial,
-        X_train=_take(trial.X_train, more_train),
+        X_train=take(trial.X_train, more_train),
         y_train=y_train,
         truth_train=truth[more_train],
-        X_test=_take(trial.X_test, more_test),
+        X_test=take(trial.X_test, more_test),
         y_test=trial.y_test[more_test],
     )
 
@@ -170,9 +170,3 @@ def _beside(rows: Rows, noise: FloatArray, place: IndexArray) -> Rows:
         number += 1
     added = pd.DataFrame(noise, columns=names, index=rows.index)
     return pd.concat([rows, added], axis=1).iloc[:, place]
-
-
-def _take(rows: Rows, index: IndexArray) -> Rows:
-    if isinstance(rows, pd.DataFrame):
-        return rows.iloc[index].reset_index(drop=True)
-    return rows[index]

@@ -1,6 +1,6 @@
 """What a detection found, as one value: the user's table with scores, and what to say about it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -217,9 +217,7 @@ def scored_beside(
     free: dict[str, str] = {}
     said = list(notes)
     for wanted in ("anomaly_score", "anomaly", "anomaly_rank"):
-        name, number = wanted, 2
-        while name in names:
-            name, number = f"{wanted}_{number}", number + 1
+        name = free_name(wanted, names)
         if name != wanted:
             said.append(
                 f"The file has a column '{wanted}' already; the new one is called '{name}'."
@@ -239,3 +237,16 @@ def scored_beside(
         labels,
         tuple(said),
     )
+
+
+def free_name(wanted: str, names: Iterable[object]) -> str:
+    """Name a new column so that it has none of the names there are.
+
+    >>> free_name("label", ["label", "label_2"])
+    'label_3'
+    """
+    taken = {str(name) for name in names}
+    name, number = wanted, 2
+    while name in taken:
+        name, number = f"{wanted}_{number}", number + 1
+    return name

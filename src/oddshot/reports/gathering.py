@@ -11,11 +11,11 @@ from oddshot.data.images import Images, looks_like_images, to_images
 from oddshot.detectors.explanation import Explanation
 from oddshot.detectors.kept_rows import as_frame
 from oddshot.episodes import UNLABELLED
-from oddshot.frames import to_rows
+from oddshot.frames import take_rows, to_rows
 from oddshot.reports.detection import scored
 from oddshot.reports.evidence import Evidence, LabelEffect
 from oddshot.reports.page import detection_page
-from oddshot.reports.plane import row_map, take
+from oddshot.reports.plane import row_map
 from oddshot.reports.thumbnails import data_uri
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def _explained(
     columns = rows.shape[1]
     number = max(EXPLAINED_CELLS // ((8 * columns + 300) * columns), 1)
     places = found.order[: min(number, MAX_EXPLAINED)]
-    return dict(zip(places.tolist(), detector.explain(take(rows, places)), strict=True))
+    return dict(zip(places.tolist(), detector.explain(take_rows(rows, places)), strict=True))
 
 
 def _suggested(detector: "FewShotDetector", rows: "RawRows", found: "Detection") -> tuple[int, ...]:
@@ -140,7 +140,7 @@ def _suggested(detector: "FewShotDetector", rows: "RawRows", found: "Detection")
     candidates = found.order[found.unlabelled[found.order]][:MAX_CANDIDATES]
     if not len(candidates):
         return ()
-    picked = detector.suggest(take(rows, candidates), SUGGESTED).positions
+    picked = detector.suggest(take_rows(rows, candidates), SUGGESTED).positions
     return tuple(candidates[picked].tolist())
 
 

@@ -3,7 +3,6 @@
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from sklearn.decomposition import PCA
 
 from oddshot.data.images import Images
@@ -75,8 +74,3 @@ def _numbers(rows: "RawRows | Images", found: "Detection", places: IndexArray) -
     low, high = np.quantile(numbers, [0.25, 0.75], axis=0)
     scale = np.where(high > low, (high - low) / 1.35, numbers.std(axis=0))
     return np.asarray(np.arcsinh((numbers - centre)[:, scale > 0] / scale[scale > 0]))
-
-
-def take(rows: "RawRows", places: IndexArray) -> "RawRows":
-    """Take rows of a table by their places."""
-    return rows.iloc[places] if isinstance(rows, pd.DataFrame) else rows[places]
