@@ -57,6 +57,7 @@ def main(folder: Path) -> None:
     first = rows[~shown].iloc[[int(np.argmax(scores))]]
     (why,) = detector.explain(first, changes=False)
     print("\nThe oddest loan, by", ", ".join(f"{name} = {v}" for name, v, _ in why.top(3)))
+    folder.mkdir(parents=True, exist_ok=True)
     path = folder / "credit-risk.png"
     draw(found, bad[~shown], detector.importance(rows[~shown], most=EXPLAINED), path)
     before, after = (roc_auc_score(bad[~shown], found[count]) for count in (0, LABELS[-1]))

@@ -52,6 +52,7 @@ def main(folder: Path) -> None:
             flagged = scores[-1] > thresholds[-1]
             told += f"  {found[-1]:.3f}  {flagged[odd].mean():5.2f}  {flagged[~odd].mean():8.2f} "
         print(f"{kind:12}{told}")
+    folder.mkdir(parents=True, exist_ok=True)
     path = folder / "industrial-defects.png"
     draw(kind, scores, odd, thresholds, path)
     print(

@@ -47,6 +47,7 @@ def main(folder: Path) -> None:
         found.append(roc_auc_score(later, watched))
         told = "never" if delay < 0 else str(delay)
         print(f"{name:11} {found[-1]:.3f}  {told:>20}  {false:24.1f}")
+    folder.mkdir(parents=True, exist_ok=True)
     path = folder / "machine-sensors.png"
     draw(name, watched, later, detector.threshold_, path)
     print(

@@ -49,6 +49,7 @@ def main(folder: Path) -> None:
         found[count] = scores, float(alarms)
         auroc = roc_auc_score(ill[judged], scores)
         print(f"{count:6}  {auroc:.3f}  {caught:9.2f}  {alarms:19.3f}")
+    folder.mkdir(parents=True, exist_ok=True)
     path = folder / "medical-diagnosis.png"
     draw(found, ill[judged], path)
     print(

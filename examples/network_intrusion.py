@@ -53,6 +53,7 @@ def main(folder: Path) -> None:
         {name: {one["type"]: one["auroc"] for one in judge(trial, s)} for name, s in scores.items()}
     )
     print(f"AUROC by category, labels of {seen!r} alone\n\n{found.round(3).to_string()}")
+    folder.mkdir(parents=True, exist_ok=True)
     path = folder / "network-intrusion.png"
     draw(found, seen, path)
     new = found.drop(index=seen).mean()
