@@ -1,14 +1,17 @@
 """New types of anomaly: labels show one type, the test part holds that one and others.
 
     python benchmarks/novel_types.py ../shared/data --prior runs/without-classical \
-        [--out runs/novel-types] [--parts nsl-category,nsl-type,planted,few-label] [--tables N]
+        [--image-prior runs/detection/prototypical] [--tables N] \
+        [--out runs/novel-types] [--parts nsl-category,nsl-type,planted,omniglot,few-label]
 
 Parts: NSL-KDD with attacks by category and by type; the classical tables with four planted types
-and their own anomalies as a fifth; and, as what the remedy may cost, the few-label protocol on the
-classical tables as they are. For each type in turn as the one that labels show, and k = 1, 5 and 10
-labels: Oddshot with three settings of `novel`, and supervised peers; Oddshot without labels is what
-unseen types are compared with. Every table is kept in a file of --out as soon as it is done; a
-second call goes on from there. The prior must not have seen the tables.
+and their own anomalies as a fifth; sets of Omniglot drawings, in which eight characters of the test
+alphabets are normal and five others the types; and, as what the remedy may cost, the few-label
+protocol on the classical tables as they are. For each type in turn as the one that labels show, and
+k = 1, 5 and 10 labels: Oddshot with three settings of `novel` (images know none), and supervised
+peers; Oddshot without labels is what unseen types are compared with. Every table is kept in a file
+of --out as soon as it is done; a second call goes on from there. The priors must not have seen the
+tables, nor the alphabets (`benchmarks/omniglot_detection.py train`).
 """
 
 import argparse
@@ -17,6 +20,7 @@ import os
 import platform
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -27,14 +31,21 @@ import pandas as pd
 
 from oddshot import FewShotDetector, Prior
 from oddshot.data.collections import load_collection
+from oddshot.data.omniglot import read_omniglot, split_alphabets
 from oddshot.episodes import LabelArray, Rows
 from oddshot.errors import OddshotError
 from oddshot.evaluation.metrics import auroc, average_precision
-from oddshot.evaluation.novel_types import TypedTable, judge, nsl_kdd, with_planted_types
+from oddshot.evaluation.novel_types import (
+    TypedTable,
+    drawn_types,
+    judge,
+    nsl_kdd,
+    with_planted_types,
+)
 from oddshot.evaluation.peers import find_peers
 from oddshot.evaluation.protocols import few_label, novel_type
 
-PARTS = ("nsl-category", "nsl-type", "planted", "few-label")
+PARTS = ("nsl-category", "nsl-type", "planted", "omniglot", "few-label")
 LABELS = (1, 5, 10)
 SETTINGS: dict[str, float | str] = {
     "Oddshot, novel=0": 0.0,
@@ -42,10 +53,11 @@ SETTINGS: dict[str, float | str] = {
     "Oddshot, novel=1": 1.0,
 }
 PEERS = ("catboost", "extra-trees", "xgbod")
-UNLABELLED = "Oddshot, no labels"
+UNLABELLED, IMAGES = "Oddshot, no labels", "Oddshot"
 MOST_NORMAL, MOST_ROWS, SHARE = 1200, 4000, 0.06
 SPLITS = (1, 2, 3)  # of the few-label protocol, as `oddshot bench` has them
 LEAST_ODD = 15  # of a type, for ten to be labelled and some tested
+NORMAL_CHARACTERS, ODD_CHARACTERS, DRAWING_SHARE, DRAWING_SETS = 8, 5, 0.125, 12
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -53,6 +65,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="New types of anomaly.")
     parser.add_argument("data", type=Path)
     parser.add_argument("--prior", default="default")
+    parser.add_argument("--image-prior", default="runs/detection/prototypical")
     parser.add_argument("--out", type=Path, default=Path("runs/novel-types"))
     parser.add_argument("--parts", default=",".join(PARTS))
     parser.add_argument("--tables", type=int, help="only so many classical tables, at random")
@@ -61,7 +74,12 @@ def main(arguments: list[str] | None = None) -> None:
     prior, peers = Prior.find(given.prior), [name for name in given.peers.split(",") if name]
     given.out.mkdir(parents=True, exist_ok=True)
     for part in given.parts.split(","):
-        for name, run in jobs(part, given.data, prior, peers, given.tables):
+        made = (
+            drawings(given.data, Prior.find(given.image_prior), peers)
+            if part == "omniglot"
+            else jobs(part, given.data, prior, peers, given.tables)
+        )
+        for name, run in made:
             path = given.out / f"{part}-{name}.json"
             if not path.exists():
                 began = time.perf_counter()
@@ -94,6 +112,22 @@ def jobs(
             yield ref.name, lambda ref=ref: on_types(part, planted(ref.load()), prior, peers)
 
 
+def drawings(data: Path, prior: Prior, peers: list[str]) -> Iterator[tuple[str, Any]]:
+    """Name and work of each set of drawings."""
+    every = read_omniglot(data / "omniglot")
+    characters = every.of_alphabets(split_alphabets(every.alphabets)["test"])
+    for number in range(DRAWING_SETS):
+        typed = drawn_types(
+            characters,
+            normal=NORMAL_CHARACTERS,
+            odd=ODD_CHARACTERS,
+            generator=np.random.default_rng(number),
+        )
+        table = replace(typed.table, name=f"set {number}")
+        typed = replace(typed, table=table)
+        yield str(number), lambda typed=typed: on_types("omniglot", typed, prior, peers)
+
+
 def planted(table: Any) -> TypedTable:
     """Plant four types in a classical table, the same ones each time."""
     generator = np.random.default_rng(crc32(table.name.encode()))
@@ -115,7 +149,7 @@ def on_types(
                     seen=seen,
                     k=k,
                     seed=1,
-                    share=SHARE,
+                    share=DRAWING_SHARE if prior.reads_images else SHARE,
                     max_normal=MOST_NORMAL,
                 )
             except OddshotError as error:
@@ -161,14 +195,21 @@ def scored(
     rows: Rows, labels: LabelArray, test: Rows, prior: Prior, peers: list[str]
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Scores of the test rows by every detector that these labels allow."""
+    given, asked = (as_images(part) if prior.reads_images else part for part in (rows, test))
     if not (labels == 1).any():
-        yield UNLABELLED, FewShotDetector(prior=prior).fit(rows, labels).anomaly_score(test)
+        yield UNLABELLED, FewShotDetector(prior=prior).fit(given, labels).anomaly_score(asked)
         return
-    for name, novel in SETTINGS.items():
-        detector = FewShotDetector(prior=prior, novel=novel).fit(rows, labels)
-        yield name, detector.anomaly_score(test)
+    for name, novel in ({IMAGES: 0.0} if prior.reads_images else SETTINGS).items():
+        detector = FewShotDetector(prior=prior, novel=novel).fit(given, labels)
+        yield name, detector.anomaly_score(asked)
     for peer in find_peers(peers) if peers else ():
         yield peer.name, peer.fit(rows, labels, seed=1)(test)
+
+
+def as_images(rows: Rows) -> np.ndarray:
+    """Pixels (n, H * H) from 0 to 255 as grey images (n, H, H)."""
+    side = round(rows.shape[1] ** 0.5)
+    return np.asarray(rows, dtype=np.uint8).reshape(-1, side, side)
 
 
 def summarise(found: pd.DataFrame) -> str:
@@ -203,7 +244,7 @@ def against_unlabelled(side: pd.DataFrame) -> list[str]:
     lines = [f"Without labels {plain['auroc_plain']:.3f}/{plain['ap_plain']:.3f}.", ""]
     lines += ["| detector | " + " | ".join(f"k = {k}" for k in LABELS) + " |"]
     lines += ["|---|" + "---:|" * len(LABELS)]
-    for detector in [*SETTINGS, *PEERS]:
+    for detector in [IMAGES, *SETTINGS, *PEERS]:
         cells = []
         for k in LABELS:
             rows = side[(side["detector"] == detector) & (side["k"] == k)]

@@ -5,9 +5,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from oddshot.data.omniglot import Characters
 from oddshot.episodes import Table
 from oddshot.errors import DataError, LabelError, SettingError, SourceError
-from oddshot.evaluation.novel_types import judge, nsl_kdd, with_planted_types
+from oddshot.evaluation.novel_types import drawn_types, judge, nsl_kdd, with_planted_types
 from oddshot.evaluation.protocols import novel_type
 
 DATA = Path(os.environ.get("ODDSHOT_DATA", Path(__file__).parents[3] / "shared" / "data"))
@@ -117,3 +118,31 @@ def test_nsl_kdd_has_four_categories():
     typed = nsl_kdd(DATA / "nsl_kdd")
     assert typed.kinds == ("dos", "probe", "r2l", "u2r")
     assert typed.table.rows.shape == (25192, 41)
+
+
+def characters(count):
+    rng = np.random.default_rng(1)
+    images = rng.integers(0, 2, size=(count, 4, 28, 28)).astype(np.uint8)
+    return Characters(images, tuple(f"c{n}" for n in range(count)), ("some",) * count)
+
+
+def test_drawn_characters_are_normal_rows_or_types_of_their_own():
+    drawn = drawn_types(characters(9), normal=2, odd=3, generator=np.random.default_rng(0))
+    assert drawn.table.rows.shape == (5 * 4, 784)
+    assert set(np.unique(drawn.table.rows)) == {0.0, 255.0}
+    assert (drawn.types == "").sum() == 2 * 4
+    assert len(drawn.kinds) == 3
+    np.testing.assert_array_equal(drawn.table.labels, drawn.types != "")
+    of = {
+        row.tobytes(): name
+        for name, rows in zip(characters(9).names, characters(9).images, strict=True)
+        for row in rows.reshape(4, -1)
+    }
+    for row, kind in zip(drawn.table.rows, drawn.types, strict=True):
+        name = of[(row / 255).astype(np.uint8).tobytes()]
+        assert kind == name or (kind == "" and name not in drawn.kinds)
+
+
+def test_more_characters_than_there_are_cannot_be_drawn():
+    with pytest.raises(SettingError, match="there are 4 characters"):
+        drawn_types(characters(4), normal=2, odd=3, generator=np.random.default_rng(0))

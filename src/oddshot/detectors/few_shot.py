@@ -65,9 +65,10 @@ class FewShotDetector(AnomalyDetector):
         Tables only.
     novel
         Where there are known anomalies: what share of the surprise that a row has without labels it
-        has at least, from 0 (labels alone, the default) to 1 (all of it), so that anomalies of new
-        types are not lost; "auto": the more, the better the known anomalies are found without
-        labels. What that gains and costs is measured in docs/results/novel-types.md. Tables only.
+        has at least, from 0 (labels alone) to 1 (all of it), so that anomalies of new types are not
+        lost; "auto": the more, the better the known anomalies are found without labels. What looks
+        like the known ones comes first all the same. What that gains and costs is measured in
+        docs/results/novel-types.md. Tables only.
 
     Attributes
     ----------
@@ -118,7 +119,7 @@ class FewShotDetector(AnomalyDetector):
         random_state: int | np.random.RandomState | None = None,
         n_jobs: int | None = None,
         quality: str = "standard",
-        novel: float | str = 0.0,
+        novel: float | str = "auto",
     ) -> None:
         self.prior = prior
         self.contamination = contamination

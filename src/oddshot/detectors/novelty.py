@@ -3,8 +3,8 @@
 A head that has seen labels looks for more of the same. What is odd in another way can then rank
 lower than it did without labels. A floor prevents that: both heads' scores become surprise against
 the table's own rows, and a row has the higher one of what the labels say and a share of what it had
-without them. The floor ends where the rows can show no more: with many columns and few rows all new
-rows are far beyond that, and it would hide what the labels say.
+without them. The floor ends below the known anomalies: nothing that is merely odd comes before what
+looks like them, however many copies of them hide among the rows and make them common.
 """
 
 from collections.abc import Callable
@@ -24,7 +24,10 @@ from oddshot.thresholds.surprise import Surprise
 
 Head = Callable[[Tensor], Tensor]
 
-MOST = 0.9  # chosen by both sides, docs/results/novel-types.md
+# Chosen by both sides, docs/results/novel-types.md.
+LOWEST = 10  # per cent of the known anomalies that may lie below the bound
+LEAST_BOUND = 1.3  # decades; one known anomaly, held out from itself, tells little of its like
+BEND = 4  # how sharply the floor turns into its bound
 _OF_LABELS = [EVIDENCE.index(name) for name in ("known_rank", "known_decades", "known_z")]
 _FACTS_OF_LABELS = [TABLE.index(name) for name in ("any_known", "known")]
 
@@ -37,8 +40,8 @@ class Novelty:
     ----------
     weight
         0: none, 1: all. ``None``: as much as the label-free view is worth on this table, by how
-        high it ranks the known anomalies: `MOST` times Somers' D of them and the typical rows,
-        where that is positive.
+        high it ranks the known anomalies: Somers' D of them and the typical rows, where that is
+        positive.
 
     Examples
     --------
@@ -77,17 +80,35 @@ class Novelty:
         with torch.no_grad():
             of_told = Surprise().fit(_raw(told, own))
             of_free = Surprise().fit(_raw(free, _blind(own)))
-            surprise = of_free.apply(_raw(free, _blind(odd)))
-        weight, limit = self.weight, np.log10(len(typical) + 1)
-        if weight is None:
-            weight = MOST * max(0.0, 1 - 2 * float(np.mean(10**-surprise)))
+            like_known = of_told.apply(_raw(told, odd))
+            weight = self._weight(of_free.apply(_raw(free, _blind(odd))))
+        limit = np.log10(len(typical) + 1)  # what so many rows can show
+        bound = max(LEAST_BOUND, float(np.percentile(like_known, LOWEST)))
 
         def head(rows: Tensor) -> Tensor:
             seen = of_told.apply(told(rows)[0].numpy())
             floor = np.minimum(of_free.apply(free(_blind(rows))[0].numpy()), limit)
-            return torch.from_numpy(np.maximum(seen, weight * floor))[None]
+            return torch.from_numpy(np.maximum(seen, bounded(weight * floor, bound)))[None]
 
         return head
+
+    def _weight(self, surprise: FloatArray) -> float:
+        """Share of the floor, if the known anomalies have a label-free surprise (k,)."""
+        if self.weight is not None:
+            return self.weight
+        return max(0.0, 1 - 2 * float(np.mean(10**-surprise)))
+
+
+def bounded(floor: FloatArray, bound: float) -> FloatArray:
+    """Keep a floor (n,), at least 0, below a bound, its order as it is: ``min``, rounded off.
+
+    Examples
+    --------
+    >>> bounded(np.array([0.0, 0.5, 2.0, 4.0]), 2.0).round(2).tolist()
+    [0.0, 0.5, 1.68, 1.97]
+    """
+    share = floor / bound
+    return np.asarray(floor / (1 + share**BEND) ** (1 / BEND))
 
 
 def without_labels(task: MappedTask) -> MappedTask:

@@ -1,7 +1,8 @@
 """Tables whose anomalies come in types, and how well each type is found.
 
 The types are planted among the normal rows of a real table (`oddshot.data.synthetic`), beside the
-anomalies it has; or they are the attacks of NSL-KDD (Tavallaee et al. 2009).
+anomalies it has; or they are the attacks of NSL-KDD (Tavallaee et al. 2009), or the characters of
+an alphabet that are not the normal ones (Lake et al. 2015).
 """
 
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from oddshot.data.omniglot import Characters
 from oddshot.data.synthetic import ANOMALY_TYPES, plant
 from oddshot.episodes import ANOMALY, NORMAL, FloatArray, Rows, Table
 from oddshot.errors import LabelError, SettingError, SourceError
@@ -166,6 +168,52 @@ def nsl_kdd(folder: str | Path, *, by: str = BY_CATEGORY) -> TypedTable:
     labels = (types != "").astype(np.int8)
     table = Table("nsl_kdd", rows.drop(columns="difficulty"), labels, NSL_KDD_FAMILY, "nsl_kdd")
     return TypedTable(table, types)
+
+
+def drawn_types(
+    characters: Characters, *, normal: int, odd: int, generator: np.random.Generator
+) -> TypedTable:
+    """Draw some characters that are normal, and others that are anomalies, each a type of its own.
+
+    Parameters
+    ----------
+    characters
+        Where they are drawn from.
+    normal, odd
+        How many characters; all drawings of each are rows.
+    generator
+        Where randomness comes from.
+
+    Returns
+    -------
+    TypedTable
+        Its rows are pixels, 0 (paper) to 255 (ink); the types are the names of characters.
+
+    Raises
+    ------
+    SettingError
+        If there are fewer characters.
+
+    Examples
+    --------
+    >>> images = np.zeros((3, 20, 28, 28), np.uint8)
+    >>> characters = Characters(images, ("alpha", "beta", "gamma"), ("Greek",) * 3)
+    >>> typed = drawn_types(characters, normal=1, odd=2, generator=np.random.default_rng(0))
+    >>> typed.table.rows.shape, int(typed.table.labels.sum())
+    ((60, 784), 40)
+    """
+    if normal + odd > len(characters):
+        raise SettingError(
+            f"normal and odd are {normal} and {odd}, but there are {len(characters)} characters; "
+            "ask for fewer"
+        )
+    chosen = generator.permutation(len(characters))[: normal + odd]
+    images = characters.images[chosen]
+    names = np.array(["" if n < normal else characters.names[at] for n, at in enumerate(chosen)])
+    types = np.repeat(names, images.shape[1])
+    labels = (types != "").astype(np.int8)
+    rows = 255.0 * images.reshape(len(labels), -1)
+    return TypedTable(Table("omniglot", rows, labels, "omniglot", "omniglot"), types)
 
 
 def _together(parts: list[Rows]) -> Rows:
