@@ -3,8 +3,9 @@
 A head that has seen labels looks for more of the same. What is odd in another way can then rank
 lower than it did without labels. A floor prevents that: both heads' scores become surprise against
 the table's own rows, and a row has the higher one of what the labels say and a share of what it had
-without them. The floor ends below the known anomalies: nothing that is merely odd comes before what
-looks like them, however many copies of them hide among the rows and make them common.
+without them. The floor ends where rows begin to be rare: a new type comes before nearly all normal
+rows, and what looks like the known anomalies comes first, also where copies of them hide among the
+rows and make them less rare than the oddest normal row is.
 """
 
 from collections.abc import Callable
@@ -24,10 +25,8 @@ from oddshot.thresholds.surprise import Surprise
 
 Head = Callable[[Tensor], Tensor]
 
-# Chosen by both sides, docs/results/novel-types.md.
-LOWEST = 10  # per cent of the known anomalies that may lie below the bound
-LEAST_BOUND = 1.3  # decades; one known anomaly, held out from itself, tells little of its like
-BEND = 4  # how sharply the floor turns into its bound
+BOUND = 1.3  # decades, where the floor ends: one row in twenty
+BEND = 4  # how sharply it does; both were chosen by both sides, docs/results/novel-types.md
 _OF_LABELS = [EVIDENCE.index(name) for name in ("known_rank", "known_decades", "known_z")]
 _FACTS_OF_LABELS = [TABLE.index(name) for name in ("any_known", "known")]
 
@@ -80,15 +79,12 @@ class Novelty:
         with torch.no_grad():
             of_told = Surprise().fit(_raw(told, own))
             of_free = Surprise().fit(_raw(free, _blind(own)))
-            like_known = of_told.apply(_raw(told, odd))
             weight = self._weight(of_free.apply(_raw(free, _blind(odd))))
-        limit = np.log10(len(typical) + 1)  # what so many rows can show
-        bound = max(LEAST_BOUND, float(np.percentile(like_known, LOWEST)))
 
         def head(rows: Tensor) -> Tensor:
             seen = of_told.apply(told(rows)[0].numpy())
-            floor = np.minimum(of_free.apply(free(_blind(rows))[0].numpy()), limit)
-            return torch.from_numpy(np.maximum(seen, bounded(weight * floor, bound)))[None]
+            floor = bounded(weight * of_free.apply(free(_blind(rows))[0].numpy()))
+            return torch.from_numpy(np.maximum(seen, floor))[None]
 
         return head
 
@@ -99,16 +95,15 @@ class Novelty:
         return max(0.0, 1 - 2 * float(np.mean(10**-surprise)))
 
 
-def bounded(floor: FloatArray, bound: float) -> FloatArray:
-    """Keep a floor (n,), at least 0, below a bound, its order as it is: ``min``, rounded off.
+def bounded(floor: FloatArray) -> FloatArray:
+    """Keep a floor (n,), in decades, below its bound and in its order: a minimum, rounded off.
 
     Examples
     --------
-    >>> bounded(np.array([0.0, 0.5, 2.0, 4.0]), 2.0).round(2).tolist()
-    [0.0, 0.5, 1.68, 1.97]
+    >>> bounded(np.array([0.0, 0.5, 1.3, 4.0])).round(2).tolist()
+    [0.0, 0.5, 1.09, 1.3]
     """
-    share = floor / bound
-    return np.asarray(floor / (1 + share**BEND) ** (1 / BEND))
+    return np.asarray(floor / (1 + (floor / BOUND) ** BEND) ** (1 / BEND))
 
 
 def without_labels(task: MappedTask) -> MappedTask:
