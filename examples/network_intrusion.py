@@ -47,7 +47,7 @@ def main(folder: Path) -> None:
     scores = {
         "extra trees, 10 labels": trees.predict_proba(encoder.transform(test))[:, 1],
         "Oddshot, no labels": FewShotDetector().fit(rows).anomaly_score(test),
-        "Oddshot, 10 labels": FewShotDetector(novel="auto").fit(rows, labels).anomaly_score(test),
+        "Oddshot, 10 labels": FewShotDetector().fit(rows, labels).anomaly_score(test),
     }
     found = pd.DataFrame(
         {name: {one["type"]: one["auroc"] for one in judge(trial, s)} for name, s in scores.items()}
