@@ -16,7 +16,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from oddshot.data.images import read_images
 from oddshot.detectors.autoencoder import AAEDetector
 from oddshot.errors import DataError, LabelError, PriorError, SettingError, TrainingError
-from oddshot.persistence import STATE_FILE
+from oddshot.persistence import STATE_FILE, load_state, save_state
 
 
 def rows_of(rows: int = 150, *, odd: int = 0, seed: int = 0) -> np.ndarray:
@@ -332,6 +332,40 @@ def test_a_loaded_table_detector_scores_alike(tmp_path, blend):
     assert again.get_params() == given.get_params()
     assert again.threshold_ == given.threshold_
     assert again.history_ == given.history_
+
+
+def test_a_loaded_detector_keeps_its_calibration_and_its_threshold(tmp_path):
+    given = AAEDetector(steps=20, random_state=0).fit(rows_of(odd=10))
+    held_out, unseen = rows_of(seed=2), rows_of(seed=1, odd=10)
+    given.calibrate(held_out).set_threshold(alpha=0.05)
+    given.save(tmp_path)
+    again = AAEDetector.load(tmp_path)
+    assert (again.threshold_, again.contamination_) == (given.threshold_, given.contamination_)
+    assert str(again.threshold_rule_) == str(given.threshold_rule_)
+    assert str(again.calibration_) == str(given.calibration_)
+    np.testing.assert_array_equal(again.p_values(unseen), given.p_values(unseen))
+    for detector in (given, again):
+        detector.set_threshold(contamination="auto")
+    assert again.threshold_ == given.threshold_
+
+
+def test_what_an_older_version_saved_loads(tmp_path):
+    given = AAEDetector(steps=20, random_state=0).fit(rows_of(odd=10))
+    given.save(tmp_path)
+    meta, arrays = load_state(tmp_path, kind="autoencoder")
+    for name in ("clean", "threshold_rule"):
+        del meta[name]
+    save_state(
+        tmp_path,
+        kind="autoencoder",
+        meta=meta,
+        tensors={name: array for name, array in arrays.items() if name != "shown"},
+    )
+    again = AAEDetector.load(tmp_path)
+    assert again.threshold_ == given.threshold_
+    again.set_threshold(alpha=0.1)
+    unseen = rows_of(seed=1)
+    np.testing.assert_array_equal(again.anomaly_score(unseen), given.anomaly_score(unseen))
 
 
 def test_a_loaded_image_detector_scores_alike(tmp_path, pictured):

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from oddshot.detectors.calibrated import CalibratedVerdicts, lack_of_rows, too_few
-from oddshot.detectors.calibration import ThresholdRule
+from oddshot.detectors.calibration import Calibration, ThresholdRule
 from oddshot.detectors.checked_labels import checked_labels
 from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, FloatArray
 from oddshot.errors import CalibrationWarning, LabelError, SettingError, require
@@ -23,8 +23,10 @@ from oddshot.thresholds.choices import (
 )
 from oddshot.thresholds.conformal import check_level, conformal_p_values, threshold_at
 from oddshot.thresholds.discoveries import discoveries
+from oddshot.thresholds.probability import Probability
 from oddshot.thresholds.surprise import Surprise
 
+_CALIBRATION = "calibration."  # before the names of its arrays in a file
 _FEW = 10  # labelled anomalies, below which a threshold is chosen by chance
 Choice = tuple[float, ThresholdRule]
 
@@ -134,6 +136,31 @@ class AdjustableThreshold(CalibratedVerdicts):
         threshold, self._rule = self._by_contamination("auto" if share is None else share)
         self.offset_ = -threshold
         self.contamination_ = self._rule.settings["share"]
+
+    def _verdict_state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """Return what `_restore_verdicts` needs, as JSON and as arrays."""
+        meta: dict[str, Any] = {
+            "contamination_": self.contamination_,
+            "offset": self.offset_,
+            "threshold_rule": self.threshold_rule_.state(),
+        }
+        arrays: dict[str, NDArray[Any]] = {}
+        if self._calibration is not None:
+            meta["calibration"], arrays = self._calibration.state()
+        if self._probability is not None:
+            meta["probability"] = self._probability.state()
+        return meta, {f"{_CALIBRATION}{name}": array for name, array in arrays.items()}
+
+    def _restore_verdicts(self, meta: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
+        """Take threshold, calibration and probabilities from a file, as far as it has them."""
+        self.contamination_, self.offset_ = float(meta["contamination_"]), float(meta["offset"])
+        if "threshold_rule" in meta:
+            self._rule = ThresholdRule(**meta["threshold_rule"])
+        if "calibration" in meta:
+            kept = {n.removeprefix(_CALIBRATION): a for n, a in arrays.items()}
+            self._calibration = Calibration.from_state(meta["calibration"], kept)
+        if "probability" in meta:
+            self._probability = Probability.from_state(meta["probability"])
 
     def _by_contamination(self, value: float | str, X: Any = None, y: Any = None) -> Choice:
         _leave_out(X, y, "contamination")

@@ -277,14 +277,16 @@ class AAEDetector(AnomalyDetector):
             If the folder cannot be written.
         """
         check_is_fitted(self)
-        state, tensors = self._fitted.state()
+        (state, tensors), (verdicts, calibration) = self._fitted.state(), self._verdict_state()
+        raw, clean = self._shown or (self._scale.reference, False)
         meta = {
             "given": _plain(self.get_params()) | {"random_state": self._seed},
             "blend": self._blend,
-            "contamination_": self.contamination_,
-            "offset": self.offset_,
+            "clean": clean,
+            **verdicts,
             **state,
         }
+        tensors |= {**calibration, "shown": raw}
         save_state(path, kind="autoencoder", meta=meta, tensors=tensors)
 
     @classmethod
@@ -311,8 +313,9 @@ class AAEDetector(AnomalyDetector):
         detector = cls(**given)
         fitted = FittedAutoencoder.from_state(meta, arrays)
         detector._keep(fitted, seed=given["random_state"], blend=float(meta["blend"]))
-        detector.contamination_ = float(meta["contamination_"])
-        detector.offset_ = float(meta["offset"])
+        if "shown" in arrays:  # none in what an older version saved
+            detector._shown = arrays["shown"], bool(meta["clean"])
+        detector._restore_verdicts(meta, arrays)
         return detector
 
     def _recipe(self) -> Recipe:

@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from oddshot.detectors.base import AnomalyDetector
 from oddshot.detectors.calibrated import stand_for_normal
-from oddshot.detectors.calibration import OWN, SPLIT, Calibration, ThresholdRule
+from oddshot.detectors.calibration import OWN, SPLIT, Calibration
 from oddshot.detectors.checked_labels import checked_labels
 from oddshot.detectors.drift import Drift, DriftMonitor
 from oddshot.detectors.explanation import Explanations
@@ -34,7 +34,6 @@ from oddshot.mapping.mapping import Pool
 from oddshot.mapping.quality import QUALITIES, Quality
 from oddshot.persistence import load_state, save_state
 from oddshot.priors import Prior
-from oddshot.thresholds.probability import Probability
 from oddshot.thresholds.surprise import Surprise
 
 _LEAST_TO_HOLD_OUT = 4
@@ -538,29 +537,22 @@ class FewShotDetector(AnomalyDetector):
         """
         check_is_fitted(self)
         prior, share = self._fitted.prior, self._checked_contamination()
-        state, arrays = self._fitted.state()
+        (state, arrays), (verdicts, calibration) = self._fitted.state(), self._verdict_state()
         meta = {
             "learner": prior.learner,
             "settings": dict(prior.settings),
             "provenance": dict(prior.provenance),
             "contamination": "auto" if share is None else share,
-            "contamination_": self.contamination_,
             "quality": self.quality,
             "novel": self.novel if isinstance(self.novel, str) else float(self.novel),
-            "offset": self.offset_,
             "seed": self._fitted.seed,
-            "threshold_rule": self.threshold_rule_.state(),
+            **verdicts,
             **state,
         }
-        calibration: dict[str, NDArray[Any]] = {}
-        if self._calibration is not None:
-            meta["calibration"], calibration = self._calibration.state()
-        if self._probability is not None:
-            meta["probability"] = self._probability.state()
         tensors = {
             "probe.scores": self._fitted.probe(),
             **{f"prior.{name}": array for name, array in prior.tensors.items()},
-            **{f"calibration.{name}": array for name, array in calibration.items()},
+            **calibration,
             **arrays,
         }
         save_state(path, kind="detector", meta=meta, tensors=tensors)
@@ -618,16 +610,8 @@ class FewShotDetector(AnomalyDetector):
         else:
             threads = detector._threads()
             detector._keep(FittedTable.restored(prior, meta, parts, threads=threads))
-        detector.contamination_ = float(meta["contamination_"])
-        detector.offset_ = float(meta["offset"])
         detector._shown = detector._raw_scores(), detector._fitted.clean
-        if "threshold_rule" in meta:
-            detector._rule = ThresholdRule(**meta["threshold_rule"])
-        if "calibration" in meta:
-            kept = parts.get("calibration", {})
-            detector._calibration = Calibration.from_state(meta["calibration"], kept)
-        if "probability" in meta:
-            detector._probability = Probability.from_state(meta["probability"])
+        detector._restore_verdicts(meta, tensors)
         return detector
 
     def _raw_scores(self) -> FloatArray:
