@@ -50,6 +50,20 @@ def test_one_at_a_time_is_the_top_of_the_ranking(detector, rows):
         ranking.add_labels([picked], [label])
 
 
+def test_the_like_of_a_fruitless_answer_waits_until_an_anomaly_is_known(rows):
+    more = np.concatenate([rows, np.random.default_rng(1).normal(size=(600, 3))])
+    ranking = FewShotDetector(prior=untrained_prior()).fit(more).rank(more)
+    (first,) = suggest(ranking, 1).positions
+    ranking.add_labels([first], [0])
+    group = range(5) if first < 5 else range(5, 10)
+    patient, stubborn = suggest(ranking, 3, spread=0), suggest(ranking, 3, spread=0, fruitless=0)
+    assert set(stubborn.positions) & set(group)
+    assert not set(patient.positions) & set(group)
+    ranking.add_labels([len(more) - 1], [1])
+    found = suggest(ranking, 1).positions
+    assert found.tolist() == suggest(ranking, 1, fruitless=0).positions.tolist()
+
+
 def test_a_label_speaks_for_equal_rows(detector, rows):
     twice = np.concatenate([rows, rows[:1]])
     ranking = detector.rank(twice).add_labels([0], [1])

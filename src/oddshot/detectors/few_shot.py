@@ -25,7 +25,13 @@ from oddshot.detectors.kept_rows import KeptRows
 from oddshot.detectors.novelty import Novelty
 from oddshot.detectors.ranking import Ranking
 from oddshot.detectors.refreshing import refreshed_context
-from oddshot.detectors.suggestion import SPREAD, UNCERTAIN_SHARE, Suggestions, suggest
+from oddshot.detectors.suggestion import (
+    FRUITLESS,
+    SPREAD,
+    UNCERTAIN_SHARE,
+    Suggestions,
+    suggest,
+)
 from oddshot.episodes import NORMAL, Float32Array, FloatArray, LabelArray
 from oddshot.errors import DataError, PriorError, SettingError, require
 from oddshot.frames import take_rows, to_rows
@@ -258,6 +264,7 @@ class FewShotDetector(AnomalyDetector):
         *,
         uncertain: float = UNCERTAIN_SHARE,
         spread: float = SPREAD,
+        fruitless: float = FRUITLESS,
         leave_out: ArrayLike = (),
     ) -> Suggestions:
         """Pick rows that are worth a person's look and have no label yet.
@@ -269,9 +276,10 @@ class FewShotDetector(AnomalyDetector):
         ----------
         X
             Shape (m, d), as for `anomaly_score`.
-        n, uncertain, spread, leave_out
-            How many; share of rows near the threshold; how much less a near copy is worth; rows not
-            to pick: see `oddshot.detectors.suggestion.suggest`.
+        n, uncertain, spread, fruitless, leave_out
+            How many; share of rows near the threshold; how much less a near copy is worth, and the
+            like of what was answered "normal" before any anomaly is known; rows not to pick: see
+            `oddshot.detectors.suggestion.suggest`.
 
         Returns
         -------
@@ -290,7 +298,14 @@ class FewShotDetector(AnomalyDetector):
         >>> FewShotDetector().fit(rows).suggest(rows, 2).positions[0]
         np.int64(7)
         """
-        return suggest(self.rank(X), n, uncertain=uncertain, spread=spread, leave_out=leave_out)
+        return suggest(
+            self.rank(X),
+            n,
+            uncertain=uncertain,
+            spread=spread,
+            fruitless=fruitless,
+            leave_out=leave_out,
+        )
 
     def anomaly_score(self, X: Any) -> FloatArray:
         """Anomaly score of every row: >= 0, near 0 for typical rows, higher = odder.

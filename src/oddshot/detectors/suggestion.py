@@ -10,10 +10,11 @@ from scipy.spatial.distance import cdist
 from oddshot.detectors.ranking import Ranking
 from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, Float32Array, FloatArray, LabelArray
 from oddshot.errors import LabelError, require
+from oddshot.mapping.calibration import CHANNELS
 
 TOP, UNCERTAIN = "top", "uncertain"
-SPREAD, UNCERTAIN_SHARE = 0.5, 0.0  # measured: docs/results/labelling.md
-CANDIDATES = 200
+SPREAD, UNCERTAIN_SHARE, FRUITLESS = 0.5, 0.0, 3.0  # measured: docs/results/labelling.md
+CANDIDATES, ODDEST = 200, 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ def suggest(
     *,
     uncertain: float = UNCERTAIN_SHARE,
     spread: float = SPREAD,
+    fruitless: float = FRUITLESS,
     leave_out: ArrayLike = (),
 ) -> Suggestions:
     """Pick rows one after the other, each by its score and by what was picked before it.
@@ -55,9 +57,15 @@ def suggest(
     the negative distance of the score from the threshold stands in place of the score (uncertainty
     sampling, Lewis and Gale 1994).
 
-    With one row at a time and nothing for uncertainty that is the top of the ranking: what was
-    answered has its effect on the scores. Candidates are the 200 rows (or ``10 n``) that are
-    highest by either.
+    Answers "normal" hardly change the scores before the first anomaly is known, and the top of the
+    ranking would go on offering their like. Until then a row is worth up to ``fruitless`` less, by
+    the same rule with the nearest row that was answered so, h of the 100 oddest rows, and the
+    smaller of two distances: in columns, and in the coordinates of the mapping that look at no
+    label. So what turned out harmless is not asked again in another shape.
+
+    With one row at a time and nothing for uncertainty, that is the top of the ranking from the
+    first anomaly on: what was answered has its effect on the scores. Candidates are the 200 rows
+    (or ``10 n``) that are highest by either.
 
     Parameters
     ----------
@@ -70,6 +78,9 @@ def suggest(
         threshold; 0 to 1.
     spread
         How many decades less a copy of such a row is worth; 0: nothing but the score counts.
+    fruitless
+        How many decades less a row is worth that is like one answered "normal", as long as no
+        anomaly is known; 0: nothing but the score counts.
     leave_out
         Positions of rows not to pick, such as those a person would not judge.
 
@@ -98,21 +109,21 @@ def suggest(
     require(n >= 1, "n", n, "1 or more")
     require(0 <= uncertain <= 1, "uncertain", uncertain, "a share from 0 to 1")
     require(spread >= 0, "spread", spread, "0 or more")
+    require(fruitless >= 0, "fruitless", fruitless, "0 or more")
     labels, left = known_labels(ranking), _positions(leave_out, len(ranking))
     taken = labels != UNLABELLED
     taken[left] = True
-    threshold = ranking.detector.threshold_
-    doubt = -np.abs(ranking.scores - threshold)
-    places = _candidates(~taken, (ranking.scores, doubt), max(CANDIDATES, 10 * n))
+    hope, doubt = ranking.scores, -np.abs(ranking.scores - ranking.detector.threshold_)
+    if fruitless and not (labels == ANOMALY).any():
+        hope = hope - fruitless * _like_answers(ranking)
+    places = _candidates(~taken, (hope, doubt), max(CANDIDATES, 10 * n))
     if not len(places):
         return Suggestions(places, ranking.scores[places], ())
     copies = _Copies(ranking._pool.seen.views.standard[places])
     picked: list[int] = []
     why = _turns(int(taken.sum()), min(n, len(places)), uncertain)
     for kind in why:
-        worth = (ranking.scores if kind == TOP else doubt)[places] - spread * copies.likeness(
-            picked
-        )
+        worth = (hope if kind == TOP else doubt)[places] - spread * copies.likeness(picked)
         worth[picked] = -np.inf
         picked.append(int(np.argmax(worth)))
     chosen = places[picked]
@@ -138,14 +149,35 @@ class _Copies:
 
     def __init__(self, spots: Float32Array) -> None:
         self._apart = cdist(spots, spots)
-        nearest = np.sort(self._apart, axis=1)[:, 1:2]
-        nearest = nearest[nearest > 0]
-        self._reach = float(np.median(nearest)) if len(nearest) else 1.0
+        self._reach = _reach(self._apart)
 
     def likeness(self, picked: list[int]) -> FloatArray:
         """To the most similar of the picked ones (c,)."""
-        nearest = self._apart[picked].min(axis=0, initial=np.inf)
-        return np.asarray(np.exp(-((nearest / self._reach) ** 2)))
+        return _likeness(self._apart[picked].min(axis=0, initial=np.inf), self._reach)
+
+
+def _like_answers(ranking: Ranking) -> FloatArray:
+    """How much rows (n,) resemble one that was answered "normal", by columns or coordinates."""
+    answered = np.flatnonzero(ranking.labels == NORMAL)
+    if not len(answered):
+        return np.zeros(len(ranking))
+    seen, oddest = ranking._pool.seen, ranking.order[:ODDEST]
+    likeness = []
+    for spots in (seen.views.standard, seen.coordinates[:, ::CHANNELS]):
+        nearest = cdist(spots, spots[answered]).min(axis=1)
+        likeness.append(_likeness(nearest, _reach(cdist(spots[oddest], spots[oddest]))))
+    return np.maximum(*likeness)
+
+
+def _reach(apart: FloatArray) -> float:
+    """Median distance to the nearest other one, of distances (c, c); copies do not count."""
+    nearest = np.sort(apart, axis=1)[:, 1:2]
+    nearest = nearest[nearest > 0]
+    return float(np.median(nearest)) if len(nearest) else 1.0
+
+
+def _likeness(distances: FloatArray, reach: float) -> FloatArray:
+    return np.asarray(np.exp(-((distances / reach) ** 2)))
 
 
 def _candidates(
