@@ -13,8 +13,10 @@ families; a variant is compared with the whole by a paired bootstrap over famili
   ``--retrain`` in training too, where the head can make up for it.
 - ``without meta-training``: the mean of the calibrated coordinates (surprise), label-aware ones
   where a label is known; and the mean of the plain ones, the head's anchor.
+- ``without anchor``: the head is not pulled towards plain detectors where no anomaly is known.
 - ``without labels``: all label-aware coordinates are 0, and the head is told of no known anomaly.
-- ``without planted tasks``: trained without the episodes whose anomalies were made.
+- ``without planted tasks``: trained without the episodes whose anomalies were made; left out where
+  the store has none, as with the shipped settings.
 - each learner of the package by its name, at its defaults.
 
 What ``--out`` holds already is not run again. Writes one CSV a variant, and ``ablation.md``.
@@ -35,8 +37,13 @@ from oddshot.episodes import ANOMALY, UNLABELLED, FloatArray, MappedTask
 from oddshot.evaluation.benchmarks import machine
 from oddshot.evaluation.metrics import auroc, average_precision, paired_bootstrap
 from oddshot.learners import LEARNERS, collate, restore
-from oddshot.mapping import label_free, labelled
-from oddshot.mapping.mapping import COORDINATES, LABEL_FREE, PLAIN
+from oddshot.mapping.isolation import Isolation
+from oddshot.mapping.label_free import LABEL_FREE
+from oddshot.mapping.labelled import LABELLED_NAMES
+from oddshot.mapping.mapping import COORDINATES, PLAIN
+from oddshot.mapping.neighbours import Neighbours, Subsets
+from oddshot.mapping.shape import Shape
+from oddshot.mapping.tails import Tails
 from oddshot.meta_training import in_fold
 from oddshot.priors import Prior
 from oddshot.reports.tables import markdown_table
@@ -65,6 +72,8 @@ class Variant:
         Whether that is done in training too.
     coordinates
         Whose mean judges where nothing is trained.
+    anchor
+        Those whose mean the gated head is pulled towards where no anomaly is known.
     """
 
     learner: str | None = "gated"
@@ -72,6 +81,7 @@ class Variant:
     change: Change | None = None
     retrained: bool = False
     coordinates: Sequence[str] = COORDINATES
+    anchor: tuple[str, ...] = PLAIN
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -92,10 +102,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     chosen = tuple(given.variant or [""])
     for name, variant in variants(retrain=given.retrain).items():
         path = given.out / f"{name.replace(' ', '-')}-{ending}"
-        if (name == WHOLE or name.startswith(chosen)) and not path.exists():
+        if not (name == WHOLE or name.startswith(chosen)) or path.exists():
+            continue
+        if bench.allows(variant):
             began = time.perf_counter()
             pd.DataFrame(bench.judged(variant)).assign(variant=name).to_csv(path, index=False)
             print(f"{name}: {time.perf_counter() - began:.0f} s", flush=True)
+        else:
+            print(f"{name}: the same as the whole, for no episode is left out", flush=True)
     results = pd.concat([pd.read_csv(path) for path in sorted(given.out.glob(f"*-{ending}"))])
     text = as_markdown(results)
     (given.out / "ablation.md").write_text(text, encoding="utf-8")
@@ -111,6 +125,7 @@ def variants(*, retrain: bool) -> dict[str, Variant]:
             found[f"trained without {name}"] = Variant(change=without(coordinates), retrained=True)
     found["without meta-training"] = Variant(learner=None)
     found["without meta-training, plain"] = Variant(learner=None, coordinates=PLAIN)
+    found["without anchor"] = Variant(anchor=())
     found["without labels"] = Variant(change=unlabelled)
     found["without planted tasks"] = Variant(trained_on=lambda task: not planted(task))
     others = [name for name in LEARNERS if name != "gated"]
@@ -119,15 +134,9 @@ def variants(*, retrain: bool) -> dict[str, Variant]:
 
 def blocks() -> dict[str, tuple[str, ...]]:
     """Name the coordinates of each block, label-aware ones by what they rest on."""
-    free = (
-        label_free.Neighbours,
-        label_free.Subsets,
-        label_free.Tails,
-        label_free.Shape,
-        label_free.Isolation,
-    )
+    free = (Neighbours, Subsets, Tails, Shape, Isolation)
     found = {block.__name__: tuple(block.names) for block in free}
-    aware = labelled.LABELLED_NAMES
+    aware = LABELLED_NAMES
     models = tuple(name for name in aware if name.startswith(("trees", "logistic")))
     return {
         **found,
@@ -189,9 +198,15 @@ class Bench:
         unseen = [task for task in unseen if len(np.unique(task.query_labels)) == 2]
         return cls(store.of_families(families - held_out), unseen, steps, seed)
 
+    def allows(self, variant: Variant) -> bool:
+        """Tell whether there are tasks that the variant leaves out, if it is to leave out some."""
+        chosen = variant.trained_on
+        return chosen is None or not all(chosen(task) for task in self.seen)
+
     def judged(self, variant: Variant) -> Iterator[dict[str, Any]]:
         """Train where there is something to train; yield a row for each task judged."""
         tasks = [variant.change(task) if variant.change else task for task in self.unseen]
+        scores: Iterator[FloatArray]
         if variant.learner is None:
             scores = (mean_of(task, variant.coordinates) for task in tasks)
         else:
@@ -205,16 +220,18 @@ class Bench:
             }
 
     def _trained(self, variant: Variant) -> Prior:
-        key = (variant.learner, variant.retrained and variant.change, variant.trained_on)
+        retrained = variant.retrained and variant.change
+        key = (variant.learner, retrained, variant.trained_on, variant.anchor)
         if key not in _PRIORS:
             tasks: Sequence[MappedTask] = self.seen
             if variant.trained_on:
                 tasks = [task for task in tasks if variant.trained_on(task)]
             if variant.retrained and variant.change:
                 tasks = [variant.change(task) for task in tasks]
-            settings, recipe = {}, {}
+            settings: dict[str, Any] = {}
+            recipe: dict[str, Any] = {}
             if variant.learner == "gated":
-                settings = {"anchor": [COORDINATES.index(name) for name in PLAIN]}
+                settings = {"anchor": [COORDINATES.index(name) for name in variant.anchor]}
                 recipe = {"learning_rate": 0.003, "weight_decay": 0.1}
             _PRIORS[key] = train(
                 tasks,

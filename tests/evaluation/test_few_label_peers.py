@@ -31,8 +31,8 @@ def test_it_finds_anomalies_and_repeats_itself_without_touching_global_generator
 
 @pytest.mark.parametrize("peer", FEW_LABEL_NETWORKS, ids=lambda peer: peer.name)
 def test_a_row_scores_alike_alone_and_in_company(peer, trial, monkeypatch):
-    monkeypatch.setattr(few_label_peers, "EPOCHS", 1)
-    monkeypatch.setattr(few_label_peers, "_epochs", lambda *args, **settings: None)
+    for steps in ("_descend", "_epochs"):
+        monkeypatch.setattr(few_label_peers, steps, lambda *args, **settings: None)
     threads = torch.get_num_threads()
     score = peer.fit(trial.X_train, trial.y_train, seed=1)
     torch.set_num_threads(threads)

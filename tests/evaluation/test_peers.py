@@ -86,6 +86,8 @@ def test_only_classifiers_need_labels():
         "devnet",
         "prenet",
         "deep-sad",
+        "rosas",
+        "feawad",
     }
 
 

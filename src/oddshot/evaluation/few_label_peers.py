@@ -1,9 +1,9 @@
 """The field's networks for few labels, at their authors' settings.
 
-None of them comes with a package that takes a seed and leaves global generators alone, so the three
-stand here, each in a few lines. Columns are standardised. What the authors leave open is PyTorch's
-default. All draws come from one generator; unlabelled rows are taken for normal where a paper takes
-them so.
+None of them comes with a package that takes a seed and leaves global generators alone, so the five
+stand here, each in a few lines. Columns are standardised, or brought to 0 to 1 where the authors do
+so. What the authors leave open is PyTorch's default. All draws come from one generator; unlabelled
+rows are taken for normal where a paper takes them so.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 from oddshot.episodes import ANOMALY, FloatArray, LabelArray, Rows
 from oddshot.errors import DataError
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     Score: TypeAlias = Callable[[Tensor], Tensor]
     Train: TypeAlias = Callable[[Tensor, Tensor, torch.Generator], Score]
 
-EPOCHS, BATCHES, BATCH = 50, 20, 512  # of DevNet and PReNet
-WIDTH = 20  # hidden units of both
+BATCHES, BATCH = 20, 512  # of DevNet, PReNet and FEAWAD: batches an epoch, rows a batch
+EPOCHS, WIDTH = 50, 20  # of DevNet and PReNet: epochs, hidden units
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +39,16 @@ class FewLabelNetwork:
     name
         As the results and the command line call it.
     train
-        Standardised rows (n, d), labels (n,) and a generator to a function from rows to scores.
+        Scaled rows (n, d), labels (n,) and a generator to a function from rows to scores.
+    scaler
+        What scales the columns: scikit-learn's ``StandardScaler`` or ``MinMaxScaler``.
     needs_labels, needs
         As of `Peer`.
     """
 
     name: str
     train: "Train"
+    scaler: Callable[[], Any] = StandardScaler
     needs_labels: bool = True
     needs: tuple[str, ...] = ()
 
@@ -62,7 +65,7 @@ class FewLabelNetwork:
         if not 0 < int((labels == ANOMALY).sum()) < len(labels):
             raise DataError(f"{self.name} needs known anomalies and other rows")
         encoder = Encoder().fit(rows)
-        scaler = StandardScaler().fit(encoder.transform(rows))
+        scaler = self.scaler().fit(encoder.transform(rows))
 
         def numbers(rows: Rows) -> "Tensor":
             return torch.tensor(scaler.transform(encoder.transform(rows)), dtype=torch.float32)
@@ -100,7 +103,7 @@ def dev_net(rows: "Tensor", labels: "Tensor", generator: "torch.Generator") -> "
         far, near = (5.0 - deviation[: BATCH // 2]).clamp(min=0), deviation[BATCH // 2 :].abs()
         return (far.mean() + near.mean()) / 2 + _ridge(hidden)
 
-    _descend(loss, [*hidden.parameters(), *out.parameters()])
+    _descend(loss, _rms_prop(hidden, out), epochs=EPOCHS, clip=1.0)
     return score
 
 
@@ -131,7 +134,7 @@ def pre_net(rows: "Tensor", labels: "Tensor", generator: "torch.Generator") -> "
         error = (relation(torch.cat(first), torch.cat(second)) - target).abs().mean()
         return error + _ridge(hidden)
 
-    _descend(loss, [*hidden.parameters(), *out.parameters()])
+    _descend(loss, _rms_prop(hidden, out), epochs=EPOCHS, clip=1.0)
     partners = [_drawn(part, 30, generator) for part in (odd, rest)]
 
     def score(rows: "Tensor") -> "Tensor":
@@ -184,6 +187,116 @@ def deep_sad(rows: "Tensor", labels: "Tensor", generator: "torch.Generator") -> 
     return distance
 
 
+def rosas(rows: "Tensor", labels: "Tensor", generator: "torch.Generator") -> "Score":
+    """RoSAS (Xu et al. 2023): continuous supervision from mixtures of rows.
+
+    A row x has an embedding z (32) and a score s between -1 and 1. A batch holds 128 triplets of
+    two unlabelled rows a, p and a known anomaly n, whose targets y are -1, -1 and 1. Mass
+    interpolation mixes every row i of the batch with another one j, by a share m of Beta(0.5, 0.5),
+    into m x_i + (1 - m) x_j; the score s of that is to be what labels and scores of both say::
+
+        L_score = H(s - m y_i - (1 - m) y_j) + H(s - m s_i - (1 - m) s_j),    H: Huber's loss
+        L_embedding = max(0, |z_a - z_p| - |z_a - z_n| + 5)
+
+    Both count half. The paper stops training by the labels of a validation part, which few labels
+    do not leave, and is overfitted without; so sizes, rates and weights are those of the authors'
+    library (DeepOD), which has no such part: 100 epochs of n / 128 batches, Adam at 0.005.
+    """
+    import torch  # noqa: PLC0415 - takes seconds to import
+    from torch.nn.functional import (  # noqa: PLC0415 - takes seconds to import
+        leaky_relu,
+        smooth_l1_loss,
+        triplet_margin_loss,
+    )
+
+    odd, rest = rows[labels == ANOMALY], rows[labels != ANOMALY]
+    sizes, triplets = [rows.shape[1], 32, 32, 16], 128
+    first, embedding, hidden = (_dense(*size, generator, bias=False) for size in pairwise(sizes))
+    out = _dense(sizes[-1], 1, generator)
+    target = torch.tensor([[-1.0], [-1.0], [1.0]]).repeat_interleave(triplets, 0)
+
+    def embedded(rows: "Tensor") -> "Tensor":
+        places: Tensor = embedding(leaky_relu(first(rows)))
+        return places
+
+    def judged(places: "Tensor") -> "Tensor":
+        scores: Tensor = torch.tanh(out(leaky_relu(hidden(places))))
+        return scores
+
+    def loss() -> "Tensor":
+        batch = torch.cat([_drawn(rest, 2 * triplets, generator), _drawn(odd, triplets, generator)])
+        other = torch.randperm(len(batch), generator=generator)
+        angle = torch.rand(len(batch), 1, generator=generator) * torch.pi / 2
+        share = angle.sin().square()  # Beta(0.5, 0.5) is the arcsine law
+
+        def mixed(values: "Tensor") -> "Tensor":
+            return torch.lerp(values[other], values, share)
+
+        places = embedded(torch.cat([batch, mixed(batch)]))
+        scores, between = judged(places).chunk(2)
+        by_score = smooth_l1_loss(between, mixed(target)) + smooth_l1_loss(between, mixed(scores))
+        anchor, near, far = places[: len(batch)].chunk(3)
+        return (by_score + triplet_margin_loss(anchor, near, far, margin=5.0)) / 2
+
+    layers = torch.nn.ModuleList([first, embedding, hidden, out])
+    optimiser = torch.optim.Adam(layers.parameters(), lr=0.005, weight_decay=1e-5)
+    for _ in range(100 * max(1, len(rows) // triplets)):
+        optimiser.zero_grad()
+        loss().backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+    return lambda rows: judged(embedded(rows))[:, 0]
+
+
+def feawad(rows: "Tensor", labels: "Tensor", generator: "torch.Generator") -> "Score":
+    """FEAWAD (Zhou et al. 2021): an autoencoder's view of a row, judged by a deviation network.
+
+    A rectified autoencoder (d, d, 128, 64, 128, d; columns of 0 to 1) first learns to rebuild
+    unlabelled rows, 100 epochs of Adam at 1e-4. Then all is trained together, 30 epochs: the code,
+    the direction of the residual and its length e go through 256 and 32 units to a score s, and e
+    joins every layer anew. Half of a batch are known anomalies, y = 1::
+
+        L = (1 - y) (|s| + e) + y (max(0, 5 - s) + max(0, 5 - e))
+
+    The weights of the epoch with the least loss are kept both times.
+    """
+    import torch  # noqa: PLC0415 - takes seconds to import
+
+    odd, rest = rows[labels == ANOMALY], rows[labels != ANOMALY]
+    columns, margin = rows.shape[1], 5.0
+    encoder = _rectified([columns, columns, 128, 64], generator)
+    decoder = _rectified([64, 128, columns], generator)
+    wide, narrow, out = (
+        _dense(*size, generator) for size in ((columns + 65, 256), (257, 32), (33, 1))
+    )
+
+    def rebuilt() -> "Tensor":
+        batch = _drawn(rest, BATCH, generator)
+        error: Tensor = (decoder(encoder(batch)) - batch).square().mean()
+        return error
+
+    def view(rows: "Tensor") -> tuple["Tensor", "Tensor"]:
+        code = encoder(rows)
+        residual = rows - decoder(code)
+        error = residual.norm(dim=1, keepdim=True)
+        seen = torch.cat([residual / error.clamp(min=1e-12), code], 1)
+        for layer in (wide, narrow):
+            seen = torch.relu(layer(torch.cat([seen, error], 1)))
+        return out(torch.cat([seen, error], 1))[:, 0], error[:, 0]
+
+    def loss() -> "Tensor":
+        batch = torch.cat([_drawn(odd, BATCH // 2, generator), _drawn(rest, BATCH // 2, generator)])
+        scores, errors = view(batch)
+        both = torch.stack([scores, errors])
+        far, near = (margin - both[:, : BATCH // 2]).clamp(min=0), both[:, BATCH // 2 :].abs()
+        return (far.sum() + near.sum()) / BATCH
+
+    autoencoder = [*encoder.parameters(), *decoder.parameters()]
+    _descend(rebuilt, torch.optim.Adam(autoencoder, lr=1e-4), epochs=100)
+    layers = torch.nn.ModuleList([encoder, decoder, wide, narrow, out])
+    _descend(loss, torch.optim.Adam(layers.parameters(), lr=1e-4), epochs=30)
+    return lambda rows: view(rows)[0]
+
+
 def _ridge(layer: Any) -> "Tensor":
     penalty: Tensor = 0.01 * layer.weight.square().sum()
     return penalty
@@ -214,25 +327,45 @@ def _normalised(sizes: list[int], generator: "torch.Generator") -> Any:
     return Sequential(*layers, _dense(sizes[-2], sizes[-1], generator, bias=False))
 
 
+def _rectified(sizes: list[int], generator: "torch.Generator") -> Any:
+    """Layers of these widths, the last one rectified, too."""
+    from torch.nn import ReLU, Sequential  # noqa: PLC0415 - takes seconds to import
+
+    layers: list[Any] = []
+    for size in pairwise(sizes):
+        layers += [_dense(*size, generator), ReLU()]
+    return Sequential(*layers)
+
+
 def _drawn(rows: "Tensor", count: int, generator: "torch.Generator") -> "Tensor":
     import torch  # noqa: PLC0415 - takes seconds to import
 
     return rows[torch.randint(len(rows), (count,), generator=generator)]
 
 
-def _descend(loss: Callable[[], "Tensor"], weights: list["Tensor"]) -> None:
-    """Take the steps of DevNet and PReNet; keep the weights of the best epoch."""
+def _rms_prop(*layers: Any) -> Any:
+    """Return the optimiser of DevNet and PReNet."""
     import torch  # noqa: PLC0415 - takes seconds to import
 
-    optimiser = torch.optim.RMSprop(weights, lr=1e-3, alpha=0.9, eps=1e-7)
+    weights = [weight for layer in layers for weight in layer.parameters()]
+    return torch.optim.RMSprop(weights, lr=1e-3, alpha=0.9, eps=1e-7)
+
+
+def _descend(
+    loss: Callable[[], "Tensor"], optimiser: Any, *, epochs: int, clip: float = float("inf")
+) -> None:
+    """Take epochs of `BATCHES` steps, gradients cut to a norm; keep the best epoch's weights."""
+    import torch  # noqa: PLC0415 - takes seconds to import
+
+    weights = optimiser.param_groups[0]["params"]
     least, best = float("inf"), [weight.detach().clone() for weight in weights]
-    for _ in range(EPOCHS):
+    for _ in range(epochs):
         total = 0.0
         for _ in range(BATCHES):
             optimiser.zero_grad()
             now = loss()
             now.backward()  # type: ignore[no-untyped-call]
-            torch.nn.utils.clip_grad_norm_(weights, 1.0)
+            torch.nn.utils.clip_grad_norm_(weights, clip)
             optimiser.step()
             total += float(now.detach())
         if total < least:
@@ -273,4 +406,6 @@ FEW_LABEL_NETWORKS = (
     FewLabelNetwork("devnet", dev_net),
     FewLabelNetwork("prenet", pre_net),
     FewLabelNetwork("deep-sad", deep_sad),
+    FewLabelNetwork("rosas", rosas, MinMaxScaler),
+    FewLabelNetwork("feawad", feawad, MinMaxScaler),
 )
