@@ -98,6 +98,15 @@ def test_the_top_twentieth_of_a_coordinate_is_looked_at_by_others():
     assert fact(context, "near_is_far") == evidence(context, "top_far")[1]
 
 
+def test_of_equally_high_rows_the_first_ones_are_looked_at():
+    tied = TYPICAL.copy()
+    tied[:, 2, 1] = np.where(np.arange(COUNT) < 3, 2.0, 1.0)
+    tied[10:20, 2, 1] = -1.0
+    expected = tied[[0, 1, 2, 3, 4], 0, 0].mean()
+    assert evidence(gathered(tied), "top_far")[2] == pytest.approx(expected)
+    assert evidence(gathered(tied), "distinct")[2] == pytest.approx(3 / COUNT)
+
+
 def test_the_shape_of_a_coordinates_distribution():
     z = TYPICAL[:, :, 1].astype(float)
     context = gathered()

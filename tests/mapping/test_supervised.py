@@ -3,6 +3,7 @@ import pytest
 from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
+from sklearn.tree import ExtraTreeRegressor
 
 from oddshot.mapping.supervised import CrossFitted, Logistic, Trees
 
@@ -53,6 +54,22 @@ def test_tree_scores_are_the_probabilities_of_scikit_learns_forest(leaf):
     between_seeds = np.abs(first - second).mean()
     assert np.abs(found - first).mean() < 1.5 * between_seeds
     assert abs((found - first).mean()) < between_seeds
+
+
+def test_each_tree_is_the_one_that_scikit_learn_grows_from_its_seed():
+    counts = np.bincount(LABELS.astype(int))
+    weights = (len(LABELS) / (2 * counts))[LABELS.astype(int)]
+    seeds = np.random.RandomState(7)
+    expected = []
+    for _ in range(3):
+        tree = ExtraTreeRegressor(
+            max_features="sqrt",
+            min_samples_leaf=4,
+            random_state=seeds.randint(np.iinfo(np.int32).max),
+        )
+        expected.append(tree.fit(POINTS, LABELS, sample_weight=weights).predict(NEW))
+    found = Trees(leaf=4, trees=3).fit(POINTS, LABELS, 7).scores(NEW)
+    np.testing.assert_array_equal(found, sum(expected) / 3)
 
 
 def test_a_seed_grows_the_same_trees():

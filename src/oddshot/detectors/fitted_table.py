@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from copy import copy
 from dataclasses import replace
 from typing import Any, Self
 
@@ -175,7 +174,8 @@ class FittedTable:
         told = np.flatnonzero(labels != UNLABELLED)
         if not len(told):
             return self
-        fitted = copy(self)
+        fitted = object.__new__(type(self))  # `copy` would make a head, and `_settle` another
+        vars(fitted).update(vars(self))
         if self.kept is not None:
             known = self._mapping.support.arranged(self._encoder.transform(self.kept.frame))
             frame = as_frame(self.read(X), told)

@@ -75,18 +75,19 @@ def gather_evidence(
         for name in ("known_rank", "known_decades", "known_z"):
             evidence[name][label_free:] = 0  # there is no other known anomaly to judge them by
     evidence["agreement"] = _correlations(decades, consensus)
-    highest = np.argsort(-z, axis=0, kind="stable")[: max(1, count // 20)]
+    ordered = np.sort(z, axis=0)
+    highest = _highest(z, ordered, max(1, count // 20))
     evidence["top_consensus"] = consensus[highest].mean(axis=0) - consensus.mean()
     evidence["top_far"] = decades[highest, far].mean(axis=0)
     evidence["top_near"] = decades[highest, near].mean(axis=0)
-    low, high99 = np.quantile(z, (0.1, 0.99), axis=0)
+    low, high99 = np.quantile(ordered, (0.1, 0.99), axis=0)
     evidence["tail99"] = high99
-    evidence["tail_max"] = z.max(axis=0) - high99
+    evidence["tail_max"] = ordered[-1] - high99
     evidence["skew"] = -low
-    evidence["distinct"] = np.array([len(np.unique(column)) / count for column in z.T])
+    evidence["distinct"] = _distinct(ordered) / count
 
     columns = reference.typical.standard
-    levels = np.array([len(np.unique(column)) for column in columns.T])
+    levels = _distinct(np.sort(columns, axis=0))
     spectrum = np.linalg.svd(columns - columns.mean(axis=0), compute_uv=False) ** 2
     shares = spectrum / max(spectrum.sum(), 1e-12)
     rank = np.exp(-(shares * np.log(shares + 1e-12)).sum())
@@ -107,6 +108,20 @@ def gather_evidence(
         np.column_stack([evidence[name] for name in EVIDENCE]).astype(np.float32),
         np.array([table[name] for name in TABLE], dtype=np.float32),
     )
+
+
+def _highest(values: np.ndarray, ordered: np.ndarray, most: int) -> np.ndarray:
+    """Places (most, C) of the highest values of each column, the first of equal ones first."""
+    places = np.empty((most, values.shape[1]), dtype=np.intp)
+    for column, least, found in zip(values.T, ordered[-most], places.T, strict=True):
+        high = np.flatnonzero(column >= least)
+        found[:] = high[np.argsort(-column[high], kind="stable")[:most]]
+    return places
+
+
+def _distinct(ordered: np.ndarray) -> np.ndarray:
+    """Count the different values of each column (n, C) of sorted ones."""
+    return np.asarray(1 + (ordered[1:] != ordered[:-1]).sum(axis=0))
 
 
 def _correlations(values: np.ndarray, target: np.ndarray) -> np.ndarray:

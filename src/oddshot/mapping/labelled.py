@@ -12,7 +12,7 @@ from scipy.linalg.lapack import dtrtri
 
 from oddshot.episodes import Float32Array, FloatArray
 from oddshot.mapping.calibration import CHANNELS, Calibration
-from oddshot.mapping.distances import squared_distances
+from oddshot.mapping.distances import median, squared_distances
 from oddshot.mapping.neighbours import Neighbours
 from oddshot.mapping.spaces import NAMES, Views
 from oddshot.mapping.supervised import CrossFitted, Logistic, Trees
@@ -240,13 +240,17 @@ class KernelRidge:
             target = np.concatenate([np.zeros(len(drawn)), np.ones(len(anomalies))])
             squares = squared_distances(points, points)
             among = squares[: len(drawn), : len(drawn)].astype(np.float32)  # enough for a width
-            width = float(np.median(among)) or 1.0
+            width = median(among) or 1.0
             noise = np.concatenate([np.full(len(drawn), 0.5), np.full(len(anomalies), 0.05)])
-            kernel = np.exp(-2 * squares / width)
-            factor = cho_factor(kernel + np.diag(noise), lower=True)
-            weights = cho_solve(factor, target)
+            squares *= -2  # all in place from here on: these matrices are large
+            squares /= width
+            kernel = np.exp(squares, out=squares)
+            kernel[np.diag_indices_from(kernel)] += noise
+            factor = cho_factor(kernel, lower=True, overwrite_a=True, check_finite=False)
+            weights = cho_solve(factor, target, check_finite=False)
             half, _ = dtrtri(factor[0], lower=1)
-            inverse = (np.tril(half) ** 2).sum(axis=0)  # its diagonal
+            half = np.tril(half)
+            inverse = np.square(half, out=half).sum(axis=0)  # its diagonal
             self._models[space] = (points, width, weights)
             scores = self._scores(rows, space)
             scores[drawn] = (target - weights / inverse)[: len(drawn)]

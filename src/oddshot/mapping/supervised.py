@@ -73,13 +73,15 @@ class Trees:
         counts = np.bincount(labels.astype(np.intp), minlength=2)
         weights = (len(labels) / (2 * counts))[labels.astype(np.intp)]
         seeds = np.random.RandomState(seed)  # as the forest draws them
+        random = np.random.RandomState(0)  # seeded again for each tree: to make one takes longer
         self._trees = []
         with config_context(assume_finite=True, skip_parameter_validation=True):
             for _ in range(self._count):
+                random.seed(seeds.randint(np.iinfo(np.int32).max))
                 model = ExtraTreeRegressor(
                     max_features="sqrt",
                     min_samples_leaf=self._leaf,
-                    random_state=seeds.randint(np.iinfo(np.int32).max),
+                    random_state=random,
                 )
                 model.fit(narrow, known, sample_weight=weights, check_input=False)
                 self._trees.append(model.tree_)
