@@ -432,6 +432,14 @@ def test_onnx_gives_the_scores_of_a_table(tmp_path, known, shaped):
     assert [file.name for file in tmp_path.iterdir()] == ["scorer.onnx"]
 
 
+def test_onnx_compares_with_many_rows_too(tmp_path):
+    detector = AAEDetector(steps=20).fit(rows_of(800))
+    detector.export_onnx(tmp_path / "scorer.onnx")
+    unseen = rows_of(300, odd=50, seed=1)
+    expected = detector._fitted.judged(detector._fitted.read(unseen))[0]
+    np.testing.assert_allclose(run_onnx(tmp_path / "scorer.onnx", unseen), expected, atol=5e-6)
+
+
 def test_onnx_reads_what_a_mixed_table_and_images_become(tmp_path, pictured):
     rng = np.random.default_rng(0)
     table = pd.DataFrame(

@@ -41,6 +41,17 @@ def test_features_are_what_a_slow_loop_finds(known, many):
     assert view.width == found.shape[1] == 12 + (len(known) > 0)
 
 
+def test_of_rows_that_are_as_near_the_first_are_taken():
+    rows, new = draw(40).round(), draw(7, seed=1).round() + 0.5
+    view = Neighbourhood.of(rows, NOBODY, count=6)
+    assert len(torch.cdist(new[:1], rows).unique()) < 40
+    found = view(new) * view.spread + view.centre
+    others = torch.cdist(rows, rows).sort(1).values[:, 5]
+    nearest = torch.cdist(new, rows).sort(dim=1, stable=True).indices[:, :6]
+    expected = (others[nearest] + view.edge).log()
+    np.testing.assert_allclose(found[:, :6] - found[:, 6:], expected, rtol=1e-9)
+
+
 def test_features_of_the_rows_themselves_are_standardised():
     rows = draw(60)
     features = Neighbourhood.of(rows, draw(3, seed=2), count=5)(rows)

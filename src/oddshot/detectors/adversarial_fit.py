@@ -150,19 +150,21 @@ class AdversarialFit:
         recipe, networks = self._recipe, self._networks
         size = min(recipe.batch_size, len(self._trained))
         drawn = torch.randint(len(self._trained), (size,), generator=self._generator)
-        chosen = self._trained[drawn]
-        rows, mask = self._rows[chosen][None], torch.ones(1, size, dtype=torch.bool)
+        chosen = self._trained.take(drawn)
+        rows, mask = self._rows.index_select(0, chosen)[None], torch.ones(1, size, dtype=torch.bool)
         reconstruction = networks.reconstruction_loss(self.params, rows, mask)
         self._descend("autoencoder", reconstruction)
 
+        # one pass of C serves both adversaries: it judges before either of them moves
         virtual = self._virtual(rows)
-        seen = self._seen(virtual)
-        fooled = adversarial_loss(networks.score(self.params, seen), mask)
+        normal = self._features.index_select(0, chosen)[None]
+        judged = networks.score(self.params, torch.cat([normal, self._seen(virtual)], 1))
+        scores, odd = judged[:, :size], judged[:, size:]
+        fooled = adversarial_loss(odd, mask)
         crowding = hold_off_loss(virtual, rows, mask)
-        self._descend("generator", fooled + recipe.hold_off * crowding)
+        self._descend("generator", fooled + recipe.hold_off * crowding, keep=True)
 
-        normal = self._features[chosen][None]
-        loss = self._discrimination(normal, seen.detach())
+        loss = self._discrimination(scores, odd)
         if recipe.gradient_penalty:
             normal = normal.detach().requires_grad_()
             total = networks.score(self.params, normal).sum()
@@ -176,19 +178,16 @@ class AdversarialFit:
             "adversarial": fooled.item(),
         }
 
-    def _discrimination(self, normal: Tensor, virtual: Tensor) -> Tensor:
-        """L_dis of both kinds' features; known anomalies weigh as much as virtual ones."""
-        networks, params = self._networks, self.params
-        scores = networks.score(params, normal)
-        odd = networks.score(params, virtual)
+    def _discrimination(self, scores: Tensor, odd: Tensor) -> Tensor:
+        """L_dis of both kinds' logits; known anomalies weigh as much as virtual ones."""
         loss = discrimination_loss(scores, _all(scores[..., None]), odd, _all(odd[..., None]))
         if not len(self._known):
             return loss
-        size = max(len(self._known), virtual.shape[1] // 4)
+        size = max(len(self._known), odd.shape[1] // 4)
         chosen = torch.randint(len(self._known), (size,), generator=self._generator)
         with torch.no_grad():
             copies = self._virtual(self._known[chosen][None], copies=True)
-        known = networks.score(params, self._seen(copies))
+        known = self._networks.score(self.params, self._seen(copies))
         with_known = discrimination_loss(
             scores, _all(scores[..., None]), known, _all(known[..., None])
         )
@@ -208,10 +207,14 @@ class AdversarialFit:
     def _seen(self, rows: Tensor) -> Tensor:
         return self._view(rows[0])[None]
 
-    def _descend(self, player: str, loss: Tensor) -> None:
-        """Take one step of a player down its loss, and leave the others as they are."""
+    def _descend(self, player: str, loss: Tensor, *, keep: bool = False) -> None:
+        """Take one step of a player down its loss, and leave the others as they are.
+
+        What the loss was made from can be differentiated once more if ``keep``.
+        """
         params = self._of(player)
-        for value, gradient in zip(params, torch.autograd.grad(loss.sum(), params), strict=True):
+        gradients = torch.autograd.grad(loss.sum(), params, retain_graph=keep)
+        for value, gradient in zip(params, gradients, strict=True):
             value.grad = gradient
         self._optimizers[player].step()
 
