@@ -34,6 +34,13 @@ class Torn(AdversarialAutoencoder):
         return scores if scores.requires_grad else scores / 0
 
 
+class Certain(AdversarialAutoencoder):
+    """A discriminator with one judgement for everything."""
+
+    def score(self, params: Params, features: Tensor) -> Tensor:
+        return 0 * super().score(params, features) + 3
+
+
 def training(
     rows: int = 200, *, known: int = 0, networks=AdversarialAutoencoder, seed: int = 0, **changes
 ) -> AdversarialFit:
@@ -123,6 +130,15 @@ def test_known_anomalies_are_learned_too():
     with torch.no_grad():
         known, unknown = networks.score(run.params, view(place)[None])[0]
     assert known > unknown
+
+
+@pytest.mark.parametrize("known", [0, 1, 3])
+def test_known_anomalies_weigh_four_times_as_much_as_virtual_ones(known):
+    run = training(known=known, networks=Certain)
+    loss = run._discrimination(torch.zeros(1, 4), -torch.ones(1, 4))
+    virtual, certain = np.log1p(np.exp([1.0, -3.0]))
+    odd = 0.2 * virtual + 0.8 * certain if known else virtual
+    np.testing.assert_allclose(loss.item(), np.log(2) + odd, rtol=1e-6)
 
 
 @pytest.mark.parametrize("changes", [{"gradient_penalty": 1.0}, {"far": 0.0}, {"hold_off": 0.0}])

@@ -26,6 +26,7 @@ Losses: TypeAlias = dict[str, float]
 CHECK_EVERY = 50
 HELD_OUT = 0.1
 _KNOWN_REACH = (0.02, 0.3)  # how far copies of a known anomaly lie from it
+_KNOWN_SHARE = 0.8  # of what L_dis says of anomalies, where some are known
 _REMEDY = "lower learning_rate, or look for extreme values in the rows"
 _COLLAPSED = 0.52  # AUROC of normal rows against clear virtual anomalies
 _ENOUGH = 10  # of these
@@ -179,7 +180,7 @@ class AdversarialFit:
         }
 
     def _discrimination(self, scores: Tensor, odd: Tensor) -> Tensor:
-        """L_dis of both kinds' logits; known anomalies weigh as much as virtual ones."""
+        """L_dis of both kinds' logits; known anomalies weigh four times as much as virtual ones."""
         loss = discrimination_loss(scores, _all(scores[..., None]), odd, _all(odd[..., None]))
         if not len(self._known):
             return loss
@@ -191,7 +192,7 @@ class AdversarialFit:
         with_known = discrimination_loss(
             scores, _all(scores[..., None]), known, _all(known[..., None])
         )
-        return (loss + with_known) / 2
+        return (1 - _KNOWN_SHARE) * loss + _KNOWN_SHARE * with_known
 
     def _virtual(self, rows: Tensor, *, copies: bool = False) -> Tensor:
         """Draw virtual anomalies out of rows (1, n, d), or near copies of known anomalies."""

@@ -29,9 +29,9 @@ class AAEDetector(AnomalyDetector):
 
     An autoencoder learns the rows, a generator makes virtual anomalies in its code space, and a
     discriminator learns to tell them from the rows; its output is the score. No anomaly is needed;
-    those that are labelled join the virtual ones. Unlabelled rows are taken for normal, but for the
-    outermost (``trim``). What the four networks are after, and what keeps virtual anomalies off the
-    normal rows, says `oddshot.learners.adversarial`.
+    those that are labelled join the virtual ones, and weigh four times as much. Unlabelled rows are
+    taken for normal, but for the outermost (``trim``). What the four networks are after, and what
+    keeps virtual anomalies off the normal rows, says `oddshot.learners.adversarial`.
 
     Parameters
     ----------
