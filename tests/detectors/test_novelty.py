@@ -120,6 +120,7 @@ def test_a_bound_keeps_the_order_and_what_lies_far_below():
     assert (np.diff(found) > 0).all()
     assert (found < BOUND).all()
     np.testing.assert_allclose(found[floor < 0.5], floor[floor < 0.5], rtol=0.01)
+    assert bounded(np.array([1e300]))[0] == BOUND
 
 
 def test_labels_are_forgotten_and_nothing_else():

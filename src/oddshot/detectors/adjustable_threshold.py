@@ -157,7 +157,8 @@ class AdjustableThreshold(CalibratedVerdicts):
         if "threshold_rule" in meta:
             self._rule = ThresholdRule(**meta["threshold_rule"])
         if "calibration" in meta:
-            kept = {n.removeprefix(_CALIBRATION): a for n, a in arrays.items()}
+            named = (name for name in arrays if name.startswith(_CALIBRATION))
+            kept = {name.removeprefix(_CALIBRATION): arrays[name] for name in named}
             self._calibration = Calibration.from_state(meta["calibration"], kept)
         if "probability" in meta:
             self._probability = Probability.from_state(meta["probability"])

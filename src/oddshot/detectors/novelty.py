@@ -103,7 +103,8 @@ def bounded(floor: FloatArray) -> FloatArray:
     >>> bounded(np.array([0.0, 0.5, 1.3, 4.0])).round(2).tolist()
     [0.0, 0.5, 1.09, 1.3]
     """
-    return np.asarray(floor / (1 + (floor / BOUND) ** BEND) ** (1 / BEND))
+    low, high = np.minimum(floor, BOUND), np.maximum(floor, BOUND)  # no power of a large number
+    return np.asarray(low / (1 + (low / high) ** BEND) ** (1 / BEND))
 
 
 def without_labels(task: MappedTask) -> MappedTask:

@@ -1,8 +1,8 @@
 """Tables whose anomalies come in types, and how well each type is found.
 
 The types are planted among the normal rows of a real table (`oddshot.data.synthetic`), beside the
-anomalies it has; or they are the attacks of NSL-KDD (Tavallaee et al. 2009), or the characters of
-an alphabet that are not the normal ones (Lake et al. 2015).
+anomalies it has; or they are the attacks of NSL-KDD (Tavallaee et al. 2009), or characters other
+than those that are normal (Lake et al. 2015).
 """
 
 from collections.abc import Iterator
