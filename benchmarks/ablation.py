@@ -44,7 +44,7 @@ from oddshot.mapping.mapping import COORDINATES, PLAIN
 from oddshot.mapping.neighbours import Neighbours, Subsets
 from oddshot.mapping.shape import Shape
 from oddshot.mapping.tails import Tails
-from oddshot.meta_training import in_fold
+from oddshot.meta_training import anchored_to, in_fold
 from oddshot.priors import Prior
 from oddshot.reports.tables import markdown_table
 from oddshot.task_store import TaskStore
@@ -73,7 +73,7 @@ class Variant:
     coordinates
         Whose mean judges where nothing is trained.
     anchor
-        Those whose mean the gated head is pulled towards where no anomaly is known.
+        Those whose mean the gated head is pulled towards where no anomaly is known, with shares.
     """
 
     learner: str | None = "gated"
@@ -81,7 +81,7 @@ class Variant:
     change: Change | None = None
     retrained: bool = False
     coordinates: Sequence[str] = COORDINATES
-    anchor: tuple[str, ...] = PLAIN
+    anchor: tuple[tuple[str, float], ...] = tuple(PLAIN.items())
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -124,7 +124,7 @@ def variants(*, retrain: bool) -> dict[str, Variant]:
         if retrain:
             found[f"trained without {name}"] = Variant(change=without(coordinates), retrained=True)
     found["without meta-training"] = Variant(learner=None)
-    found["without meta-training, plain"] = Variant(learner=None, coordinates=PLAIN)
+    found["without meta-training, plain"] = Variant(learner=None, coordinates=tuple(PLAIN))
     found["without anchor"] = Variant(anchor=())
     found["without labels"] = Variant(change=unlabelled)
     found["without planted tasks"] = Variant(trained_on=lambda task: not planted(task))
@@ -231,7 +231,7 @@ class Bench:
             settings: dict[str, Any] = {}
             recipe: dict[str, Any] = {}
             if variant.learner == "gated":
-                settings = {"anchor": [COORDINATES.index(name) for name in variant.anchor]}
+                settings = anchored_to(dict(variant.anchor))
                 recipe = {"learning_rate": 0.003, "weight_decay": 0.1}
             _PRIORS[key] = train(
                 tasks,

@@ -42,8 +42,8 @@ from oddshot.learners.gradient import GradientLearner
 from oddshot.learners.inner_loop import Rows
 from oddshot.learners.learner import beside_facts
 from oddshot.losses import binary_cross_entropy, ranking_loss
-from oddshot.mapping.mapping import COORDINATES, LABEL_FREE, PLAIN
-from oddshot.meta_training import in_fold
+from oddshot.mapping.mapping import LABEL_FREE, PLAIN
+from oddshot.meta_training import anchored_to, in_fold
 from oddshot.networks import Perceptron
 from oddshot.priors import Prior
 from oddshot.reports.tables import markdown_table
@@ -327,9 +327,8 @@ def _network(learner: str = "maml", *, twin: str | None = "none", **settings: An
 
 
 def _gate(learner: str = "gated", *, twin: str | None = None) -> Variant:
-    anchor = [COORDINATES.index(name) for name in PLAIN]
     recipe = {"learning_rate": 0.003, "weight_decay": 0.1}
-    return Variant(learner=learner, settings={"anchor": anchor}, twin=twin, recipe=recipe)
+    return Variant(learner=learner, settings=anchored_to(PLAIN), twin=twin, recipe=recipe)
 
 
 def _variants() -> dict[str, Variant]:

@@ -30,8 +30,8 @@ from oddshot.data.fields import OTHER
 from oddshot.evaluation.domains import loss, query_auroc, tables_by_field
 from oddshot.evaluation.metrics import paired_bootstrap
 from oddshot.evaluation.protocols import left_out_families
-from oddshot.mapping.mapping import COORDINATES, PLAIN
-from oddshot.meta_training import train
+from oddshot.mapping.mapping import PLAIN
+from oddshot.meta_training import anchored_to, train
 from oddshot.task_store import TaskStore
 
 COLLECTIONS = ("adbench", "oddbench", "ovrbench")
@@ -120,7 +120,7 @@ def trained(
     return train(
         store.of_families(kept),
         learner="gated",
-        settings={"anchor": [COORDINATES.index(name) for name in PLAIN]},
+        settings=anchored_to(PLAIN),
         steps=steps,
         batch_size=BATCH,
         learning_rate=RATE,

@@ -175,8 +175,8 @@ def meta_train(
     store = in_turn(compute, mapped) if shelf else mapped()
     trained_on = store.of_families({source.family for source in kept} - validating)
     chosen = dict(settings or {})
-    if learner == GatedLearner.name:
-        chosen.setdefault("anchor", [COORDINATES.index(name) for name in PLAIN])
+    if learner == GatedLearner.name and "anchor" not in chosen:
+        chosen = {**anchored_to(PLAIN), **chosen}
     return train(
         trained_on,
         learner=learner,
@@ -200,6 +200,12 @@ def meta_train(
             "coordinates": list(COORDINATES),
         },
     )
+
+
+def anchored_to(plain: Mapping[str, float]) -> dict[str, Any]:
+    """Give settings of "gated": an anchor of coordinates by name, with their shares."""
+    places = [COORDINATES.index(name) for name in plain]
+    return {"anchor": places, "anchor_shares": list(plain.values())}
 
 
 @dataclass(frozen=True)

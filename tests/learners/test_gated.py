@@ -116,6 +116,33 @@ def test_only_the_context_is_looked_at(synthetic_tasks):
     assert not torch.equal(learner.detector(params, other)(batch.query), expected)
 
 
+def test_the_anchor_is_a_weighted_mean_of_surprise_where_there_is_no_hint(synthetic_tasks):
+    (blank,), (hinted,) = synthetic_tasks(1, known=0), synthetic_tasks(1, known=2)
+    clean = replace(blank, support_labels=np.zeros_like(blank.support_labels))
+    tasks = [clean, hinted, blank]
+    plain, params = gated(tasks)
+    pulled, _ = gated(tasks, anchor=[2, 0], anchor_shares=[3, 1], anchor_weight=8.0)
+    equal, _ = gated(tasks, anchor=[2, 0], anchor_weight=8.0)
+    batch = collate(tasks)
+    query = batch.query
+
+    def added(learner):
+        return learner.detector(params, batch)(query) - plain.detector(params, batch)(query)
+
+    assert not added(pulled)[:2].any()
+    surprise, close = query[2, ..., 0], {"rtol": 1e-4, "atol": 1e-5}
+    expected = 6 * surprise[:, 2] + 2 * surprise[:, 0]
+    torch.testing.assert_close(added(pulled)[2], expected, **close)
+    expected = 4 * surprise[:, 2] + 4 * surprise[:, 0]
+    torch.testing.assert_close(added(equal)[2], expected, **close)
+
+
+@pytest.mark.parametrize("shares", [[1.0], [1.0, 0.0]])
+def test_shares_that_do_not_fit_the_anchor_are_refused(synthetic_tasks, shares):
+    with pytest.raises(SettingError, match="anchor_shares"):
+        gated(synthetic_tasks(1), anchor=[2, 0], anchor_shares=shares)
+
+
 def test_no_table_is_stranger_than_three_deviations(synthetic_tasks):
     tasks = synthetic_tasks(4)
     learner, params = gated(tasks, scale=0.5)

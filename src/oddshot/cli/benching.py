@@ -47,7 +47,7 @@ def bench(
     ] = "",
     seeds: Annotated[str, typer.Option("--seeds", help="One split each.")] = "1,2,3",
     group: Annotated[
-        str, typer.Option("--group", help="Detectors: default, broad; few-label; deep, networks.")
+        str, typer.Option("--group", help="Detectors: default, few-label, zero-label or deep.")
     ] = "default",
     detectors: Annotated[
         str | None,

@@ -124,6 +124,32 @@ def _knn(name: str, neighbours: int) -> Model:
     )
 
 
+def _plain(name: str, kind: str, *, seeded: bool = False, **settings: Any) -> Model:
+    """One of PyOD's detectors at its defaults, on columns of one scale."""
+
+    def chosen(of: Setting) -> dict[str, Any]:
+        return {**settings, "random_state": of.seed} if seeded else settings
+
+    return Model(
+        name, (f"pyod.models.{name}", kind), chosen, needs=("pyod",), scaler=StandardScaler
+    )
+
+
+ZERO_LABEL_MODELS = (
+    _plain("abod", "ABOD"),
+    _plain("cblof", "CBLOF", seeded=True),
+    _plain("copod", "COPOD"),
+    _plain("gmm", "GMM", seeded=True),
+    _plain("inne", "INNE", seeded=True),
+    _plain("kde", "KDE"),
+    _plain("kpca", "KPCA", seeded=True),
+    _plain("loda", "LODA"),
+    _plain("mcd", "MCD", seeded=True),
+    _plain("ocsvm", "OCSVM"),
+    _plain("pca", "PCA", seeded=True, n_components=0.99),
+    _plain("sampling", "Sampling", seeded=True),
+    _plain("sod", "SOD"),
+)
 MODELS = (
     _knn("knn", 5),
     _knn("knn50", 50),
@@ -195,4 +221,5 @@ MODELS = (
         needs_labels=True,
         scaler=StandardScaler,
     ),
+    *ZERO_LABEL_MODELS,
 )

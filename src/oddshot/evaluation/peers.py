@@ -25,7 +25,7 @@ from oddshot.episodes import ANOMALY, LabelArray, Rows
 from oddshot.errors import SettingError
 from oddshot.evaluation.deep_peers import DEEP_MODELS
 from oddshot.evaluation.few_label_peers import FEW_LABEL_NETWORKS
-from oddshot.evaluation.models import MODELS, Scorer
+from oddshot.evaluation.models import MODELS, ZERO_LABEL_MODELS, Scorer
 from oddshot.priors import Prior
 
 OWN, OWN_AUTOENCODER, BLEND = "oddshot", "aae", "blend"
@@ -52,7 +52,18 @@ FEW_LABEL = (
     "pine-forest",
     *(network.name for network in FEW_LABEL_NETWORKS),
 )
-GROUPS = {"default": DEFAULT, "deep": DEEP, "few-label": FEW_LABEL}
+ZERO_LABEL = (
+    OWN,
+    BLEND,
+    "knn",
+    "knn50",
+    "lof",
+    "iforest",
+    "ecod",
+    "hbos",
+    *(model.name for model in ZERO_LABEL_MODELS),
+)
+GROUPS = {"default": DEFAULT, "deep": DEEP, "few-label": FEW_LABEL, "zero-label": ZERO_LABEL}
 BLENDED = ("catboost", "extra-trees", "logistic", "knn50")
 BLENDED_WITHOUT_LABELS = ("knn50", "iforest", "hbos")
 

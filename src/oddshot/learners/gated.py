@@ -41,11 +41,12 @@ class GatedLearner(Learner):
         Thresholds t of the hinges, in units of the robust z channel.
     hardness
         See `ranking_loss`: how much more the normal rows at the top of the ranking count.
-    anchor, anchor_weight
+    anchor, anchor_shares, anchor_weight
         Places of coordinates whose mean surprise, times the weight, is added where a support has
         unlabelled rows and no known anomaly. There evidence says least, what helps on one
         collection hurts on another, and plain detectors are hard to beat: shrink towards them. It
         is no part of the meta-loss, which would only learn to offset it (docs/experiments.md).
+        With shares, one for each place, the mean is a weighted one.
 
     Raises
     ------
@@ -64,7 +65,8 @@ class GatedLearner(Learner):
         hinges: Sequence[float] = (0.5, 1.0, 1.5, 2.0, 2.5),
         hardness: float = 0.5,
         anchor: Sequence[int] = (),
-        anchor_weight: float = 4.0,
+        anchor_shares: Sequence[float] | None = None,
+        anchor_weight: float = 5.0,
     ) -> None:
         super().__init__(
             shape,
@@ -73,6 +75,7 @@ class GatedLearner(Learner):
             hinges=list(hinges),
             hardness=hardness,
             anchor=list(anchor),
+            anchor_shares=None if anchor_shares is None else list(anchor_shares),
             anchor_weight=anchor_weight,
         )
         for name, value in (("hidden", hidden), ("embedding", embedding)):
@@ -86,11 +89,18 @@ class GatedLearner(Learner):
                 f"gated setting anchor is {list(anchor)!r}; it must hold places of coordinates, "
                 f"0 to {shape.coordinates - 1}"
             )
+        shares = [1.0] * len(anchor) if anchor_shares is None else [float(s) for s in anchor_shares]
+        if len(shares) != len(anchor) or any(share <= 0 for share in shares):
+            raise SettingError(
+                f"gated setting anchor_shares is {shares!r}; it must hold one number above 0 "
+                f"for each of the {len(anchor)} places of the anchor"
+            )
         self._hidden, self._embedding, self._hardness = hidden, embedding, hardness
         self._hinges = torch.tensor([float(t) for t in hinges])
         self._channels = shape.channels + len(self._hinges)
         self._plain = torch.zeros(shape.coordinates, self._channels)
-        self._plain[list(anchor), 0] = anchor_weight / max(len(anchor), 1)
+        for place, share in zip(anchor, shares, strict=True):
+            self._plain[place, 0] += anchor_weight * share / sum(shares)
 
     def initial_parameters(self, generator: torch.Generator) -> Params:
         """Draw a gate that starts close to equal weights."""
