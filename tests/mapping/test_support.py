@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oddshot.mapping.support import MAX_KNOWN, MAX_TYPICAL, draw_support
+from oddshot.mapping.support import MAX_KNOWN, MAX_TYPICAL, MOST_COPIES, draw_support
 
 seeds = st.integers(0, 10**6)
 
@@ -70,6 +70,40 @@ def test_known_normal_rows_fill_up_to_half_of_the_places(unlabelled, normal, kep
     assert support.normal_share == kept_normal / kept
     assert len(np.unique(support.typical)) == kept
     assert support.known.shape == (0, 1)
+
+
+def once(rows, labels):
+    """Unlabelled rows as they should be kept, by a loop."""
+    rows = [tuple(row) for row in rows]
+    told = {row for row, label in zip(rows, labels, strict=True) if label != -1}
+    kept = []
+    for row, label in zip(rows, labels, strict=True):
+        copies = rows.count(row)
+        if label == -1 and (copies > MOST_COPIES or not (row in told or row in kept)):
+            kept.append(row)
+    normal = sum(label == 0 for label in labels)
+    every = [row for row, label in zip(rows, labels, strict=True) if label == -1]
+    usual = sum(rows.count(row) > MOST_COPIES for row in rows)
+    return sorted(kept if len(kept) + normal > 1 and 2 * usual < len(rows) else every)
+
+
+def test_copies_of_a_known_anomaly_stay_where_there_is_little_else():
+    rows, labels = np.zeros((5, 2)), np.array([1, -1, -1, -1, -1], np.int8)
+    rows[4] = 1
+    assert len(draw_support(rows, labels, seed=0, copies_once=True).typical) == 4
+
+
+@given(st.integers(0, 10**6), st.integers(4, 80), st.integers(1, 3), st.integers(2, 20))
+def test_copies_count_once_but_for_those_of_usual_rows(seed, rows, columns, levels):
+    rng = np.random.default_rng(seed)
+    table = rng.integers(0, levels, size=(rows, columns)).astype(float)
+    labels = rng.choice(np.array([1, 0, -1], np.int8), size=rows, p=[0.1, 0.1, 0.8])
+    support = draw_support(table, labels, seed=0, copies_once=True)
+    table = table[:, support.columns]
+    normal = round(support.normal_share * len(support.typical))
+    assert sorted(map(tuple, support.typical[normal:])) == once(table, labels)
+    for kept, label in ((support.typical[:normal], 0), (support.known, 1)):
+        assert sorted(map(tuple, kept)) == sorted(map(tuple, table[labels == label]))
 
 
 def test_bounds_hold_for_large_tables():

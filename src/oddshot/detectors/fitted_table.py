@@ -126,8 +126,14 @@ class FittedTable:
         encoded = np.empty((rows.shape[0], len(encoder.encoded_names_)))
         for place, block in enumerate(encoded_blocks(encoder, rows)):
             encoded[place * BLOCK_ROWS :][: len(block)] = block
-        most = quality.max_typical
-        support = draw_support(encoded, labels, seed=seed, max_typical=most, threads=threads)
+        support = draw_support(
+            encoded,
+            labels,
+            seed=seed,
+            max_typical=quality.max_typical,
+            copies_once=True,
+            threads=threads,
+        )
         kept = KeptRows.of(rows, encoded, labels, support)
         del encoded  # of wide tables it is the larger part of the memory
         left_out = quality.left_out

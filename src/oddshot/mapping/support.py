@@ -10,6 +10,7 @@ from oddshot.mapping.canonical import column_order, dense_ranks, row_order
 
 MAX_TYPICAL = 4096
 MAX_KNOWN = 512
+MOST_COPIES = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,7 @@ def draw_support(
     *,
     seed: int,
     max_typical: int = MAX_TYPICAL,
+    copies_once: bool = False,
     threads: int = 1,
 ) -> Support:
     """Keep at most ``max_typical`` typical rows, so that the cost per scored row is bounded.
@@ -61,6 +63,11 @@ def draw_support(
         Decides the draw, together with the content of the rows; their order does not matter.
     max_typical
         Bound on unlabelled and known normal rows together.
+    copies_once
+        Whether an unlabelled row that equals another counts once, and not at all where that one is
+        labelled: copies of an anomaly, unlike others of its kind, do not make it less odd. A row
+        that occurs more than `MOST_COPIES` times keeps all of them, for their number tells that it
+        is usual; and where half of the rows do, all rows stay.
     threads
         Threads over columns. The result does not depend on it.
     """
@@ -71,6 +78,8 @@ def draw_support(
         heights = np.nan_to_num((np.sort(rows, axis=0).mean(axis=0) - low) / (high - low))
     columns = column_order(ranks, np.round(heights, 6), threads=threads)
     order = row_order(ranks[:, columns])
+    if copies_once:
+        order = _without_copies(order, ranks, labels)
     known = _sample(order[labels[order] == ANOMALY], MAX_KNOWN, generator)
     unlabelled = order[labels[order] == UNLABELLED]
     most = max_typical // 2 if len(unlabelled) else max_typical
@@ -84,6 +93,23 @@ def draw_support(
         len(normal) / max(len(typical), 1),
         seed,
     )
+
+
+def _without_copies(
+    order: NDArray[np.intp], ranks: NDArray[np.uint64], labels: LabelArray
+) -> NDArray[np.intp]:
+    """Leave out unlabelled copies of rows that are not among the most usual ones, but not all."""
+    new = np.ones(len(order), dtype=bool)
+    new[1:] = (ranks[order[1:]] != ranks[order[:-1]]).any(axis=1)
+    group = np.cumsum(new) - 1  # equal rows stand side by side
+    free = labels[order] == UNLABELLED
+    first = np.zeros(len(order), dtype=bool)
+    first[np.flatnonzero(free)[np.unique(group[free], return_index=True)[1]]] = True
+    told = np.bincount(group, weights=~free) > 0
+    usual = np.bincount(group) > MOST_COPIES
+    kept = order[~free | usual[group] | (first & ~told[group])]
+    too_few = (labels[kept] != ANOMALY).sum() < 2
+    return order if too_few or usual[group].mean() >= 0.5 else kept
 
 
 def _sample(index: NDArray[np.intp], most: int, generator: np.random.Generator) -> NDArray[np.intp]:
