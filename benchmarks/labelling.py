@@ -17,8 +17,8 @@ is looked at, the smaller one judges what the detector has learned from the answ
 - `random`: expected, not drawn.
 
 Further variants of `suggest` run where --variants names them: SPREAD/UNCERTAIN/BATCH, as in
-0.5/0.2/5. Every table's figures are kept in the folder of --out, and a run goes on where it was
-stopped.
+0.5/0.2/5, or SPREAD/UNCERTAIN/BATCH/FRUITLESS. Every table's figures are kept in the folder of
+--out, and a run goes on where it was stopped.
 """
 
 import argparse
@@ -80,7 +80,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--prior", help="one prior for all collections, in place of --priors")
     parser.add_argument("--tables", type=int, default=19, help="of oddbench and ovrbench")
     parser.add_argument("--look", type=int, default=50, help="rows to look at")
-    parser.add_argument("--variants", default="", help="SPREAD/UNCERTAIN/BATCH,...")
+    parser.add_argument("--variants", default="", help="SPREAD/UNCERTAIN/BATCH[/FRUITLESS],...")
     parser.add_argument("--only-variants", action="store_true", help="and REFERENCE, to compare")
     parser.add_argument("--figure", type=Path, help="draw the curves")
     given = parser.parse_args(arguments)
@@ -146,9 +146,11 @@ def ways_to_look(variants: str, *, only_variants: bool) -> dict[str, Callable[[T
         else:
             ways["PineForest, one at a time"] = pine_forest
     for variant in filter(None, variants.split(",")):
-        spread, uncertain, batch = variant.split("/")
-        choose = partial(suggested, spread=float(spread), uncertain=float(uncertain))
-        ways[f"suggest {variant}"] = partial(course, choose=choose, batch=int(batch))
+        names, values = ("spread", "uncertain", "batch", "fruitless"), variant.split("/")
+        settings = {name: float(value) for name, value in zip(names, values, strict=False)}
+        batch = int(settings.pop("batch"))
+        choose = partial(suggested, **settings)
+        ways[f"suggest {variant}"] = partial(course, choose=choose, batch=batch)
     return ways
 
 
