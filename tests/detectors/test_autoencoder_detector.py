@@ -334,6 +334,18 @@ def test_a_loaded_table_detector_scores_alike(tmp_path, blend):
     assert again.history_ == given.history_
 
 
+def test_a_table_of_two_valued_columns_is_learned_and_loaded(tmp_path):
+    rng = np.random.default_rng(0)
+    rows = (rng.random((300, 8)) < [[0.5, 0.5, 0.5, 0.5, 0.1, 0.1, 0.1, 0.1]]).astype(float)
+    unseen = rows[200:].copy()
+    unseen[:20, 4:] = 1
+    given = AAEDetector(steps=100, random_state=0).fit(rows[:200])
+    given.save(tmp_path)
+    scores = given.anomaly_score(unseen)
+    np.testing.assert_array_equal(AAEDetector.load(tmp_path).anomaly_score(unseen), scores)
+    assert roc_auc_score(np.arange(100) < 20, scores) > 0.95
+
+
 def test_a_loaded_detector_keeps_its_calibration_and_its_threshold(tmp_path):
     given = AAEDetector(steps=20, random_state=0).fit(rows_of(odd=10))
     held_out, unseen = rows_of(seed=2), rows_of(seed=1, odd=10)

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from oddshot.detectors.neighbourhood import Neighbourhood, inner_rows
+from oddshot.detectors.neighbourhood import Neighbourhood, has_shades, inner_rows
 from oddshot.errors import DataError
 
 NOBODY = torch.zeros(0, 3, dtype=torch.float64)
@@ -46,10 +46,36 @@ def test_of_rows_that_are_as_near_the_first_are_taken():
     view = Neighbourhood.of(rows, NOBODY, count=6)
     assert len(torch.cdist(new[:1], rows).unique()) < 40
     found = view(new) * view.spread + view.centre
-    others = torch.cdist(rows, rows).sort(1).values[:, 5]
+    others = torch.cdist(rows, rows.unique(dim=0)).sort(1).values[:, 5]
     nearest = torch.cdist(new, rows).sort(dim=1, stable=True).indices[:, :6]
     expected = (others[nearest] + view.edge).log()
     np.testing.assert_allclose(found[:, :6] - found[:, 6:], expected, rtol=1e-9)
+
+
+def test_copies_of_rows_do_not_make_it_denser():
+    rows = draw(40)
+    view = Neighbourhood.of(torch.cat([rows, rows[:20], rows[:20]]), NOBODY, count=6)
+    np.testing.assert_allclose(view.density[:40], Neighbourhood.of(rows, NOBODY, count=6).density)
+    assert not Neighbourhood.of(torch.ones(5, 3), torch.zeros(0, 3), count=3).density.any()
+
+
+def test_features_relative_to_density_can_be_left_out():
+    rows, new, known = draw(40), draw(7, seed=1), draw(2, seed=2)
+    whole = Neighbourhood.of(rows, known, count=6)
+    view = Neighbourhood.of(rows, known, count=6, relative=False)
+    assert view.width == 7
+    np.testing.assert_allclose(view(new), whole(new)[:, [0, 1, 2, 3, 4, 5, 12]])
+
+
+@pytest.mark.parametrize(("binary", "shades"), [(0, True), (2, True), (3, False), (8, False)])
+def test_shades_are_missing_where_more_than_a_quarter_of_the_columns_have_two_values(
+    binary, shades
+):
+    rows = draw(30, columns=8)
+    rows[:, :binary] = (rows[:, :binary] > 0).double()
+    assert has_shades(rows) is shades
+    assert has_shades(torch.cat([rows, torch.ones(30, 20)], 1)) is shades  # constants do not count
+    assert has_shades(torch.ones(4, 2))
 
 
 def test_features_of_the_rows_themselves_are_standardised():

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from oddshot.detectors.adversarial_fit import AdversarialFit, Losses, Recipe
 from oddshot.detectors.fronts import Front, front_of
-from oddshot.detectors.neighbourhood import Neighbourhood, inner_rows
+from oddshot.detectors.neighbourhood import Neighbourhood, has_shades, inner_rows
 from oddshot.episodes import FloatArray
 from oddshot.learners.adversarial import AdversarialAutoencoder, Chance, spread_of
 from oddshot.mapping.support import Support
@@ -97,13 +97,16 @@ class FittedAutoencoder:
         generator = torch.Generator().manual_seed(support.seed)
         kept = torch.randperm(len(rows), generator=generator)[:MOST_NEIGHBOURS].sort().values
         neighbours = min(neighbours, max(len(kept) // 3, 5))
-        view = Neighbourhood.of(rows[kept], odd, count=neighbours)
+        relative = has_shades(exact[trusted[kept]])
+        view = Neighbourhood.of(rows[kept], odd, count=neighbours, relative=relative)
         link = front.link(rows, latent=latent, seed=support.seed)
         networks = _networks(front, link, view, hidden)
         training = AdversarialFit(networks, view, rows, odd, recipe, seed=support.seed)
         training.run(on_step)
         params = {name: value.double() for name, value in training.params.items()}
-        view = Neighbourhood.of(exact[trusted[kept]], exact_odd, count=neighbours)
+        view = Neighbourhood.of(
+            exact[trusted[kept]], exact_odd, count=neighbours, relative=relative
+        )
         with torch.no_grad():
             codes = networks.coder.encode(params, exact[None, trusted])
             spread = spread_of(codes, torch.ones(1, len(rows), dtype=torch.bool))
@@ -172,6 +175,7 @@ class FittedAutoencoder:
         meta = {
             "front": settings,
             "neighbours": self.view.count,
+            "relative": self.view.relative,
             "hidden": self.hidden,
             "history": self.history,
         }
@@ -186,7 +190,8 @@ class FittedAutoencoder:
             parts.setdefault(part, {})[rest] = array
         front = front_of(settings["front"], parts["front"])
         rows, known = (torch.tensor(parts["view"][name]) for name in ("rows", "known"))
-        view = Neighbourhood.of(rows, known, count=settings["neighbours"])
+        relative = settings.get("relative", True)  # older versions wrote none
+        view = Neighbourhood.of(rows, known, count=settings["neighbours"], relative=relative)
         link = torch.tensor(arrays["link"]) if "link" in arrays else len(arrays["columns"])
         return cls(
             front=front,

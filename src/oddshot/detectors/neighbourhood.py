@@ -14,6 +14,7 @@ _EDGE = 0.05  # of the typical distance: nothing closer is told apart
 _LEAST_SPREAD = 0.1
 _GROUP = 8
 _SAMPLE = 1024  # rows that tell how far out others are
+_SHADES = 0.75  # share of columns that must have more than two values
 _WIDE = 0.1  # rank of the neighbour that tells what is far out, as a share of the rows
 
 
@@ -23,21 +24,23 @@ class Neighbourhood:
 
     The features of a row are ``log d_j``, for the j-th nearest of the rows, then ``log d_j - log
     s_j``, s_j being the distance of that neighbour to a near neighbour of its own (a local outlier
-    factor, Breunig et al. 2000, neighbour by neighbour), and, where anomalies are known, ``-log``
-    of the distance to the nearest of them; each standardised over the normal rows. A row that
-    equals one of the rows *is* that row, and is compared with the others. They can be
-    differentiated.
+    factor, Breunig et al. 2000, neighbour by neighbour) unless ``relative`` is false, and, where
+    anomalies are known, ``-log`` of the distance to the nearest of them; each standardised over the
+    normal rows. A row that equals one of the rows *is* that row, and is compared with the others.
+    They can be differentiated.
 
     Parameters
     ----------
     rows
         Shape (m, d): normal rows to compare with.
     density
-        Shape (m,): s, of each.
+        Shape (m,): s, of each; copies of a row count once.
     known
         Shape (a, d): known anomalies; a may be 0.
     count
         Neighbours of a row.
+    relative
+        Whether there are features relative to s.
     edge
         Added to all distances.
     centre, spread
@@ -48,12 +51,15 @@ class Neighbourhood:
     density: Tensor
     known: Tensor
     count: int
+    relative: bool
     edge: Tensor
     centre: Tensor
     spread: Tensor
 
     @classmethod
-    def of(cls, rows: Tensor, known: Tensor, *, count: int) -> "Neighbourhood":
+    def of(
+        cls, rows: Tensor, known: Tensor, *, count: int, relative: bool = True
+    ) -> "Neighbourhood":
         """Compare rows (m, d) with each other.
 
         Raises
@@ -64,15 +70,14 @@ class Neighbourhood:
         if len(rows) < 3:
             raise DataError(f"{len(rows)} normal or unlabelled rows are too few; give 3 or more")
         count = min(count, len(rows) - 1)
-        distances = torch.cdist(rows, rows).fill_diagonal_(torch.inf)
-        near = distances.topk(min(_DENSITY, len(rows) - 1), largest=False).values[:, -1]
+        near = _fifth_distances(rows)
         positive = near[near > 0]
         edge = _EDGE * (positive.median() if len(positive) else torch.ones(()))
-        one = torch.ones(2 * count + (len(known) > 0), dtype=rows.dtype)
-        plain = cls(rows, near, known, count, edge, torch.zeros_like(one), one)
+        one = torch.ones(count + relative * count + (len(known) > 0), dtype=rows.dtype)
+        plain = cls(rows, near, known, count, relative, edge, torch.zeros_like(one), one)
         features = plain(rows)
         spread = features.std(0).clamp_min(_LEAST_SPREAD)
-        return cls(rows, near, known, count, edge, features.mean(0), spread)
+        return cls(rows, near, known, count, relative, edge, features.mean(0), spread)
 
     @property
     def typical(self) -> Tensor:
@@ -93,13 +98,36 @@ class Neighbourhood:
         places = own + torch.arange(self.count)
         distances = distances.gather(1, places)
         near = (distances + self.edge).log()
-        density = (self.density.take(nearest.gather(1, places)) + self.edge).log()
-        parts = [near, near - density]
+        parts = [near]
+        if self.relative:
+            density = (self.density.take(nearest.gather(1, places)) + self.edge).log()
+            parts.append(near - density)
         if len(self.known):
             with torch.no_grad():
                 closest = _squares(rows, self.known).argmin(1, keepdim=True)
             parts.append(-(_distances(rows, _taken(self.known, closest)) + self.edge).log())
         return (torch.cat(parts, 1) - self.centre) / self.spread
+
+
+def _fifth_distances(rows: Tensor) -> Tensor:
+    """Distance (m,) of each row to the fifth nearest of the different ones; 0 if all are equal."""
+    different, own = rows.unique(dim=0, return_inverse=True)
+    if len(different) == 1:
+        return rows.new_zeros(len(rows))
+    distances = torch.cdist(rows, different)
+    distances[torch.arange(len(rows)), own] = torch.inf
+    return distances.topk(min(_DENSITY, len(different) - 1), largest=False).values[:, -1]
+
+
+def has_shades(rows: Tensor) -> bool:
+    """Whether at least three quarters of the columns of rows (n, d) have more than two values.
+
+    Where many have two, distances take few values, and how they compare with those of other rows
+    misleads.
+    """
+    low, high = rows.amin(0), rows.amax(0)
+    shades = ((rows != low) & (rows != high)).any(0)
+    return bool(shades[low < high].double().mean() >= _SHADES) or bool((low == high).all())
 
 
 def inner_rows(rows: Tensor, trim: float) -> Tensor:
