@@ -111,7 +111,7 @@ class Neighbourhood:
 
 def _fifth_distances(rows: Tensor) -> Tensor:
     """Distance (m,) of each row to the fifth nearest of the different ones; 0 if all are equal."""
-    different, own = rows.unique(dim=0, return_inverse=True)
+    different, own = torch.unique(rows, dim=0, return_inverse=True)
     if len(different) == 1:
         return rows.new_zeros(len(rows))
     distances = torch.cdist(rows, different)
