@@ -56,6 +56,13 @@ def test_what_is_not_shown_is_said():
     assert "Not a fair test of oddshot: its prior has seen the families of 1 table: t1" in markdown
 
 
+def test_detectors_that_failed_alike_share_a_line():
+    frame = results(oddshot=[0.9, 0.8], knn=[0.8, 0.7], lof=[0.5, 0.5])
+    failed = frame["detector"] != "oddshot"
+    frame.loc[failed, ["error", "auroc"]] = ["Boom", float("nan")]
+    assert "- knn, lof failed 2 times each: Boom" in summary_as_markdown(summarise(frame))
+
+
 def test_a_group_that_nobody_finished_is_an_empty_table():
     frame = results(knn=[0.8])
     frame.loc[:, "error"] = "Boom"

@@ -184,8 +184,12 @@ def remarks(summary: Summary) -> Iterator[str]:
                 f"No run of {setting_title(comparison.protocol, comparison.k)} was finished by "
                 f"{_listed(comparison.missing)}: not compared there"
             )
+    alike: dict[tuple[str, int], list[str]] = {}
     for (detector, error), times in summary.failures.items():
-        yield f"{detector} failed {_count(times, 'time')}: {error}"
+        alike.setdefault((error, times), []).append(detector)
+    for (error, times), detectors in alike.items():
+        each = " each" if len(detectors) > 1 else ""
+        yield f"{_listed(tuple(detectors))} failed {_count(times, 'time')}{each}: {error}"
     yield f"Machine: {summary.machine}"
 
 
