@@ -14,7 +14,7 @@ _EDGE = 0.05  # of the typical distance: nothing closer is told apart
 _LEAST_SPREAD = 0.1
 _GROUP = 8
 _SAMPLE = 1024  # rows that tell how far out others are
-_SHADES = 0.75  # share of columns that must have more than two values
+_SHADES = 0.5  # share of columns that must have more than two values
 _WIDE = 0.1  # rank of the neighbour that tells what is far out, as a share of the rows
 
 
@@ -120,9 +120,9 @@ def _fifth_distances(rows: Tensor) -> Tensor:
 
 
 def has_shades(rows: Tensor) -> bool:
-    """Whether at least three quarters of the columns of rows (n, d) have more than two values.
+    """Whether at least half of the columns of rows (n, d) have more than two values.
 
-    Where many have two, distances take few values, and how they compare with those of other rows
+    Where most have two, distances take few values, and how they compare with those of other rows
     misleads.
     """
     low, high = rows.amin(0), rows.amax(0)
