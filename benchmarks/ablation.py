@@ -72,8 +72,8 @@ class Variant:
         Whether that is done in training too.
     coordinates
         Whose mean judges where nothing is trained.
-    anchor
-        Those whose mean the gated head is pulled towards where no anomaly is known, with shares.
+    anchored
+        Whether the gated head is pulled towards plain detectors where no anomaly is known.
     """
 
     learner: str | None = "gated"
@@ -81,7 +81,7 @@ class Variant:
     change: Change | None = None
     retrained: bool = False
     coordinates: Sequence[str] = COORDINATES
-    anchor: tuple[tuple[str, float], ...] = tuple(PLAIN.items())
+    anchored: bool = True
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -125,7 +125,7 @@ def variants(*, retrain: bool) -> dict[str, Variant]:
             found[f"trained without {name}"] = Variant(change=without(coordinates), retrained=True)
     found["without meta-training"] = Variant(learner=None)
     found["without meta-training, plain"] = Variant(learner=None, coordinates=tuple(PLAIN))
-    found["without anchor"] = Variant(anchor=())
+    found["without anchor"] = Variant(anchored=False)
     found["without labels"] = Variant(change=unlabelled)
     found["without planted tasks"] = Variant(trained_on=lambda task: not planted(task))
     others = [name for name in LEARNERS if name != "gated"]
@@ -221,7 +221,7 @@ class Bench:
 
     def _trained(self, variant: Variant) -> Prior:
         retrained = variant.retrained and variant.change
-        key = (variant.learner, retrained, variant.trained_on, variant.anchor)
+        key = (variant.learner, retrained, variant.trained_on, variant.anchored)
         if key not in _PRIORS:
             tasks: Sequence[MappedTask] = self.seen
             if variant.trained_on:
@@ -231,7 +231,7 @@ class Bench:
             settings: dict[str, Any] = {}
             recipe: dict[str, Any] = {}
             if variant.learner == "gated":
-                settings = anchored_to(dict(variant.anchor))
+                settings = anchored_to(PLAIN if variant.anchored else {})
                 recipe = {"learning_rate": 0.003, "weight_decay": 0.1}
             _PRIORS[key] = train(
                 tasks,

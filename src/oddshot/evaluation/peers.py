@@ -29,15 +29,9 @@ from oddshot.evaluation.models import MODELS, ZERO_LABEL_MODELS, Scorer
 from oddshot.priors import Prior
 
 OWN, OWN_AUTOENCODER, BLEND = "oddshot", "aae", "blend"
+WITHOUT_LABELS = (OWN, BLEND, "knn", "knn50", "lof", "iforest", "ecod", "hbos")
 DEFAULT = (
-    OWN,
-    BLEND,
-    "knn",
-    "knn50",
-    "lof",
-    "iforest",
-    "ecod",
-    "hbos",
+    *WITHOUT_LABELS,
     "catboost",
     "extra-trees",
     "xgbod",
@@ -52,17 +46,7 @@ FEW_LABEL = (
     "pine-forest",
     *(network.name for network in FEW_LABEL_NETWORKS),
 )
-ZERO_LABEL = (
-    OWN,
-    BLEND,
-    "knn",
-    "knn50",
-    "lof",
-    "iforest",
-    "ecod",
-    "hbos",
-    *(model.name for model in ZERO_LABEL_MODELS),
-)
+ZERO_LABEL = (*WITHOUT_LABELS, *(model.name for model in ZERO_LABEL_MODELS))
 GROUPS = {"default": DEFAULT, "deep": DEEP, "few-label": FEW_LABEL, "zero-label": ZERO_LABEL}
 BLENDED = ("catboost", "extra-trees", "logistic", "knn50")
 BLENDED_WITHOUT_LABELS = ("knn50", "iforest", "hbos")

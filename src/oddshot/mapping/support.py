@@ -99,8 +99,10 @@ def _without_copies(
     order: NDArray[np.intp], ranks: NDArray[np.uint64], labels: LabelArray
 ) -> NDArray[np.intp]:
     """Leave out unlabelled copies of rows that are not among the most usual ones, but not all."""
-    new = np.ones(len(order), dtype=bool)
-    new[1:] = (ranks[order[1:]] != ranks[order[:-1]]).any(axis=1)
+    new = np.arange(len(order)) == 0
+    for column in ranks.T:  # one by one: all in this order at once are as large as the table
+        ordered = column[order]
+        new[1:] |= ordered[1:] != ordered[:-1]
     group = np.cumsum(new) - 1  # equal rows stand side by side
     free = labels[order] == UNLABELLED
     first = np.zeros(len(order), dtype=bool)
