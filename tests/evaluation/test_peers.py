@@ -15,10 +15,25 @@ pytest.importorskip("xgboost", reason="the bench extra is not installed")
 pytest.importorskip("coniferest", reason="the peer pine-forest needs it")
 
 OTHERS = ["knn", *(name for name in peer_names() if name not in DEEP)]
+LOTTERIES = {"loda": range(5)}
+"""Detectors whose random cuts decide much on five columns: judged by their usual seed."""
 
 
 def fit_score(peer: Peer, X_train, y_train, X_test, *, seed):
     return peer.fit(X_train, y_train, seed=seed, threads=1)(X_test)
+
+
+def usual_auroc(peer: Peer, trial):
+    """Return the median over seeds; one seed where the detector hardly depends on it."""
+    return np.median(
+        [
+            auroc(
+                trial.y_test,
+                fit_score(peer, trial.X_train, trial.y_train, trial.X_test, seed=seed),
+            )
+            for seed in LOTTERIES.get(peer.name, [0])
+        ]
+    )
 
 
 def table(n=500, rate=0.08, shift=6.0):
@@ -39,16 +54,16 @@ def test_every_peer_finds_plain_anomalies_with_a_few_labels(name):
     scores = fit_score(peer, trial.X_train, trial.y_train, trial.X_test, seed=0)
     assert scores.shape == trial.y_test.shape
     assert scores.dtype == np.float64
-    assert auroc(trial.y_test, scores) > 0.8
+    assert usual_auroc(peer, trial) > 0.8
 
 
-@pytest.mark.parametrize("name", ["blend", "iforest", "extra-trees", "xgbod", "catboost"])
-def test_same_seed_same_scores(name):
+@pytest.mark.parametrize("name", OTHERS)
+def test_same_seed_same_scores_whatever_was_drawn_before(name):
     trial = few_label(table(200), k=5, seed=0)
     (peer,) = find_peers([name])
-    first, again = (
-        fit_score(peer, trial.X_train, trial.y_train, trial.X_test, seed=3) for _ in range(2)
-    )
+    first = fit_score(peer, trial.X_train, trial.y_train, trial.X_test, seed=3)
+    np.random.rand(7)  # noqa: NPY002 - other detectors draw from NumPy's global stream
+    again = fit_score(peer, trial.X_train, trial.y_train, trial.X_test, seed=3)
     np.testing.assert_array_equal(first, again)
 
 
@@ -56,8 +71,7 @@ def test_same_seed_same_scores(name):
 def test_peers_without_labels_learn_from_normal_rows(name):
     trial = one_class(table(), seed=0)
     (peer,) = find_peers([name])
-    scores = fit_score(peer, trial.X_train, trial.y_train, trial.X_test, seed=0)
-    assert auroc(trial.y_test, scores) > 0.8
+    assert usual_auroc(peer, trial) > 0.8
 
 
 @pytest.mark.parametrize("name", ["knn50", "lof"])

@@ -143,7 +143,7 @@ ZERO_LABEL_MODELS = (
     _plain("inne", "INNE", seeded=True),
     _plain("kde", "KDE"),
     _plain("kpca", "KPCA", seeded=True),
-    _plain("loda", "LODA"),
+    _plain("loda", "LODA", seeded=True),
     _plain("mcd", "MCD", seeded=True),
     _plain("ocsvm", "OCSVM"),
     _plain("pca", "PCA", seeded=True, n_components=0.99),
