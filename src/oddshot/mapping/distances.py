@@ -1,8 +1,13 @@
 """Distances between two sets of rows, and the middle one of many."""
 
+from typing import TypeVar
+
 import numpy as np
+from numpy.typing import NDArray
 
 from oddshot.episodes import Float32Array, FloatArray
+
+F = TypeVar("F", np.float32, np.float64)
 
 
 def squared_distances(a: FloatArray, b: FloatArray) -> FloatArray:
@@ -11,10 +16,26 @@ def squared_distances(a: FloatArray, b: FloatArray) -> FloatArray:
     >>> squared_distances(np.array([[0.0, 3.0]]), np.array([[4.0, 0.0], [0.0, 3.0]]))
     array([[25.,  0.]])
     """
-    squares = 2 * a @ b.T  # then in place: it is large
-    np.subtract((a**2).sum(axis=1)[:, None], squares, out=squares)
-    squares += (b**2).sum(axis=1)
+    squares = extended(a) @ against(b)
     return np.asarray(np.maximum(squares, 0.0, out=squares))
+
+
+def extended(rows: NDArray[F]) -> NDArray[F]:
+    """Rows with their squared lengths and ones, shape (n, d + 2); see `against`."""
+    lengths = (rows**2).sum(axis=1)
+    return np.column_stack([rows, lengths, np.ones_like(lengths)])
+
+
+def against(points: NDArray[F]) -> NDArray[F]:
+    """Return a matrix (d + 2, m) whose product with rows that are `extended` are squared distances.
+
+    One product, and no pass over its result; it can be a little below 0 where rounding has it so.
+
+    >>> extended(np.array([[0.0, 3.0]])) @ against(np.array([[4.0, 0.0], [0.0, 3.0]]))
+    array([[25.,  0.]])
+    """
+    lengths = (points**2).sum(axis=1)
+    return np.column_stack([-2 * points, np.ones_like(lengths), lengths]).T.copy()
 
 
 def median(values: Float32Array) -> float:

@@ -12,11 +12,11 @@ from scipy.linalg.lapack import dtrtri
 
 from oddshot.episodes import Float32Array, FloatArray
 from oddshot.mapping.calibration import CHANNELS, Calibration
-from oddshot.mapping.distances import median, squared_distances
+from oddshot.mapping.distances import against, extended, median, squared_distances
+from oddshot.mapping.nearest import AT_ONCE
 from oddshot.mapping.neighbours import Neighbours
 from oddshot.mapping.spaces import NAMES, Views
 from oddshot.mapping.supervised import CrossFitted, Logistic, Trees
-from oddshot.mapping.threading import in_blocks
 
 KERNEL_ROWS = 512
 HELD_OUT_ROWS = 512
@@ -169,8 +169,9 @@ class NaiveBayes:
         columns = []
         for space, (mean, variance) in self._moments.items():
             points = np.clip(rows.views.named()[space].astype(np.float64), -6, 6)
-            ratios = 0.5 * (points**2 - (points - mean) ** 2 / variance - np.log(variance))
-            columns.append(ratios.sum(axis=1))
+            constant = (mean**2 / variance + np.log(variance)).sum()
+            ratios = points**2 @ (1 - 1 / variance) + points @ (2 * mean / variance) - constant
+            columns.append(0.5 * ratios)
         return np.column_stack(columns)
 
 
@@ -251,7 +252,7 @@ class KernelRidge:
             half, _ = dtrtri(factor[0], lower=1)
             half = np.tril(half)
             inverse = np.square(half, out=half).sum(axis=0)  # its diagonal
-            self._models[space] = (points, width, weights)
+            self._models[space] = (against(points) * (-2 / width), weights)
             scores = self._scores(rows, space)
             scores[drawn] = (target - weights / inverse)[: len(drawn)]
             columns.append(scores)
@@ -265,14 +266,13 @@ class KernelRidge:
         )
 
     def _scores(self, rows: FloatArray, space: str) -> FloatArray:
-        points, width, weights = self._models[space]
-
-        def scores(block: slice) -> FloatArray:
-            squares = squared_distances(rows[block], points)
-            squares *= -2 / width
-            return np.asarray(np.exp(squares, out=squares) @ weights)
-
-        return np.concatenate(in_blocks(scores, len(rows), threads=1))
+        against_points, weights = self._models[space]
+        scores = np.empty(len(rows))
+        for start in range(0, len(rows), AT_ONCE):
+            block = slice(start, start + AT_ONCE)
+            kernel = extended(rows[block]) @ against_points
+            scores[block] = np.exp(kernel, out=kernel) @ weights
+        return scores
 
 
 class Supervised:

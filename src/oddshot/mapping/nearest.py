@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oddshot.episodes import Float32Array, FloatArray
-from oddshot.mapping.distances import squared_distances
+from oddshot.mapping.distances import against, extended, squared_distances
 
 SPARE = 6
 DECIMALS = 5
@@ -32,10 +32,8 @@ class Nearest:
     def __init__(self, points: Float32Array, most: int) -> None:
         self._points, self._most = points, most
         self._double = points.astype(np.float64)
-        squares = (points**2).sum(axis=1)
-        self._reach = float(np.sqrt(squares.max(initial=0.0)))
-        ones = np.ones_like(squares)
-        self._coarse = np.ascontiguousarray(np.column_stack([-2 * points, ones, squares]).T)
+        self._coarse = against(points)
+        self._reach = float(np.sqrt(self._coarse[-1].max(initial=0.0)))
         self._places = np.arange(len(points), dtype=np.int32)
         self._bits = max(1, (len(points) - 1).bit_length())
         self._mask = np.int32((1 << self._bits) - 1)
@@ -87,10 +85,9 @@ class Nearest:
         self, rows: Float32Array, own: NDArray[np.intp] | None, kept: int
     ) -> tuple[NDArray[np.intp], FloatArray]:
         """Places (n, kept), and a bound (n,) from below on the squared distance of all others."""
-        lengths = (rows**2).sum(axis=1)
-        extended = np.column_stack([rows, lengths, np.ones_like(lengths)])
-        squares = extended @ self._coarse
-        keys = np.maximum(squares, 0, out=squares).view(np.int32)
+        sought = extended(rows)
+        # bits of floats sort as whole numbers do; a few below 0, by rounding, come first too
+        keys = (sought @ self._coarse).view(np.int32)
         keys &= ~self._mask
         keys |= self._places
         if own is not None:
@@ -99,7 +96,7 @@ class Nearest:
             keys.partition(kept - 1, axis=1)
         found = keys[:, :kept]
         last = (found[:, -1] & ~self._mask).view(np.float32).astype(np.float64)
-        reach = (np.sqrt(lengths.astype(np.float64)) + self._reach) ** 2
+        reach = (np.sqrt(sought[:, -2].astype(np.float64)) + self._reach) ** 2
         rounding = 2 * (rows.shape[1] + 4) * np.finfo(np.float32).eps * reach
         return (found & self._mask).astype(np.intp), last - rounding
 

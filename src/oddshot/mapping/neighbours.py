@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 
 from oddshot.episodes import Float32Array, FloatArray
 from oddshot.mapping.block import Reference
+from oddshot.mapping.distances import against, extended
 from oddshot.mapping.nearest import AT_ONCE, Nearest
 from oddshot.mapping.spaces import NAMES, Views
 from oddshot.mapping.threading import in_blocks, in_turn
@@ -141,9 +142,7 @@ class _Drawn:
 
     def __init__(self, points: Float32Array, drawn: NDArray[np.intp]) -> None:
         self._own, self._reference = drawn, points.astype(np.float64)
-        chosen = self._reference[drawn]
-        ones = np.ones(len(chosen))
-        self._points = np.column_stack([-2 * chosen, ones, (chosen**2).sum(axis=1)]).T.copy()
+        self._points = against(self._reference[drawn])
 
     def fit_coordinates(self) -> FloatArray:
         """Coordinates of the reference rows, own draws left out; sets floor and width."""
@@ -173,8 +172,7 @@ class _Drawn:
         )
 
     def _squares(self, points: FloatArray) -> FloatArray:
-        lengths = (points**2).sum(axis=1)
-        squares = np.column_stack([points, lengths, np.ones_like(lengths)]) @ self._points
+        squares = extended(points) @ self._points
         return np.asarray(np.maximum(squares, 0.0, out=squares))
 
     def _coordinates(self, squares: FloatArray) -> FloatArray:

@@ -10,7 +10,7 @@ from threadpoolctl import ThreadpoolController
 P = ParamSpec("P")
 R = TypeVar("R")
 
-BLOCK = 512
+BLOCK = 1024
 
 
 def in_turn(tasks: Sequence[Callable[[], R]], *, threads: int) -> list[R]:
