@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from oddshot.mapping.label_free import LABEL_FREE, LabelFree, places_of
+from oddshot.mapping.label_free import LABEL_FREE, LabelFree
 from oddshot.mapping.support import draw_support
 from oddshot.mapping.threading import BLOCK
 
@@ -58,11 +58,6 @@ def test_threads_and_blocks_change_nothing(free):
     for name, values in arrays(fitted(threads=3)[1].look(NEW)).items():
         np.testing.assert_array_equal(values, arrays(seen)[name])
     assert_same(label_free.look(NEW[BLOCK - 3 :]), seen[np.arange(BLOCK - 3, len(NEW))])
-
-
-def test_of_equal_rows_the_first_counts():
-    rows = np.array([[1.0, 2.0], [3.0, 4.0], [1.0, 2.0]])
-    assert places_of(rows) == {rows[0].tobytes(): 0, rows[1].tobytes(): 1}
 
 
 def test_blocks_can_be_left_out():

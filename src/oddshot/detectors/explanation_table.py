@@ -17,7 +17,7 @@ from oddshot.episodes import FloatArray
 from oddshot.frames import RawRows
 from oddshot.mapping.decode import decode
 from oddshot.mapping.encode import Encoder
-from oddshot.mapping.label_free import places_of
+from oddshot.mapping.row_places import RowPlaces
 
 STAND_INS = 4
 
@@ -43,10 +43,10 @@ class TableExplainer:
         sources = np.array([encoder.encoded_names_[at][0] for at in self._support.columns])
         self._columns = tuple(recipe.column for recipe in encoder.recipes if recipe.outputs())
         self._known_scores = scale(fitted.known_scores)
-        self._kept: dict[bytes, int] = {}
+        self._kept: RowPlaces | None = None
         if fitted.kept is not None:
             encoded = np.concatenate([*encoded_blocks(encoder, fitted.kept.frame)])
-            self._kept = places_of(self._support.arranged(encoded))
+            self._kept = RowPlaces(self._support.arranged(encoded))
         self._nearness = Nearness(
             self._support.typical,
             scale(fitted.typical_scores),
@@ -112,8 +112,9 @@ class TableExplainer:
 
     def _as_given(self, row: FloatArray) -> tuple[int | None, dict[str, Any]]:
         """Place among the rows given to `fit`, and cells by column, of a row (p,) it kept."""
-        kept, at = self._fitted.kept, self._kept.get(row.tobytes())
-        if kept is None or at is None:
+        kept = self._fitted.kept
+        at = -1 if self._kept is None else int(self._kept.of(row[None])[0])
+        if kept is None or at < 0:
             return None, self._decoded(row)
         (cells,) = _cells(kept.frame.iloc[[at]], self._columns, self._fitted.encoder)
         return int(kept.places[at]), dict(zip(self._columns, cells, strict=True))

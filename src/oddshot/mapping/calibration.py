@@ -5,6 +5,7 @@ from typing import Self
 import numpy as np
 
 from oddshot.episodes import Float32Array, FloatArray
+from oddshot.mapping.interpolation import interpolated
 
 GRID = 512
 CHANNELS = 2
@@ -42,10 +43,7 @@ class Calibration:
         """Calibrated values (n, C, 2) of ``values`` (n, C)."""
         scaled = self._scaled(values)
         out = np.empty((*values.shape, CHANNELS), dtype=np.float32)
-        for column in range(values.shape[1]):
-            out[:, column, 0] = np.interp(
-                scaled[:, column], self._knots[:, column], self._decades[:, column]
-            )
+        out[:, :, 0] = interpolated(scaled, self._knots, self._decades)
         out[:, :, 1] = np.arcsinh(scaled)
         return out
 

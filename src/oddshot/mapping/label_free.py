@@ -12,6 +12,7 @@ from oddshot.mapping.calibration import CHANNELS, Calibration
 from oddshot.mapping.isolation import Isolation
 from oddshot.mapping.labelled import Seen
 from oddshot.mapping.neighbours import Neighbours, Subsets
+from oddshot.mapping.row_places import RowPlaces
 from oddshot.mapping.shape import Shape
 from oddshot.mapping.spaces import NAMES, Spaces, Views
 from oddshot.mapping.support import Support
@@ -59,7 +60,7 @@ class LabelFree:
         self._names = [name for block in self._blocks for name in block.names]
         raw = np.concatenate([block.fit(reference, generator) for block in self._blocks], axis=1)
         self._calibration = Calibration().fit(raw)
-        self._own = places_of(support.typical)
+        self._own = RowPlaces(support.typical)
         self.typical_ = self._as_seen(views, raw, self._leaves(views))
         self.known_ = self.look(support.known)
         return self
@@ -77,7 +78,7 @@ class LabelFree:
 
     def places(self, rows: FloatArray) -> np.ndarray:
         """Place (n,) of each row among the support's typical rows, -1 for all others."""
-        return np.array([self._own.get(row.tobytes(), -1) for row in rows], dtype=np.intp)
+        return self._own.of(rows)
 
     def _look(self, rows: FloatArray, seen: Seen) -> None:
         """Write how ``rows`` are seen to ``seen``."""
@@ -109,8 +110,3 @@ class LabelFree:
         return Seen(
             views, fifths, coordinates.reshape(len(raw), len(LABEL_FREE) * CHANNELS), leaves
         )
-
-
-def places_of(rows: FloatArray) -> dict[bytes, int]:
-    """Find rows by their content; of equal rows the first counts."""
-    return {row.tobytes(): place for place, row in reversed([*enumerate(rows)])}

@@ -28,8 +28,9 @@ from oddshot.mapping.block import Reference
 from oddshot.mapping.calibration import CHANNELS
 from oddshot.mapping.encode import Encoder
 from oddshot.mapping.evidence import gather_evidence
-from oddshot.mapping.label_free import LABEL_FREE, LabelFree, places_of
+from oddshot.mapping.label_free import LABEL_FREE, LabelFree
 from oddshot.mapping.labelled import LABELLED_NAMES, Labelled, Seen
+from oddshot.mapping.row_places import RowPlaces
 from oddshot.mapping.support import Support, draw_support
 from oddshot.mapping.threading import in_blocks, in_turn, one_blas_thread
 
@@ -156,7 +157,7 @@ class Mapping:
         """Calibrated coordinates (n, C, 2) of a pool, of this mapping or one with other labels."""
         out = _empty(len(pool))
         out[:, : len(LABEL_FREE)] = _unflat(pool.seen.coordinates)
-        own = np.array([self._own.get(row.tobytes(), -1) for row in pool.rows], dtype=np.intp)
+        own = self._own.of(pool.rows)
         out[own >= 0] = self.typical_[own[own >= 0]]
         new = np.flatnonzero(own < 0)
         if len(self.known_) and len(new):
@@ -186,7 +187,7 @@ class Mapping:
         self.support = Support(
             self.base.columns, typical.rows, known.rows, float(normal.mean()), self.base.seed
         )
-        self._own = places_of(typical.rows)
+        self._own = RowPlaces(typical.rows)
         self.typical_, self.known_ = _empty(len(typical)), _empty(len(known))
         self.typical_[:, : len(LABEL_FREE)] = _unflat(typical.seen.coordinates)
         self.known_[:, : len(LABEL_FREE)] = _unflat(known.seen.coordinates)

@@ -11,6 +11,7 @@ from scipy.special import ndtri
 from sklearn.utils.extmath import randomized_svd
 
 from oddshot.episodes import Float32Array, FloatArray
+from oddshot.mapping.interpolation import interpolated
 
 MAX_WHITENED = 48
 MAX_WIDTH = 192
@@ -77,11 +78,7 @@ class Spaces:
         standard = self._standard(rows)
         if self._rotation is not None:
             standard = standard @ self._rotation
-        quantile = np.empty_like(standard)
-        for column in range(standard.shape[1]):
-            quantile[:, column] = np.interp(
-                standard[:, column], self._sorted[:, column], self._ranks[:, column]
-            )
+        quantile = interpolated(standard, self._sorted, self._ranks)
         whitened = (standard - self._mean) @ self._whitening
         return Views(
             standard.astype(np.float32),
