@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from oddshot.mapping.nearest import AT_ONCE, SPARE, Nearest
+from oddshot.mapping.nearest import CELLS, SPARE, Nearest
 
 RNG = np.random.default_rng(0)
 
@@ -72,10 +72,11 @@ def test_more_points_than_a_place_has_bits_to_spare():
 
 
 def test_a_row_finds_the_same_alone_and_in_company():
-    points, rows = single(400, 5), single(2 * AT_ONCE + 3, 5)
-    nearest = Nearest(points, 50)
+    points = single(400, 5)
+    nearest, at_once = Nearest(points, 50), CELLS // 400
+    rows = single(2 * at_once + 3, 5)
     distances, places = nearest.search(rows)
-    for row in (0, AT_ONCE, 2 * AT_ONCE + 2):
+    for row in (0, at_once, 2 * at_once + 2):
         alone = nearest.search(rows[row : row + 1])
         np.testing.assert_array_equal(alone[0][0], distances[row])
         np.testing.assert_array_equal(alone[1][0], places[row])

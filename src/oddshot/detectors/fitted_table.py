@@ -32,6 +32,7 @@ from oddshot.mapping.threading import in_blocks
 from oddshot.priors import Prior
 
 BLOCK_ROWS = 4096
+NARROW_CELLS = 2**20  # of narrow tables more rows go into a block, up to so many cells
 PROBES = 16
 LABELS_ALONE = Novelty(0.0)
 
@@ -124,8 +125,10 @@ class FittedTable:
                 "or normal rows are needed to compare with"
             )
         encoded = np.empty((rows.shape[0], len(encoder.encoded_names_)))
-        for place, block in enumerate(encoded_blocks(encoder, rows)):
-            encoded[place * BLOCK_ROWS :][: len(block)] = block
+        filled = 0
+        for block in encoded_blocks(encoder, rows):
+            encoded[filled : filled + len(block)] = block
+            filled += len(block)
         support = draw_support(
             encoded,
             labels,
@@ -401,8 +404,9 @@ def _single(rows: FloatArray) -> Float32Array:
 
 def encoded_blocks(encoder: Encoder, rows: RawRows) -> Iterator[FloatArray]:
     """Encode block by block, so that memory does not grow with the number of rows."""
-    for start in range(0, rows.shape[0], BLOCK_ROWS):
-        block = slice(start, start + BLOCK_ROWS)
+    step = min(4 * BLOCK_ROWS, max(BLOCK_ROWS, NARROW_CELLS // max(1, len(encoder.encoded_names_))))
+    for start in range(0, rows.shape[0], step):
+        block = slice(start, start + step)
         part = take_rows(rows, block)
         try:
             yield encoder.transform(part)

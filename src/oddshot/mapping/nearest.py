@@ -8,7 +8,8 @@ from oddshot.mapping.distances import against, extended, squared_distances
 
 SPARE = 6
 DECIMALS = 5
-AT_ONCE = 128  # rows whose distances to thousands of others stay in a core's cache
+AT_ONCE = 128  # rows whose distances to thousands of others stay in a core's cache,
+CELLS = 2**18  # as do so many distances
 
 
 class Nearest:
@@ -34,6 +35,7 @@ class Nearest:
         self._double = points.astype(np.float64)
         self._coarse = against(points)
         self._reach = float(np.sqrt(self._coarse[-1].max(initial=0.0)))
+        self._at_once = max(AT_ONCE, CELLS // max(1, len(points)))
         self._places = np.arange(len(points), dtype=np.int32)
         self._bits = max(1, (len(points) - 1).bit_length())
         self._mask = np.int32((1 << self._bits) - 1)
@@ -57,10 +59,9 @@ class Nearest:
             Distances (n, most), ascending, and places (n, most), by distance to five decimals and,
             equally near ones, by place.
         """
-        found = [
-            self._settle(rows[at : at + AT_ONCE], None if own is None else own[at : at + AT_ONCE])
-            for at in range(0, max(len(rows), 1), AT_ONCE)
-        ]
+        starts = range(0, max(len(rows), 1), self._at_once)
+        blocks = [slice(start, start + self._at_once) for start in starts]
+        found = [self._settle(rows[b], None if own is None else own[b]) for b in blocks]
         distances, places = zip(*found, strict=True)
         return np.concatenate(distances), np.concatenate(places)
 

@@ -10,7 +10,7 @@ from threadpoolctl import ThreadpoolController
 P = ParamSpec("P")
 R = TypeVar("R")
 
-BLOCK = 1024
+BLOCK = 2048
 
 
 def in_turn(tasks: Sequence[Callable[[], R]], *, threads: int) -> list[R]:
@@ -28,11 +28,11 @@ def in_turn(tasks: Sequence[Callable[[], R]], *, threads: int) -> list[R]:
 def in_blocks(function: Callable[[slice], R], rows: int, *, threads: int) -> list[R]:
     """Apply a function to blocks of ``rows``, which are the same for any number of threads.
 
-    A block and its distances to the reference fit into the cache of a core; and numpy lets go of
-    the interpreter in most of what is done with it.
+    numpy lets go of the interpreter in most of what is done with a block, and the larger it is, the
+    less do threads wait for that; what has to stay in a core's cache is cut further.
 
-    >>> in_blocks(lambda block: (block.start, block.stop), 600, threads=1)
-    [(0, 512), (512, 600)]
+    >>> in_blocks(lambda block: (block.start, block.stop), 2500, threads=1)
+    [(0, 2048), (2048, 2500)]
     """
     starts = range(0, max(rows, 1), BLOCK)  # no rows are one empty block
     blocks = [slice(start, min(start + BLOCK, rows)) for start in starts]
