@@ -154,9 +154,12 @@ class GatedLearner(Learner):
 
     def _score(self, weights: Tensor, rows: Tensor) -> Tensor:
         """Weighted sums (B, n) of rows (B, n, C, 2) in the precision of the rows."""
-        hinged = torch.relu(rows[..., 1:2] - self._hinges.to(rows))
-        channels = torch.cat([rows, hinged], -1)
-        return torch.einsum("bnck,bck->bn", channels, weights.to(rows.dtype))
+        parts = [rows.shape[-1], *[1] * len(self._hinges)]
+        given, *hinged = weights.to(rows.dtype).split(parts, -1)
+        scores = rows.flatten(2) @ given.flatten(1)[..., None]
+        for hinge, weight in zip(self._hinges.tolist(), hinged, strict=True):
+            scores = scores + torch.relu(rows[..., 1] - hinge) @ weight
+        return scores[..., 0]
 
     def _weights(self, params: Params, batch: TaskBatch) -> Tensor:
         """Positive weights (B, C, K)."""
