@@ -154,12 +154,12 @@ class GatedLearner(Learner):
 
     def _score(self, weights: Tensor, rows: Tensor) -> Tensor:
         """Weighted sums (B, n) of rows (B, n, C, 2) in the precision of the rows."""
-        parts = [rows.shape[-1], *[1] * len(self._hinges)]
-        given, *hinged = weights.to(rows.dtype).split(parts, -1)
-        scores = rows.flatten(2) @ given.flatten(1)[..., None]
-        for hinge, weight in zip(self._hinges.tolist(), hinged, strict=True):
-            scores = scores + torch.relu(rows[..., 1] - hinge) @ weight
-        return scores[..., 0]
+        weights, given = weights.to(rows.dtype), rows.shape[-1]
+        scores = torch.einsum("bnck,bck->bn", rows, weights[..., :given])
+        for place, hinge in enumerate(self._hinges.tolist(), given):
+            hinged = torch.relu(rows[..., 1] - hinge)  # one by one: together they leave the cache
+            scores = scores + torch.einsum("bnc,bc->bn", hinged, weights[..., place])
+        return scores
 
     def _weights(self, params: Params, batch: TaskBatch) -> Tensor:
         """Positive weights (B, C, K)."""
