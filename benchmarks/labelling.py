@@ -147,6 +147,10 @@ def ways_to_look(variants: str, *, only_variants: bool) -> dict[str, Callable[[T
             ways["PineForest, one at a time"] = pine_forest
     for variant in filter(None, variants.split(",")):
         names, values = ("spread", "uncertain", "batch", "fruitless"), variant.split("/")
+        if len(values) not in (3, 4):
+            raise SystemExit(
+                f"--variants has {variant!r}; write SPREAD/UNCERTAIN/BATCH[/FRUITLESS]"
+            )
         settings = {name: float(value) for name, value in zip(names, values, strict=False)}
         batch = int(settings.pop("batch"))
         choose = partial(suggested, **settings)
