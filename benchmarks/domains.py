@@ -8,7 +8,8 @@ ovrbench), and tables against embeddings of images and texts. The families of a 
 into two halves. Each half is judged by a prior trained without the whole domain, and by one trained
 without this half alone; what lies between them is the loss. Training and judging use the mapped
 episodes that scripts/train-priors keeps, and AUROC on their queries: mapped with nothing but their
-own support, with labels or without. A domain's figures are kept in a file of --out as soon as it
+own support, with labels or without. Training ends after --steps, or after a hundred passes over the
+tasks where these are few. A domain's figures are kept in a file of --out as soon as it
 is done; a second call goes on from there.
 """
 
@@ -38,6 +39,7 @@ COLLECTIONS = ("adbench", "oddbench", "ovrbench")
 EMBEDDINGS = ("image_vit", "image_resnet", "text_bert")
 FEWEST = 3  # families of a domain
 BATCH, RATE, DECAY = 32, 0.003, 0.1  # as scripts/train-priors
+PASSES = 100  # over the tasks, at most: what is left of some domains are a few tasks
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -117,11 +119,12 @@ def trained(
 ) -> Prior:
     """Train a prior like the shipped one, without some families."""
     kept = {ref.family for ref in every} - set(left_out)
+    tasks = store.of_families(kept)
     return train(
-        store.of_families(kept),
+        tasks,
         learner="gated",
         settings=anchored_to(PLAIN),
-        steps=steps,
+        steps=max(1, min(steps, PASSES * len(tasks) // BATCH)),
         batch_size=BATCH,
         learning_rate=RATE,
         weight_decay=DECAY,

@@ -8,8 +8,7 @@ Parts: NSL-KDD with attacks by category and by type; the classical tables with f
 and their own anomalies as a fifth; sets of Omniglot drawings, in which eight characters of the test
 alphabets are normal and five others the types; and, as what the remedy may cost, the few-label
 protocol on the classical tables as they are. For each type in turn as the one that labels show, and
-k = 1, 5 and 10 labels: Oddshot with three settings of `novel` (images know none), and supervised
-peers; Oddshot without labels is what unseen types are compared with. Every table is kept in a file
+k = 1, 5 and 10 labels: Oddshot with three settings of `novel`, and supervised peers; Oddshot without labels is what unseen types are compared with. Every table is kept in a file
 of --out as soon as it is done; a second call goes on from there. The priors must not have seen the
 tables, nor the alphabets (`benchmarks/omniglot_detection.py train`).
 """
@@ -53,7 +52,7 @@ SETTINGS: dict[str, float | str] = {
     "Oddshot, novel=1": 1.0,
 }
 PEERS = ("catboost", "extra-trees", "xgbod")
-UNLABELLED, IMAGES = "Oddshot, no labels", "Oddshot"
+UNLABELLED = "Oddshot, no labels"
 MOST_NORMAL, MOST_ROWS, SHARE = 1200, 4000, 0.06
 SPLITS = (1, 2, 3)  # of the few-label protocol, as `oddshot bench` has them
 LEAST_ODD = 15  # of a type, for ten to be labelled and some tested
@@ -199,7 +198,7 @@ def scored(
     if not (labels == 1).any():
         yield UNLABELLED, FewShotDetector(prior=prior).fit(given, labels).anomaly_score(asked)
         return
-    for name, novel in ({IMAGES: 0.0} if prior.reads_images else SETTINGS).items():
+    for name, novel in SETTINGS.items():
         detector = FewShotDetector(prior=prior, novel=novel).fit(given, labels)
         yield name, detector.anomaly_score(asked)
     for peer in find_peers(peers) if peers else ():
@@ -244,7 +243,7 @@ def against_unlabelled(side: pd.DataFrame) -> list[str]:
     lines = [f"Without labels {plain['auroc_plain']:.3f}/{plain['ap_plain']:.3f}.", ""]
     lines += ["| detector | " + " | ".join(f"k = {k}" for k in LABELS) + " |"]
     lines += ["|---|" + "---:|" * len(LABELS)]
-    for detector in [IMAGES, *SETTINGS, *PEERS]:
+    for detector in [*SETTINGS, *PEERS]:
         cells = []
         for k in LABELS:
             rows = side[(side["detector"] == detector) & (side["k"] == k)]

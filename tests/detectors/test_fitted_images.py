@@ -1,4 +1,5 @@
 import json
+import pickle
 
 import numpy as np
 import pandas as pd
@@ -11,10 +12,12 @@ from sklearn.metrics import roc_auc_score
 from oddshot import FewShotDetector, Prior
 from oddshot.data.images import read_images, to_images
 from oddshot.detectors import fitted_images
+from oddshot.detectors.novelty import Floor, Novelty
 from oddshot.episodes import Context, MappedTask
 from oddshot.errors import DataError, LabelError, PriorError, SettingError
 from oddshot.learners import Shape, collate, make_learner, prior_settings, restore
 from oddshot.persistence import STATE_FILE
+from oddshot.thresholds.surprise import Surprise
 
 SIZE = (12, 10)
 
@@ -70,6 +73,74 @@ def test_scores_of_few_images_leave_each_one_out(learner, known):
     np.testing.assert_allclose(fitted.scored(images)[:known], seen, rtol=1e-9)
     new = pictures(5, seed=1)
     np.testing.assert_allclose(fitted.scored(new), raw_scores(prior, images, labels, new))
+
+
+def test_the_floor_is_what_a_detector_without_labels_says():
+    prior, images = untrained(), pictures(9)
+    labels = np.where(np.arange(9) < 2, 1, -1)
+    fitted = fitted_images.FittedImages.fit(
+        prior,
+        fitted_images.FittedImages.read(prior, images),
+        labels,
+        seed=3,
+        novelty=Novelty(1.0),
+    )
+
+    def alone(first):
+        return [
+            raw_scores(
+                prior,
+                np.delete(images, i, 0)[first:],
+                np.delete(labels, i)[first:],
+                images[[i]],
+            )[0]
+            for i in range(2, 9)
+        ]
+
+    floor = Floor(Surprise().fit(np.array(alone(0))), Surprise().fit(np.array(alone(2))), 1.0)
+    expected = floor.apply(np.array(alone(0)), np.array(alone(2)))
+    np.testing.assert_allclose(fitted.scored(images)[2:], expected, rtol=1e-9)
+    new = pictures(5, seed=1)
+    told = raw_scores(prior, images, labels, new)
+    free = raw_scores(prior, images[2:], labels[2:], new)
+    np.testing.assert_allclose(fitted.scored(new), floor.apply(told, free), rtol=1e-9)
+
+
+def test_another_kind_of_image_stays_odd_beside_a_known_one():
+    digits = load_digits()
+    stack = np.repeat(np.repeat(np.round(digits.images * 15.9), 2, 1), 2, 2).astype(np.uint8)
+    normal, known, new = (stack[digits.target == digit] for digit in (3, 0, 9))
+    rows, labels = np.concatenate([known[:10], normal[:60]]), np.where(np.arange(70) < 5, 1, -1)
+    queries = np.concatenate([normal[60:160], known[10:60], new[:60]])
+    kinds = np.repeat(["normal", "known", "new"], [100, 50, 60])
+
+    def found(novel, kind):
+        detector = FewShotDetector(prior="images", novel=novel).fit(rows, labels)
+        judged = np.isin(kinds, ["normal", kind])
+        return roc_auc_score(kinds[judged] == kind, detector.anomaly_score(queries)[judged])
+
+    assert found("auto", "new") > found(0, "new") + 0.01
+    assert found("auto", "known") > 0.97
+
+
+def test_a_floor_is_saved_and_pickled_and_missing_where_an_older_version_saved(tmp_path):
+    images, new = pictures(12), pictures(5, seed=1)
+    fitted = detector(novel=1.0).fit(images, np.where(np.arange(12) < 3, 1, -1))
+    fitted.save(tmp_path / "kept")
+    for again in (
+        FewShotDetector.load(tmp_path / "kept"),
+        pickle.loads(pickle.dumps(fitted)),
+    ):
+        np.testing.assert_allclose(again.anomaly_score(new), fitted.anomaly_score(new))
+        np.testing.assert_allclose(again.anomaly_score(images), fitted.anomaly_score(images))
+    state, arrays = fitted._fitted.state()
+    parts = {"support": {n.removeprefix("support."): a for n, a in arrays.items()}}
+    del parts["support"]["free"]
+    meta = {**state, "novel": 1.0, "seed": fitted._fitted.seed}
+    old = fitted_images.FittedImages.restored(fitted._fitted.prior, meta, parts)
+    alone = detector(novel=0).fit(images, np.where(np.arange(12) < 3, 1, -1))._fitted
+    read = fitted_images.FittedImages.read(fitted._fitted.prior, new)
+    np.testing.assert_allclose(old.scored(read), alone.scored(read))
 
 
 def test_scores_of_more_images_leave_their_fold_out():

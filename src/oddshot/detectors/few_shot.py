@@ -71,9 +71,9 @@ class FewShotDetector(AnomalyDetector):
     novel
         Where there are known anomalies: what share of the surprise that a row has without labels it
         has at least, from 0 (labels alone) to 1 (all of it), so that anomalies of new types are not
-        lost; "auto": the more, the better the known anomalies are found without labels. What looks
-        like the known ones comes first all the same. What that gains and costs is measured in
-        docs/results/novel-types.md. Tables only.
+        lost; "auto": the more, the better the known anomalies are found without labels (of images
+        always 0.7). What looks like the known ones comes first all the same. What that gains and
+        costs is measured in docs/results/novel-types.md.
 
     Attributes
     ----------
@@ -170,7 +170,8 @@ class FewShotDetector(AnomalyDetector):
         if prior.reads_images:
             images = FittedImages.read(prior, X)
             labels = checked_labels(images.labels if y is None else y, len(images))
-            fitted = FittedImages.fit(prior, images, labels, seed=self._drawn_seed())
+            seed = self._drawn_seed()
+            fitted = FittedImages.fit(prior, images, labels, seed=seed, novelty=novelty)
         else:
             rows = FittedTable.read(X)
             labels = checked_labels(y, rows.shape[0])

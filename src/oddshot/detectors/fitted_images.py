@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from oddshot.data.images import Images, looks_like_images, to_images
+from oddshot.detectors.novelty import LABELS_ALONE, Floor, Novelty
 from oddshot.episodes import (
     ANOMALY,
     NORMAL,
@@ -28,6 +29,9 @@ MAX_KNOWN = 64
 FOLDS = 10
 BLOCK_IMAGES = 256
 PROBES = 4
+AUTO = Novelty(
+    0.7
+)  # images of a kind hide in numbers, so how odd they are without labels says less
 
 
 class FittedImages:
@@ -36,7 +40,8 @@ class FittedImages:
     The prior's detector is made from at most 256 images that are unlabelled or known to be normal,
     and 64 known anomalies. Scores of the former come from detectors that were made without them,
     one by one where there are up to 10, else in 10 folds: with few images, a detector finds those
-    that it was made from much more normal than any new one.
+    that it was made from much more normal than any new one. Where there are known anomalies, a
+    second detector that has not seen them sets a floor, see `Novelty`.
 
     Parameters
     ----------
@@ -45,16 +50,22 @@ class FittedImages:
     rows, labels
         The images that teach, as mapped rows (s, H*W, C), and their labels (s,); known anomalies
         first.
-    typical_scores
-        Shape (m,): unlabelled and known normal images to compare with, each scored without itself;
-        those that teach first.
+    told
+        Shape (m,): how the detector scores unlabelled and known normal images to compare with, each
+        without itself; those that teach first.
+    free
+        The same without known anomalies, where they set a floor.
     clean
         Whether all of these are known to be normal.
     seed
         What it was drawn with.
+    novelty
+        What stays of the label-free view where there are known anomalies.
 
     Attributes
     ----------
+    typical_scores
+        Shape (m,): the images of ``told``, with the floor.
     known_scores
         Shape (k,): known anomalies.
     """
@@ -64,18 +75,35 @@ class FittedImages:
         prior: Prior,
         rows: Float32Array,
         labels: LabelArray,
-        typical_scores: FloatArray,
+        told: FloatArray,
+        free: FloatArray | None,
         *,
         clean: bool,
         seed: int,
+        novelty: Novelty,
     ) -> None:
         self.prior, self._rows, self._labels = prior, rows, labels
-        self.typical_scores, self.clean, self.seed = typical_scores, clean, seed
-        self._detector = _detector(prior, [_task(rows, labels)])
+        self._told, self._free, self._novelty = told, free, novelty
+        self.clean, self.seed = clean, seed
+        self._adapt()
         known = int((labels == ANOMALY).sum())
+        self._floor: Floor | None = None
+        self.typical_scores = told
+        if free is not None:
+            chosen = AUTO if novelty.weight is None else novelty
+            self._floor = chosen.floor(told, free, _raw_scores(self._blind, rows[:known]))
+            self.typical_scores = self._floor.apply(told, free)
         self.known_scores = self._judged(rows[:known])
-        teaching = rows[known:]
-        self._own = dict(zip(map(_digest, teaching), typical_scores[: len(teaching)], strict=True))
+        own = zip(map(_digest, rows[known:]), self.typical_scores, strict=False)
+        self._own = dict(own)
+
+    def _adapt(self) -> None:
+        """Make the detectors, functions that a learner makes."""
+        rows, labels = self._rows, self._labels
+        self._detector = self._blind = _detector(self.prior, [_task(rows, labels)])
+        if self._free is not None:
+            stay = labels != ANOMALY
+            self._blind = _detector(self.prior, [_task(rows[stay], labels[stay])])
 
     @staticmethod
     def read(prior: Prior, X: Any) -> Images:
@@ -96,7 +124,15 @@ class FittedImages:
         return to_images(X, size=prior.settings["image"], channels=channels)
 
     @classmethod
-    def fit(cls, prior: Prior, images: Images, labels: LabelArray, *, seed: int) -> Self:
+    def fit(
+        cls,
+        prior: Prior,
+        images: Images,
+        labels: LabelArray,
+        *,
+        seed: int,
+        novelty: Novelty = LABELS_ALONE,
+    ) -> Self:
         """Adapt a prior to images with labels (n,)."""
         rows = _rows(images)
         order = _shuffled(rows, seed)
@@ -108,12 +144,36 @@ class FittedImages:
                 "anomalies; at least 2 unlabelled or normal images are needed to compare with"
             )
         kept = np.concatenate([known, typical[:MAX_TEACHING]])
-        held_out = _held_out(prior, rows[kept], labels[kept])
-        clean = bool((labels[typical] == NORMAL).all())
-        fitted = cls(prior, rows[kept], labels[kept], held_out, clean=clean, seed=seed)
-        others = fitted._judged(rows[typical[MAX_TEACHING:]])
-        fitted.typical_scores = np.concatenate([held_out, others])
-        return fitted
+        others = rows[typical[MAX_TEACHING:]]
+        return cls._of(
+            prior,
+            rows[kept],
+            labels[kept],
+            others,
+            clean=bool((labels[typical] == NORMAL).all()),
+            seed=seed,
+            novelty=novelty,
+        )
+
+    @classmethod
+    def _of(
+        cls,
+        prior: Prior,
+        rows: Float32Array,
+        labels: LabelArray,
+        others: Float32Array,
+        *,
+        clean: bool,
+        seed: int,
+        novelty: Novelty,
+    ) -> Self:
+        """Score the images that teach, each without itself, and others, with labels and without."""
+        typical = labels != ANOMALY
+        told = _typical_scores(prior, rows, labels, others)
+        free = None
+        if novelty != LABELS_ALONE and not typical.all():
+            free = _typical_scores(prior, rows[typical], labels[typical], others)
+        return cls(prior, rows, labels, told, free, clean=clean, seed=seed, novelty=novelty)
 
     def scored(self, X: Any) -> FloatArray:
         """Raw scores (n,) of images.
@@ -137,8 +197,15 @@ class FittedImages:
         """Adapt again without some of the images that teach: what comes of it, and their scores."""
         places = len(self.known_scores) + part
         rows, labels = np.delete(self._rows, places, axis=0), np.delete(self._labels, places)
-        own = _held_out(self.prior, rows, labels)
-        adapted = type(self)(self.prior, rows, labels, own, clean=self.clean, seed=self.seed)
+        adapted = self._of(
+            self.prior,
+            rows,
+            labels,
+            rows[:0],
+            clean=self.clean,
+            seed=self.seed,
+            novelty=self._novelty,
+        )
         return adapted, adapted._judged(self._rows[places])
 
     @property
@@ -164,11 +231,14 @@ class FittedImages:
 
     def state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """Return what `restored` needs, as JSON and as arrays."""
-        return {"clean": self.clean}, {
+        arrays: dict[str, NDArray[Any]] = {
             "support.rows": self._rows,
             "support.labels": self._labels,
-            "support.scores": self.typical_scores,
+            "support.scores": self._told,
         }
+        if self._free is not None:
+            arrays["support.free"] = self._free
+        return {"clean": self.clean}, arrays
 
     @classmethod
     def restored(
@@ -176,32 +246,53 @@ class FittedImages:
     ) -> Self:
         """Adapt again to the images that were kept: ``meta`` and arrays by part and name."""
         support = parts["support"]
+        free = support.get("free")  # there was no floor where an older version saved the detector
         return cls(
             prior,
             support["rows"],
             support["labels"],
             support["scores"],
+            free,
             clean=bool(meta["clean"]),
             seed=int(meta["seed"]),
+            novelty=LABELS_ALONE if free is None else Novelty.checked(meta["novel"]),
         )
 
     def _judged(self, rows: Float32Array) -> FloatArray:
-        """Raw scores (n,) of mapped rows (n, H*W, C), block by block."""
-        scores = np.zeros(len(rows))
-        for start in range(0, len(rows), BLOCK_IMAGES):
-            block = slice(start, start + BLOCK_IMAGES)
-            with torch.no_grad():
-                scores[block] = self._detector(torch.from_numpy(rows[block])[None].double())[0]
-        return scores
+        """Raw scores (n,) of mapped rows (n, H*W, C)."""
+        told = _raw_scores(self._detector, rows)
+        if self._floor is None:
+            return told
+        return self._floor.apply(told, _raw_scores(self._blind, rows))
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave out the detector, a function that a learner made."""
-        return {name: v for name, v in vars(self).items() if name != "_detector"}
+        """Leave out the detectors."""
+        return {n: v for n, v in vars(self).items() if n not in ("_detector", "_blind")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Make the detector again from prior and images."""
+        """Make the detectors again from prior and images."""
         vars(self).update(state)
-        self._detector = _detector(self.prior, [_task(self._rows, self._labels)])
+        self._adapt()
+
+
+def _raw_scores(detector: Detector, rows: Float32Array) -> FloatArray:
+    """Score mapped rows (n, H*W, C) by a detector of one task, block by block: (n,)."""
+    scores = np.zeros(len(rows))
+    for start in range(0, len(rows), BLOCK_IMAGES):
+        block = slice(start, start + BLOCK_IMAGES)
+        with torch.no_grad():
+            scores[block] = detector(torch.from_numpy(rows[block])[None].double())[0]
+    return scores
+
+
+def _typical_scores(
+    prior: Prior, rows: Float32Array, labels: LabelArray, others: Float32Array
+) -> FloatArray:
+    """Score the t teaching images, each without itself, and then u others: (t + u,)."""
+    held_out = _held_out(prior, rows, labels)
+    if not len(others):
+        return held_out
+    return np.concatenate([held_out, _raw_scores(_detector(prior, [_task(rows, labels)]), others)])
 
 
 def _held_out(prior: Prior, rows: Float32Array, labels: LabelArray) -> FloatArray:

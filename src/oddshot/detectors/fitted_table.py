@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from oddshot.data.images import looks_like_images
 from oddshot.detectors.kept_rows import KeptRows, as_frame
-from oddshot.detectors.novelty import Novelty, without_labels
+from oddshot.detectors.novelty import LABELS_ALONE, Novelty, without_labels
 from oddshot.episodes import (
     ANOMALY,
     NORMAL,
@@ -34,7 +34,6 @@ from oddshot.priors import Prior
 BLOCK_ROWS = 4096
 NARROW_CELLS = 2**20  # of narrow tables more rows go into a block, up to so many cells
 PROBES = 16
-LABELS_ALONE = Novelty(0.0)
 
 
 class FittedTable:

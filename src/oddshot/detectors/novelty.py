@@ -60,6 +60,19 @@ class Novelty:
             raise SettingError(f"novel is {novel!r}; it must be 'auto' or a number from 0 to 1")
         return cls(float(novel))
 
+    def floor(self, told: FloatArray, free: FloatArray, known: FloatArray) -> "Floor":
+        """Learn from raw scores how far the floor lies below what labels say.
+
+        Parameters
+        ----------
+        told, free
+            Raw scores (m,) of typical rows with labels and without, each obtained without itself.
+        known
+            Raw scores (k,) of the known anomalies without labels.
+        """
+        of_told, of_free = Surprise().fit(told), Surprise().fit(free)
+        return Floor(of_told, of_free, self._weight(of_free.apply(known)))
+
     def floored(self, told: Head, free: Head, typical: Float32Array, known: Float32Array) -> Head:
         """Put the floor below a head.
 
@@ -77,14 +90,13 @@ class Novelty:
         """
         own, odd = torch.from_numpy(typical)[None], torch.from_numpy(known)[None]
         with torch.no_grad():
-            of_told = Surprise().fit(_raw(told, own))
-            of_free = Surprise().fit(_raw(free, _blind(own)))
-            weight = self._weight(of_free.apply(_raw(free, _blind(odd))))
+            raw = _raw(told, own), _raw(free, _blind(own)), _raw(free, _blind(odd))
+        floor = self.floor(*raw)
 
         def head(rows: Tensor) -> Tensor:
-            seen = of_told.apply(told(rows)[0].numpy())
-            floor = bounded(weight * of_free.apply(free(_blind(rows))[0].numpy()))
-            return torch.from_numpy(np.maximum(seen, floor))[None]
+            return torch.from_numpy(
+                floor.apply(told(rows)[0].numpy(), free(_blind(rows))[0].numpy())
+            )[None]
 
         return head
 
@@ -93,6 +105,23 @@ class Novelty:
         if self.weight is not None:
             return self.weight
         return max(0.0, 1 - 2 * float(np.mean(10**-surprise)))
+
+
+LABELS_ALONE = Novelty(0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Floor:
+    """The scales of a detector's scores with labels and without, and the floor's weight."""
+
+    told: Surprise
+    free: Surprise
+    weight: float
+
+    def apply(self, told: FloatArray, free: FloatArray) -> FloatArray:
+        """Surprise (n,), in decades, of rows with these raw scores (n,) by either detector."""
+        seen, floor = self.told.apply(told), bounded(self.weight * self.free.apply(free))
+        return np.asarray(np.maximum(seen, floor))
 
 
 def bounded(floor: FloatArray) -> FloatArray:
