@@ -8,9 +8,10 @@ Parts: NSL-KDD with attacks by category and by type; the classical tables with f
 and their own anomalies as a fifth; sets of Omniglot drawings, in which eight characters of the test
 alphabets are normal and five others the types; and, as what the remedy may cost, the few-label
 protocol on the classical tables as they are. For each type in turn as the one that labels show, and
-k = 1, 5 and 10 labels: Oddshot with three settings of `novel`, and supervised peers; Oddshot without labels is what unseen types are compared with. Every table is kept in a file
-of --out as soon as it is done; a second call goes on from there. The priors must not have seen the
-tables, nor the alphabets (`benchmarks/omniglot_detection.py train`).
+k = 1, 5 and 10 labels: Oddshot with three settings of `novel`, and supervised peers; Oddshot
+without labels is what unseen types are compared with. Every table is kept in a file of --out as
+soon as it is done; a second call goes on from there. The priors must not have seen the tables, nor
+the alphabets (`benchmarks/omniglot_detection.py train`).
 """
 
 import argparse
