@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info
 
-from oddshot.mapping.threading import BLOCK, in_blocks, in_turn, one_blas_thread
+from oddshot.mapping.threading import BLOCK, LEAST, SHARES, in_blocks, in_turn, one_blas_thread
 
 
 @pytest.mark.parametrize("threads", [1, 3])
@@ -17,10 +17,17 @@ def test_results_come_in_the_order_of_the_tasks(threads):
 
 @pytest.mark.parametrize("threads", [1, 4])
 def test_blocks_are_the_same_for_any_number_of_threads(threads):
-    rows = np.arange(3 * BLOCK + 7)
+    rows = np.arange(SHARES * BLOCK + 7)
     found = in_blocks(lambda block: rows[block], len(rows), threads=threads)
-    assert [len(part) for part in found] == [BLOCK] * 3 + [7]
+    assert [len(part) for part in found] == [BLOCK] * SHARES + [7]
     np.testing.assert_array_equal(np.concatenate(found), rows)
+
+
+@pytest.mark.parametrize(
+    ("rows", "sizes"), [(1, [1]), (LEAST + 1, [LEAST, 1]), (4000, [500] * SHARES)]
+)
+def test_fewer_rows_make_smaller_blocks(rows, sizes):
+    assert in_blocks(lambda block: block.stop - block.start, rows, threads=1) == sizes
 
 
 def test_no_rows_are_one_empty_block():

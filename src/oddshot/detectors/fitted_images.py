@@ -29,9 +29,8 @@ MAX_KNOWN = 64
 FOLDS = 10
 BLOCK_IMAGES = 256
 PROBES = 4
-AUTO = Novelty(
-    0.7
-)  # images of a kind hide in numbers, so how odd they are without labels says less
+# images of a kind hide in numbers: how odd they are without labels says little of that view
+AUTO = Novelty(0.7)
 
 
 class FittedImages:

@@ -10,7 +10,8 @@ from threadpoolctl import ThreadpoolController
 P = ParamSpec("P")
 R = TypeVar("R")
 
-BLOCK = 2048
+BLOCK, LEAST = 2048, 256  # rows of a block, at most and at least
+SHARES = 8  # blocks that fewer rows are cut into
 
 
 def in_turn(tasks: Sequence[Callable[[], R]], *, threads: int) -> list[R]:
@@ -29,13 +30,15 @@ def in_blocks(function: Callable[[slice], R], rows: int, *, threads: int) -> lis
     """Apply a function to blocks of ``rows``, which are the same for any number of threads.
 
     numpy lets go of the interpreter in most of what is done with a block, and the larger it is, the
-    less do threads wait for that; what has to stay in a core's cache is cut further.
+    less do threads wait for that; what has to stay in a core's cache is cut further. Fewer rows
+    make smaller blocks, so that there is work for several threads.
 
-    >>> in_blocks(lambda block: (block.start, block.stop), 2500, threads=1)
-    [(0, 2048), (2048, 2500)]
+    >>> in_blocks(lambda block: (block.start, block.stop), 600, threads=1)
+    [(0, 256), (256, 512), (512, 600)]
     """
-    starts = range(0, max(rows, 1), BLOCK)  # no rows are one empty block
-    blocks = [slice(start, min(start + BLOCK, rows)) for start in starts]
+    size = min(BLOCK, max(LEAST, -(-rows // SHARES)))
+    starts = range(0, max(rows, 1), size)  # no rows are one empty block
+    blocks = [slice(start, min(start + size, rows)) for start in starts]
     return in_turn([partial(function, block) for block in blocks], threads=threads)
 
 
