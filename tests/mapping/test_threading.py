@@ -24,7 +24,7 @@ def test_blocks_are_the_same_for_any_number_of_threads(threads):
 
 
 @pytest.mark.parametrize(
-    ("rows", "sizes"), [(1, [1]), (LEAST + 1, [LEAST, 1]), (4000, [500] * SHARES)]
+    ("rows", "sizes"), [(1, [1]), (LEAST + 1, [LEAST, 1]), (4000, [1000] * SHARES)]
 )
 def test_fewer_rows_make_smaller_blocks(rows, sizes):
     assert in_blocks(lambda block: block.stop - block.start, rows, threads=1) == sizes

@@ -10,8 +10,8 @@ from threadpoolctl import ThreadpoolController
 P = ParamSpec("P")
 R = TypeVar("R")
 
-BLOCK, LEAST = 2048, 256  # rows of a block, at most and at least
-SHARES = 8  # blocks that fewer rows are cut into
+BLOCK, LEAST = 2048, 512  # rows of a block, at most and at least
+SHARES = 4  # blocks that fewer rows are cut into
 
 
 def in_turn(tasks: Sequence[Callable[[], R]], *, threads: int) -> list[R]:
@@ -34,7 +34,7 @@ def in_blocks(function: Callable[[slice], R], rows: int, *, threads: int) -> lis
     make smaller blocks, so that there is work for several threads.
 
     >>> in_blocks(lambda block: (block.start, block.stop), 600, threads=1)
-    [(0, 256), (256, 512), (512, 600)]
+    [(0, 512), (512, 600)]
     """
     size = min(BLOCK, max(LEAST, -(-rows // SHARES)))
     starts = range(0, max(rows, 1), size)  # no rows are one empty block
