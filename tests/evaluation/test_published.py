@@ -7,6 +7,7 @@ import pytest
 from oddshot.errors import SettingError
 from oddshot.evaluation.benchmarks import summarise
 from oddshot.evaluation.published import FILES, published_beside
+from oddshot.reports.tables import published_title
 
 ADBENCH = """table,metric,la_pct,dataset,algorithm,value,rank
 D4,AUCROC,unsup,ALOI,PCA,50,1
@@ -20,6 +21,8 @@ D7,AUCPR,1,wine,CatB,40,1
 DTE = """setting,metric,dataset,algorithm,mean,std
 semi(normal-only),AUCROC,aloi,kNN,70,0
 semi(normal-only),AUCPR,aloi,kNN,35,0
+semi(normal-only),AUCROC,wine,kNN,99,0.2
+semi(normal-only),AUCPR,wine,kNN,99,0.2
 unsup(bootstrap-transductive),AUCROC,aloi,kNN,1,0
 """
 ODDBENCH = "algorithm,avg_aucroc,avg_aucpr\nKNN,76,42\n"
@@ -59,6 +62,14 @@ def test_only_the_setting_of_normal_rows_counts_for_dte(anchors):
     found = published_beside(measured("dte"), anchors)
     assert found.tables == ("ALOI",)
     assert found.scores.loc[("published", "kNN")].to_list() == pytest.approx([0.7, 0.35])
+
+
+def test_data_sets_that_were_filled_up_with_copies_are_left_out_and_named(anchors):
+    found = published_beside(measured("dte"), anchors)
+    assert found.left_out == ("wine",)
+    assert "without wine: the published runs trained on copies" in published_title(found)
+    assert published_beside(measured("dte", tables=("wine",)), anchors) is None
+    assert published_beside(measured("adbench", k=1), anchors).left_out == ()
 
 
 def test_means_over_other_tables_are_said_to_be_that(anchors):

@@ -89,6 +89,8 @@ def published_title(found: Published) -> str:
     """Say who published the figures, and what they are over."""
     if found.same:
         over = f"both over the same {_count(len(found.tables), 'data set')}, each on its own splits"
+        if found.left_out:
+            over += f" (without {', '.join(found.left_out)}: the published runs trained on copies)"
     else:
         over = "not the tables measured here: only the order of magnitude compares"
     return f"Published beside measured: {found.source}; {over}"
