@@ -9,8 +9,9 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check 
 demo: $(VENV)/.demo
 	$(BIN)/oddshot demo --out demo-output
 
+# two workers of one thread: threads of more would mostly wait for each other
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -n 2 -q
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -q
 
 check: $(VENV)/.dev
 	scripts/check
