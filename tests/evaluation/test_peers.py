@@ -16,7 +16,7 @@ pytest.importorskip("coniferest", reason="the peer pine-forest needs it")
 
 OTHERS = ["knn", *(name for name in peer_names() if name not in DEEP)]
 LOTTERIES = {"loda": range(5)}
-"""Detectors whose random cuts decide much on five columns: judged by their usual seed."""
+"""Detectors whose random cuts decide much on five columns, and seeds whose median judges them."""
 
 
 def fit_score(peer: Peer, X_train, y_train, X_test, *, seed):
