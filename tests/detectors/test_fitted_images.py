@@ -146,7 +146,7 @@ def test_a_floor_is_saved_and_pickled_and_missing_where_an_older_version_saved(t
 def test_scores_of_more_images_leave_their_fold_out():
     prior, images = untrained(), pictures(25)
     fitted = detector(prior=prior).fit(images)._fitted
-    teaching = fitted._rows[..., 0].reshape(25, *SIZE)
+    teaching = fitted._told.rows[..., 0].reshape(25, *SIZE)
     stack = np.round(teaching * 255).astype(np.uint8)
     unknown = np.full(25, -1)
     for first in range(fitted_images.FOLDS):
@@ -165,7 +165,7 @@ def test_images_beyond_those_that_teach_are_compared_with(monkeypatch, tmp_path)
     made = detector(random_state=1).fit(images, labels)
     assert len(made._fitted.typical_scores) == 20
     assert len(made._fitted.known_scores) == 3
-    assert made._fitted._rows.shape == (15, 120, 1)
+    assert made._fitted._told.rows.shape == (15, 120, 1)
     expected = made.anomaly_score(images)
     order = np.random.default_rng(0).permutation(40)
     again = detector(random_state=1).fit(images[order], labels[order])
@@ -191,7 +191,7 @@ def test_images_of_any_size_and_colour_are_brought_to_the_priors():
     found = detector().fit(large).anomaly_score(pictures(4, seed=1))
     np.testing.assert_array_equal(found, expected)
     in_colour = detector(prior=untrained(channels=3)).fit(pictures(10))
-    assert in_colour._fitted._rows.shape == (10, 120, 3)
+    assert in_colour._fitted._told.rows.shape == (10, 120, 3)
 
 
 def test_images_bring_labels_and_y_goes_before_them():
@@ -329,7 +329,7 @@ def test_images_held_out_are_scored_by_a_detector_made_without_them(method, tmp_
     images = pictures(14)
     labels = np.where(np.arange(14) < 2, 1, 0)
     made = detector().fit(images, labels).calibrate(method=method, folds=3)
-    calibration, kept = made.calibration_, made._fitted._rows[2:]
+    calibration, kept = made.calibration_, made._fitted._told.rows[2:]
     assert calibration.rows == (6 if method == "split" else 12)
     assert calibration.clean
     for part, (adapted, scale), scores in zip(
@@ -337,7 +337,7 @@ def test_images_held_out_are_scored_by_a_detector_made_without_them(method, tmp_
     ):
         held_out = kept[part].reshape(-1, *SIZE)
         np.testing.assert_allclose(scale.apply(adapted.scored(held_out)), scores, rtol=1e-6)
-        assert not {row.tobytes() for row in kept[part]} & {r.tobytes() for r in adapted._rows}
+        assert not {row.tobytes() for row in kept[part]} & {r.tobytes() for r in adapted._told.rows}
     new = pictures(5, seed=1)
     p_values = made.p_values(new)
     assert ((p_values > 0) & (p_values <= 1)).all()

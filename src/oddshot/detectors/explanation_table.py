@@ -43,10 +43,11 @@ class TableExplainer:
         sources = np.array([encoder.encoded_names_[at][0] for at in self._support.columns])
         self._columns = tuple(recipe.column for recipe in encoder.recipes if recipe.outputs())
         self._known_scores = scale(fitted.known_scores)
-        self._kept: RowPlaces | None = None
+        encoded = self._support.typical[:0]
         if fitted.kept is not None:
-            encoded = np.concatenate([*encoded_blocks(encoder, fitted.kept.frame)])
-            self._kept = RowPlaces(self._support.arranged(encoded))
+            blocks = [*encoded_blocks(encoder, fitted.kept.frame)]
+            encoded = self._support.arranged(np.concatenate(blocks))
+        self._kept = RowPlaces(encoded)
         self._nearness = Nearness(
             self._support.typical,
             scale(fitted.typical_scores),
@@ -112,8 +113,7 @@ class TableExplainer:
 
     def _as_given(self, row: FloatArray) -> tuple[int | None, dict[str, Any]]:
         """Place among the rows given to `fit`, and cells by column, of a row (p,) it kept."""
-        kept = self._fitted.kept
-        at = -1 if self._kept is None else int(self._kept.of(row[None])[0])
+        kept, (at,) = self._fitted.kept, self._kept.of(row[None])
         if kept is None or at < 0:
             return None, self._decoded(row)
         (cells,) = _cells(kept.frame.iloc[[at]], self._columns, self._fitted.encoder)

@@ -46,63 +46,42 @@ class FittedImages:
     ----------
     prior
         A prior for images.
-    rows, labels
-        The images that teach, as mapped rows (s, H*W, C), and their labels (s,); known anomalies
-        first.
     told
-        Shape (m,): how the detector scores unlabelled and known normal images to compare with, each
-        without itself; those that teach first.
+        The judge that knows the labels.
     free
-        The same without known anomalies, where they set a floor.
+        The one that does not, where it sets a floor.
     clean
-        Whether all of these are known to be normal.
+        Whether all images to compare with are known to be normal.
     seed
-        What it was drawn with.
+        What they were drawn with.
     novelty
         What stays of the label-free view where there are known anomalies.
 
     Attributes
     ----------
     typical_scores
-        Shape (m,): the images of ``told``, with the floor.
+        Shape (m,): unlabelled and known normal images to compare with, each scored without itself;
+        those that teach first.
     known_scores
         Shape (k,): known anomalies.
     """
 
     def __init__(
-        self,
-        prior: Prior,
-        rows: Float32Array,
-        labels: LabelArray,
-        told: FloatArray,
-        free: FloatArray | None,
-        *,
-        clean: bool,
-        seed: int,
-        novelty: Novelty,
+        self, told: "_Judge", free: "_Judge | None", *, clean: bool, seed: int, novelty: Novelty
     ) -> None:
-        self.prior, self._rows, self._labels = prior, rows, labels
         self._told, self._free, self._novelty = told, free, novelty
-        self.clean, self.seed = clean, seed
-        self._adapt()
-        known = int((labels == ANOMALY).sum())
+        self.prior, self.clean, self.seed = told.prior, clean, seed
+        known = told.rows[: told.known]
         self._floor: Floor | None = None
-        self.typical_scores = told
+        self.typical_scores = told.typical_scores
         if free is not None:
             chosen = AUTO if novelty.weight is None else novelty
-            self._floor = chosen.floor(told, free, _raw_scores(self._blind, rows[:known]))
-            self.typical_scores = self._floor.apply(told, free)
-        self.known_scores = self._judged(rows[:known])
-        own = zip(map(_digest, rows[known:]), self.typical_scores, strict=False)
-        self._own = dict(own)
-
-    def _adapt(self) -> None:
-        """Make the detectors, functions that a learner makes."""
-        rows, labels = self._rows, self._labels
-        self._detector = self._blind = _detector(self.prior, [_task(rows, labels)])
-        if self._free is not None:
-            stay = labels != ANOMALY
-            self._blind = _detector(self.prior, [_task(rows[stay], labels[stay])])
+            self._floor = chosen.floor(told.typical_scores, free.typical_scores, free.scores(known))
+            self.typical_scores = self._floor.apply(told.typical_scores, free.typical_scores)
+        self.known_scores = self._judged(known)
+        teaching = told.rows[told.known :]
+        own = self.typical_scores[: len(teaching)]
+        self._own = dict(zip(map(_digest, teaching), own, strict=True))
 
     @staticmethod
     def read(prior: Prior, X: Any) -> Images:
@@ -143,15 +122,10 @@ class FittedImages:
                 "anomalies; at least 2 unlabelled or normal images are needed to compare with"
             )
         kept = np.concatenate([known, typical[:MAX_TEACHING]])
+        clean = bool((labels[typical] == NORMAL).all())
         others = rows[typical[MAX_TEACHING:]]
         return cls._of(
-            prior,
-            rows[kept],
-            labels[kept],
-            others,
-            clean=bool((labels[typical] == NORMAL).all()),
-            seed=seed,
-            novelty=novelty,
+            prior, rows[kept], labels[kept], others, clean=clean, seed=seed, novelty=novelty
         )
 
     @classmethod
@@ -166,13 +140,11 @@ class FittedImages:
         seed: int,
         novelty: Novelty,
     ) -> Self:
-        """Score the images that teach, each without itself, and others, with labels and without."""
-        typical = labels != ANOMALY
-        told = _typical_scores(prior, rows, labels, others)
-        free = None
-        if novelty != LABELS_ALONE and not typical.all():
-            free = _typical_scores(prior, rows[typical], labels[typical], others)
-        return cls(prior, rows, labels, told, free, clean=clean, seed=seed, novelty=novelty)
+        """Adapt to the images that teach, and compare with others, too."""
+        told, free = _Judge.fit(prior, rows, labels, others), None
+        if novelty != LABELS_ALONE and told.known:
+            free = _Judge.fit(prior, rows[told.known :], labels[told.known :], others)
+        return cls(told, free, clean=clean, seed=seed, novelty=novelty)
 
     def scored(self, X: Any) -> FloatArray:
         """Raw scores (n,) of images.
@@ -190,22 +162,15 @@ class FittedImages:
 
     def probe(self) -> FloatArray:
         """Raw scores of a few images, to tell whether a loaded detector gives what it gave."""
-        return self._judged(self._rows[-PROBES:])
+        return self._judged(self._told.rows[-PROBES:])
 
     def held_out(self, part: NDArray[np.intp]) -> tuple[Self, FloatArray]:
         """Adapt again without some of the images that teach: what comes of it, and their scores."""
-        places = len(self.known_scores) + part
-        rows, labels = np.delete(self._rows, places, axis=0), np.delete(self._labels, places)
-        adapted = self._of(
-            self.prior,
-            rows,
-            labels,
-            rows[:0],
-            clean=self.clean,
-            seed=self.seed,
-            novelty=self._novelty,
-        )
-        return adapted, adapted._judged(self._rows[places])
+        rows, labels, places = self._told.rows, self._told.labels, self._told.known + part
+        rest, kept = np.delete(rows, places, axis=0), np.delete(labels, places)
+        settings: Any = {"clean": self.clean, "seed": self.seed, "novelty": self._novelty}
+        adapted = self._of(self.prior, rest, kept, rows[:0], **settings)
+        return adapted, adapted._judged(rows[places])
 
     @property
     def kept_labels(self) -> LabelArray:
@@ -216,7 +181,7 @@ class FittedImages:
     @property
     def teaching(self) -> int:
         """How many of these, from the first on, can be held out."""
-        return len(self._rows) - len(self.known_scores)
+        return len(self._told.rows) - self._told.known
 
     @property
     def column_report(self) -> list[Any]:
@@ -231,12 +196,12 @@ class FittedImages:
     def state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """Return what `restored` needs, as JSON and as arrays."""
         arrays: dict[str, NDArray[Any]] = {
-            "support.rows": self._rows,
-            "support.labels": self._labels,
-            "support.scores": self._told,
+            "support.rows": self._told.rows,
+            "support.labels": self._told.labels,
+            "support.scores": self._told.typical_scores,
         }
         if self._free is not None:
-            arrays["support.free"] = self._free
+            arrays["support.free"] = self._free.typical_scores
         return {"clean": self.clean}, arrays
 
     @classmethod
@@ -245,53 +210,75 @@ class FittedImages:
     ) -> Self:
         """Adapt again to the images that were kept: ``meta`` and arrays by part and name."""
         support = parts["support"]
-        free = support.get("free")  # there was no floor where an older version saved the detector
-        return cls(
-            prior,
-            support["rows"],
-            support["labels"],
-            support["scores"],
-            free,
-            clean=bool(meta["clean"]),
-            seed=int(meta["seed"]),
-            novelty=LABELS_ALONE if free is None else Novelty.checked(meta["novel"]),
-        )
+        rows, labels = support["rows"], support["labels"]
+        told, free, novelty = _Judge(prior, rows, labels, support["scores"]), None, LABELS_ALONE
+        if "free" in support:  # there was no floor where an older version saved the detector
+            free = _Judge(prior, rows[told.known :], labels[told.known :], support["free"])
+            novelty = Novelty.checked(meta["novel"])
+        return cls(told, free, clean=bool(meta["clean"]), seed=int(meta["seed"]), novelty=novelty)
 
     def _judged(self, rows: Float32Array) -> FloatArray:
         """Raw scores (n,) of mapped rows (n, H*W, C)."""
-        told = _raw_scores(self._detector, rows)
-        if self._floor is None:
+        told = self._told.scores(rows)
+        if self._floor is None or self._free is None:
             return told
-        return self._floor.apply(told, _raw_scores(self._blind, rows))
+        return self._floor.apply(told, self._free.scores(rows))
+
+
+class _Judge:
+    """A prior's detector, made from images.
+
+    Parameters
+    ----------
+    prior
+        A prior for images.
+    rows, labels
+        The images that teach, as mapped rows (s, H*W, C), and their labels (s,); known anomalies
+        first.
+    typical_scores
+        Shape (m,): of those that are no known anomalies, each without itself, and of more images to
+        compare with.
+
+    Attributes
+    ----------
+    known
+        How many are known anomalies.
+    """
+
+    def __init__(
+        self, prior: Prior, rows: Float32Array, labels: LabelArray, typical_scores: FloatArray
+    ) -> None:
+        self.prior, self.rows, self.labels = prior, rows, labels
+        self.typical_scores = typical_scores
+        self.known = int((labels == ANOMALY).sum())
+        self._detector = _detector(prior, [_task(rows, labels)])
+
+    @classmethod
+    def fit(
+        cls, prior: Prior, rows: Float32Array, labels: LabelArray, others: Float32Array
+    ) -> Self:
+        """Score each image that teaches without itself, and others as they are."""
+        judge = cls(prior, rows, labels, _held_out(prior, rows, labels))
+        judge.typical_scores = np.concatenate([judge.typical_scores, judge.scores(others)])
+        return judge
+
+    def scores(self, rows: Float32Array) -> FloatArray:
+        """Raw scores (n,) of mapped rows (n, H*W, C), block by block."""
+        scores = np.zeros(len(rows))
+        for start in range(0, len(rows), BLOCK_IMAGES):
+            block = slice(start, start + BLOCK_IMAGES)
+            with torch.no_grad():
+                scores[block] = self._detector(torch.from_numpy(rows[block])[None].double())[0]
+        return scores
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave out the detectors."""
-        return {n: v for n, v in vars(self).items() if n not in ("_detector", "_blind")}
+        """Leave out the detector, a function that a learner made."""
+        return {name: v for name, v in vars(self).items() if name != "_detector"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Make the detectors again from prior and images."""
+        """Make the detector again from prior and images."""
         vars(self).update(state)
-        self._adapt()
-
-
-def _raw_scores(detector: Detector, rows: Float32Array) -> FloatArray:
-    """Score mapped rows (n, H*W, C) by a detector of one task, block by block: (n,)."""
-    scores = np.zeros(len(rows))
-    for start in range(0, len(rows), BLOCK_IMAGES):
-        block = slice(start, start + BLOCK_IMAGES)
-        with torch.no_grad():
-            scores[block] = detector(torch.from_numpy(rows[block])[None].double())[0]
-    return scores
-
-
-def _typical_scores(
-    prior: Prior, rows: Float32Array, labels: LabelArray, others: Float32Array
-) -> FloatArray:
-    """Score the t teaching images, each without itself, and then u others: (t + u,)."""
-    held_out = _held_out(prior, rows, labels)
-    if not len(others):
-        return held_out
-    return np.concatenate([held_out, _raw_scores(_detector(prior, [_task(rows, labels)]), others)])
+        self._detector = _detector(self.prior, [_task(self.rows, self.labels)])
 
 
 def _held_out(prior: Prior, rows: Float32Array, labels: LabelArray) -> FloatArray:

@@ -17,6 +17,7 @@ from oddshot.mapping.nearest import AT_ONCE
 from oddshot.mapping.neighbours import Neighbours
 from oddshot.mapping.spaces import NAMES, Views
 from oddshot.mapping.supervised import CrossFitted, Logistic, Trees
+from oddshot.mapping.threading import cut
 
 KERNEL_ROWS = 512
 HELD_OUT_ROWS = 512
@@ -268,8 +269,7 @@ class KernelRidge:
     def _scores(self, rows: FloatArray, space: str) -> FloatArray:
         against_points, weights = self._models[space]
         scores = np.empty(len(rows))
-        for start in range(0, len(rows), AT_ONCE):
-            block = slice(start, start + AT_ONCE)
+        for block in cut(len(rows), AT_ONCE):
             kernel = extended(rows[block]) @ against_points
             scores[block] = np.exp(kernel, out=kernel) @ weights
         return scores

@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 
 from oddshot.episodes import Float32Array, FloatArray
 from oddshot.mapping.distances import against, extended, squared_distances
+from oddshot.mapping.threading import cut
 
 SPARE = 6
 DECIMALS = 5
@@ -59,8 +60,7 @@ class Nearest:
             Distances (n, most), ascending, and places (n, most), by distance to five decimals and,
             equally near ones, by place.
         """
-        starts = range(0, max(len(rows), 1), self._at_once)
-        blocks = [slice(start, start + self._at_once) for start in starts]
+        blocks = cut(len(rows), self._at_once)
         found = [self._settle(rows[b], None if own is None else own[b]) for b in blocks]
         distances, places = zip(*found, strict=True)
         return np.concatenate(distances), np.concatenate(places)

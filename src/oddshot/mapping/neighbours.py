@@ -8,7 +8,7 @@ from oddshot.mapping.block import Reference
 from oddshot.mapping.distances import against, extended
 from oddshot.mapping.nearest import AT_ONCE, Nearest
 from oddshot.mapping.spaces import NAMES, Views
-from oddshot.mapping.threading import in_blocks, in_turn
+from oddshot.mapping.threading import cut, in_blocks, in_turn
 
 SCALES = (1, 5, 20, 50)
 DENSITY_SCALES = (5, 20)
@@ -146,7 +146,7 @@ class _Drawn:
 
     def fit_coordinates(self) -> FloatArray:
         """Coordinates of the reference rows, own draws left out; sets floor and width."""
-        blocks = _blocks(len(self._reference))
+        blocks = cut(len(self._reference), AT_ONCE)
         rank = min(20, len(self._own) - 1)
         near = np.empty(len(self._reference))
         every = np.empty((len(self._reference), len(self._own)), dtype=np.float32)
@@ -168,7 +168,7 @@ class _Drawn:
         """Coordinates of new rows."""
         rows = points.astype(np.float64)
         return np.concatenate(
-            [self._coordinates(self._squares(rows[block])) for block in _blocks(len(rows))]
+            [self._coordinates(self._squares(rows[block])) for block in cut(len(rows), AT_ONCE)]
         )
 
     def _squares(self, points: FloatArray) -> FloatArray:
@@ -186,7 +186,3 @@ class _Drawn:
         squares *= -0.5 / self._width  # in place: what was used above is used up
         columns.append(-np.log(np.exp(squares, out=squares).mean(axis=1) + 1e-12))
         return np.column_stack(columns)
-
-
-def _blocks(rows: int) -> list[slice]:
-    return [slice(at, at + AT_ONCE) for at in range(0, max(rows, 1), AT_ONCE)]

@@ -16,7 +16,9 @@ class RowPlaces:
 
     def __init__(self, rows: FloatArray) -> None:
         self._by_content = {row.tobytes(): place for place, row in reversed([*enumerate(rows)])}
-        self._checksums = np.unique(_checksums(rows))
+        numbers = np.random.default_rng(0).integers(2**63, size=rows.shape[1], dtype=np.uint64)
+        self._weights = numbers | np.uint64(1)
+        self._checksums = np.unique(self._checksum(rows))
 
     def of(self, rows: FloatArray) -> NDArray[np.intp]:
         """Place (n,) of each row (n, d), -1 for all others.
@@ -26,17 +28,15 @@ class RowPlaces:
         found = np.full(len(rows), -1, dtype=np.intp)
         if not len(self._checksums):
             return found
-        sought = _checksums(rows)
+        sought = self._checksum(rows)
         at = np.searchsorted(self._checksums, sought)
         alike = self._checksums[np.minimum(at, len(self._checksums) - 1)] == sought
         for place in np.flatnonzero(alike):
             found[place] = self._by_content.get(rows[place].tobytes(), -1)
         return found
 
-
-def _checksums(rows: FloatArray) -> NDArray[np.uint64]:
-    """Bits of every number times a number of its column's own, summed over the row."""
-    bits = np.ascontiguousarray(rows, dtype=np.float64).view(np.uint64)
-    weights = np.random.default_rng(0).integers(2**63, size=rows.shape[1], dtype=np.uint64)
-    folded = bits ^ (bits >> np.uint64(29))  # of short numbers the upper bits alone differ
-    return np.asarray((folded * (weights | np.uint64(1))).sum(axis=1, dtype=np.uint64))
+    def _checksum(self, rows: FloatArray) -> NDArray[np.uint64]:
+        """Bits of every number times a number of its column's own, summed over the row."""
+        bits = np.ascontiguousarray(rows, dtype=np.float64).view(np.uint64)
+        folded = bits ^ (bits >> np.uint64(29))  # of short numbers the upper bits alone differ
+        return np.asarray((folded * self._weights).sum(axis=1, dtype=np.uint64))

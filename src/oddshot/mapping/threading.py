@@ -36,10 +36,17 @@ def in_blocks(function: Callable[[slice], R], rows: int, *, threads: int) -> lis
     >>> in_blocks(lambda block: (block.start, block.stop), 600, threads=1)
     [(0, 512), (512, 600)]
     """
-    size = min(BLOCK, max(LEAST, -(-rows // SHARES)))
-    starts = range(0, max(rows, 1), size)  # no rows are one empty block
-    blocks = [slice(start, min(start + size, rows)) for start in starts]
+    blocks = cut(rows, min(BLOCK, max(LEAST, -(-rows // SHARES))))
     return in_turn([partial(function, block) for block in blocks], threads=threads)
+
+
+def cut(rows: int, size: int) -> list[slice]:
+    """Cut ``rows`` into blocks of a size; no rows are one empty block.
+
+    >>> cut(5, 3), cut(0, 3)
+    ([slice(0, 3, None), slice(3, 5, None)], [slice(0, 0, None)])
+    """
+    return [slice(at, min(at + size, rows)) for at in range(0, max(rows, 1), size)]
 
 
 def one_blas_thread(function: Callable[P, R]) -> Callable[P, R]:
