@@ -47,11 +47,11 @@ class Published:
         another set of tables, which `same` tells.
     same
         Whether both are over the same data sets.
-    left_out
-        Names of data sets that were measured and published and do not compare, see `COPIED`.
     scores
         Index (kind, detector) with kind "published" or "measured", columns auroc and ap from 0 to
         1, best AUROC first; over no mixture of splits.
+    left_out
+        Names of data sets that were measured and published and do not compare, see `COPIED`.
     """
 
     source: str
@@ -96,15 +96,15 @@ def published_beside(comparison: Comparison, anchors: Path) -> Published | None:
         theirs = _oddbench(_read(anchors, protocol))
     else:
         per_table = _per_table(_read(anchors, protocol), comparison)
-        places = measured.index.get_level_values("table").str.lower()
+        tables = measured.index.get_level_values("table")
+        places = tables.str.lower()
         found = set(places) & set(per_table.index)
         shared = sorted(found - COPIED if protocol == DTE else found)
         if not shared:
             return None
-        tables = measured.index.get_level_values("table")
         left_out = tuple(sorted(set(tables[places.isin(found - set(shared))])))
         ours = measured[places.isin(shared)]
-        names = tuple(sorted(ours.index.get_level_values("table")))
+        names = tuple(sorted(tables[places.isin(shared)]))
         whole = per_table.loc[shared].dropna(axis=1)  # of methods that finished all of them
         theirs = whole.mean().unstack(0)
     both = {"published": theirs, "measured": ours.mean().unstack(0)}
