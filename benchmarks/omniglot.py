@@ -55,7 +55,7 @@ PUBLISHED = {
     ("one-class", "maml", 2): (96.6, 96.6),
     ("one-class", "maml", 10): (97.6, 97.6),
 }
-OPTIONS = ("pooling", "augment")
+OPTIONS = ("pooling", "augment", "smooth")
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 TRAIN, CHOOSE, TEST = range(3)  # streams of tasks
 
@@ -97,6 +97,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--outer-rate", type=float, default=None)
     parser.add_argument("--pooling", action="store_true", help="instead of stride 2")
     parser.add_argument("--augment", action="store_true", help="mirror and warp training tasks")
+    parser.add_argument("--smooth", action="store_true", help="all drawings, by a pixel")
     parser.add_argument("--filters", type=int, default=64)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
@@ -133,6 +134,7 @@ class Run:
         self.name = f"{given.command}-{given.learner}-{given.shots}-{given.normalisation}"
         self.name += "-pooling" if given.pooling else ""
         self.name += "-augment" if given.augment else ""
+        self.name += "-smooth" if given.smooth else ""
         self.folder = given.out / self.name
         params = self.adaptation.initial_parameters(
             self.network, torch.Generator().manual_seed(given.seed)
@@ -211,8 +213,8 @@ class Run:
         """Draw tasks of a part of the split."""
         drawn = self.drawn(stream, tasks, first=first, shots=shots)
         if stream == TRAIN and self.given.augment:
-            return drawn.warped(np.random.default_rng([self.given.seed, first]))
-        return drawn
+            drawn = drawn.warped(np.random.default_rng([self.given.seed, first]))
+        return drawn.smoothed() if self.given.smooth else drawn
 
     def drawn(self, stream: int, tasks: int, *, first: int, shots: int | None) -> ImageTasks:
         """Draw tasks as they are."""
@@ -364,7 +366,7 @@ def report(out: Path) -> None:
         rows.append(
             [
                 f"{found['command']}, {found['learner']}, K = {found['shots']}"
-                + "".join(f", {option}" for option in OPTIONS if found[option]),
+                + "".join(f", {option}" for option in OPTIONS if found.get(option)),
                 found["normalisation"] + (" (transductive)" if found["transductive"] else ""),
                 *(_percent(found, name) for name in ("accuracy", "auroc")),
                 "" if published is None else f"{published:g}",
@@ -395,7 +397,7 @@ def draw_curves(results: Sequence[dict[str, Any]], path: Path) -> None:
             tasks, accuracy = np.array(found["curve"]).T
             style = "-" if found["transductive"] else "--"
             label = f"{found['learner']}, {found['normalisation']}"
-            label += "".join(f", {option}" for option in OPTIONS if found[option])
+            label += "".join(f", {option}" for option in OPTIONS if found.get(option))
             ax.plot(tasks / 1000, 100 * accuracy, style, label=label)
         ax.set(title=f"{kind[0]}, K = {kind[1]}", xlabel="thousand tasks", ylim=(80, 100))
         ax.legend(frameon=False, fontsize=7)

@@ -89,6 +89,18 @@ def test_mirror_images_are_characters_of_their_own(characters):
     )
 
 
+def test_smoothing_spreads_ink_over_neighbours_and_keeps_all_of_it():
+    support = torch.zeros(1, 2, 1, 28, 28)
+    support[0, 1, 0, 10, 12] = 1.0
+    tasks = ImageTasks(support, torch.zeros(1, 2).long(), support[:, :1], torch.ones(1, 1).long())
+    smooth = tasks.smoothed()
+    expected = torch.tensor([[1.0, 2, 1], [2, 4, 2], [1, 2, 1]]) / 16
+    torch.testing.assert_close(smooth.support[0, 1, 0, 9:12, 11:14], expected)
+    assert smooth.support.sum().item() == pytest.approx(1)
+    assert not smooth.query.any()
+    assert torch.equal(smooth.query_labels, tasks.query_labels)
+
+
 def test_a_task_is_warped_as_one_and_another_task_otherwise():
     drawing = torch.zeros(28, 28)
     drawing[8:20, 10:14] = 1
