@@ -42,6 +42,13 @@ def test_arrow_and_polars_tables_keep_types() -> None:
     assert str(to_rows(small).dtypes["n"]) == "UInt8"
 
 
+def test_arrow_columns_whose_names_were_numbers_in_pandas() -> None:
+    frame = pd.DataFrame({0: pd.array([1, None], dtype="Int64"), 1: [0.5, 1.5]})
+    found = to_rows(pa.Table.from_pandas(frame))
+    assert [str(dtype) for dtype in found.dtypes] == ["Int64", "float64"]
+    assert found[0].isna().tolist() == [False, True]
+
+
 def test_arrow_columns_with_equal_names_all_stay() -> None:
     table = pa.Table.from_arrays([pa.array([1, None]), pa.array([2, 3])], names=["a", "a"])
     assert to_rows(table).shape == (2, 2)

@@ -65,6 +65,18 @@ def test_tensors_cannot_change(prior):
         held[0] = 1
 
 
+def test_settings_and_provenance_cannot_change():
+    mine = {"widths": [4]}
+    prior = Prior("maml", mine, {"a": np.zeros(3)}, mine)
+    fingerprint = prior.fingerprint
+    mine["widths"].append(5)
+    for held in (prior.settings, prior.provenance, prior.tensors):
+        with pytest.raises(TypeError, match="does not support item assignment"):
+            held["rate"] = 1
+    assert prior.settings["widths"] == [4]
+    assert prior.fingerprint == fingerprint
+
+
 @pytest.mark.parametrize("again", [copy.deepcopy, lambda p: pickle.loads(pickle.dumps(p))])
 def test_copies_are_equal(prior, again):
     assert again(prior) == prior

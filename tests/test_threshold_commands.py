@@ -77,18 +77,29 @@ def test_calibration_by_holding_out(run):
     assert "75 rows given to fit, held out in one part" in told
 
 
-def test_labels_of_a_file_to_calibrate_with_are_read(folder, run, tmp_path):
+@pytest.mark.parametrize(
+    ("label_column", "calibrate", "told"),
+    [
+        ("odd", "labelled.csv", ("from 120 rows that the detector has not learned from",)),
+        ("-1", "labelled.csv", ("from 120 rows that the detector has not learned from",)),
+        ("odd", "clean.csv", ("from 120 rows", "clean.csv has no column 'odd'; nothing is known")),
+    ],
+)
+def test_labels_of_a_file_to_calibrate_with_are_read(
+    folder, tmp_path, label_column, calibrate, told
+):
     table = pd.read_csv(folder / "table.csv").assign(odd="")
     table.to_csv(tmp_path / "table.csv", index=False)
     result = CliRunner().invoke(
         app,
         [
             *("detect", str(tmp_path / "table.csv"), "--prior", str(folder / "prior")),
-            *("--alpha", "0.1", "--label-column", "odd"),
-            *("--calibrate", str(folder / "labelled.csv")),
+            *("--alpha", "0.1", "--label-column", label_column),
+            *("--calibrate", str(folder / calibrate)),
         ],
     )
-    assert "from 120 rows that the detector has not learned from" in result.stdout
+    output = " ".join(result.stdout.split())
+    assert all(part in output for part in told)
 
 
 @pytest.mark.parametrize(

@@ -87,6 +87,7 @@ def test_too_few_rows_are_said(run):
         (["--alarm", "3/2"], "--alarm is '3/2'"),
         (["--alarm", "often"], "--alarm is 'often'"),
         (["--alpha", 2], "alpha is 2"),
+        (["--alpha", 0], "alpha is 0"),
     ],
 )
 def test_mistakes_end_with_2_in_one_line(run, arguments, words):

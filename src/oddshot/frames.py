@@ -69,10 +69,13 @@ def frame_from_arrow(table: Any) -> pd.DataFrame:
     frame: pd.DataFrame = table.to_pandas()
     if any(name is not None for name in frame.index.names):
         frame = frame.reset_index()  # pandas' metadata made an index of a column
+    # names that came from pandas may be numbers again
+    places = {str(name): place for place, name in enumerate(frame.columns)}
     with_gaps = {
-        frame.columns.get_loc(name): (column, nullable)
+        places[name]: (column, nullable)
         for name, column in zip(table.column_names, table.columns, strict=True)
         if column.null_count
+        and name in places
         and (nullable := _nullable(column.type)) is not None
         and table.column_names.count(name) == 1
     }

@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -21,8 +23,9 @@ SHIPPED = ("default", "images")
 class Prior:
     """A meta-trained prior: enough to rebuild its learner, and where it came from.
 
-    A prior never changes: its tensors are read-only, so many detectors can share one. Two priors
-    are equal when they give the same detector from the same data; provenance does not count.
+    A prior never changes: all it holds is a copy and read-only, so many detectors can share one.
+    Two priors are equal when they give the same detector from the same data; provenance does not
+    count.
 
     Parameters
     ----------
@@ -53,7 +56,15 @@ class Prior:
         frozen = {name: np.array(array) for name, array in self.tensors.items()}
         for array in frozen.values():
             array.flags.writeable = False
-        object.__setattr__(self, "tensors", frozen)
+        object.__setattr__(self, "tensors", MappingProxyType(frozen))
+        for name in ("settings", "provenance"):
+            own = deepcopy(dict(getattr(self, name)))
+            object.__setattr__(self, name, MappingProxyType(own))
+
+    def __reduce__(self) -> tuple[type["Prior"], tuple[Any, ...]]:
+        """Take dictionaries along: read-only views of them cannot be pickled."""
+        views = (self.settings, self.tensors, self.provenance)
+        return Prior, (self.learner, *map(dict, views))
 
     def save(self, path: str | Path) -> None:
         """Write the prior into the folder ``path``, at once or not at all.
@@ -125,7 +136,7 @@ class Prior:
     @property
     def fingerprint(self) -> str:
         """Twelve hexadecimal digits that tell priors apart: learner, settings and tensors."""
-        digest = sha256(json.dumps([self.learner, self.settings], sort_keys=True).encode())
+        digest = sha256(json.dumps([self.learner, dict(self.settings)], sort_keys=True).encode())
         for name, array in sorted(self.tensors.items()):
             digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
             digest.update(array.tobytes())

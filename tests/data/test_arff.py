@@ -45,6 +45,11 @@ def test_tabs_may_part_values() -> None:
     assert frame.iloc[0].tolist() == [1.0, "x y"]
 
 
+def test_only_line_feeds_end_a_line() -> None:
+    text = "@relation r\r\n@attribute a string\r\n@data\r\n'one\u2028line\x0c'\r\n"
+    assert read_arff(text, "f")["a"].tolist() == ["one\u2028line\x0c"]
+
+
 def test_dates_in_another_form_stay_text() -> None:
     frame = read_arff("@relation r\n@attribute a date dd.MM.yy\n@data\n01.02.20\n", "f")
     assert frame["a"].tolist() == ["01.02.20"]
@@ -58,6 +63,8 @@ HEAD = "@relation r\n@attribute a real\n@attribute b {x,y}\n@data\n"
     [
         (HEAD, "no row after @data"),
         (HEAD + "1,x\n2\n", "line 6 has 1 values for 2 attributes"),
+        (HEAD + "{0 1, oops}\n", "line 5 is no sparse row: '0 1, oops'; write pairs"),
+        (HEAD + "{ 1;5 }\n", "line 5 is no sparse row"),
         (HEAD + "1,x\n2,x,y\n", "line 6 has 3 values"),
         (HEAD + "1,x\nz,x\n", "line 6 holds 'z' in 'a', which is declared numeric"),
         (HEAD + "1,z\n", "line 5 holds 'z' in 'b', which is declared nominal"),

@@ -177,6 +177,13 @@ def test_with_gains_it_goes_on():
     assert len(run.history["discrimination"]) == 3 * CHECK_EVERY
 
 
+def test_the_last_step_is_checked_too():
+    run = training(steps=CHECK_EVERY + 7, patience=3)
+    run.run()
+    assert run.history["checked"] == [CHECK_EVERY, CHECK_EVERY + 7]
+    assert len(run.history["validation"]) == 2
+
+
 def test_held_out_rows_are_not_trained_on():
     run = training(patience=1)
     assert len(set(run._trained.tolist())) == 180

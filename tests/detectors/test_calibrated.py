@@ -117,6 +117,15 @@ def test_probabilities_need_labels_that_fit_has_not_seen(farthest):
     assert not hasattr(farthest.calibrate(FRESH), "predict_proba")
 
 
+@pytest.mark.parametrize("rows", [FRESH, None], ids=["rows", "none"])
+def test_a_mistake_leaves_what_was_calibrated_before(farthest, rows):
+    farthest.calibrate(np.r_[FRESH, ODD], LABELS)
+    expected = farthest.predict_proba(ODD)
+    with pytest.raises(SettingError, match="probability is 'nonsense'"):
+        farthest.calibrate(rows, probability="nonsense")
+    np.testing.assert_array_equal(farthest.predict_proba(ODD), expected)
+
+
 def test_mistakes_are_named(farthest):
     with pytest.raises(NotFittedError):
         Farthest().p_values(ROWS)
@@ -132,6 +141,8 @@ def test_mistakes_are_named(farthest):
         farthest.select(FRESH, alpha=0)
     with pytest.raises(SettingError, match="method is 'cross'; it must be left out where X is"):
         farthest.calibrate(FRESH, method="cross")
+    with pytest.raises(SettingError, match=r"prevalence is 0.1; it must be left out where X is"):
+        farthest.calibrate(prevalence=0.1)
     with pytest.raises(SettingError, match="folds is 1; it must be a whole number from 2 on"):
         farthest.calibrate(folds=1)
     with pytest.raises(SettingError, match="method is 'jackknife'"):
@@ -232,6 +243,11 @@ def test_known_normal_rows_calibrate_alone_where_they_are_many():
     assert made.calibration_.clean
     assert made.calibration_.rows == 110
     assert not few_shot(np.where(np.arange(160) < 50, 0, -1)).calibration_.clean
+
+
+def test_no_rows_are_a_mistake_under_a_shift_too(fitted):
+    with pytest.raises(DataError, match="0 sample"):
+        fitted.p_values(FRESH[:0], shift=True)
 
 
 def test_too_few_rows_to_hold_any_out():

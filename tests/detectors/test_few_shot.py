@@ -2,6 +2,7 @@ import json
 import os
 import pickle
 import re
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import joblib
@@ -22,6 +23,7 @@ from sklearn.utils.estimator_checks import (
     check_dataframe_column_names_consistency,
     parametrize_with_checks,
 )
+from threadpoolctl import threadpool_info
 
 from oddshot import FewShotDetector, Prior
 from oddshot.errors import DataError, LabelError, LabelWarning, PriorError, SettingError
@@ -119,6 +121,26 @@ def test_grid_search_finds_the_contamination():
     assert search.best_params_ == {"contamination": 0.1}
     assert search.best_score_ > 0.8
     assert f1(search, rows, truth) > 0.8
+
+
+def test_the_last_label_of_equal_rows_counts():
+    rows, _ = odd_among()
+    made = detector().fit(rows).partial_fit(rows[[0, 1, 0]], [1, 1, 0])
+    once = detector().fit(rows).partial_fit(rows[[0, 1]], [0, 1])
+    np.testing.assert_array_equal(made.anomaly_score(rows), once.anomaly_score(rows))
+    np.testing.assert_array_equal(made._fitted.kept.labels, once._fitted.kept.labels)
+
+
+def test_scoring_in_several_threads_leaves_their_numbers_as_they_were(fitted):
+    def numbers():
+        return [pool["num_threads"] for pool in threadpool_info()], torch.get_num_threads()
+
+    rows, before = np.tile(odd_among()[0], (30, 1)), numbers()
+    with ThreadPoolExecutor(4) as pool:
+        scores = list(pool.map(fitted.anomaly_score, [rows] * 12))
+    assert numbers() == before
+    for found in scores[1:]:
+        np.testing.assert_array_equal(found, scores[0])
 
 
 def test_threads_share_one_prior():
@@ -560,6 +582,15 @@ def test_a_table_with_negative_zeros_can_be_saved(tmp_path):
 def saved(tmp_path, fitted):
     fitted.save(tmp_path / "saved")
     return tmp_path / "saved"
+
+
+def test_a_setting_that_changed_after_fit_is_not_saved(tmp_path):
+    rows, _ = odd_among()
+    made = detector(novel=0.0).fit(rows, few_labels()).set_params(novel=1.0)
+    made.save(tmp_path)
+    loaded = FewShotDetector.load(tmp_path)
+    assert loaded.novel == 0.0
+    np.testing.assert_array_equal(loaded.anomaly_score(rows), made.anomaly_score(rows))
 
 
 def test_load_tells_what_is_missing(tmp_path, saved):

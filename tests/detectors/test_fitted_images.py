@@ -257,6 +257,14 @@ def test_wrong_images_and_labels():
         detector().fit(pictures(0))
 
 
+def test_known_normal_images_calibrate_alone_where_they_are_many():
+    labels = np.where(np.arange(130) < 110, 0, -1)
+    made = detector().fit(pictures(130), labels)
+    assert made.calibration_.clean
+    assert made.calibration_.rows == 110
+    assert not made._fitted.clean
+
+
 def test_a_failed_fit_keeps_the_earlier_one():
     made = detector().fit(pictures(9))
     expected = clone(made).fit(pictures(9)).anomaly_score(pictures(3, seed=1))
@@ -265,7 +273,7 @@ def test_a_failed_fit_keeps_the_earlier_one():
     np.testing.assert_array_equal(made.anomaly_score(pictures(3, seed=1)), expected)
 
 
-@pytest.mark.parametrize("lost", ["clean", "seed", "settings"])
+@pytest.mark.parametrize("lost", ["novel", "seed", "settings"])
 def test_load_tells_a_changed_state(tmp_path, lost):
     detector().fit(pictures(9)).save(tmp_path)
     state = json.loads((tmp_path / STATE_FILE).read_text())

@@ -402,6 +402,9 @@ def test_the_last_label_of_a_row_counts(mapping):
     assert corrected.later[1].tolist() == [1, 0]
     assert len(corrected.support.known) == len(once.support.known)
     assert corrected.support.normal_share == once.support.normal_share
+    twice = told(mapping, NEW[[0, 1, 0]], [1, 1, 0])
+    np.testing.assert_array_equal(twice.support.known, once.support.known)
+    np.testing.assert_array_equal(twice.support.typical, once.support.typical)
     no_anomaly = told(mapping, ROWS[:1], [0])
     assert len(no_anomaly.support.known) == len(mapping.support.known) - 1
 

@@ -1,4 +1,5 @@
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import numpy as np
@@ -50,3 +51,25 @@ def test_blas_has_one_thread_within():
         return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
 
     assert threads() == {1}
+
+
+def test_the_last_to_leave_gives_blas_its_threads_back():
+    def threads():
+        return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+
+    entered, may_leave = threading.Event(), threading.Event()
+
+    @one_blas_thread
+    def stays():
+        entered.set()
+        may_leave.wait(30)
+        return threads()
+
+    before = threads()
+    with ThreadPoolExecutor(1) as pool:
+        longer = pool.submit(stays)
+        entered.wait(30)
+        assert one_blas_thread(threads)() == {1}  # leaves first
+        may_leave.set()
+        assert longer.result() == {1}
+    assert threads() == before

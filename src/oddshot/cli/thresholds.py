@@ -67,7 +67,9 @@ class Promise(NamedTuple):
         rows
             Those of FILE.
         label_column
-            Where a file to calibrate with has such a column, it tells which rows are anomalies.
+            Of the rows' labels, by name or number. Where a file to calibrate with has it, too (a
+            column of that name, or one more than were learned from), it tells which of its rows are
+            anomalies.
 
         Returns
         -------
@@ -79,8 +81,14 @@ class Promise(NamedTuple):
                 detector.calibrate(method=self.calibrate)
             elif self.calibrate is not None:
                 other = read_input(self.calibrate, detector.prior, Asked())
-                if label_column in other.frame:
+                spare = other.frame.shape[1] - detector.n_features_in_
+                if label_column is not None and (label_column in other.frame or spare == 1):
                     other = read_input(self.calibrate, detector.prior, Asked(label_column))
+                elif label_column is not None:
+                    lines.append(
+                        f"{self.calibrate} has no column {label_column!r}; nothing is known of its "
+                        "rows."
+                    )
                 detector.calibrate(other.rows, other.labels)
             alerts = self.alerts()
             if self.alpha is not None:

@@ -54,8 +54,10 @@ def watch(
     """
     from oddshot.detectors.few_shot import FewShotDetector
     from oddshot.reports.drift import lines_of
+    from oddshot.thresholds.conformal import check_level
 
     needed, among = _rule(alarm)
+    check_level("--alpha", alpha)
     if every is not None and window is None:
         raise SettingError(f"--every is {every} but --window is not given; give both")
     monitor = FewShotDetector.load(folder, n_jobs=-1).drift_monitor(block=block)

@@ -14,7 +14,8 @@ QUOTED = r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\""
 ATTRIBUTE = re.compile(rf"@attribute\s+({QUOTED}|[^\s{{]+)\s*(.+)", re.I)
 CELL = re.compile(rf"\s*({QUOTED}|[^,]*?)\s*(?:,|$)")
 TABBED = re.compile(rf"\s*({QUOTED}|[^\t]*?)\s*(?:\t|$)")
-SPARSE_CELL = re.compile(rf"\s*(\d+)\s+({QUOTED}|[^,]*?)\s*(?:,|$)")
+SPARSE_CELL = re.compile(rf"\s*(\d+)\s+({QUOTED}|[^,]+?)\s*(?:,|$)")
+SPARSE = re.compile(rf"(?:{SPARSE_CELL.pattern})*")
 ESCAPE = re.compile(r"\\(.)")
 
 
@@ -55,7 +56,7 @@ def read_arff(text: str, called: str) -> pd.DataFrame:
     0  1.0  x
     1  NaN  y
     """
-    lines = ((i, line.strip()) for i, line in enumerate(text.splitlines(), 1))
+    lines = ((i, line.strip()) for i, line in enumerate(text.split("\n"), 1))
     content = ((i, line) for i, line in lines if line and not line.startswith("%"))
     attributes = _attributes(content, called)
     rows = [(i, _cells(line, attributes, f"{called}: line {i}")) for i, line in content]
@@ -135,6 +136,11 @@ def _cells(line: str, attributes: Sequence[Attribute], where: str) -> list[str |
 
 def _sparse_cells(body: str, attributes: Sequence[Attribute], where: str) -> list[str | None]:
     """Give a row that names some columns only: the others hold 0, or their first level."""
+    if not SPARSE.fullmatch(body):
+        raise SourceError(
+            f"{where} is no sparse row: {body[:40]!r}; write pairs of a column, counted from 0, "
+            "and a value, with commas between them, as in {0 1.5, 3 red}"
+        )
     cells: list[str | None] = [a.levels[0] if a.levels else "0" for a in attributes]
     for column, cell in SPARSE_CELL.findall(body):
         if int(column) >= len(attributes):

@@ -71,7 +71,8 @@ class AdversarialFit:
     params
         The players' parameters, each with an axis of length 1 in front.
     history
-        Losses by name, one entry a step or, for "validation", a check.
+        Losses by name, one entry a step or, for "validation", a check; "checked" has the steps of
+        these.
     """
 
     def __init__(
@@ -90,7 +91,11 @@ class AdversarialFit:
         drawn = networks.initial_parameters(self._generator)
         self.params: Params = {n: p[None].requires_grad_() for n, p in drawn.items()}
         self.history: dict[str, list[float]] = {
-            name: [] for name in ("reconstruction", "discrimination", "adversarial", "validation")
+            name: []
+            for name in (
+                *("reconstruction", "discrimination", "adversarial"),
+                *("validation", "checked"),
+            )
         }
         with torch.no_grad():
             self._features = torch.cat([view(block) for block in torch.split(rows, 1024)])
@@ -134,9 +139,11 @@ class AdversarialFit:
                 raise TrainingError(f"the autoencoder diverged in step {step}: {losses}; {_REMEDY}")
             if on_step is not None:
                 on_step(step, losses)
-            if self._recipe.patience is not None and step % CHECK_EVERY == 0:
+            due = step % CHECK_EVERY == 0 or step == self._recipe.steps
+            if self._recipe.patience is not None and due:
                 loss = self._check()
                 self.history["validation"].append(loss)
+                self.history["checked"].append(step)
                 if loss < best:
                     best, kept, since = loss, self._copied(), 0
                 else:

@@ -68,8 +68,9 @@ class AAEDetector(AnomalyDetector):
     reconstruction
         Weight of the reconstruction error, in decades of surprise, beside the discriminator's.
     patience
-        Stop after so many checks (one every 50 steps) without a better L_dis on a held-out tenth of
-        the rows and fixed virtual anomalies, and keep the best; ``None``: take all steps.
+        Stop after so many checks (every 50 steps and in the last) without a better L_dis on a
+        held-out tenth of the rows and fixed virtual anomalies, and keep the best; ``None``: take
+        all steps.
     contamination, random_state
         As for `FewShotDetector`.
     verbose
@@ -79,7 +80,7 @@ class AAEDetector(AnomalyDetector):
     ----------
     history_
         Losses by name, one value a step: "reconstruction", "discrimination", "adversarial"; and
-        "validation", one a check.
+        "validation", one a check, in the steps "checked".
     threshold_, offset_, contamination_, column_report_, n_features_in_, feature_names_in_
         As of `FewShotDetector`.
 

@@ -192,8 +192,10 @@ class CalibratedVerdicts(ABC):
             If a setting has a value it cannot take, or the detector cannot be made again.
         """
         check_is_fitted(self)
+        chances = Probability(probability, prevalence=prevalence)
         if X is None:
             require(y is None, "y", "given", "left out where X is")
+            require(prevalence is None, "prevalence", prevalence, "left out where X is")
             require(method in (None, "split", "cross"), "method", method, "'split' or 'cross'")
             whole = isinstance(folds, Integral) and not isinstance(folds, bool)
             require(whole and folds >= 2, "folds", folds, "a whole number from 2 on")
@@ -213,10 +215,9 @@ class CalibratedVerdicts(ABC):
             trusted = np.random.default_rng(0).permutation(trusted)[:MAX_CALIBRATION]
         numbers, known = self._numbers(X), labels != UNLABELLED
         kinds = [int((labels == kind).sum()) for kind in (ANOMALY, NORMAL)]
-        self._probability = None
         if min(kinds) >= LEAST:
-            self._probability = Probability(probability, prevalence=prevalence)
-            self._probability.fit(scores[known], labels[known] == ANOMALY)
+            chances.fit(scores[known], labels[known] == ANOMALY)
+        self._probability = chances if min(kinds) >= LEAST else None
         self._calibration = Calibration(
             GIVEN,
             (scores[trusted],),

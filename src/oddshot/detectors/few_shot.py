@@ -115,6 +115,7 @@ class FewShotDetector(AnomalyDetector):
     """
 
     _parts: "list[_Part] | None" = None
+    _used: dict[str, Any]  # settings by which scores differ, as they were in the last fit
 
     def __init__(
         self,
@@ -184,6 +185,8 @@ class FewShotDetector(AnomalyDetector):
                 quality=quality,
                 novelty=novelty,
             )
+        novel = self.novel if isinstance(self.novel, str) else float(self.novel)
+        self._used = {"quality": self.quality, "novel": novel}
         self._keep(fitted)
         self._set_threshold(self._raw_scores(), contamination, clean=fitted.clean)
         return self
@@ -559,8 +562,7 @@ class FewShotDetector(AnomalyDetector):
             "settings": dict(prior.settings),
             "provenance": dict(prior.provenance),
             "contamination": "auto" if share is None else share,
-            "quality": self.quality,
-            "novel": self.novel if isinstance(self.novel, str) else float(self.novel),
+            **self._used,
             "seed": self._fitted.seed,
             **verdicts,
             **state,
@@ -613,14 +615,15 @@ class FewShotDetector(AnomalyDetector):
             part, _, rest = name.partition(".")
             parts.setdefault(part, {})[rest] = array
         prior = Prior(meta["learner"], meta["settings"], parts["prior"], meta["provenance"])
+        used = {"quality": meta["quality"], "novel": meta["novel"]}
         detector = cls(
             prior=prior,
             contamination=meta["contamination"],
             random_state=int(meta["seed"]),
-            quality=meta.get("quality", "standard"),
-            novel=meta.get("novel", 0.0),
             n_jobs=n_jobs,
+            **used,
         )
+        detector._used = used
         if prior.reads_images:
             detector._keep(FittedImages.restored(prior, meta, parts))
         else:

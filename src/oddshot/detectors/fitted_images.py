@@ -12,7 +12,6 @@ from oddshot.detectors.novelty import LABELS_ALONE, Floor, Novelty
 from oddshot.episodes import (
     ANOMALY,
     NORMAL,
-    UNLABELLED,
     Context,
     Float32Array,
     FloatArray,
@@ -44,14 +43,12 @@ class FittedImages:
 
     Parameters
     ----------
-    prior
-        A prior for images.
     told
         The judge that knows the labels.
     free
         The one that does not, where it sets a floor.
-    clean
-        Whether all images to compare with are known to be normal.
+    other_labels
+        Labels of the images that do not teach but are compared with, too.
     seed
         What they were drawn with.
     novelty
@@ -62,15 +59,27 @@ class FittedImages:
     typical_scores
         Shape (m,): unlabelled and known normal images to compare with, each scored without itself;
         those that teach first.
+    kept_labels
+        Shape (m,): labels of the same images, 0 or -1.
     known_scores
         Shape (k,): known anomalies.
+    clean
+        Whether all images to compare with are known to be normal.
     """
 
     def __init__(
-        self, told: "_Judge", free: "_Judge | None", *, clean: bool, seed: int, novelty: Novelty
+        self,
+        told: "_Judge",
+        free: "_Judge | None",
+        *,
+        other_labels: LabelArray,
+        seed: int,
+        novelty: Novelty,
     ) -> None:
         self._told, self._free, self._novelty = told, free, novelty
-        self.prior, self.clean, self.seed = told.prior, clean, seed
+        self.prior, self.seed = told.prior, seed
+        self.kept_labels = np.concatenate([told.labels[told.known :], other_labels])
+        self.clean = bool((self.kept_labels == NORMAL).all())
         known = told.rows[: told.known]
         self._floor: Floor | None = None
         self.typical_scores = told.typical_scores
@@ -122,29 +131,31 @@ class FittedImages:
                 "anomalies; at least 2 unlabelled or normal images are needed to compare with"
             )
         kept = np.concatenate([known, typical[:MAX_TEACHING]])
-        clean = bool((labels[typical] == NORMAL).all())
-        others = rows[typical[MAX_TEACHING:]]
+        others = typical[MAX_TEACHING:]
         return cls._of(
-            prior, rows[kept], labels[kept], others, clean=clean, seed=seed, novelty=novelty
+            _Judge.fit(prior, rows[kept], labels[kept], rows[others]),
+            rows[others],
+            labels[others],
+            seed=seed,
+            novelty=novelty,
         )
 
     @classmethod
     def _of(
         cls,
-        prior: Prior,
-        rows: Float32Array,
-        labels: LabelArray,
+        told: "_Judge",
         others: Float32Array,
+        other_labels: LabelArray,
         *,
-        clean: bool,
         seed: int,
         novelty: Novelty,
     ) -> Self:
-        """Adapt to the images that teach, and compare with others, too."""
-        told, free = _Judge.fit(prior, rows, labels, others), None
+        """Set a judge without labels beside the one that knows them, where that sets a floor."""
+        free = None
         if novelty != LABELS_ALONE and told.known:
-            free = _Judge.fit(prior, rows[told.known :], labels[told.known :], others)
-        return cls(told, free, clean=clean, seed=seed, novelty=novelty)
+            rows, labels = told.rows[told.known :], told.labels[told.known :]
+            free = _Judge.fit(told.prior, rows, labels, others)
+        return cls(told, free, other_labels=other_labels, seed=seed, novelty=novelty)
 
     def scored(self, X: Any) -> FloatArray:
         """Raw scores (n,) of images.
@@ -168,15 +179,9 @@ class FittedImages:
         """Adapt again without some of the images that teach: what comes of it, and their scores."""
         rows, labels, places = self._told.rows, self._told.labels, self._told.known + part
         rest, kept = np.delete(rows, places, axis=0), np.delete(labels, places)
-        settings: Any = {"clean": self.clean, "seed": self.seed, "novelty": self._novelty}
-        adapted = self._of(self.prior, rest, kept, rows[:0], **settings)
+        told = _Judge.fit(self.prior, rest, kept, rows[:0])
+        adapted = self._of(told, rows[:0], labels[:0], seed=self.seed, novelty=self._novelty)
         return adapted, adapted._judged(rows[places])
-
-    @property
-    def kept_labels(self) -> LabelArray:
-        """Labels (m,) of the images that ``typical_scores`` belong to: all 0, or all -1."""
-        label = NORMAL if self.clean else UNLABELLED
-        return np.full(len(self.typical_scores), label, dtype=np.int8)
 
     @property
     def teaching(self) -> int:
@@ -199,10 +204,11 @@ class FittedImages:
             "support.rows": self._told.rows,
             "support.labels": self._told.labels,
             "support.scores": self._told.typical_scores,
+            "support.others": self.kept_labels[self.teaching :],
         }
         if self._free is not None:
             arrays["support.free"] = self._free.typical_scores
-        return {"clean": self.clean}, arrays
+        return {}, arrays
 
     @classmethod
     def restored(
@@ -211,11 +217,16 @@ class FittedImages:
         """Adapt again to the images that were kept: ``meta`` and arrays by part and name."""
         support = parts["support"]
         rows, labels = support["rows"], support["labels"]
-        told, free, novelty = _Judge(prior, rows, labels, support["scores"]), None, LABELS_ALONE
-        if "free" in support:  # there was no floor where an older version saved the detector
+        told, free = _Judge(prior, rows, labels, support["scores"]), None
+        if "free" in support:
             free = _Judge(prior, rows[told.known :], labels[told.known :], support["free"])
-            novelty = Novelty.checked(meta["novel"])
-        return cls(told, free, clean=bool(meta["clean"]), seed=int(meta["seed"]), novelty=novelty)
+        return cls(
+            told,
+            free,
+            other_labels=support["others"],
+            seed=int(meta["seed"]),
+            novelty=Novelty.checked(meta["novel"]),
+        )
 
     def _judged(self, rows: Float32Array) -> FloatArray:
         """Raw scores (n,) of mapped rows (n, H*W, C)."""

@@ -1,7 +1,6 @@
 """A prior for tables, adapted to one: rows are encoded, mapped and judged."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Self
 
@@ -25,10 +24,10 @@ from oddshot.errors import DataError, PriorError
 from oddshot.frames import RawRows, take_rows, to_rows
 from oddshot.learners import Detector, Learner, Params, Shape, collate, restore
 from oddshot.mapping.encode import ColumnNote, Encoder
-from oddshot.mapping.mapping import Mapping, Pool, support_sample
+from oddshot.mapping.mapping import Mapping, Pool, last_told, support_sample
 from oddshot.mapping.quality import QUALITIES, Quality
 from oddshot.mapping.support import Support, draw_support
-from oddshot.mapping.threading import in_blocks
+from oddshot.mapping.threading import Narrowing, in_blocks
 from oddshot.priors import Prior
 
 BLOCK_ROWS = 4096
@@ -151,12 +150,7 @@ class FittedTable:
         DataError
             If there is no row, or columns are missing or hold what `fit` has not seen there.
         """
-        rows = self.read(X)
-        if not rows.shape[0]:
-            raise DataError(
-                f"Found array with 0 sample(s) (shape={rows.shape}) "
-                "while a minimum of 1 is required."
-            )
+        rows = self._some(X)
         arranged = map(self._mapping.support.arranged, encoded_blocks(self._encoder, rows))
         return np.concatenate([self.scored_arranged(block) for block in arranged])
 
@@ -168,10 +162,8 @@ class FittedTable:
         DataError
             As `scored`.
         """
-        blocks = [*encoded_blocks(self._encoder, self.read(X))]
-        if not blocks:
-            raise DataError("there is no row to rank; give one or more")
-        return self._mapping.pool(self._mapping.support.arranged(np.concatenate(blocks)))
+        encoded = np.concatenate([*encoded_blocks(self._encoder, self._some(X))])
+        return self._mapping.pool(self._mapping.support.arranged(encoded))
 
     def judged(self, pool: Pool) -> FloatArray:
         """Raw scores (n,) of a pool, of this table or one that it came from by `with_labels`."""
@@ -179,7 +171,7 @@ class FittedTable:
 
     def with_labels(self, pool: Pool, labels: LabelArray, X: Any) -> Self:
         """Adapt to what has become known of a pool of rows X (n, d): see `Mapping.with_labels`."""
-        told = np.flatnonzero(labels != UNLABELLED)
+        told = last_told(pool.rows, labels)
         if not len(told):
             return self
         fitted = object.__new__(type(self))  # `copy` would make a head, and `_settle` another
@@ -196,7 +188,7 @@ class FittedTable:
 
         Columns of encoded rows are in canonical order; errors as of `scored`.
         """
-        blocks = encoded_blocks(self._encoder, self.read(X))
+        blocks = encoded_blocks(self._encoder, self._some(X))
         encoded = self._mapping.support.arranged(np.concatenate([*blocks]))
         coordinates = self._mapping.transform_arranged(encoded)
         return encoded, coordinates, self._judged(coordinates)
@@ -243,8 +235,8 @@ class FittedTable:
         return _single(self._mapping.support.typical)
 
     def numbers(self, X: Any) -> Float32Array:
-        """Rows (n, d) in numbers (n, p)."""
-        blocks = encoded_blocks(self._encoder, self.read(X))
+        """Rows (n, d) in numbers (n, p); errors as those of `scored`."""
+        blocks = encoded_blocks(self._encoder, self._some(X))
         return np.concatenate([_single(self._mapping.support.arranged(b)) for b in blocks])
 
     @property
@@ -324,6 +316,16 @@ class FittedTable:
             fitted._settle(mapping.with_labels(pool, later["labels"].astype(np.int8)))
         return fitted
 
+    def _some(self, X: Any) -> RawRows:
+        """Read one row at least."""
+        rows = self.read(X)
+        if not rows.shape[0]:
+            raise DataError(
+                f"Found array with 0 sample(s) (shape={rows.shape}) "
+                "while a minimum of 1 is required."
+            )
+        return rows
+
     def scored_arranged(self, rows: FloatArray) -> FloatArray:
         """Raw scores (n,) of encoded rows (n, p) whose columns are in the support's order."""
         if not len(rows):
@@ -338,7 +340,7 @@ class FittedTable:
             with torch.no_grad():  # a setting of the thread's own
                 return np.asarray(self._head(rows[:, block].double())[0].numpy())
 
-        with one_torch_thread():
+        with _ONE_TORCH_THREAD.held():
             return np.concatenate(in_blocks(judge, len(coordinates), threads=self._threads))
 
     def __getstate__(self) -> dict[str, Any]:
@@ -378,22 +380,21 @@ def _head(learner: Learner, params: Params, mapping: Mapping, novelty: Novelty) 
 
 def _adapted(learner: Learner, params: Params, task: MappedTask) -> Detector:
     """In double precision: sums in single precision differ with the number of rows at once."""
-    with one_torch_thread(), torch.no_grad():
+    with _ONE_TORCH_THREAD.held(), torch.no_grad():
         return learner.detector(
             {name: value.double() for name, value in params.items()},
             collate([task]).to(torch.float64),
         )
 
 
-@contextmanager
-def one_torch_thread() -> Iterator[None]:
-    """Keep PyTorch to one thread: these sums are so small that its threads mostly wait."""
-    before = torch.get_num_threads()
+def _narrow_torch() -> int:
+    threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+    return threads
+
+
+# these sums are so small that more threads would mostly wait
+_ONE_TORCH_THREAD = Narrowing(_narrow_torch, torch.set_num_threads)
 
 
 def _single(rows: FloatArray) -> Float32Array:

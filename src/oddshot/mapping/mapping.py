@@ -130,9 +130,9 @@ class Mapping:
         support, and a row of the support that turns out to be an anomaly still counts as a
         neighbour there. All that looks at labels is fitted anew: such a row leaves the typical rows
         and joins the known anomalies; rows newly known to be normal join the typical rows. What was
-        said of equal rows before no longer counts.
+        said of equal rows before, in the same pool too, no longer counts.
         """
-        told = np.flatnonzero(labels != UNLABELLED)
+        told = last_told(pool.rows, labels)
         pool, labels = pool[told], labels[told]
         said = {row.tobytes() for row in pool.rows}
         stays = np.array([row.tobytes() not in said for row in self._later.rows], dtype=bool)
@@ -236,6 +236,16 @@ class Mapping:
             known[np.flatnonzero(unsaid)].followed_by(later[np.flatnonzero(labels == ANOMALY)]),
             np.concatenate([np.ones(len(joining), dtype=bool), normal[order]]),
         )
+
+
+def last_told(rows: FloatArray, labels: LabelArray) -> NDArray[np.intp]:
+    """Positions, rising, of the labelled rows (n, p); of equal ones the last.
+
+    >>> last_told(np.array([[1.0], [2.0], [1.0], [3.0]]), np.array([1, 0, 0, -1])).tolist()
+    [1, 2]
+    """
+    last = {rows[at].tobytes(): at for at in np.flatnonzero(labels != UNLABELLED)}
+    return np.sort(np.fromiter(last.values(), dtype=np.intp, count=len(last)))
 
 
 def support_sample(mapping: Mapping) -> tuple[Float32Array, LabelArray]:

@@ -1,14 +1,17 @@
 """Threads: over blocks of rows and over models, none inside linear algebra."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache, partial, wraps
-from typing import ParamSpec, TypeVar
+from threading import Lock
+from typing import Generic, ParamSpec, TypeVar
 
 from threadpoolctl import ThreadpoolController
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
 
 BLOCK, LEAST = 2048, 512  # rows of a block, at most and at least
 SHARES = 4  # blocks that fewer rows are cut into
@@ -59,12 +62,59 @@ def one_blas_thread(function: Callable[P, R]) -> Callable[P, R]:
 
     @wraps(function)
     def limited(*args: P.args, **kwargs: P.kwargs) -> R:
-        with _controller().limit(limits=1, user_api="blas"):
+        with _ONE_BLAS_THREAD.held():
             return function(*args, **kwargs)
 
     return limited
 
 
+class Narrowing(Generic[T]):
+    """One thread for a library, while several threads of ours may want that at once.
+
+    Each sets it, for the number may belong to the process or to the thread that asks; and each sets
+    back what the first of those inside found, for what it finds itself may be another's setting.
+
+    Parameters
+    ----------
+    narrow
+        Sets one thread and tells what was set before.
+    widen
+        Sets that again.
+    """
+
+    def __init__(self, narrow: Callable[[], T], widen: Callable[[T], None]) -> None:
+        self._narrow, self._widen = narrow, widen
+        self._lock, self._inside = Lock(), 0
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Have one thread inside the context."""
+        with self._lock:
+            found = self._narrow()
+            if not self._inside:
+                self._found = found
+            self._inside += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._widen(self._found)
+                self._inside -= 1
+
+
 @cache
 def _controller() -> ThreadpoolController:
     return ThreadpoolController()
+
+
+def _narrow_blas() -> AbstractContextManager[object]:
+    limits: AbstractContextManager[object] = _controller().limit(limits=1, user_api="blas")
+    return limits
+
+
+def _widen_blas(limits: AbstractContextManager[object]) -> None:
+    with limits:  # to leave it is what sets the former number
+        pass
+
+
+_ONE_BLAS_THREAD = Narrowing(_narrow_blas, _widen_blas)

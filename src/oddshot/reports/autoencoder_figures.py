@@ -12,7 +12,6 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
 from oddshot.data.images import looks_like_images, to_images
-from oddshot.detectors.adversarial_fit import CHECK_EVERY
 from oddshot.detectors.autoencoder import AAEDetector
 from oddshot.episodes import FloatArray
 from oddshot.errors import DataError
@@ -94,10 +93,9 @@ def _losses(figure: Any, history: dict[str, list[float]]) -> None:
     rebuilt.yaxis.set_minor_formatter("{x:.2g}")
     _curve(judged, history["discrimination"], ORANGE, "discriminator: L_dis")
     _curve(judged, history["adversarial"], GREEN, "generator: L_adv")
-    checks = history["validation"]
-    if checks:
-        steps = CHECK_EVERY * np.arange(1, len(checks) + 1)
-        judged.plot(steps, checks, "D", color="black", ms=5, label="validation: L_dis")
+    if history["validation"]:
+        points = history["checked"], history["validation"]
+        judged.plot(*points, "D", color="black", ms=5, label="validation: L_dis")
     judged.axhline(CHANCE, color=GREY, ls="--", lw=1.2, label="L_dis of a guess")
     judged.set(title="Adversaries")
     judged.set_ylim(bottom=0)
