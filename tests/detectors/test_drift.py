@@ -209,7 +209,7 @@ def test_a_detector_without_its_rows_is_refused(detector, tmp_path):
 
 def test_images_are_refused():
     images = np.random.default_rng(0).random((8, 28, 28))
-    with pytest.raises(DataError, match="holds images"):
+    with pytest.raises(SettingError, match="takes tables only, and the prior reads images"):
         FewShotDetector(prior="images").fit(images).check_drift(images)
 
 

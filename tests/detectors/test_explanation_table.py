@@ -177,5 +177,5 @@ def test_images_have_no_columns_to_explain():
     images = np.random.default_rng(0).random((4, 28, 28))
     detector = FewShotDetector(prior="images").fit(images)
     for explained in (detector.explain, detector.importance):
-        with pytest.raises(DataError, match="images, which have no columns"):
+        with pytest.raises(SettingError, match="takes tables only, and the prior reads images"):
             explained(images)

@@ -51,7 +51,7 @@ class Ranking:
 
     def __init__(self, detector: "FewShotDetector", rows: Any) -> None:
         self.rows, self.detector, self._first = rows, detector, detector
-        self._pool = detector._fitted_table("rank").pool(rows)
+        self._pool = detector._table("rank").pool(rows)
         self.labels = np.full(len(self._pool), UNLABELLED, dtype=np.int8)
         self.scores = detector._ranked(self._pool)
 

@@ -132,7 +132,7 @@ def suggest(
 
 def known_labels(ranking: Ranking) -> LabelArray:
     """Labels (n,) of ranked rows: those added, and those of equal rows that the detector keeps."""
-    fitted = ranking.detector._fitted_table("suggest")
+    fitted = ranking.detector._table("suggest")
     normal = fitted.support.typical[fitted.kept_labels == NORMAL]
     said = {row.tobytes(): NORMAL for row in normal}
     said |= {row.tobytes(): ANOMALY for row in fitted.support.known}

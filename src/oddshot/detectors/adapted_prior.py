@@ -1,0 +1,144 @@
+"""What `FewShotDetector` is once a prior is adapted: scores, and what they are calibrated by."""
+
+from abc import abstractmethod
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+from joblib import effective_n_jobs
+from numpy.typing import ArrayLike
+from sklearn.utils.validation import check_is_fitted
+
+from oddshot.detectors.base import AnomalyDetector
+from oddshot.detectors.calibrated import stand_for_normal
+from oddshot.detectors.calibration import OWN, SPLIT, Calibration
+from oddshot.detectors.fitted_images import FittedImages
+from oddshot.detectors.fitted_table import FittedTable
+from oddshot.episodes import NORMAL, Float32Array, FloatArray
+from oddshot.errors import DataError, SettingError
+from oddshot.mapping.encode import ColumnNote
+from oddshot.thresholds.surprise import Surprise
+
+_LEAST_TO_HOLD_OUT = 4
+
+
+class AdaptedPrior(AnomalyDetector):
+    """Scores rows by a prior that was adapted to a table or to images.
+
+    Subclasses have the constructor argument ``n_jobs``.
+    """
+
+    n_jobs: int | None
+    _fitted: FittedTable | FittedImages
+    _parts: "list[_Part] | None" = None
+
+    @abstractmethod
+    def fit(self, X: Any, y: ArrayLike | None = None) -> Self:
+        """Adapt the prior to rows X (n, d) with labels y (n,)."""
+
+    def anomaly_score(self, X: Any) -> FloatArray:
+        """Anomaly score of every row: >= 0, near 0 for typical rows, higher = odder.
+
+        Parameters
+        ----------
+        X
+            Shape (n, d): the columns that `fit` saw; a table's are found by name. With a prior for
+            images: images of any size.
+
+        Returns
+        -------
+        ndarray
+            Shape (n,) float64, in decades of surprise (see the notes of the class).
+
+        Raises
+        ------
+        DataError
+            If there is no row, columns are missing or hold what `fit` has not seen there, or X is a
+            table and the prior one for images, or the other way round.
+        """
+        check_is_fitted(self)
+        return self._scale.apply(self._fitted.scored(X))
+
+    @property
+    def column_report_(self) -> list[ColumnNote]:
+        """What became of every column."""
+        check_is_fitted(self)
+        return self._fitted.column_report
+
+    def _keep(self, fitted: FittedTable | FittedImages) -> None:
+        """Set all that scoring needs; the same from `fit` and from a file."""
+        self._fitted, self._parts = fitted, None
+        self._scale = Surprise().fit(fitted.typical_scores)
+        self._set_columns(fitted.columns)
+
+    def _raw_scores(self) -> FloatArray:
+        """Raw scores of all rows given to `fit` that are kept, known anomalies at the end."""
+        return np.concatenate([self._fitted.typical_scores, self._fitted.known_scores])
+
+    def _table(self, what: str) -> FittedTable:
+        """Return a table, which ``what`` needs."""
+        check_is_fitted(self)
+        if isinstance(self._fitted, FittedImages):
+            raise SettingError(
+                f"{what} takes tables only, and the prior reads images; for images call fit, with "
+                "all labels there are"
+            )
+        return self._fitted
+
+    def _own_calibration(self) -> Calibration:
+        labels, scores = self._fitted.kept_labels, self._fitted.typical_scores
+        used = np.flatnonzero(stand_for_normal(labels))
+        clean = bool((labels[used] == NORMAL).all())
+        return Calibration(OWN, (self._scale.apply(scores[used]),), clean)
+
+    def _held_out_calibration(self, method: str, folds: int) -> Calibration:
+        fitted, labels = self._fitted, self._fitted.kept_labels
+        used = np.flatnonzero(stand_for_normal(labels))
+        used = used[used < fitted.teaching]
+        if len(used) < _LEAST_TO_HOLD_OUT:
+            raise DataError(
+                f"{len(used)} rows are too few to hold some of them out; give calibrate rows X "
+                f"that fit has not seen, or fit {_LEAST_TO_HOLD_OUT} or more"
+            )
+        shuffled = np.random.default_rng([fitted.seed, 3]).permutation(used)
+        count = 2 if method == SPLIT else min(folds, len(used))
+        parts = tuple(np.array_split(shuffled, count)[: 1 if method == SPLIT else count])
+        adapted, raw = zip(*map(fitted.held_out, parts), strict=True)
+        self._parts = [_Part.of(part) for part in adapted]
+        scores = [part.scale.apply(r) for part, r in zip(self._parts, raw, strict=True)]
+        return Calibration(method, tuple(scores), bool((labels[used] == NORMAL).all()), parts)
+
+    def _scores_by_part(self, calibration: Calibration, X: Any) -> list[FloatArray]:
+        if not calibration.parts:
+            return [self.anomaly_score(X)]
+        if self._parts is None:  # as after loading
+            self._parts = [_Part.of(self._fitted.held_out(p)[0]) for p in calibration.parts]
+        return [part.scale.apply(part.fitted.scored(X)) for part in self._parts]
+
+    def _numbers(self, X: Any) -> Float32Array | None:
+        return self._fitted.numbers(X) if isinstance(self._fitted, FittedTable) else None
+
+    def _calibration_numbers(self, calibration: Calibration) -> Float32Array | None:
+        if calibration.numbers is not None or not isinstance(self._fitted, FittedTable):
+            return calibration.numbers
+        used = np.flatnonzero(stand_for_normal(self._fitted.kept_labels))
+        places = np.concatenate(calibration.parts) if calibration.parts else used
+        return self._fitted.kept_numbers[places]
+
+    def _threads(self) -> int:
+        try:
+            return int(effective_n_jobs(self.n_jobs))
+        except (TypeError, ValueError) as error:
+            raise SettingError(
+                f"n_jobs is {self.n_jobs!r}; it must be None, a number of threads, or -1 for all"
+            ) from error
+
+
+class _Part(NamedTuple):
+    """A prior adapted without a part of the rows, and the scale of its scores."""
+
+    fitted: FittedTable | FittedImages
+    scale: Surprise
+
+    @classmethod
+    def of(cls, fitted: FittedTable | FittedImages) -> "_Part":
+        return cls(fitted, Surprise().fit(fitted.typical_scores))

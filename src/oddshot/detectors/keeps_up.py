@@ -1,0 +1,160 @@
+"""Whether new rows still come from where the context came from, and a new context."""
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+from numpy.typing import ArrayLike
+from sklearn.base import clone
+
+from oddshot.detectors.adapted_prior import AdaptedPrior
+from oddshot.detectors.checked_labels import checked_labels
+from oddshot.detectors.drift import Drift, DriftMonitor
+from oddshot.detectors.fitted_table import FittedTable
+from oddshot.detectors.kept_rows import KeptRows
+from oddshot.detectors.refreshing import refreshed_context
+from oddshot.errors import DataError
+from oddshot.frames import to_rows
+
+
+class KeepsUp(AdaptedPrior):
+    """Notices that rows have changed, and learns a new context with the labels of the old one."""
+
+    def check_drift(
+        self, X: Any, *, alpha: float = 0.01, block: int = 1, permutations: int = 999
+    ) -> Drift:
+        """Tell whether new rows still come from where the rows given to `fit` came from.
+
+        Labels of the new rows are not needed. More odd rows beside a bulk that stayed are told as
+        more anomalies and not as drift. For many windows, `drift_monitor` makes once what all need.
+
+        Parameters
+        ----------
+        X
+            Shape (n, d): new rows; columns may be lost or new. Of more than 1,024 rows, so many are
+            compared.
+        alpha
+            Share of windows without a change that may be called drift: the promise holds for
+            independent rows, and on average over contexts.
+        block
+            Rows that follow each other in time resemble each other: in stretches of so many rows,
+            which are kept together. 1: they are independent.
+        permutations
+            How many; ``alpha`` needs ``3 / alpha`` of them.
+
+        Returns
+        -------
+        Drift
+            p-value, effect, number of rows that it takes to see it, and the columns that moved.
+
+        Raises
+        ------
+        DataError
+            If the detector holds fewer than 20 rows to compare with, or was saved by a version that
+            did not keep them; or if no column is left to compare.
+        SettingError
+            If a parameter has a value it cannot take, or the prior is one for images.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from oddshot import FewShotDetector
+        >>> rows = np.random.default_rng(1).gamma(2.0, size=(400, 3))
+        >>> detector = FewShotDetector().fit(rows[:200])
+        >>> detector.check_drift(rows[200:]).verdict
+        'quiet'
+        >>> detector.check_drift(rows[200:] * [1, 1, 1000]).factors
+        {'2': 1000.0}
+        """
+        return self.drift_monitor(block=block).check(X, alpha=alpha, permutations=permutations)
+
+    def drift_monitor(self, *, block: int = 1) -> DriftMonitor:
+        """Make what `check_drift` needs for one window after the other: call its ``check``.
+
+        Parameters
+        ----------
+        block
+            As for `check_drift`, which names the errors.
+        """
+        fitted, kept = self._raw_context("check_drift")
+        return DriftMonitor(
+            kept,
+            fitted.column_report,
+            fitted.prior,
+            share=self.contamination_,
+            seed=fitted.seed,
+            threads=self._threads(),
+            block=block,
+            flags=lambda rows: self.anomaly_score(rows) > self.threshold_,
+        )
+
+    def refresh(
+        self,
+        X: Any,
+        y: ArrayLike | None = None,
+        *,
+        keep: float = 0.25,
+        factors: Mapping[str, float] | None = None,
+    ) -> Self:
+        """Fit a new detector on new rows, with the labels and the prior of this one.
+
+        This one stays as it is. The threshold of the new one is set anew.
+
+        Parameters
+        ----------
+        X, y
+            New rows and their labels, as for `fit`.
+        keep
+            Share of the old unlabelled rows that stay in the context; of the old rows, where all
+            were known to be normal. Known anomalies always stay, and known normal rows beside
+            unlabelled ones. At most the rows that are kept to compare with can stay.
+        factors
+            By what to multiply columns of the old rows first, such as `Drift.factors`, so that
+            labels outlive a change of unit.
+
+        Returns
+        -------
+        FewShotDetector
+            With the settings of this one. While old rows or labels stay, columns that the new rows
+            lack, and those that the old rows lack, are left out with a `ContextWarning`; once none
+            stay, the new columns are all there are.
+
+        Raises
+        ------
+        DataError
+            As `fit` does, or if the detector was saved by a version that did not keep its rows, or
+            old and new rows share no column.
+        SettingError
+            If ``keep`` is no share, ``factors`` names no column, or the prior is one for images.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from oddshot import FewShotDetector
+        >>> rows = np.random.default_rng(0).normal(size=(300, 3))
+        >>> detector = FewShotDetector().fit(rows)
+        >>> newer = detector.refresh(rows + 5)
+        >>> bool(newer.anomaly_score(rows + 5).mean() < detector.anomaly_score(rows + 5).mean())
+        True
+        """
+        fitted, kept = self._raw_context("refresh")
+        rows = to_rows(X)
+        context, labels = refreshed_context(
+            kept,
+            rows,
+            checked_labels(y, rows.shape[0]),
+            keep=keep,
+            factors=factors or {},
+            seed=fitted.seed,
+        )
+        detector: Self = clone(self)
+        return detector.fit(context, labels)
+
+    def _raw_context(self, what: str) -> tuple[FittedTable, KeptRows]:
+        """Return a table and its rows as the user gave them."""
+        fitted = self._table(what)
+        if fitted.kept is None:
+            raise DataError(
+                f"{what} needs rows that this detector did not keep when it was saved; "
+                "fit it again with this version"
+            )
+        return fitted, fitted.kept

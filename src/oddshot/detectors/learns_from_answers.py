@@ -1,0 +1,157 @@
+"""Labels that come one after the other: taken in, rows ranked anew, the next ones suggested."""
+
+from copy import copy
+from typing import Any, Self
+
+from numpy.typing import ArrayLike
+
+from oddshot.detectors.adapted_prior import AdaptedPrior
+from oddshot.detectors.checked_labels import checked_labels
+from oddshot.detectors.ranking import Ranking
+from oddshot.detectors.suggestion import (
+    FRUITLESS,
+    SPREAD,
+    UNCERTAIN_SHARE,
+    Suggestions,
+    suggest,
+)
+from oddshot.episodes import FloatArray, LabelArray
+from oddshot.mapping.mapping import Pool
+
+
+class LearnsFromAnswers(AdaptedPrior):
+    """Takes in what becomes known of rows, in a fraction of the time of a fit."""
+
+    def partial_fit(self, X: Any, y: ArrayLike | None = None) -> Self:
+        """Take in labels that came after `fit`, in a fraction of its time; the first call fits.
+
+        Only what looks at labels is fitted again. The neighbours, quantiles and scales that rows
+        are compared with remain those of `fit`; a row given to it that turns out to be an anomaly
+        leaves the typical rows, but still counts as a neighbour. So scores are close to those of a
+        `fit` with all labels at once, and not the same. The threshold is set anew, as by `fit`, and
+        what `calibrate` learned is forgotten.
+
+        Parameters
+        ----------
+        X
+            Shape (n, d), as for `anomaly_score`: rows given to `fit`, or others.
+        y
+            Shape (n,): labels as for `fit`. Of equal rows the last label counts; unlabelled rows
+            teach nothing.
+
+        Returns
+        -------
+        FewShotDetector
+            The detector itself.
+
+        Raises
+        ------
+        DataError, LabelError
+            As `fit` and `anomaly_score`, or if no row would be left to compare with.
+        SettingError
+            If the prior is one for images: fit again with all labels.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from oddshot import FewShotDetector
+        >>> rows = np.random.default_rng(0).normal(size=(300, 3))
+        >>> rows[:9] += [4, 0, 0]
+        >>> detector = FewShotDetector().fit(rows)
+        >>> before = detector.anomaly_score(rows[2:9]).mean()
+        >>> bool(detector.partial_fit(rows[:2], [1, 1]).anomaly_score(rows[2:9]).mean() > before)
+        True
+        """
+        if not hasattr(self, "_fitted"):
+            return self.fit(X, y)
+        contamination, fitted = self._checked_contamination(), self._table("partial_fit")
+        pool = fitted.pool(X)
+        self._keep(fitted.with_labels(pool, checked_labels(y, len(pool)), X))
+        self._set_threshold(self._raw_scores(), contamination, clean=self._fitted.clean)
+        return self
+
+    def rank(self, X: Any) -> Ranking:
+        """Rank rows so that they can be ranked again at once when some of them are labelled.
+
+        Parameters
+        ----------
+        X
+            Shape (n, d), as for `anomaly_score`, which gives the same scores.
+
+        Returns
+        -------
+        Ranking
+            It has ``scores``, ``order``, ``add_labels`` and a ``detector`` that knows the labels;
+            this detector stays as it is.
+
+        Raises
+        ------
+        DataError
+            As `anomaly_score`.
+        SettingError
+            If the prior is one for images.
+        """
+        return Ranking(self, X)
+
+    def suggest(
+        self,
+        X: Any,
+        n: int = 10,
+        *,
+        uncertain: float = UNCERTAIN_SHARE,
+        spread: float = SPREAD,
+        fruitless: float = FRUITLESS,
+        leave_out: ArrayLike = (),
+    ) -> Suggestions:
+        """Pick rows that are worth a person's look and have no label yet.
+
+        Rows that this detector knows the label of are recognised by their content. To go on after
+        the answers at once, keep a ranking: see `oddshot.detectors.suggestion.suggest`.
+
+        Parameters
+        ----------
+        X
+            Shape (m, d), as for `anomaly_score`.
+        n, uncertain, spread, fruitless, leave_out
+            How many; share of rows near the threshold; how much less a near copy is worth, and the
+            like of what was answered "normal" before any anomaly is known; rows not to pick: see
+            `oddshot.detectors.suggestion.suggest`.
+
+        Returns
+        -------
+        Suggestions
+            ``positions``, ``scores``, and ``why`` each was picked, the first one first.
+
+        Raises
+        ------
+        DataError, LabelError, SettingError
+            As `rank`, or if a parameter has a value it cannot take.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from oddshot import FewShotDetector
+        >>> rows = np.random.default_rng(0).normal(size=(300, 3))
+        >>> rows[7] += 9
+        >>> FewShotDetector().fit(rows).suggest(rows, 2).positions[0]
+        np.int64(7)
+        """
+        return suggest(
+            self.rank(X),
+            n,
+            uncertain=uncertain,
+            spread=spread,
+            fruitless=fruitless,
+            leave_out=leave_out,
+        )
+
+    def _ranked(self, pool: Pool) -> FloatArray:
+        """Anomaly scores (n,) of a pool."""
+        return self._scale.apply(self._table("rank").judged(pool))
+
+    def _told(self, pool: Pool, labels: LabelArray, X: Any) -> Self:
+        """Return a detector that knows labels (n,) of a pool of rows X, too."""
+        contamination, told = self._checked_contamination(), copy(self)
+        told._keep(self._table("rank").with_labels(pool, labels, X))
+        told._set_threshold(told._raw_scores(), contamination, clean=told._fitted.clean)
+        return told
