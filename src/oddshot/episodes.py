@@ -124,7 +124,8 @@ class MappedTask:
     support
         Shape (s, C, 2) float32: a bounded sample of support rows, anomalies first. Channel 0 is
         the tail surprise of a coordinate in decades, channel 1 its squashed robust z. Label-aware
-        coordinates are 0 here: a row would be judged by its own label.
+        coordinates are 0 here: a row would be judged by its own label. Of images a coordinate is a
+        pixel, and the channels are its colours.
     support_labels
         Shape (s,) of 1, 0, -1.
     query, query_labels

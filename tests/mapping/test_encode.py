@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from sklearn.exceptions import NotFittedError
 
 from oddshot.errors import DataError
-from oddshot.mapping.encode import Encoder, to_rows
+from oddshot.mapping.encode import Encoder
 
 N = 60
 
@@ -501,10 +501,6 @@ def test_plain_matrices_stay_as_they_are() -> None:
     assert encoded is not X
     encoded[:] = 0  # the user's rows are another array
     assert X.any()
-
-
-def test_to_rows_is_here_too() -> None:
-    assert to_rows([[1, 2]]).dtype == np.float64
 
 
 @pytest.mark.parametrize("days", [106751992, 999999999, -999999999])

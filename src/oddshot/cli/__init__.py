@@ -1,4 +1,4 @@
-"""The command line: ``oddshot demo | detect | fit | score | explain | meta-train | bench``.
+"""The command line ``oddshot``, one command a module; ``oddshot --help`` lists them.
 
 Exit codes: 0 done; 2 a mistake of the user's, in one line on standard error; 3 `watch` found
 drift; 130 stopped with Ctrl-C. Any other exception is a defect of ours and escapes with its

@@ -19,7 +19,11 @@ def meta_train(
     *,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the prior.")],
     learner: Annotated[
-        str, typer.Option("--learner", help="gated, maml, fomaml, anil, meta_sgd or reptile.")
+        str,
+        typer.Option(
+            "--learner",
+            help="gated, maml, fomaml, anil, meta_sgd, reptile, prototypical, relation or aae.",
+        ),
     ] = "maml",
     setting: Annotated[
         list[str] | None,

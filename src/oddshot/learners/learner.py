@@ -63,7 +63,7 @@ class TaskBatch:
     Parameters
     ----------
     support, query
-        Shapes (B, S, C, 2) and (B, Q, C, 2).
+        Shapes (B, S, C, channels) and (B, Q, C, channels).
     support_labels, query_labels
         Shapes (B, S) of 1, 0, -1 and (B, Q) of 1, 0, int8.
     support_mask, query_mask
@@ -204,8 +204,8 @@ class Learner(ABC):
         Returns
         -------
         Detector
-            Rows (B, n, C, 2) to scores (B, n), higher = odder. A row's score depends on nothing
-            else in the call. Under ``torch.no_grad()`` it carries no graph.
+            Rows (B, n, C, channels) to scores (B, n), higher = odder. A row's score depends on
+            nothing else in the call. Under ``torch.no_grad()`` it carries no graph.
         """
 
     def __repr__(self) -> str:

@@ -94,10 +94,6 @@ class Date(Number):
             + ["weekday sin", "weekday cos"] * self.weekday
         )
 
-    def reason(self) -> str:
-        """Say what a user should know of it; often nothing."""
-        return _on_gaps(self)
-
     def read(self, column: Column) -> FloatArray:
         """Shape (n,): days since `origin`; NaN where missing."""
         return cells.read_days(column, self.date_format) - self.origin

@@ -41,8 +41,6 @@ from oddshot.mapping.columns import (
     recipe,
 )
 
-__all__ = ["ColumnNote", "Encoder", "to_rows"]
-
 
 @dataclass(frozen=True, slots=True)
 class ColumnNote:

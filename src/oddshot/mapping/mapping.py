@@ -36,8 +36,7 @@ from oddshot.mapping.threading import in_blocks, in_turn, one_blas_thread
 
 MAX_SUPPORT_ROWS = 64
 
-LABELLED = LABELLED_NAMES
-COORDINATES = LABEL_FREE + LABELLED
+COORDINATES = LABEL_FREE + LABELLED_NAMES
 PLAIN = {
     "mahalanobis_trimmed": 4.0,
     "bin_sum": 1.0,

@@ -7,6 +7,7 @@ from typing import Protocol
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.stats import rankdata
 
 from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, FloatArray, LabelArray
 
@@ -224,8 +225,7 @@ def scored_beside(
             )
         free[wanted] = name
     score, verdict, rank = free.values()
-    ranks = np.empty(len(scores), dtype=np.int64)
-    ranks[np.argsort(-scores, kind="stable")] = np.arange(1, len(scores) + 1)
+    ranks = rankdata(-scores, method="ordinal").astype(np.int64)
     return Detection(
         source,
         pd.DataFrame({score: scores, verdict: scores > threshold, rank: ranks}),

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from scipy.stats import rankdata
 from sklearn.base import clone
 
 from oddshot.data.images import Images, looks_like_images, to_images
@@ -151,6 +152,5 @@ def _effect(detector: "FewShotDetector", rows: "RawRows", found: "Detection") ->
     if rows.shape[0] * rows.shape[1] > MAX_REFITTED_CELLS:
         return None
     scores = clone(detector).fit(rows).anomaly_score(rows)
-    ranks = np.empty(len(scores), dtype=np.intp)
-    ranks[np.argsort(-scores, kind="stable")] = np.arange(1, len(scores) + 1)
+    ranks = rankdata(-scores, method="ordinal").astype(np.intp)
     return LabelEffect(ranks, found.rows[found.rank].to_numpy(dtype=np.intp))
