@@ -220,7 +220,7 @@ def read_results(out: Path) -> pd.DataFrame:
         raise SettingError(f"{out} holds no results.csv; run the benchmark first")
     text = dict.fromkeys(("table", "family", "collection", "detector", "error"), str)
     numbers = (*METRICS, "fit_seconds", "score_seconds")
-    missing = {name: ["nan"] for name in numbers}
+    missing = {name: ["nan", ""] for name in numbers}
     frame = pd.read_csv(file, dtype=text, keep_default_na=False, na_values=missing)
     return frame.drop_duplicates(_KEY, keep="last", ignore_index=True)
 
