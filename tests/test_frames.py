@@ -5,8 +5,11 @@ import pyarrow as pa
 import pytest
 import scipy.sparse as sp
 
+from oddshot.data.delimited import read_delimited
+from oddshot.data.labels import parse_labels
 from oddshot.errors import DataError
-from oddshot.frames import frame_from_arrow, sparse_columns, to_rows
+from oddshot.frames import MISSING_WORDS, frame_from_arrow, sparse_columns, to_rows
+from oddshot.mapping.cells import read_numbers
 
 
 def test_frames_come_back_as_they_are() -> None:
@@ -84,3 +87,13 @@ def test_a_polars_column_or_plan_is_no_table():
         to_rows(frame["a"])
     with pytest.raises(DataError, match=r"X is a LazyFrame, a plan and not yet a table"):
         to_rows(frame.lazy())
+
+
+@pytest.mark.parametrize("spell", [str.lower, str.upper, str.title])
+@pytest.mark.parametrize("word", sorted(MISSING_WORDS))
+def test_a_word_for_a_gap_is_one_in_files_memory_and_labels(word, spell) -> None:
+    said = spell(word)
+    frame, _ = read_delimited(f"a,b\n1.5,x\n{said},y\n", "f")
+    assert frame["a"].isna().tolist() == [False, True]
+    assert np.isnan(read_numbers(pd.Series(["1.5", said]))).tolist() == [False, True]
+    assert parse_labels(["1", said]).tolist() == [1, -1]

@@ -1,5 +1,6 @@
 """Tables in memory, whoever made them, as one of three kinds: data frame, matrix, sparse matrix."""
 
+import re
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -9,6 +10,10 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from oddshot.errors import DataError
+
+# what people write where they have no value, in small letters
+MISSING_WORDS = frozenset({"", "?", "-", "na", "n/a", "#n/a", "nan", "nat", "none", "null", "<na>"})
+NUMBER_TEXT = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|[+-]?inf(?:inity)?", re.I)
 
 RawRows: TypeAlias = pd.DataFrame | NDArray[Any] | sp.csr_array
 

@@ -56,7 +56,7 @@ def read_arff(text: str, called: str) -> pd.DataFrame:
     0  1.0  x
     1  NaN  y
     """
-    lines = ((i, line.strip()) for i, line in enumerate(text.split("\n"), 1))
+    lines = ((i, line.strip()) for i, line in enumerate(re.split(r"\r\n?|\n", text), 1))
     content = ((i, line) for i, line in lines if line and not line.startswith("%"))
     attributes = _attributes(content, called)
     rows = [(i, _cells(line, attributes, f"{called}: line {i}")) for i, line in content]

@@ -15,12 +15,12 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from oddshot.data.delimited import sniff
+from oddshot.data.labels import LABEL_NAMES
 from oddshot.data.sources import FORMATS, GZIP, read_content, read_table, stem, table_suffix
 from oddshot.episodes import Rows, Table
 from oddshot.errors import LabelError, SourceError
 
 LISTED = frozenset(FORMATS) - {".txt", ".data"}  # these are more often notes than tables
-LABEL_NAMES = ("label", "anomaly", "is_anomaly", "outlier", "y", "target", "class")
 FAMILIES = {
     "statlog-satellite": r"landsat|satellite|satimage-2",
     "cardiotocography": r"cardio|cardiotocography",

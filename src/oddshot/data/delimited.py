@@ -16,16 +16,16 @@ import numpy as np
 import pandas as pd
 
 from oddshot.errors import SourceError
+from oddshot.frames import MISSING_WORDS, NUMBER_TEXT
 
 if TYPE_CHECKING:
     import _csv
 
 DELIMITERS = "\t;|,"  # the rarer inside a field, the earlier; comma last: it may be a decimal point
-MISSING = ("", "?", "-", "NA", "N/A", "n/a", "na", "NaN", "nan", "NAN", "NaT", "null", "NULL",
-           "None", "none", "<NA>", "#N/A")  # fmt: skip
+SPELLED = (str.lower, str.upper, str.title)
+GAPS = [*sorted({spell(word) for word in MISSING_WORDS for spell in SPELLED}), "NaN", "NaT"]
 SAMPLE_ROWS = 200
 SAMPLE_CHARACTERS = 200_000
-NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[+-]?(?:inf|infinity)", re.I)
 COMMA_NUMBER = re.compile(r"[+-]?\d+,\d+(?:[eE][+-]?\d+)?")
 DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}(?:[ T].*)?|\d{1,2}:\d{2}(?::\d{2}.*)?")
 
@@ -76,7 +76,7 @@ def read_delimited(text: str, called: str) -> tuple[pd.DataFrame, tuple[str, ...
             skipinitialspace=True,
             skip_blank_lines=width > 1,  # in a single column, an empty line is a missing value
             keep_default_na=False,
-            na_values=list(MISSING),
+            na_values=GAPS,
             low_memory=False,
         )
     except (csv.Error, pd.errors.ParserError) as error:
@@ -98,7 +98,7 @@ def sniff(text: str) -> Dialect:
         "comma" if COMMA_NUMBER.fullmatch(cell) else "point"
         for row in rows
         for cell in row
-        if COMMA_NUMBER.fullmatch(cell) or ("." in cell and NUMBER.fullmatch(cell))
+        if COMMA_NUMBER.fullmatch(cell) or ("." in cell and NUMBER_TEXT.fullmatch(cell))
     )
     decimal = "," if delimiter != "," and cells["comma"] > 0 == cells["point"] else "."
     if decimal == ",":
@@ -153,9 +153,9 @@ def _is_header(rows: list[list[str]]) -> bool:
 
 
 def _kind(cell: str) -> str:
-    if cell in MISSING:
+    if cell in GAPS:
         return "gap"
-    if NUMBER.fullmatch(cell):
+    if NUMBER_TEXT.fullmatch(cell):
         return "number"
     return "date" if DATE.fullmatch(cell) else "word"
 

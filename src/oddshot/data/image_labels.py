@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from oddshot.data.labels import parse_labels
+from oddshot.data.labels import LABEL_NAMES, parse_labels
 from oddshot.data.sources import read_table
 from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, LabelArray
 from oddshot.errors import LabelError, SourceError
@@ -24,7 +24,6 @@ WORDS = {
     **dict.fromkeys(("unknown", "unlabelled", "unlabeled"), UNLABELLED),
 }  # fmt: skip
 SPLITS = ("train", "test", "val", "valid", "validation")
-LABEL_COLUMNS = ("label", "anomaly", "is_anomaly", "y", "target", "class")
 
 
 def folder_labels(paths: Sequence[PurePosixPath]) -> tuple[LabelArray, tuple[str, ...]]:
@@ -168,7 +167,7 @@ def _read_labels(frame: pd.DataFrame, column: str | None, called: str) -> LabelA
             raise SourceError(f"{called} has no column {column!r} of labels; it has {there}")
         return _parsed(columns[column], column)
     small = {name.lower(): name for name in columns}
-    named = [small[name] for name in LABEL_COLUMNS if name in small]
+    named = [small[name] for name in LABEL_NAMES if name in small]
     if named or len(columns) == 1:
         name = [*named, *columns][0]
         return _parsed(columns[name], name)

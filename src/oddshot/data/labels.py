@@ -9,18 +9,17 @@ from numpy.typing import NDArray
 
 from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, LabelArray
 from oddshot.errors import LabelError
+from oddshot.frames import MISSING_WORDS
 
 WORDS = {
     **dict.fromkeys(
         ("true", "yes", "y", "t", "anomaly", "anomalous", "abnormal", "outlier", "fraud"), ANOMALY
     ),
     **dict.fromkeys(("false", "no", "n", "f", "normal", "inlier", "regular"), NORMAL),
-    **dict.fromkeys(
-        ("", "?", "-", "nan", "na", "n/a", "<na>", "nat", "none", "null", "unknown", "unlabelled",
-         "unlabeled"),
-        UNLABELLED,
-    ),
-}  # fmt: skip
+    **dict.fromkeys((*MISSING_WORDS, "unknown", "unlabelled", "unlabeled"), UNLABELLED),
+}
+# what a label column is called, in small letters, where the user does not say
+LABEL_NAMES = ("label", "anomaly", "is_anomaly", "outlier", "y", "target", "class")
 
 
 def parse_labels(values: Any, *, column: str = "y") -> LabelArray:

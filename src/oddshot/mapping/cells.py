@@ -18,11 +18,10 @@ from numpy.typing import NDArray
 
 from oddshot.episodes import FloatArray
 from oddshot.errors import DataError
+from oddshot.frames import MISSING_WORDS, NUMBER_TEXT
 
 Column: TypeAlias = "pd.Series[Any]"
 
-MISSING_WORDS = frozenset({"", "?", "-", "na", "n/a", "nan", "nat", "none", "null", "<na>"})
-NUMBER_TEXT = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|[+-]?inf(?:inity)?", re.I)
 CODE_TEXT = re.compile(r"0\d+")  # leading zeros: a postcode, not a quantity
 DATE_TEXT = re.compile(r"\d{1,4}[-/. ](?:\d{1,2}|[A-Za-z]{3,9})[-/. ]\d{2,4}.*|[A-Za-z]{3,9} \d.*")
 DAYS = ("%Y/%m/%d", "%d.%m.%Y", "%m/%d/%Y", "%d/%m/%Y", "%d-%m-%Y", "%m/%d/%y", "%d %b %Y",
