@@ -11,7 +11,6 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from oddshot.episodes import ANOMALY, MappedTask
-from oddshot.errors import require
 from oddshot.learners.adversarial import (
     PLAYERS,
     AdversarialAutoencoder,
@@ -150,25 +149,22 @@ class AutoencoderLearner(Learner):
             second_order=second_order,
         )
 
-        def check(holds: bool, setting: str, value: object, allowed: str) -> None:
-            require(holds, f"aae setting {setting}", value, allowed)
-
-        check(hidden >= 2 and hidden % 2 == 0, "hidden", hidden, "an even number above 0")
+        self._require(hidden >= 2 and hidden % 2 == 0, "hidden", hidden, "an even number above 0")
         for name, steps in (("inner_steps", inner_steps), ("test_steps", test_steps)):
-            check(steps >= 0, name, steps, "0 or more")
+            self._require(steps >= 0, name, steps, "0 or more")
         for name, amount in (
             ("inner_rate", inner_rate),
             ("lambda_1", lambda_1),
             ("lambda_2", lambda_2),
         ):
-            check(amount > 0, name, amount, "a number above 0")
-        check(virtual >= 1, "virtual", virtual, "1 or more")
+            self._require(amount > 0, name, amount, "a number above 0")
+        self._require(virtual >= 1, "virtual", virtual, "1 or more")
         fits = len(reach) == 2 and 0 < reach[0] <= reach[1]
-        check(fits, "reach", list(reach), "two numbers above 0, the smaller first")
-        check(0 <= far <= 1, "far", far, "a share from 0 to 1")
+        self._require(fits, "reach", list(reach), "two numbers above 0, the smaller first")
+        self._require(0 <= far <= 1, "far", far, "a share from 0 to 1")
         for name, weight in (("hold_off", hold_off), ("upkeep", upkeep)):
-            check(weight >= 0, name, weight, "0 or more")
-        check(outer_loss in _OUTER, "outer_loss", outer_loss, " or ".join(_OUTER))
+            self._require(weight >= 0, name, weight, "0 or more")
+        self._require(outer_loss in _OUTER, "outer_loss", outer_loss, " or ".join(_OUTER))
         self._steps, self._test_steps = inner_steps, test_steps
         self._first_rates = dict(
             zip(PLAYERS, (inner_rate, inner_rate * lambda_1, inner_rate * lambda_2), strict=True)

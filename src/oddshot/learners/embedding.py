@@ -10,7 +10,6 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from oddshot.episodes import ANOMALY, UNLABELLED, MappedTask
-from oddshot.errors import require
 from oddshot.learners.learner import (
     Detector,
     Learner,
@@ -270,9 +269,6 @@ class EmbeddingLearner(Learner):
             seen = beside_facts(facts, standard_rows(params, rows)).flatten(0, 1)
         found = self._encoder(part_of(params, _ENCODER), seen)
         return found.view(*rows.shape[:2], self._encoder.width)
-
-    def _require(self, holds: bool, setting: str, value: object, allowed: str) -> None:
-        require(holds, f"{self.name} setting {setting}", value, allowed)
 
 
 def odds(normal: Tensor, anomalous: Tensor) -> Tensor:

@@ -10,7 +10,6 @@ from torch import Tensor
 from torch.nn.functional import gelu, softplus
 
 from oddshot.episodes import ANOMALY, UNLABELLED, MappedTask
-from oddshot.errors import SettingError
 from oddshot.learners.learner import Detector, Learner, Shape, TaskBatch
 from oddshot.losses import ranking_loss
 from oddshot.networks import Params
@@ -79,22 +78,22 @@ class GatedLearner(Learner):
             anchor_weight=anchor_weight,
         )
         for name, value in (("hidden", hidden), ("embedding", embedding)):
-            if value < 1:
-                raise SettingError(f"gated setting {name} is {value!r}; it must be 1 or more")
+            self._require(value >= 1, name, value, "1 or more")
         for name, amount in (("hardness", hardness), ("anchor_weight", anchor_weight)):
-            if amount < 0:
-                raise SettingError(f"gated setting {name} is {amount!r}; it must be 0 or more")
-        if any(not 0 <= place < shape.coordinates for place in anchor):
-            raise SettingError(
-                f"gated setting anchor is {list(anchor)!r}; it must hold places of coordinates, "
-                f"0 to {shape.coordinates - 1}"
-            )
+            self._require(amount >= 0, name, amount, "0 or more")
+        self._require(
+            all(0 <= place < shape.coordinates for place in anchor),
+            "anchor",
+            list(anchor),
+            f"places of coordinates, 0 to {shape.coordinates - 1}",
+        )
         shares = [1.0] * len(anchor) if anchor_shares is None else [float(s) for s in anchor_shares]
-        if len(shares) != len(anchor) or any(share <= 0 for share in shares):
-            raise SettingError(
-                f"gated setting anchor_shares is {shares!r}; it must hold one number above 0 "
-                f"for each of the {len(anchor)} places of the anchor"
-            )
+        self._require(
+            len(shares) == len(anchor) and all(share > 0 for share in shares),
+            "anchor_shares",
+            shares,
+            f"one number above 0 for each of the {len(anchor)} places of the anchor",
+        )
         self._hidden, self._embedding, self._hardness = hidden, embedding, hardness
         self._hinges = torch.tensor([float(t) for t in hinges])
         self._channels = shape.channels + len(self._hinges)

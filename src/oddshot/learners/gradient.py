@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from oddshot.episodes import ANOMALY
-from oddshot.errors import SettingError, require
+from oddshot.errors import SettingError
 from oddshot.learners.adaptation import Adaptation
 from oddshot.learners.inner_loop import Rows
 from oddshot.learners.learner import Detector, Learner, Shape, TaskBatch, beside_facts
@@ -126,19 +126,16 @@ class GradientLearner(Learner):
             **{name: value for name, value in varied.items() if name not in self.fixed},
         )
 
-        def check(holds: bool, setting: str, value: object, allowed: str) -> None:
-            require(holds, f"{self.name} setting {setting}", value, allowed)
-
-        check(inner_loss in _INNER, "inner_loss", inner_loss, " or ".join(_INNER))
-        check(outer_loss in _OUTER, "outer_loss", outer_loss, " or ".join(_OUTER))
-        check(inner_steps >= 0, "inner_steps", inner_steps, "0 or more")
-        check(inner_rate > 0, "inner_rate", inner_rate, "a number above 0")
-        check(inner_decay >= 0, "inner_decay", inner_decay, "0 or more")
-        check(all(w >= 1 for w in hidden), "hidden", list(hidden), "widths of 1 or more")
+        self._require(inner_loss in _INNER, "inner_loss", inner_loss, " or ".join(_INNER))
+        self._require(outer_loss in _OUTER, "outer_loss", outer_loss, " or ".join(_OUTER))
+        self._require(inner_steps >= 0, "inner_steps", inner_steps, "0 or more")
+        self._require(inner_rate > 0, "inner_rate", inner_rate, "a number above 0")
+        self._require(inner_decay >= 0, "inner_decay", inner_decay, "0 or more")
+        self._require(all(w >= 1 for w in hidden), "hidden", list(hidden), "widths of 1 or more")
         for setting, share in (("beta", beta), ("label_smoothing", label_smoothing)):
-            check(0 <= share <= 1, setting, share, "from 0 to 1")
-        check(0 < alpha < 1, "alpha", alpha, "between 0 and 1")
-        check(gamma >= 0, "gamma", gamma, "0 or more")
+            self._require(0 <= share <= 1, setting, share, "from 0 to 1")
+        self._require(0 < alpha < 1, "alpha", alpha, "between 0 and 1")
+        self._require(gamma >= 0, "gamma", gamma, "0 or more")
         try:
             self._adaptation = Adaptation(
                 steps=inner_steps,

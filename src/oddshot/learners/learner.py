@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from oddshot.episodes import ANOMALY, UNLABELLED, MappedTask
-from oddshot.errors import DataError
+from oddshot.errors import DataError, require
 from oddshot.networks import Params
 
 Detector: TypeAlias = Callable[[Tensor], Tensor]
@@ -207,6 +207,10 @@ class Learner(ABC):
             Rows (B, n, C, channels) to scores (B, n), higher = odder. A row's score depends on
             nothing else in the call. Under ``torch.no_grad()`` it carries no graph.
         """
+
+    def _require(self, holds: bool, setting: str, value: object, allowed: str) -> None:
+        """Refuse the value of a setting, see `require`."""
+        require(holds, f"{self.name} setting {setting}", value, allowed)
 
     def __repr__(self) -> str:
         settings = "".join(f", {name}={value!r}" for name, value in self._settings.items())
