@@ -235,6 +235,7 @@ def test_meta_train_passes_its_options_on(tmp_path, monkeypatch):
         "meta-train", tmp_path, "--out", tmp_path / "prior", "--learner", "anil",
         "--episodes", "9", "--steps", "8", "--seed", "7", "--holdout", "a", "--holdout", "b",
         "--jobs", "2", "--setting", "hidden=[8, 8]", "--setting", "inner_loss=focal",
+        "--setting", "one_class=False",
         "--holdout-fold", "1/4", "--batch-size", "4", "--validation-fraction", "0",
         "--episode-store", tmp_path / "store", "--optimizer", "sgd", "--schedule", "constant",
         "--clip-norm", "10", "--patience", "5", "--checkpoint-every", "20", "--log-every", "10",
@@ -245,7 +246,7 @@ def test_meta_train_passes_its_options_on(tmp_path, monkeypatch):
     assert asked == {
         "tasks": [tmp_path],
         "learner": "anil",
-        "settings": {"hidden": [8, 8], "inner_loss": "focal"},
+        "settings": {"hidden": [8, 8], "inner_loss": "focal", "one_class": False},
         "holdout_fold": (1, 4),
         "batch_size": 4,
         "learning_rate": 1e-3,

@@ -177,7 +177,7 @@ def test_pairs_and_frames_are_tables_too(episodes):
         given = table(number)
         y = [{1: "anomaly", 0: "normal"}[int(label)] for label in given.labels]
         pairs.append((np.asarray(given.rows).tolist(), y))
-    prior = meta_train(pairs, **QUICK)
+    prior = meta_train((pair for pair in pairs), **QUICK)
     assert prior.seen_families == {"task 0", "task 1", "task 2"}
     (source,) = table_sources([(pd.DataFrame({"a": ["x", "y"]}), [1, None])])
     assert source.load().labels.tolist() == [1, -1]

@@ -235,9 +235,10 @@ def table_sources(tasks: Tasks) -> list[TableSource]:
     """
     if isinstance(tasks, str | Path):
         return list(load_collection(tasks))
-    if tasks and all(isinstance(given, str | Path) for given in tasks):
-        return [ref for folder in tasks for ref in load_collection(cast(Folder, folder))]
-    return [InMemory(_table(number, given)) for number, given in enumerate(tasks)]
+    several = list(tasks)  # a generator gives them but once
+    if several and all(isinstance(given, str | Path) for given in several):
+        return [ref for folder in several for ref in load_collection(cast(Folder, folder))]
+    return [InMemory(_table(number, given)) for number, given in enumerate(several)]
 
 
 def in_fold(family: str, part: int, folds: int) -> bool:

@@ -244,6 +244,19 @@ def test_automatic_contamination():
     assert clean.contamination_ == 0.01
 
 
+@pytest.mark.parametrize("clean", [True, False])
+def test_many_known_anomalies_do_not_lift_the_automatic_threshold(clean):
+    rows, truth = odd_among(400)
+    known = np.where(truth == 1, 1, 0 if clean else -1)
+    made = detector().fit(rows, known)
+    fresh, odd = odd_among(400, seed=1)
+    flagged = made.predict(fresh) == -1
+    assert flagged[odd == 1].mean() > 0.8
+    assert flagged[odd == 0].mean() < 0.1
+    assert made.contamination_ == pytest.approx((made.predict(rows) == -1).mean(), abs=0.01)
+    assert "that are no known anomalies" in str(made.threshold_rule_)
+
+
 def test_the_scale_is_decades_of_the_training_rows():
     rows = np.random.default_rng(0).normal(size=(400, 3))
     scores = detector().fit(rows).anomaly_score(rows)

@@ -4,7 +4,7 @@ from torch import Tensor
 
 from oddshot.errors import SettingError
 from oddshot.learners import Shape, TaskBatch, collate
-from oddshot.learners.gradient import GradientLearner
+from oddshot.learners.gradient import GradientLearner, ReptileLearner
 
 SMALL = {"hidden": (5,), "inner_steps": 2, "inner_rate": 0.1}
 
@@ -158,3 +158,18 @@ def test_no_hidden_layer_is_a_linear_detector(synthetic_tasks):
 def test_settings_name_what_they_cannot_be(name, value):
     with pytest.raises(SettingError, match=f"maml setting {name} is"):
         GradientLearner(Shape(3, 2, 1, 1), **{name: value})
+
+
+def test_reptile_of_one_class_learns_from_both_and_adapts_to_normal_rows(synthetic_tasks):
+    tasks = synthetic_tasks(4, known=2)
+    shape, batch = Shape.of(tasks[0]), collate(tasks).to(torch.float64)
+    one, both = (ReptileLearner(shape, one_class=value) for value in (True, False))
+    start = one.initial_parameters(torch.Generator().manual_seed(0))
+    params = {name: value.double().requires_grad_() for name, value in start.items()}
+    gradients = [
+        torch.autograd.grad(learner.meta_loss(params, batch).sum(), list(params.values()))
+        for learner in (one, both)
+    ]
+    for mine, other in zip(*gradients, strict=True):
+        torch.testing.assert_close(mine, other)
+    assert not torch.equal(*(made.detector(params, batch)(batch.query) for made in (one, both)))

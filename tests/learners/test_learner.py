@@ -91,3 +91,18 @@ def test_a_prior_that_does_not_fit_is_refused():
 
 def test_the_registry_knows_each_learner_by_its_own_name():
     assert all(learner.name == name for name, learner in LEARNERS.items())
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "message"),
+    [
+        ("maml", {"hidden": 8}, r"maml setting hidden is 8; it must be a list, as \(32,\)"),
+        ("maml", {"inner_steps": "3"}, "inner_steps is '3'; it must be a whole number, as 3"),
+        ("maml", {"inner_rate": "x"}, "inner_rate is 'x'; it must be a number, as 0.05"),
+        ("maml", {"one_class": "False"}, "one_class is 'False'; it must be True or False"),
+        ("relation", {"encoder": 3}, "encoder is 3; it must be a word, as 'perceptron'"),
+    ],
+)
+def test_settings_of_the_wrong_kind_are_named(name, settings, message):
+    with pytest.raises(SettingError, match=message):
+        make_learner(name, Shape(4, 2, 3, 2), settings)

@@ -8,10 +8,10 @@ from sklearn.metrics import roc_auc_score
 from oddshot.episodes import Batch, Episode
 from oddshot.errors import DataError
 from oddshot.mapping.evidence import EVIDENCE, TABLE
+from oddshot.mapping.labelled import LABELLED_NAMES
 from oddshot.mapping.mapping import (
     COORDINATES,
     LABEL_FREE,
-    LABELLED,
     MAX_SUPPORT_ROWS,
     Mapping,
     map_episode,
@@ -83,7 +83,7 @@ def whole(mapping):
 
 
 def test_shapes_and_names(mapping, whole):
-    assert COORDINATES == LABEL_FREE + LABELLED
+    assert COORDINATES == LABEL_FREE + LABELLED_NAMES
     assert len(set(COORDINATES)) == len(COORDINATES)
     assert mapping.typical_.shape == (96, len(COORDINATES), 2)
     assert mapping.known_.shape == (4, len(COORDINATES), 2)
@@ -193,7 +193,7 @@ def test_rows_near_the_known_anomalies_are_odd_by_every_label_aware_coordinate(m
     typical = rng.normal(size=(30, 3)) * [1, 10, 0.1]
     truth = np.repeat([0, 1], 30)
     found = mapping.transform(np.r_[typical, close])
-    for name, values in zip(LABELLED, found[:, FREE:, 1].T, strict=True):
+    for name, values in zip(LABELLED_NAMES, found[:, FREE:, 1].T, strict=True):
         assert roc_auc_score(truth, values) > 0.85, name
 
 
@@ -427,7 +427,9 @@ def test_a_pool_is_judged_by_mappings_with_other_labels(mapping):
     np.testing.assert_array_equal(found.judge(pool), found.transform(NEW))
 
 
-def test_one_typical_row_must_stay():
+@pytest.mark.parametrize("anomalies", [4, 5])
+def test_two_typical_rows_must_stay(anomalies):
     mapping = fitted(ROWS[:5], LABELS[-5:])
-    with pytest.raises(DataError, match="at least one must stay"):
-        told(mapping, ROWS[:5], [1] * 5)
+    with pytest.raises(DataError, match=f"all but {5 - anomalies} are labelled as an"):
+        told(mapping, ROWS[:anomalies], [1] * anomalies)
+    told(mapping, ROWS[:3], [1] * 3)

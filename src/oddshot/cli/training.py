@@ -132,15 +132,18 @@ def meta_train(
     say(console, f"Kept in {out}; use it with: oddshot detect FILE --prior {out}")
 
 
+_AS_JSON = {"True": "true", "False": "false", "None": "null"}
+
+
 def _settings(given: Sequence[str]) -> dict[str, Any]:
-    """Read NAME=JSON; what is no JSON is a word."""
+    """Read NAME=JSON; True and False are as in Python, too; what else is no JSON is a word."""
     settings: dict[str, Any] = {}
     for text in given:
         name, equals, value = text.partition("=")
         if not (name and equals):
-            raise SettingError(f"--setting is {text!r}; write NAME=VALUE, as in hidden=32")
+            raise SettingError(f"--setting is {text!r}; write NAME=VALUE, as in beta=0.5")
         try:
-            settings[name] = json.loads(value)
+            settings[name] = json.loads(_AS_JSON.get(value, value))
         except json.JSONDecodeError:
             settings[name] = value
     return settings

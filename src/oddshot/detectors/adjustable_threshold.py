@@ -136,6 +136,8 @@ class AdjustableThreshold(CalibratedVerdicts):
         threshold, self._rule = self._by_contamination("auto" if share is None else share)
         self.offset_ = -threshold
         self.contamination_ = self._rule.settings["share"]
+        if share is None and len(raw) > len(self._scale.reference):
+            self.contamination_ = self._flagged_share(threshold)  # with the known anomalies
 
     def _verdict_state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """Return what `_restore_verdicts` needs, as JSON and as arrays."""
@@ -167,8 +169,13 @@ class AdjustableThreshold(CalibratedVerdicts):
         _leave_out(X, y, "contamination")
         share = checked_share(value)
         raw, clean = self._shown or (self._scale.reference, False)
-        share = automatic_share(raw, clean=clean) if share is None else share
-        return share_threshold(self._scale.apply(raw), share), _share_rule(share, len(raw))
+        basis = f"{len(raw):,} rows"
+        if share is None:  # known anomalies, far above those to come, say nothing about them
+            if len(raw) > len(self._scale.reference):
+                basis = f"{len(self._scale.reference):,} rows that are no known anomalies"
+            raw = self._scale.reference
+            share = automatic_share(raw, clean=clean)
+        return share_threshold(self._scale.apply(raw), share), _share_rule(share, basis)
 
     def _by_alpha(self, alpha: float, X: Any, y: Any) -> Choice:
         _leave_out(X, y, "alpha")
@@ -284,8 +291,7 @@ def checked_share(value: object) -> float | None:
     )
 
 
-def _share_rule(share: float, rows: int | None = None) -> ThresholdRule:
-    basis = "the rows given to fit" if rows is None else f"{rows:,} rows"
+def _share_rule(share: float, basis: str = "the rows given to fit") -> ThresholdRule:
     return ThresholdRule("contamination", {"share": share}, basis)
 
 

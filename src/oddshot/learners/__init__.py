@@ -1,13 +1,14 @@
 """Learners: from mapped tasks to a detector, meta-trained over many of them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from inspect import signature
+from numbers import Integral, Real
 from typing import Any
 
 import torch
 
-from oddshot.errors import PriorError, SettingError
+from oddshot.errors import PriorError, SettingError, require
 from oddshot.learners.adaptation import Adaptation
 from oddshot.learners.autoencoder import AutoencoderLearner
 from oddshot.learners.gated import GatedLearner
@@ -88,7 +89,29 @@ def make_learner(name: str, shape: Shape, settings: Mapping[str, Any] | None = N
         raise SettingError(
             f"learner {name!r} has no setting {unknown[0]!r}; choose among {', '.join(known)}"
         )
+    for setting, value in (settings or {}).items():
+        default = signature(kind).parameters[setting].default
+        fits, allowed = _kinds(default)
+        require(
+            default is None or value is None or fits(value),
+            f"{name} setting {setting}",
+            value,
+            f"{allowed}, as {default!r}",
+        )
     return kind(shape, **(settings or {}))
+
+
+def _kinds(default: object) -> tuple[Callable[[object], bool], str]:
+    """Tell what values stand where a default does, and what they are called."""
+    if isinstance(default, bool):
+        return lambda value: isinstance(value, bool), "True or False"
+    if isinstance(default, str):
+        return lambda value: isinstance(value, str), "a word"
+    if isinstance(default, Integral):
+        return lambda value: isinstance(value, Integral), "a whole number"
+    if isinstance(default, Real):
+        return lambda value: isinstance(value, Real), "a number"
+    return lambda value: isinstance(value, Sequence) and not isinstance(value, str), "a list"
 
 
 def prior_settings(learner: Learner) -> dict[str, Any]:

@@ -63,7 +63,9 @@ class GradientLearner(Learner):
     label_smoothing
         Of cross-entropy outside.
     one_class
-        Leave known anomalies out of the inner loop: OC-MAML (Frikha et al. 2021).
+        Leave known anomalies out of the inner loop: OC-MAML (Frikha et al. 2021). Reptile, which
+        learns from its inner loop alone, leaves them out when it adapts and not in meta-training:
+        else it would learn that everything is normal.
     second_order
         Differentiate through the inner gradients; False is FOMAML.
     adapts
@@ -173,12 +175,17 @@ class GradientLearner(Learner):
             return outer(outputs.squeeze(-1), batch.query_labels, batch.query_mask)
 
         query = Rows(beside_facts(batch.table, batch.query), loss)
-        support = self._support(_all_rows(batch) if self._adaptation.reptile else batch)
+        if self._adaptation.reptile:  # all that it learns it learns from these rows
+            support = self._support(_all_rows(batch), one_class=False)
+        else:
+            support = self._support(batch, one_class=self._one_class)
         return self._adaptation.meta_loss(self._network, params, support, query, done=done)
 
     def detector(self, params: Params, batch: TaskBatch) -> Detector:
         """Adapt the network to each task's support; scores are logits of being an anomaly."""
-        adapted = self._adaptation.adapted(self._network, params, self._support(batch))
+        adapted = self._adaptation.adapted(
+            self._network, params, self._support(batch, one_class=self._one_class)
+        )
         table = batch.table
 
         def score(rows: Tensor) -> Tensor:
@@ -186,9 +193,9 @@ class GradientLearner(Learner):
 
         return score
 
-    def _support(self, batch: TaskBatch) -> Rows:
+    def _support(self, batch: TaskBatch, *, one_class: bool) -> Rows:
         labels, mask = batch.support_labels, batch.support_mask
-        if self._one_class:
+        if one_class:
             mask = mask & (labels != ANOMALY)
         inputs = beside_facts(batch.table, batch.support)
         inner = self._inner_loss

@@ -224,9 +224,10 @@ class Mapping:
         stays[places[(places >= 0) & (labels == ANOMALY)]] = False
         joining = later[np.flatnonzero((places < 0) & (labels == NORMAL))]
         order = np.concatenate([np.flatnonzero(normal & stays), np.flatnonzero(~normal & stays)])
-        if not len(joining) + len(order):
+        if len(joining) + len(order) < 2:
             raise DataError(
-                "every row to compare with is labelled as an anomaly; at least one must stay"
+                f"of {len(typical)} rows to compare with all but {len(joining) + len(order)} are "
+                "labelled as anomalies; at least 2 must stay"
             )
         said = {row.tobytes() for row in later.rows}
         unsaid = np.array([row.tobytes() not in said for row in known.rows], dtype=bool)

@@ -1,0 +1,62 @@
+"""`FewShotDetector` among PyOD's detectors."""
+
+import pickle
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+
+from oddshot import FewShotDetector
+from small_priors import untrained_prior
+
+pytest.importorskip("pyod", reason="PyOD is not installed; pip install 'oddshot[bench]'")
+
+from pyod.models.base import BaseDetector
+
+from oddshot.detectors.pyod_adapter import PyODFewShot
+
+RNG = np.random.default_rng(0)
+ROWS, NEW = RNG.normal(size=(120, 3)), RNG.normal(size=(20, 3))
+ROWS[:6] *= 9
+NEW[:2] *= 9
+LABELS = np.where(np.arange(120) < 2, 1, -1)
+
+
+def adapted(**settings) -> PyODFewShot:
+    return PyODFewShot(**{"prior": untrained_prior(), "contamination": 0.05, **settings})
+
+
+@pytest.mark.parametrize("labels", [None, LABELS], ids=["none", "two"])
+def test_scores_are_those_of_the_detector(labels):
+    made = adapted().fit(ROWS, labels)
+    assert isinstance(made, BaseDetector)
+    plain = FewShotDetector(prior=untrained_prior()).fit(ROWS, labels)
+    np.testing.assert_array_equal(made.decision_scores_, plain.anomaly_score(ROWS))
+    np.testing.assert_array_equal(made.decision_function(NEW), plain.anomaly_score(NEW))
+
+
+def test_what_follows_is_pyods():
+    made = adapted().fit(ROWS)
+    assert np.flatnonzero(made.labels_).tolist() == list(range(6))
+    assert np.flatnonzero(made.predict(NEW)).tolist() == [0, 1]
+    chances = made.predict_proba(NEW)
+    assert chances.shape == (20, 2)
+    assert chances[:2, 1].min() > chances[2:, 1].max()
+
+
+def test_parameters_clones_and_pickles():
+    made = adapted(novel=0.5, random_state=3).fit(ROWS, LABELS)
+    assert made.get_params()["novel"] == 0.5
+    again = clone(made)
+    assert again.get_params() == made.get_params()
+    np.testing.assert_array_equal(again.fit(ROWS, LABELS).decision_scores_, made.decision_scores_)
+    loaded = pickle.loads(pickle.dumps(made))
+    np.testing.assert_array_equal(loaded.decision_function(NEW), made.decision_function(NEW))
+
+
+def test_mistakes_are_named():
+    with pytest.raises(NotFittedError):
+        adapted().decision_function(NEW)
+    with pytest.raises(ValueError, match="contamination"):
+        adapted(contamination=0.9)
