@@ -134,6 +134,20 @@ def test_detect_writes_every_row_and_column_in_order(file, tmp_path, suffix):
     assert sorted(read["anomaly_rank"]) == list(range(1, 201))
 
 
+@pytest.mark.parametrize("delimiter", [",", ";"])
+def test_cells_of_a_text_come_out_as_they_were_written(tmp_path, delimiter):
+    values = np.random.default_rng(0).normal(size=(40, 2))
+    lines = [["id", "a", "a", "count"]]
+    for i, (one, other) in enumerate(values):
+        lines.append([f"{i:05d}", f"{one:.3f}0", f"{other:.2f}", str(2**53 + i) if i else "N/A"])
+    table = tmp_path / "table.csv"
+    table.write_text("\n".join(delimiter.join(line) for line in lines) + "\n")
+    ok("detect", table, "--out", tmp_path / "out.csv")
+    written = [line.split(",") for line in (tmp_path / "out.csv").read_text().splitlines()]
+    assert [line[:4] for line in written] == lines
+    assert written[0][4:] == ["anomaly_score", "anomaly", "anomaly_rank"]
+
+
 def test_detect_reads_standard_input(file):
     told = ok("detect", "-", input=file.read_bytes())
     assert told.startswith("standard input: 200 rows")

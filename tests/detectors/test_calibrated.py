@@ -250,6 +250,20 @@ def test_no_rows_are_a_mistake_under_a_shift_too(fitted):
         fitted.p_values(FRESH[:0], shift=True)
 
 
+def test_few_rows_given_to_fit_do_not_stand_for_new_ones():
+    made = FewShotDetector(prior=untrained_prior()).fit(ROWS[:30])
+    told = "30 rows given to fit are too few to stand for new ones"
+    with pytest.warns(CalibrationWarning, match=told):
+        made.p_values(FRESH)
+    with pytest.warns(CalibrationWarning, match=told):
+        made.select(FRESH, alpha=0.2)
+    with pytest.warns(CalibrationWarning, match=told):
+        assert not made.set_threshold(alpha=0.2).threshold_rule_.promised
+    made.calibrate(folds=3)
+    assert made.p_values(FRESH).min() > 0
+    assert made.set_threshold(alpha=0.2).threshold_rule_.promised
+
+
 def test_too_few_rows_to_hold_any_out():
     made = FewShotDetector(prior=untrained_prior()).fit(ROWS[:3])
     with pytest.raises(DataError, match="3 rows are too few to hold some of them out"):

@@ -29,6 +29,8 @@ from oddshot.cli.thresholds import Promise
 from oddshot.errors import SettingError
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from oddshot.detectors.few_shot import FewShotDetector
     from oddshot.reports.detection import Detection
 
@@ -195,7 +197,7 @@ def _tell(
     for line in found.told():
         say(console, line)
     if out is not None:
-        write_table(found.rows, out)
+        write_table(_as_they_came(found, read, out), out)
         say(
             console,
             f"Wrote {out}; new columns: '{found.score}', '{found.verdict}', '{found.rank}'.",
@@ -208,6 +210,19 @@ def _tell(
 
         write_file(report, detection_page(found, gathered(detector, read.rows, found)))
         say(console, f"Wrote {report}.")
+
+
+def _as_they_came(found: "Detection", read: Input, out: Path) -> "pd.DataFrame":
+    """Set what was found beside the cells as FILE has them, where both are delimited text."""
+    import pandas as pd
+
+    from oddshot.data.sources import is_delimited, written_cells
+
+    cells = written_cells(read.file) if read.file is not None and is_delimited(out) else None
+    if cells is None:
+        return found.rows
+    new = found.rows.iloc[:, read.frame.shape[1] :]
+    return pd.concat([cells, new.set_axis(cells.index, axis=0)], axis=1)
 
 
 def _top_rows(found: "Detection", number: int, *, most: int) -> Any:

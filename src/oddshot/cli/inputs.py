@@ -23,13 +23,17 @@ class Asked(NamedTuple):
 
 
 class Input(NamedTuple):
-    """The user's table as it is, the rows to learn from, their labels, notes, and the prior."""
+    """The user's table as it is, the rows to learn from, their labels, notes, and the prior.
+
+    ``file`` is where the table stands, where it was read whole.
+    """
 
     frame: "pd.DataFrame"
     rows: "pd.DataFrame | Images"
     labels: "LabelArray | None"
     notes: tuple[str, ...]
     prior: "Prior | str | Path"
+    file: str | None = None
 
 
 def read_input(file: str, prior: "Prior | str | Path", asked: Asked) -> Input:
@@ -52,9 +56,9 @@ def read_input(file: str, prior: "Prior | str | Path", asked: Asked) -> Input:
     table = read_table(file)
     frame = table.rows if isinstance(table.rows, pd.DataFrame) else pd.DataFrame(table.rows)
     if name is None or (table.labels is not None and name in LABEL_ARRAYS):
-        return Input(frame, frame, table.labels, table.notes, prior)
+        return Input(frame, frame, table.labels, table.notes, prior, file)
     labelled = read_table(frame, label_column=name)
-    return Input(frame, pd.DataFrame(labelled.rows), labelled.labels, table.notes, prior)
+    return Input(frame, pd.DataFrame(labelled.rows), labelled.labels, table.notes, prior, file)
 
 
 def check_for_table(file: str, asked: Asked) -> None:

@@ -86,6 +86,33 @@ def read_delimited(text: str, called: str) -> tuple[pd.DataFrame, tuple[str, ...
     return frame, _notes(frame, dialect)
 
 
+def delimited_cells(text: str) -> pd.DataFrame:
+    """Cells of a text that `read_delimited` can read, as they are written there.
+
+    Identifiers keep their leading zeros, numbers their digits, and gaps their words. Columns have
+    the names of the header, equal ones too.
+    """
+    text = text.rstrip("\r\n")
+    if "\n" not in text:
+        text = text.replace("\r", "\n")
+    dialect = sniff(text)
+    width = _check_widths(text, dialect.delimiter, "the text")
+    cells = pd.read_csv(
+        io.StringIO(text),
+        sep=dialect.delimiter,
+        header=None,
+        names=range(width),
+        index_col=False,
+        skipinitialspace=True,
+        skip_blank_lines=width > 1,
+        dtype=str,
+        na_filter=False,
+    )
+    if dialect.names is not None:
+        cells = cells.iloc[1:].reset_index(drop=True)
+    return cells.set_axis(dialect.names or [str(i) for i in range(width)], axis=1)
+
+
 def sniff(text: str) -> Dialect:
     """Find delimiter, decimal point and header from the first lines of a text."""
     sample = text[:SAMPLE_CHARACTERS]

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from pyarrow import feather, parquet
 
 from oddshot.data.arff import read_arff
-from oddshot.data.delimited import read_delimited
+from oddshot.data.delimited import delimited_cells, read_delimited
 from oddshot.data.labels import parse_labels
 from oddshot.episodes import LabelArray, Rows, Table
 from oddshot.errors import DataError, SourceError
@@ -106,6 +106,25 @@ def read_table(
 def read_content(source: str | os.PathLike[str]) -> Content:
     """Read all that a file, or standard input ("-"), holds; errors as for `read_table`."""
     called = _called(source)
+    data, form = _unpacked(source, called)
+    return READERS[form](data, called)
+
+
+def written_cells(source: str | os.PathLike[str]) -> pd.DataFrame | None:
+    """Cells (n, d) of a file of delimited text as they are written in it, to be written again.
+
+    ``None`` where the file is of another format, or standard input, which is read but once.
+    Errors as for `read_table`.
+    """
+    if str(source) == "-":
+        return None
+    called = _called(source)
+    data, form = _unpacked(source, called)
+    return delimited_cells(_decoded(data, called)[0]) if form == "delimited" else None
+
+
+def _unpacked(source: str | os.PathLike[str], called: str) -> tuple[bytes, str]:
+    """Read what a source holds, uncompressed, and tell its format."""
     data = _read_bytes(source, called)
     suffix = "" if str(source) == "-" else table_suffix(Path(source))
     if data.startswith(GZIP):
@@ -117,7 +136,7 @@ def read_content(source: str | os.PathLike[str]) -> Content:
             ) from error
     if not data.strip():
         raise SourceError(f"{called} is empty; give a file with rows")
-    return READERS[_format(data, suffix, called)](data, called)
+    return data, _format(data, suffix, called)
 
 
 def write_table(frame: pd.DataFrame, path: str | os.PathLike[str]) -> None:
@@ -159,6 +178,11 @@ def write_table(frame: pd.DataFrame, path: str | os.PathLike[str]) -> None:
         ) from error
     finally:
         partial.unlink(missing_ok=True)
+
+
+def is_delimited(path: Path) -> bool:
+    """Tell whether a file's suffix says that it holds delimited text."""
+    return FORMATS.get(table_suffix(path)) == "delimited"
 
 
 def table_suffix(path: Path) -> str:

@@ -236,7 +236,9 @@ class AdjustableThreshold(CalibratedVerdicts):
         calibration = self.calibration_
         threshold = threshold_at(calibration.pooled, share)
         if np.isfinite(threshold):
-            return threshold, True
+            if calibration.doubt:
+                warnings.warn(calibration.doubt, CalibrationWarning, stacklevel=4)
+            return threshold, not calibration.doubt
         warnings.warn(
             f"{too_few(calibration, share)}; the threshold goes by the tail of the scores",
             CalibrationWarning,

@@ -74,6 +74,11 @@ class CalibratedVerdicts(ABC):
         ndarray
             Shape (n,), in (0, 1], low = odd; no lower than ``1 / (m + 1)`` with m calibration rows.
 
+        Warns
+        -----
+        CalibrationWarning
+            If they rest on fewer than 50 rows given to `fit`.
+
         Notes
         -----
         Of normal rows that are drawn as the calibration rows were, at most a share alpha has a
@@ -90,6 +95,8 @@ class CalibratedVerdicts(ABC):
         [0.01, 1.0]
         """
         calibration = self.calibration_
+        if calibration.doubt:
+            warnings.warn(calibration.doubt, CalibrationWarning, stacklevel=2)
         weights = self._shift_weights(calibration, X) if shift else None
         return _p_values(self._scores_by_part(calibration, X), calibration, weights)
 
@@ -326,8 +333,8 @@ def lack_of_rows(
     """
     if not calibration.promises(alpha):
         return too_few(calibration, alpha)
-    if selected.any() or not batch:
-        return ""
+    if calibration.doubt or selected.any() or not batch:
+        return calibration.doubt
     rows = calibration.rows if weights is None else int(weights.effective_rows)
     needed = least_discoveries(rows, len(selected), alpha)
     if needed == 1:

@@ -13,6 +13,7 @@ from oddshot.thresholds.conformal import least_p_value, rows_needed
 
 IndexArray = NDArray[np.intp]
 
+ENOUGH_OWN = 50  # below, scores of new normal rows are plainly higher than those of fitted rows
 OWN, GIVEN, SPLIT, CROSS = "own", "given", "split", "cross"
 HOW = {
     OWN: "rows given to fit, each compared with all but itself: approximate",
@@ -68,6 +69,16 @@ class Calibration:
     def promises(self, alpha: float) -> bool:
         """Whether there are rows enough for a p-value of alpha."""
         return self.rows >= rows_needed(alpha)
+
+    @property
+    def doubt(self) -> str:
+        """Why new rows may score higher than these; empty where nothing speaks for that."""
+        if self.method != OWN or self.rows >= ENOUGH_OWN:
+            return ""
+        return (
+            f"{self.rows:,} rows given to fit are too few to stand for new ones, which score "
+            "higher; call calibrate, or give more rows"
+        )
 
     def __str__(self) -> str:
         return f"{self.rows:,} {HOW[self.method]}"
