@@ -208,6 +208,12 @@ def test_columns_are_found_by_name_where_scikit_learn_wants_their_order():
         check_dataframe_column_names_consistency("FewShotDetector", detector())
 
 
+def test_columns_that_are_numbers_are_found_in_another_order():
+    rows = pd.DataFrame(odd_among()[0] * [1, 10, 100])
+    made = detector().fit(rows)
+    np.testing.assert_array_equal(made.anomaly_score(rows[[2, 1, 0]]), made.anomaly_score(rows))
+
+
 def test_missing_columns_are_named(table):
     made = detector().fit(table)
     with pytest.raises(DataError, match=r"2 column\(s\) seen at fit are missing: 'land', 'paid'"):
@@ -688,3 +694,9 @@ def test_saving_where_nothing_can_be_written(tmp_path, fitted):
     (tmp_path / "file").write_text("")
     with pytest.raises(PriorError, match="cannot be written"):
         fitted.save(tmp_path / "file")
+
+
+def test_predictions_given_as_labels_are_told():
+    rows, truth = odd_among()
+    with pytest.warns(LabelWarning, match=r"y holds 1 in 90 of 100 rows and -1 in the others"):
+        detector().fit(rows, np.where(truth == 1, -1, 1))

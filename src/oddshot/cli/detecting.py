@@ -270,3 +270,5 @@ def check_outputs(file: str, out: Path | None, report: Path | None) -> None:
         raise SettingError(f"--out {out}: give a name that ends in .csv, .tsv, .jsonl or .parquet")
     if out is not None and report is not None and out.resolve() == report.resolve():
         raise SettingError(f"--out and --report are both {out}; choose two names")
+    if report is not None and report.suffix.lower() not in (".html", ".htm"):
+        raise SettingError(f"--report {report}: it is a web page; give a name that ends in .html")

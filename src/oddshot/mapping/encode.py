@@ -205,7 +205,7 @@ class Encoder:
     def _aligned(self, rows: RawRows) -> RawRows:
         """Give the fitted columns in the fitted order."""
         labels = [r.column for r in self._recipes]
-        if isinstance(rows, pd.DataFrame) and not isinstance(rows.columns, pd.RangeIndex):
+        if isinstance(rows, pd.DataFrame) and not _counted(rows.columns):
             named = self.feature_names_in_ is not None
             if named or set(labels) <= {str(name) for name in rows.columns}:
                 rows = _by_name(rows, labels)
@@ -234,6 +234,11 @@ class Encoder:
             assert isinstance(number, Number)
             columns[:, j] = number.read(rows.iloc[:, i])
         return columns
+
+
+def _counted(columns: "pd.Index[Any]") -> bool:
+    """Tell whether columns are counted from 0, in their order, as pandas does without names."""
+    return isinstance(columns, pd.RangeIndex) and (columns.start, columns.step) == (0, 1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,8 +74,11 @@ def draw_support(
     generator = np.random.default_rng(seed)
     ranks = dense_ranks(rows, threads=threads)
     low, high = rows.min(axis=0), rows.max(axis=0)
-    with np.errstate(invalid="ignore"):
-        heights = np.nan_to_num((np.sort(rows, axis=0).mean(axis=0) - low) / (high - low))
+    heights = np.zeros(rows.shape[1])
+    with np.errstate(invalid="ignore", over="ignore"):
+        means = np.sort(rows, axis=0).mean(axis=0)
+        np.divide(means - low, high - low, out=heights, where=high > low)
+    heights = np.nan_to_num(heights)
     columns = column_order(ranks, np.round(heights, 6), threads=threads)
     order = row_order(ranks[:, columns])
     if copies_once:
