@@ -161,6 +161,16 @@ def test_detect_renames_its_columns_where_the_file_has_them(file, tmp_path):
     assert (pd.read_csv(tmp_path / "out.csv")["anomaly"] == "mine").all()
 
 
+def test_results_of_an_earlier_run_are_not_learned_from(file, tmp_path):
+    ok("detect", file, "--out", tmp_path / "out.csv")
+    told = ok("detect", tmp_path / "out.csv", "--out", tmp_path / "again.csv")
+    assert "look like results: anomaly_score, anomaly, anomaly_rank" in told
+    learned = [note.column for note in Fake.made.column_report_]
+    assert learned == list(pd.read_csv(file).columns)
+    again = pd.read_csv(tmp_path / "again.csv")
+    assert again.columns.tolist()[-3:] == ["anomaly_score_2", "anomaly_2", "anomaly_rank_2"]
+
+
 def test_detect_passes_prior_and_contamination_on(file, tmp_path):
     ok("detect", file, "--prior", tmp_path, "--contamination", "0.02")
     assert Fake.made.prior == str(tmp_path)

@@ -1,8 +1,8 @@
 """The command line ``oddshot``, one command a module; ``oddshot --help`` lists them.
 
-Exit codes: 0 done; 2 a mistake of the user's, in one line on standard error; 3 `watch` found
-drift; 130 stopped with Ctrl-C. Any other exception is a defect of ours and escapes with its
-traceback.
+Exit codes: 0 done; 1 every run of `bench` failed; 2 a mistake of the user's, in one line on
+standard error; 3 `watch` found drift; 130 stopped with Ctrl-C. Any other exception is a defect of
+ours and escapes with its traceback.
 
 Nothing heavy is imported before a command needs it, so that ``oddshot --help`` answers at once.
 """

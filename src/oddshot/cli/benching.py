@@ -130,6 +130,8 @@ def bench(
         write_file(report, bench_page(summary, published=published))
         say(console, f"Report: {report}")
     say(console, f"Every run: {out / 'results.csv'}; this summary: {out / 'summary.md'}")
+    if (results["error"] != "").all():
+        raise typer.Exit(1)
 
 
 def bench_report(

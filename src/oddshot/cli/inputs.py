@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from oddshot.priors import Prior
 
 
+OURS = ("anomaly_p", "anomaly_score", "anomaly", "anomaly_rank")  # columns that `detect` writes
+
+
 class Asked(NamedTuple):
     """What options say about the reading of FILE; all but the first are for images."""
 
@@ -55,10 +58,15 @@ def read_input(file: str, prior: "Prior | str | Path", asked: Asked) -> Input:
     name = asked.label_column
     table = read_table(file)
     frame = table.rows if isinstance(table.rows, pd.DataFrame) else pd.DataFrame(table.rows)
-    if name is None or (table.labels is not None and name in LABEL_ARRAYS):
-        return Input(frame, frame, table.labels, table.notes, prior, file)
-    labelled = read_table(frame, label_column=name)
-    return Input(frame, pd.DataFrame(labelled.rows), labelled.labels, table.notes, prior, file)
+    rows, labels, notes = frame, table.labels, table.notes
+    if name is not None and not (labels is not None and name in LABEL_ARRAYS):
+        labelled = read_table(frame, label_column=name)
+        rows, labels = pd.DataFrame(labelled.rows), labelled.labels
+    ours = [column for column in OURS if column in rows]
+    if "anomaly_score" in ours and "anomaly_rank" in ours:
+        rows = rows.drop(columns=ours)
+        notes = (*notes, f"Not learned from, for they look like results: {', '.join(ours)}.")
+    return Input(frame, rows, labels, notes, prior, file)
 
 
 def check_for_table(file: str, asked: Asked) -> None:
