@@ -79,8 +79,8 @@ class AdaptedPrior(AnomalyDetector):
         check_is_fitted(self)
         if isinstance(self._fitted, FittedImages):
             raise SettingError(
-                f"{what} takes tables only, and the prior reads images; for images call fit, with "
-                "all labels there are"
+                f"{what} takes tables only, and the prior reads images; these have scores and "
+                "thresholds, and fit takes all labels at once"
             )
         return self._fitted
 
