@@ -24,8 +24,8 @@ def checked_labels(y: ArrayLike | None, rows: int) -> LabelArray:
     -----
     LabelWarning
         If it holds numbers that are no labels: all of it is ignored then, since scikit-learn passes
-        any target. Or if most are 1 and the others -1, as in scikit-learn's predictions, where 1 is
-        normal: they count as labels all the same.
+        any target. Or if four fifths or more are 1 and the others -1, as in scikit-learn's
+        predictions, where 1 is normal: they count as labels all the same.
     """
     if y is None:
         return np.full(rows, UNLABELLED, dtype=np.int8)
@@ -49,7 +49,7 @@ def checked_labels(y: ArrayLike | None, rows: int) -> LabelArray:
             )
             return np.full(rows, UNLABELLED, dtype=np.int8)
         anomalies, unlabelled = (int((values == kind).sum()) for kind in (ANOMALY, UNLABELLED))
-        if anomalies > unlabelled > 1 and anomalies + unlabelled == rows:
+        if anomalies >= 4 * unlabelled > 4 and anomalies + unlabelled == rows:
             warnings.warn(
                 f"y holds 1 in {anomalies} of {rows} rows and -1 in the others: here 1 is a known "
                 "anomaly and -1 unlabelled, while in scikit-learn's predictions 1 is normal",
