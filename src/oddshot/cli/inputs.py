@@ -13,9 +13,6 @@ if TYPE_CHECKING:
     from oddshot.priors import Prior
 
 
-OURS = ("anomaly_p", "anomaly_score", "anomaly", "anomaly_rank")  # columns that `detect` writes
-
-
 class Asked(NamedTuple):
     """What options say about the reading of FILE; all but the first are for images."""
 
@@ -51,6 +48,7 @@ def read_input(file: str, prior: "Prior | str | Path", asked: Asked) -> Input:
 
     from oddshot.data.images import holds_images
     from oddshot.data.sources import LABEL_ARRAYS, read_table
+    from oddshot.reports.detection import NEW_COLUMNS
 
     if holds_images(file):
         return _read_images(file, prior, asked)
@@ -62,8 +60,8 @@ def read_input(file: str, prior: "Prior | str | Path", asked: Asked) -> Input:
     if name is not None and not (labels is not None and name in LABEL_ARRAYS):
         labelled = read_table(frame, label_column=name)
         rows, labels = pd.DataFrame(labelled.rows), labelled.labels
-    ours = [column for column in OURS if column in rows]
-    if "anomaly_score" in ours and "anomaly_rank" in ours:
+    ours = [column for column in ("anomaly_p", *NEW_COLUMNS) if column in rows]
+    if {"anomaly_score", "anomaly_rank"} <= set(ours):
         rows = rows.drop(columns=ours)
         notes = (*notes, f"Not learned from, for they look like results: {', '.join(ours)}.")
     return Input(frame, rows, labels, notes, prior, file)

@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -60,21 +60,17 @@ def read_delimited(text: str, called: str) -> tuple[pd.DataFrame, tuple[str, ...
     SourceError
         If there is no row, or a line has too few or too many fields.
     """
-    text = text.rstrip("\r\n")
-    if "\n" not in text:
-        text = text.replace("\r", "\n")
+    text = _with_line_feeds(text)
     try:
         dialect = sniff(text)
         width = _check_widths(text, dialect.delimiter, called)
-        frame = pd.read_csv(
-            io.StringIO(text),
-            sep=dialect.delimiter,
+        frame = _fields_of(
+            text,
+            dialect,
+            width,
             decimal=dialect.decimal,
             header=None if dialect.names is None else 0,
             names=[str(i) for i in range(width)] if dialect.names is None else None,
-            index_col=False,
-            skipinitialspace=True,
-            skip_blank_lines=width > 1,  # in a single column, an empty line is a missing value
             keep_default_na=False,
             na_values=GAPS,
             low_memory=False,
@@ -92,25 +88,33 @@ def delimited_cells(text: str) -> pd.DataFrame:
     Identifiers keep their leading zeros, numbers their digits, and gaps their words. Columns have
     the names of the header, equal ones too.
     """
-    text = text.rstrip("\r\n")
-    if "\n" not in text:
-        text = text.replace("\r", "\n")
+    text = _with_line_feeds(text)
     dialect = sniff(text)
     width = _check_widths(text, dialect.delimiter, "the text")
-    cells = pd.read_csv(
-        io.StringIO(text),
-        sep=dialect.delimiter,
-        header=None,
-        names=range(width),
-        index_col=False,
-        skipinitialspace=True,
-        skip_blank_lines=width > 1,
-        dtype=str,
-        na_filter=False,
+    cells = _fields_of(
+        text, dialect, width, header=None, names=range(width), dtype=str, na_filter=False
     )
     if dialect.names is not None:
         cells = cells.iloc[1:].reset_index(drop=True)
     return cells.set_axis(dialect.names or [str(i) for i in range(width)], axis=1)
+
+
+def _with_line_feeds(text: str) -> str:
+    """Leave out what ends the last line, and let line feeds end the others where none does."""
+    text = text.rstrip("\r\n")
+    return text if "\n" in text else text.replace("\r", "\n")
+
+
+def _fields_of(text: str, dialect: Dialect, width: int, **how: Any) -> pd.DataFrame:
+    frame: pd.DataFrame = pd.read_csv(
+        io.StringIO(text),
+        sep=dialect.delimiter,
+        index_col=False,
+        skipinitialspace=True,
+        skip_blank_lines=width > 1,  # in a single column, an empty line is a missing value
+        **how,
+    )
+    return frame
 
 
 def sniff(text: str) -> Dialect:

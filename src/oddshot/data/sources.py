@@ -113,10 +113,10 @@ def read_content(source: str | os.PathLike[str]) -> Content:
 def written_cells(source: str | os.PathLike[str]) -> pd.DataFrame | None:
     """Cells (n, d) of a file of delimited text as they are written in it, to be written again.
 
-    ``None`` where the file is of another format, or standard input, which is read but once.
-    Errors as for `read_table`.
+    ``None`` where the file is of another format, or can be read but once, as standard input and
+    pipes. Errors as for `read_table`.
     """
-    if str(source) == "-":
+    if not Path(source).is_file():
         return None
     called = _called(source)
     data, form = _unpacked(source, called)

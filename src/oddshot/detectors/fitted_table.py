@@ -102,6 +102,17 @@ class FittedTable:
             )
         return to_rows(X)
 
+    @staticmethod
+    def read_some(X: Any) -> RawRows:
+        """Do the same, and refuse a table without rows with a `DataError`."""
+        rows = FittedTable.read(X)
+        if not rows.shape[0]:
+            raise DataError(
+                f"Found array with 0 sample(s) (shape={rows.shape}) "
+                "while a minimum of 1 is required."
+            )
+        return rows
+
     @classmethod
     def fit(
         cls,
@@ -150,7 +161,7 @@ class FittedTable:
         DataError
             If there is no row, or columns are missing or hold what `fit` has not seen there.
         """
-        rows = self._some(X)
+        rows = self.read_some(X)
         arranged = map(self._mapping.support.arranged, encoded_blocks(self._encoder, rows))
         return np.concatenate([self.scored_arranged(block) for block in arranged])
 
@@ -162,7 +173,7 @@ class FittedTable:
         DataError
             As `scored`.
         """
-        encoded = np.concatenate([*encoded_blocks(self._encoder, self._some(X))])
+        encoded = np.concatenate([*encoded_blocks(self._encoder, self.read_some(X))])
         return self._mapping.pool(self._mapping.support.arranged(encoded))
 
     def judged(self, pool: Pool) -> FloatArray:
@@ -188,7 +199,7 @@ class FittedTable:
 
         Columns of encoded rows are in canonical order; errors as of `scored`.
         """
-        blocks = encoded_blocks(self._encoder, self._some(X))
+        blocks = encoded_blocks(self._encoder, self.read_some(X))
         encoded = self._mapping.support.arranged(np.concatenate([*blocks]))
         coordinates = self._mapping.transform_arranged(encoded)
         return encoded, coordinates, self._judged(coordinates)
@@ -236,7 +247,7 @@ class FittedTable:
 
     def numbers(self, X: Any) -> Float32Array:
         """Rows (n, d) in numbers (n, p); errors as those of `scored`."""
-        blocks = encoded_blocks(self._encoder, self._some(X))
+        blocks = encoded_blocks(self._encoder, self.read_some(X))
         return np.concatenate([_single(self._mapping.support.arranged(b)) for b in blocks])
 
     @property
@@ -315,16 +326,6 @@ class FittedTable:
             pool = mapping.pool(later["rows"])
             fitted._settle(mapping.with_labels(pool, later["labels"].astype(np.int8)))
         return fitted
-
-    def _some(self, X: Any) -> RawRows:
-        """Read one row at least."""
-        rows = self.read(X)
-        if not rows.shape[0]:
-            raise DataError(
-                f"Found array with 0 sample(s) (shape={rows.shape}) "
-                "while a minimum of 1 is required."
-            )
-        return rows
 
     def scored_arranged(self, rows: FloatArray) -> FloatArray:
         """Raw scores (n,) of encoded rows (n, p) whose columns are in the support's order."""

@@ -12,7 +12,6 @@ from torch import Tensor
 from oddshot.data.images import to_images
 from oddshot.detectors.fitted_table import FittedTable, encoded_blocks
 from oddshot.episodes import FloatArray
-from oddshot.errors import DataError
 from oddshot.mapping.encode import ColumnNote, Encoder
 from oddshot.networks import Coder, ConvolutionalCoder, PerceptronCoder
 
@@ -78,13 +77,7 @@ class TableFront(Front):
 
     def numbers(self, X: Any) -> FloatArray:
         """Encode; errors as of `Encoder`."""
-        rows = FittedTable.read(X)
-        if not rows.shape[0]:
-            raise DataError(
-                f"Found array with 0 sample(s) (shape={rows.shape}) "
-                "while a minimum of 1 is required."
-            )
-        return np.concatenate([*encoded_blocks(self._encoder, rows)])
+        return np.concatenate([*encoded_blocks(self._encoder, FittedTable.read_some(X))])
 
     def scale(self, rows: FloatArray, others: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Mean and standard deviation of each column; where rows are alike, of all there are."""

@@ -83,14 +83,15 @@ def make_learner(name: str, shape: Shape, settings: Mapping[str, Any] | None = N
     if name not in LEARNERS:
         raise SettingError(f"no learner is called {name!r}; choose one of {', '.join(LEARNERS)}")
     kind = LEARNERS[name]
-    known = [n for n in signature(kind).parameters if n not in {"shape", *kind.fixed}]
+    parameters = signature(kind).parameters
+    known = [n for n in parameters if n not in {"shape", *kind.fixed}]
     unknown = [n for n in settings or {} if n not in known]
     if unknown:
         raise SettingError(
             f"learner {name!r} has no setting {unknown[0]!r}; choose among {', '.join(known)}"
         )
     for setting, value in (settings or {}).items():
-        default = signature(kind).parameters[setting].default
+        default = parameters[setting].default
         fits, allowed = _kinds(default)
         require(
             default is None or value is None or fits(value),

@@ -11,6 +11,8 @@ from scipy.stats import rankdata
 
 from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, FloatArray, LabelArray
 
+NEW_COLUMNS = ("anomaly_score", "anomaly", "anomaly_rank")
+
 KNOWN, CLEAR, LIKELY, POSSIBLE = "known", "clear", "likely", "worth a look"
 
 
@@ -217,7 +219,7 @@ def scored_beside(
     """
     free: dict[str, str] = {}
     said = list(notes)
-    for wanted in ("anomaly_score", "anomaly", "anomaly_rank"):
+    for wanted in NEW_COLUMNS:
         name = free_name(wanted, names)
         if name != wanted:
             said.append(
