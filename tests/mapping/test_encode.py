@@ -144,9 +144,10 @@ def test_numbers_with_gaps_and_infinities() -> None:
     np.testing.assert_array_equal(encoder.transform(new), [[3, 0], [2, 1], [4 + 3, 0], [1 - 3, 0]])
 
 
-def test_gaps_that_fit_did_not_see_become_the_median_without_a_flag() -> None:
+def test_gaps_that_fit_did_not_see_lie_far_outside_without_a_flag() -> None:
     encoder = Encoder().fit(np.array([[1.0], [2.0], [9.0]]))
-    np.testing.assert_array_equal(encoder.transform(np.array([[np.nan]])), [[2.0]])
+    ranges = 3 * (9 - 1)  # from the least value less a range to the largest and a range
+    np.testing.assert_array_equal(encoder.transform(np.array([[np.nan]])), [[2.0 + 10 * ranges]])
 
 
 def test_a_constant_with_gaps_keeps_the_flag_alone() -> None:

@@ -113,4 +113,4 @@ def test_decades_lead_back_to_the_score(reference):
     for decades in (0.31, 1.0, 2.5, 6.0):
         if decades < scale.apply(np.array([reference.min()]))[0]:
             continue
-        assert scale.apply(np.array([scale.score_at(decades)]))[0] == pytest.approx(decades)
+        assert scale.apply(scale.scores_at(np.array([decades])))[0] == pytest.approx(decades)

@@ -244,7 +244,8 @@ class AdjustableThreshold(CalibratedVerdicts):
             CalibrationWarning,
             stacklevel=4,
         )
-        return Surprise().fit(calibration.pooled).score_at(-float(np.log10(share))), False
+        scale, decades = Surprise().fit(calibration.pooled), -np.log10([share])
+        return float(scale.scores_at(decades)[0]), False
 
     def _labelled(
         self, X: Any, y: Any, rule: str

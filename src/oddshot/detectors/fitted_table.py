@@ -25,14 +25,17 @@ from oddshot.frames import RawRows, take_rows, to_rows
 from oddshot.learners import Detector, Learner, Params, Shape, collate, restore
 from oddshot.mapping.encode import ColumnNote, Encoder
 from oddshot.mapping.mapping import Mapping, Pool, last_told, support_sample
+from oddshot.mapping.outside import BEGINS, Outside
 from oddshot.mapping.quality import QUALITIES, Quality
 from oddshot.mapping.support import Support, draw_support
 from oddshot.mapping.threading import Narrowing, in_blocks
 from oddshot.priors import Prior
+from oddshot.thresholds.surprise import Surprise
 
 BLOCK_ROWS = 4096
 NARROW_CELLS = 2**20  # of narrow tables more rows go into a block, up to so many cells
 PROBES = 16
+_SHARE_OF_OWN = 1e-3  # of a raised row's own decades: they order rows, and count for nothing else
 
 
 class FittedTable:
@@ -82,7 +85,12 @@ class FittedTable:
     def _settle(self, mapping: Mapping) -> None:
         self._mapping = mapping
         self._head = _head(*restore(self.prior), mapping, self._novelty)
-        self.typical_scores = self._judged(mapping.typical_)
+        typical = self._judged(mapping.typical_)
+        place = np.argsort(mapping.support.columns)  # of an encoded column in the support
+        unseen = {int(place[at]): told for at, told in self._encoder.unseen_levels().items()}
+        self._outside = Outside().fit(mapping.support.typical, mapping.places_, unseen)
+        self._scale = Surprise().fit(typical)
+        self.typical_scores = self._raised(typical, mapping.support.typical)
         self.known_scores = self.scored_arranged(mapping.support.known)
         self.clean = mapping.support.normal_share == 1.0
 
@@ -178,7 +186,7 @@ class FittedTable:
 
     def judged(self, pool: Pool) -> FloatArray:
         """Raw scores (n,) of a pool, of this table or one that it came from by `with_labels`."""
-        return self._judged(self._mapping.judge(pool))
+        return self._raised(self._judged(self._mapping.judge(pool)), pool.rows)
 
     def with_labels(self, pool: Pool, labels: LabelArray, X: Any) -> Self:
         """Adapt to what has become known of a pool of rows X (n, d): see `Mapping.with_labels`."""
@@ -202,7 +210,7 @@ class FittedTable:
         blocks = encoded_blocks(self._encoder, self.read_some(X))
         encoded = self._mapping.support.arranged(np.concatenate([*blocks]))
         coordinates = self._mapping.transform_arranged(encoded)
-        return encoded, coordinates, self._judged(coordinates)
+        return encoded, coordinates, self._raised(self._judged(coordinates), encoded)
 
     def probe(self) -> FloatArray:
         """Raw scores of a few rows, to tell whether a loaded detector gives what it gave before."""
@@ -331,7 +339,23 @@ class FittedTable:
         """Raw scores (n,) of encoded rows (n, p) whose columns are in the support's order."""
         if not len(rows):
             return np.zeros(0)
-        return self._judged(self._mapping.transform_arranged(rows))
+        return self._raised(self._judged(self._mapping.transform_arranged(rows)), rows)
+
+    def _raised(self, scores: FloatArray, rows: FloatArray) -> FloatArray:
+        """Raise raw scores (n,) to the decades of rows (n, p) that lie outside in a column.
+
+        Where labels tell what is looked for, to no more than is needed to stand out, so that it
+        comes first. New rows that lie outside all alike, as by their date, keep their order.
+        """
+        decades = self._outside.decades(rows)
+        out = np.flatnonzero(decades)
+        if not len(out):
+            return scores
+        own, most = self._scale.apply(scores[out]), BEGINS if len(self._mapping.known_) else np.inf
+        least = np.minimum(decades[out], most) + _SHARE_OF_OWN * own
+        raised = scores.copy()
+        raised[out] = np.maximum(scores[out], self._scale.scores_at(least))
+        return raised
 
     def _judged(self, coordinates: Float32Array) -> FloatArray:
         """Raw scores (n,) of mapped rows (n, C, 2)."""

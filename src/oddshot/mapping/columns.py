@@ -18,6 +18,7 @@ from oddshot.mapping.cells import Column
 
 ONE_HOT_LEVELS = 12
 UNSEEN_COUNT = 0.5  # the count behind the rarity of a level that fit did not see
+GAP_RANGES = 10.0  # how far outside a gap lies that fit never saw, in ranges with both margins
 CLIP_SPREADS = 1e6
 LARGEST = 1e100  # squares and cubes of encoded values, summed over a table, stay finite
 NEARLY_ALL = 0.9  # share of distinct texts from which a column names its rows
@@ -47,9 +48,9 @@ class LeftOut:
 class Number:
     """A column of numbers or truth values.
 
-    Gaps become `fill` (the median) and are flagged if fit saw some; infinities become `below` and
-    `above` (the extremes, moved out by the range); all is clipped to [`low`, `high`], the median
-    plus and minus 1e6 spreads, and to 1e100 at most.
+    Gaps become `fill` (the median) and are flagged if fit saw some, else a value far outside, see
+    `gap`; infinities become `below` and `above` (the extremes, moved out by the range); all is
+    clipped to [`low`, `high`], the median plus and minus 1e6 spreads, and to 1e100 at most.
     """
 
     column: str
@@ -69,6 +70,12 @@ class Number:
     def reason(self) -> str:
         """Say what a user should know of it; often nothing."""
         return _on_gaps(self)
+
+    def gap(self) -> float:
+        """Give the value that stands for a gap."""
+        if self.missing:
+            return self.fill
+        return self.fill + GAP_RANGES * (self.above - self.below)
 
     def read(self, column: Column) -> FloatArray:
         """Shape (n,): the cells as numbers; NaN where missing."""
@@ -137,6 +144,16 @@ class Category:
         encoded[:, -1] = -np.log10(counts / sum(self.counts))[at]
         if self._one_hot():
             encoded[:, :-1] = at[:, None] == np.arange(unseen)
+
+    def unseen(self) -> tuple[float, float]:
+        """Rarity that stands for a level fit did not see, and how surprising such a level is.
+
+        The surprise, in decades, is that of Good (1953): the share of rows whose level is the only
+        one of its kind is the chance that the next row's level is new.
+        """
+        rows, alone = sum(self.counts), self.counts.count(1)
+        rarity, surprise = -np.log10((np.array([0, alone]) + UNSEEN_COUNT) / rows)
+        return float(rarity), float(surprise)
 
     def _one_hot(self) -> bool:
         return len(self.levels) <= ONE_HOT_LEVELS

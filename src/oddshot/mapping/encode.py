@@ -14,8 +14,9 @@ left out   constant, empty, free text, identifiers, nested    nothing; `Encoder.
 ========== ================================================== ====================================
 
 All is decided from the content of the rows given to `fit`, never from their order; numeric columns
-keep their unit, so a rescaling or shift of one passes through. A column that is constant at fit is
-left out: a row that breaks the constant later goes unnoticed.
+keep their unit, so a rescaling or shift of one passes through. A gap where fit saw none becomes a
+value far outside of the column's range. A column that is constant at fit is left out: a row that
+breaks the constant later goes unnoticed.
 """
 
 from collections.abc import Iterator
@@ -154,6 +155,17 @@ class Encoder:
         """How each source column is written, in their order; their outputs stand side by side."""
         return self._recipes
 
+    def unseen_levels(self) -> dict[int, tuple[float, float]]:
+        """Tell by which value in which encoded column a level that fit did not see is known.
+
+        Beside the value stands how surprising it is, in decades, see `Category.unseen`.
+        """
+        return {
+            start + len(r.outputs()) - 1: r.unseen()
+            for start, r in zip(self._starts, self._recipes, strict=True)
+            if isinstance(r, Category)
+        }
+
     def report(self) -> list[ColumnNote]:
         """Say what became of each source column, in their order."""
         return [ColumnNote(r.column, r.kind, bool(r.outputs()), r.reason()) for r in self._recipes]
@@ -245,13 +257,13 @@ def _counted(columns: "pd.Index[Any]") -> bool:
 class _NumberBlock:
     """The q columns of numbers and dates at once.
 
-    `source` (q,) are their positions in the rows, `fill` to `above` (q,) their parameters;
+    `source` (q,) are their positions in the rows, `gap` to `above` (q,) their parameters;
     `varying` and `flagged` pick those with a value and those with a flag, which stand at `value_at`
     and `flag_at` in the encoded rows.
     """
 
     source: NDArray[np.intp]
-    fill: FloatArray
+    gap: FloatArray
     low: FloatArray
     high: FloatArray
     below: FloatArray
@@ -269,12 +281,12 @@ class _NumberBlock:
         source = np.array([i for i, _ in numbers], dtype=np.intp)
         varies = np.array([r.varies for _, r in numbers], dtype=bool)
         missing = np.array([r.missing for _, r in numbers], dtype=bool)
-        limits = np.array([(r.fill, r.low, r.high, r.below, r.above) for _, r in numbers])
-        fill, low, high, below, above = limits.reshape(-1, 5).T
+        limits = np.array([(r.gap(), r.low, r.high, r.below, r.above) for _, r in numbers])
+        gap, low, high, below, above = limits.reshape(-1, 5).T
         start = starts[source]
         return cls(
             source=source,
-            fill=fill,
+            gap=gap,
             low=low,
             high=high,
             below=below,
@@ -294,7 +306,7 @@ class _NumberBlock:
             for unusable, stand_in in (
                 (values == np.inf, self.above),
                 (values == -np.inf, self.below),
-                (np.isnan(values), self.fill),
+                (np.isnan(values), self.gap),
             ):
                 row, column = np.nonzero(unusable)
                 values[row, column] = stand_in[column]

@@ -96,6 +96,8 @@ class Mapping:
         seen the other half of them (0 where there is only one); (k, C, 2).
     context_
         Evidence on coordinates and table.
+    places_
+        Where a row stands among the typical ones.
 
     Examples
     --------
@@ -156,7 +158,7 @@ class Mapping:
         """Calibrated coordinates (n, C, 2) of a pool, of this mapping or one with other labels."""
         out = _empty(len(pool))
         out[:, : len(LABEL_FREE)] = _unflat(pool.seen.coordinates)
-        own = self._own.of(pool.rows)
+        own = self.places_.of(pool.rows)
         out[own >= 0] = self.typical_[own[own >= 0]]
         new = np.flatnonzero(own < 0)
         if len(self.known_) and len(new):
@@ -186,7 +188,7 @@ class Mapping:
         self.support = Support(
             self.base.columns, typical.rows, known.rows, float(normal.mean()), self.base.seed
         )
-        self._own = RowPlaces(typical.rows)
+        self.places_ = RowPlaces(typical.rows)
         self.typical_, self.known_ = _empty(len(typical)), _empty(len(known))
         self.typical_[:, : len(LABEL_FREE)] = _unflat(typical.seen.coordinates)
         self.known_[:, : len(LABEL_FREE)] = _unflat(known.seen.coordinates)

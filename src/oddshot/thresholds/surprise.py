@@ -56,11 +56,11 @@ class Surprise:
         below = np.maximum(self._knots[0] - scaled, 0)
         return np.asarray((decades + beyond) * np.exp(-below))
 
-    def score_at(self, decades: float) -> float:
-        """Raw score that has a surprise of so many decades, at least those of the median row."""
-        beyond = max(decades - float(self._decades[-1]), 0.0) * np.log(10)
-        scaled = float(np.interp(decades, self._decades, self._knots)) + beyond
-        return float(scaled * self._excess + self._origin)
+    def scores_at(self, decades: FloatArray) -> FloatArray:
+        """Raw scores (n,) that have surprises of so many decades, at least the lowest row's."""
+        beyond = np.maximum(decades - self._decades[-1], 0.0) * np.log(10)
+        scaled = np.interp(decades, self._decades, self._knots) + beyond
+        return np.asarray(scaled * self._excess + self._origin)
 
     def _scaled(self, scores: FloatArray) -> FloatArray:
         """Scores in units of the tail's mean excess; what differs by rounding errors alone ties."""

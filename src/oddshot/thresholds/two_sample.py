@@ -119,7 +119,8 @@ def discriminants(
 def separation(told: Float32Array, divisions: Divisions) -> FloatArray:
     """Difference of the sides' means of `discriminants`, in their standard deviations; (D,)."""
     between = (divisions.weights * told).sum(axis=0, dtype=np.float64)
-    return np.asarray(between / np.maximum(told.std(axis=0), 1e-9))
+    # rounded: a division that was drawn again is told apart in single precision
+    return np.asarray((between / np.maximum(told.std(axis=0), 1e-9)).round(4))
 
 
 def differences(values: FloatArray | Float32Array, divisions: Divisions) -> FloatArray:

@@ -1,0 +1,185 @@
+"""Values outside of all that a column has held."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from oddshot import FewShotDetector
+from oddshot.mapping.encode import Encoder
+from oddshot.mapping.outside import LEAST_ROWS, Outside
+from oddshot.mapping.row_places import RowPlaces
+from small_priors import untrained_prior
+
+
+def fitted(rows, unseen=None):
+    return Outside().fit(rows, RowPlaces(rows), unseen or {})
+
+
+def slow_decades(typical, row):
+    """One row, cell by cell, as the docstring of `Outside` says it."""
+    rows, tails, best = len(typical), 0, -math.inf
+    for column in range(typical.shape[1]):
+        for sign in (1, -1):
+            values = sorted(sign * typical[:, column])
+            if values[0] == values[-1]:
+                continue
+            tails += 1
+            value = sign * row[column]
+            if value <= values[-1]:
+                best = max(best, 0.0)
+                continue
+            count = min(int(rows**0.7), rows // 3)
+            threshold = values[-count - 1]
+            excesses = [v - threshold for v in values[-count:]]
+            mean = sum(excesses) / count
+            weights = [(count - 1 - i) / (count - 1) for i in range(count)]
+            weighted = sum(e * w for e, w in zip(excesses, weights, strict=True)) / count
+            shape = 2 - mean / (mean - 2 * weighted) if mean > 2 * weighted else 0.0
+            scale = max(mean * (1 - min(max(shape, 0), 0.9)), 0.01 * (values[-1] - values[0]))
+            shape = min(max(shape + (1 + max(shape, 0)) / math.sqrt(count), 0.25), 3)
+            chance = count / rows * (1 + shape * (value - threshold) / scale) ** (-1 / shape)
+            best = max(best, -math.log10(chance))
+    found = best - math.log10(tails)
+    return 0.0 if found < 2 else min(2 + (found - 2) / 4, 3.0)
+
+
+@pytest.mark.parametrize("draw", ["normal", "standard_cauchy", "exponential"])
+def test_it_is_what_a_slow_loop_finds(draw):
+    rng = np.random.default_rng(0)
+    typical = getattr(rng, draw)(size=(150, 3))
+    new = getattr(rng, draw)(size=(80, 3))
+    new[np.arange(80), rng.integers(3, size=80)] *= rng.choice([-40, 1, 9, 300, 1e5], size=80)
+    expected = [slow_decades(typical, row) for row in new]
+    assert sum(e > 0 for e in expected) > 10
+    np.testing.assert_allclose(fitted(typical).decades(new), expected, atol=1e-9)
+
+
+def test_a_typical_row_is_compared_with_all_but_itself():
+    typical = np.random.default_rng(1).standard_t(3, size=(300, 6))
+    typical[0, 2], typical[1, 4] = 300, -900
+    found = fitted(typical).decades(typical)
+    assert (found[:2] > 0).all()
+    for place, row in enumerate(typical):
+        alone = fitted(np.delete(typical, place, axis=0)).decades(row[None])
+        assert found[place] == pytest.approx(alone[0], abs=1e-12)
+
+
+@pytest.mark.parametrize("width", [2, 30])
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda rng, size: rng.normal(size=size),
+        lambda rng, size: rng.random(size),
+        lambda rng, size: rng.lognormal(0, 1.5, size),
+        lambda rng, size: rng.standard_t(3, size),
+        lambda rng, size: rng.poisson(3, size).astype(float),
+        lambda rng, size: rng.normal(size=size).round(1),
+    ],
+    ids=["normal", "uniform", "lognormal", "t", "poisson", "rounded"],
+)
+def test_new_rows_of_the_same_kind_are_rarely_outside(draw, width):
+    rng = np.random.default_rng(2)
+    shares = [
+        (fitted(draw(rng, (500, width))).decades(draw(rng, (500, width))) > 0).mean()
+        for _ in range(8)
+    ]
+    assert np.mean(shares) < 0.02  # 0.01 is promised, for tails that are as they look
+
+
+def test_what_is_not_outside_has_none():
+    rows = np.random.default_rng(3).normal(size=(100, 4))
+    rows[:, 3] = 7
+    outside = fitted(rows)
+    low, high = rows.min(axis=0), rows.max(axis=0)
+    assert not outside.decades(np.array([low, high, (low + high) / 2])).any()
+    constant = np.array([[0.0, 0.0, 0.0, 8.0]])
+    assert not outside.decades(constant).any()  # nothing is known of how it varies
+    assert fitted(rows[: LEAST_ROWS - 1]).decades(1e9 * rows[:3]).tolist() == [0, 0, 0]
+    assert outside.decades(rows[:0]).shape == (0,)
+
+
+def test_both_sides_count_and_units_do_not():
+    rows = np.random.default_rng(4).lognormal(size=(400, 3))
+    new = np.array([[50.0, 1, 1], [-10.0, 1, 1], [1e6, 1, 1]])
+    found = fitted(rows).decades(new)
+    assert (found >= 2).all()
+    assert found[0] < found[2] == 3
+    units = [1e-9, 3.0, 1e12]
+    np.testing.assert_allclose(fitted(rows * units).decades(new * units), found, atol=1e-9)
+    np.testing.assert_allclose(fitted(-rows).decades(-new), found, atol=1e-9)
+
+
+def test_values_that_no_row_can_have():
+    rows = np.random.default_rng(5).normal(size=(50, 2))
+    outside = fitted(rows, {0: (99.0, 2.5), 1: (98.0, 1.0)})
+    inside = rows.mean(axis=0)
+    assert outside.decades(np.array([[99.0, inside[1]], inside]))[1] == 0
+    assert outside.decades(np.array([[99.0, inside[1]]]))[0] >= 2 + (2.5 - np.log10(2) - 2) / 4
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    arrays(float, (25, 3), elements=st.floats(-1e100, 1e100)),
+    arrays(float, (4, 3), elements=st.floats(-1e100, 1e100)),
+)
+def test_any_numbers(rows, new):
+    found = fitted(rows).decades(np.concatenate([new, rows]))
+    assert (((found >= 2) & (found <= 3)) | (found == 0)).all()
+
+
+# As a detector shows it
+
+
+@pytest.fixture(scope="module")
+def detector():
+    rng = np.random.default_rng(6)
+    rows = pd.DataFrame(rng.normal(size=(600, 40))).rename(columns="c{}".format)
+    rows["shop"] = rng.choice(["north", "south"], 600)
+    return FewShotDetector(prior=untrained_prior()).fit(rows), rows
+
+
+@pytest.mark.parametrize("change", [{"c7": 1e12}, {"c7": -60.0}, {"c7": None}, {"shop": "moon"}])
+def test_one_absurd_cell_of_many_is_flagged_and_named(detector, change):
+    fit, rows = detector
+    new = rows.iloc[:20].assign(c0=lambda r: r["c0"] / 2)
+    before, after = fit.anomaly_score(new), fit.anomaly_score(new.assign(**change))
+    assert (before > fit.threshold_).mean() < 0.5
+    assert (after >= 2).all()
+    assert (after > fit.threshold_).all()
+    (name,) = change
+    told = fit.explain(new.assign(**change).iloc[:3], changes=False)
+    assert all(row.top(1)[0][0] == name for row in told)
+
+
+def test_rows_that_are_outside_all_alike_keep_their_order(detector):
+    fit, rows = detector
+    new = rows.iloc[:50].assign(c0=lambda r: r["c0"] / 2)
+    moved = fit.anomaly_score(new.assign(c7=1e12))
+    alone = fit._scale.apply(fit._fitted._judged(fit._fitted.seen(new.assign(c7=1e12))[1]))
+    assert (np.argsort(moved) == np.argsort(alone)).all()
+
+
+def test_known_anomalies_come_first(detector):
+    fit, rows = detector
+    labels = np.where(np.arange(len(rows)) < 5, 1, -1)
+    told = FewShotDetector(prior=untrained_prior()).fit(rows, labels)
+    new = rows.iloc[10:20].assign(c7=1e12)
+    for one, expected in ((fit, 3.0), (told, 2.0)):
+        encoded, _, _ = one._fitted.seen(new)
+        low = np.full(len(new), one._fitted.typical_scores.min())
+        decades = one._fitted._scale.apply(one._fitted._raised(low, encoded))
+        np.testing.assert_allclose(decades, expected, atol=1e-3)
+
+
+def test_chance_of_a_new_level_is_the_share_of_those_that_came_once():
+    column = ["a"] * 6 + ["b"] * 3 + ["c"]
+    encoder = Encoder().fit(pd.DataFrame({"x": column, "n": range(10)}))
+    new = encoder.transform(pd.DataFrame({"x": ["d"], "n": [3]}))
+    ((at, (value, decades)),) = encoder.unseen_levels().items()
+    assert new[0, at] == value
+    assert decades == pytest.approx(-np.log10(1.5 / 10))
