@@ -511,3 +511,25 @@ def test_durations_beyond_what_pandas_can_hold_are_numbers(days):
     assert encoder.kinds_ == {"a": "number"}
     encoded = encoder.transform(pd.DataFrame({"a": pd.Series(column[1:2], dtype=object)}))
     assert encoded[0, 0] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("texts", "numbers"),
+    [
+        (["$1,100.50", "$3", "-$2,000,000"], [1100.5, 3.0, -2e6]),
+        (["8.1%", "12 %", "+7%"], [0.081, 0.12, 0.07]),
+        (["(3,000)", "12", "1,250."], [-3000.0, 12.0, 1250.0]),
+        (["1'250 €", "£ 7", "\N{MINUS SIGN}1\N{NO-BREAK SPACE}000"], [1250.0, 7.0, -1000.0]),
+    ],
+)
+def test_amounts_are_numbers_as_people_write_them(texts, numbers):
+    encoder = Encoder().fit(pd.DataFrame({"x": [*texts, "5"]}))
+    assert encoder.kinds_ == {"x": "number"}
+    np.testing.assert_allclose(encoder.transform(pd.DataFrame({"x": texts}))[:, 0], numbers)
+
+
+@pytest.mark.parametrize(
+    "text", ["12,5", "1,2345", "(5", "5)", "5-6", "3 000", "1,000,00", "$", "%"]
+)
+def test_what_only_looks_like_an_amount_is_a_text(text):
+    assert Encoder().fit(pd.DataFrame({"x": [text, text, "5", "6"]})).kinds_ == {"x": "category"}

@@ -23,6 +23,12 @@ from oddshot.frames import MISSING_WORDS, NUMBER_TEXT
 Column: TypeAlias = "pd.Series[Any]"
 
 CODE_TEXT = re.compile(r"0\d+")  # leading zeros: a postcode, not a quantity
+# as people write amounts: $1,100.50, (3,000), 8.1 %, 1'250
+AMOUNT_TEXT = re.compile(
+    r"(?P<minus>[(+\u2212-]?)[$\u20ac\u00a3\u00a5\u20b9]?\s?"
+    r"(?P<whole>\d{1,3}(?:[,'\u2019\u00a0\u202f]\d{3})+|\d+)(?P<rest>\.\d*)?"
+    r"\s?(?P<unit>[%$\u20ac\u00a3\u00a5\u20b9]?)(?P<closed>\)?)"
+)
 DATE_TEXT = re.compile(r"\d{1,4}[-/. ](?:\d{1,2}|[A-Za-z]{3,9})[-/. ]\d{2,4}.*|[A-Za-z]{3,9} \d.*")
 DAYS = ("%Y/%m/%d", "%d.%m.%Y", "%m/%d/%Y", "%d/%m/%Y", "%d-%m-%Y", "%m/%d/%y", "%d %b %Y",
         "%d-%b-%Y", "%d-%b-%y", "%b %d, %Y", "%B %d, %Y")  # fmt: skip
@@ -180,7 +186,7 @@ def _number(value: Any) -> float | None:
         text = value.strip()
         if NUMBER_TEXT.fullmatch(text):
             return float(text)
-        return np.nan if _is_missing_word(text) else None
+        return np.nan if _is_missing_word(text) else _amount(text)
     if isinstance(value, datetime.time):
         return (value.hour * 3600 + value.minute * 60 + value.second) / 86400
     if isinstance(value, datetime.timedelta):
@@ -190,6 +196,16 @@ def _number(value: Any) -> float | None:
     if isinstance(value, int) and abs(value) > sys.float_info.max:
         return np.inf if value > 0 else -np.inf
     return float(value) if isinstance(value, numbers.Real | decimal.Decimal | np.bool_) else None
+
+
+def _amount(text: str) -> float | None:
+    """Read a number with thousands apart, a currency, a percent sign or brackets for a minus."""
+    found = AMOUNT_TEXT.fullmatch(text)
+    if found is None or (found["minus"] == "(") != bool(found["closed"]):
+        return None
+    size = float(re.sub(r"\D", "", found["whole"]) + (found["rest"] or ""))
+    size = size / 100 if found["unit"] == "%" else size
+    return size if found["minus"] in ("", "+") else -size
 
 
 def _truth(value: Any) -> float | None:

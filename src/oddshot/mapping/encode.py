@@ -4,6 +4,7 @@
 kind       recognised by                                      written as
 ========== ================================================== ====================================
 number     a numeric type, durations, numbers stored as text  its value; a flag if fit saw gaps
+           (also $1,100.50, (3,000) for a minus, 8.1%)
 boolean    a boolean type, the words true and false           0 or 1; a flag if fit saw gaps
 category   a categorical type, text that repeats              one column a level (up to 12 levels,
                                                               a gap is a level), then its rarity
