@@ -28,7 +28,7 @@ from oddshot.evaluation.peers import find_peers
 from oddshot.mapping.encode import Encoder
 from oddshot.reports.tables import markdown_table
 
-PEERS = ("iforest", "ecod", "hbos", "knn", "lof")
+PEERS = ("aae", "iforest", "ecod", "hbos", "knn", "lof")
 RANGES = (1, 10, 1000)
 FALSE_ALARMS = 0.02
 Score = Callable[[pd.DataFrame], np.ndarray]

@@ -1,4 +1,4 @@
-"""Parquet files that are read in blocks, on the command line."""
+"""Files that are read in blocks, on the command line."""
 
 import numpy as np
 import pandas as pd
@@ -6,6 +6,8 @@ import pytest
 from typer.testing import CliRunner
 
 from oddshot.cli import app, long_tables
+from oddshot.data.blocks import ParquetBlocks
+from oddshot.data.text_blocks import DelimitedBlocks
 from small_priors import untrained_prior
 
 COUNT = 300
@@ -23,7 +25,7 @@ def table(tmp_path, monkeypatch):
     """A table that counts as long; 200 of its rows may be learned from."""
     monkeypatch.setattr(long_tables, "LONG", 250)
     monkeypatch.setattr(long_tables, "SAMPLE", 200)
-    monkeypatch.setattr("oddshot.data.blocks.BLOCK_ROWS", 64)
+    monkeypatch.setattr(ParquetBlocks.__init__, "__kwdefaults__", {"block_rows": 64})
     rng = np.random.default_rng(0)
     frame = pd.DataFrame(rng.normal(size=(COUNT, 3)), columns=["a", "b", "anomaly"])
     frame.iloc[:6] += 6
@@ -83,3 +85,41 @@ def test_a_mistake_is_said_in_one_line(table, tmp_path):
         assert result.exit_code == 2
         assert message in result.output
         assert not out.exists()
+
+
+# Delimited text
+
+
+@pytest.fixture
+def text(table, tmp_path, monkeypatch):
+    """The same table as CSV, which counts as long, too."""
+    monkeypatch.setattr(long_tables, "LONG_BYTES", 1000)
+    monkeypatch.setattr(DelimitedBlocks.__init__, "__kwdefaults__", {"block_rows": 64})
+    file = tmp_path / "long.csv"
+    table.assign(code=[f"{i:05d}" for i in range(COUNT)]).to_csv(file, index=False)
+    return file
+
+
+def test_a_long_csv_comes_back_as_written(text, tmp_path, prior):
+    out = tmp_path / "out.csv"
+    said = run("detect", text, "--label-column", "fraud", "--out", out, "--prior", prior)
+    assert "Learned from 200 of 300 rows" in said
+    before, after = text.read_text().splitlines(), out.read_text().splitlines()
+    assert after[0] == before[0] + ",anomaly_score,anomaly_2,anomaly_rank"
+    assert all(new.startswith(old + ",") for old, new in zip(before[1:], after[1:], strict=True))
+    found = pd.read_csv(out)
+    assert set(np.argsort(found["anomaly_rank"])[:6]) == set(range(6))
+    again = run(
+        "detect", out, "--label-column", "fraud", "--out", tmp_path / "2.csv", "--prior", prior
+    )
+    assert "Not learned from, for they look like results" in again
+
+
+def test_a_long_csv_is_scored_as_one_that_is_read_at_once(text, tmp_path, prior, monkeypatch):
+    kept = tmp_path / "kept"
+    assert "Learned from 200 of 300 rows" in run("fit", text, "--out", kept, "--prior", prior)
+    in_blocks = run("score", kept, text, "--out", tmp_path / "blocks.csv")
+    monkeypatch.setattr(long_tables, "LONG_BYTES", 1_000_000)
+    at_once = run("score", kept, text, "--out", tmp_path / "whole.csv")
+    assert in_blocks.replace("blocks.csv", "whole.csv") == at_once
+    assert (tmp_path / "blocks.csv").read_text() == (tmp_path / "whole.csv").read_text()

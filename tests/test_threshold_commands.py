@@ -47,6 +47,23 @@ def test_alpha_comes_with_p_values(folder, run):
     np.testing.assert_array_equal(found["anomaly"], found["anomaly_p"] <= 0.05)
 
 
+@pytest.mark.parametrize("command", ["detect", "score"])
+def test_reasons_stand_beside_the_oddest_rows(folder, run, command):
+    run("fit", "--out", folder / "kept")
+    told = run(command, "--alpha", "0.05", "--reasons", "4", "--out", folder / "out.csv")
+    assert "Column 'anomaly_reasons': why the 4 oddest rows are odd." in told
+    found = pd.read_csv(folder / "out.csv", keep_default_na=False)
+    new = ["anomaly_p", "anomaly_reasons", "anomaly_score", "anomaly", "anomaly_rank"]
+    assert found.columns.tolist() == ["a", "b", "c", *new]
+    reasons = found.sort_values("anomaly_rank")["anomaly_reasons"]
+    assert (reasons != "").tolist() == [True] * 4 + [False] * (len(found) - 4)
+    assert reasons.iloc[:4].str.match(r"[abc] is \S+ \(\+\S+\); in the nearest typical row").all()
+
+
+def test_reasons_need_a_file_to_stand_in(run):
+    assert "--reasons 3 writes a column; give --out as well" in run("detect", "--reasons", "3")
+
+
 def test_what_cannot_be_promised_is_a_line(folder, run):
     told = run("detect", "--alpha", "0.001", "--report", folder / "report.html")
     assert "150 calibration rows cannot promise 0.001" in told

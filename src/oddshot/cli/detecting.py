@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from oddshot.cli.console import console_of_stdout, say
+from oddshot.cli.console import console_of_stdout, progress_bar, say
 from oddshot.cli.inputs import Asked, Input, read_input
 from oddshot.cli.long_tables import long_table, score_beside
 from oddshot.cli.options import (
@@ -21,6 +21,7 @@ from oddshot.cli.options import (
     Out,
     PriorPath,
     Quality,
+    Reasons,
     Seed,
     SkipDamaged,
     Top,
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
     from oddshot.detectors.few_shot import FewShotDetector
     from oddshot.reports.detection import Detection
+
+EXPLAINED_AT_ONCE = 50
 
 
 def detect(
@@ -54,14 +57,16 @@ def detect(
     budget: Budget = None,
     calibrate: Calibrate = None,
     quality: Quality = "standard",
+    reasons: Reasons = 0,
     top: Top = 10,
 ) -> None:
     """Fit on a table, or a folder of images, and score its own rows."""
     check_outputs(file, out, report)
+    check_reasons(reasons, file, out)
     promise = Promise(alpha, fdr, budget, calibrate)
     promise.check(contamination=contamination)
     asked = Asked(label_column, labels, size, skip_damaged)
-    whole = report is not None or promise != Promise()
+    whole = report is not None or reasons > 0 or promise != Promise()
     table = None if whole or out is None else long_table(file, out)
     if table is not None and out is not None:
         read = table.sample(prior, asked, seed)
@@ -72,6 +77,7 @@ def detect(
     read = read._replace(notes=read.notes + promise.keep(detector, read.rows, label_column))
     found = _scored(detector, file, read, fitted=True)
     found = promise.add_p_values(found, detector, read.rows)
+    found = with_reasons(found, detector, read, reasons)
     _tell(found, detector, read, out=out, report=report, top=top)
 
 
@@ -121,16 +127,18 @@ def score(
     fdr: Fdr = None,
     budget: Budget = None,
     calibrate: Calibrate = None,
+    reasons: Reasons = 0,
     top: Top = 10,
 ) -> None:
     """Score the rows of a table, or images, with a detector that was kept."""
     from oddshot.detectors.few_shot import FewShotDetector
 
     check_outputs(file, out, report)
+    check_reasons(reasons, file, out)
     promise = Promise(alpha, fdr, budget, calibrate)
     promise.check()
     detector = FewShotDetector.load(folder, n_jobs=-1)
-    whole = report is not None or promise != Promise()
+    whole = report is not None or reasons > 0 or promise != Promise()
     table = None if whole or out is None else long_table(file, out)
     if table is not None and out is not None:
         score_beside(detector, table, out)
@@ -139,6 +147,7 @@ def score(
     read = read._replace(notes=read.notes + promise.keep(detector, read.rows))
     found = _scored(detector, file, read, fitted=False)
     found = promise.add_p_values(found, detector, read.rows)
+    found = with_reasons(found, detector, read, reasons)
     _tell(found, detector, read, out=out, report=report, top=top)
 
 
@@ -210,6 +219,43 @@ def _tell(
 
         write_file(report, detection_page(found, gathered(detector, read.rows, found)))
         say(console, f"Wrote {report}.")
+
+
+def check_reasons(number: int, file: str, out: Path | None) -> None:
+    """Refuse to give reasons where there is no column for them."""
+    from oddshot.data.images import holds_images
+
+    if number and out is None:
+        raise SettingError(
+            f"--reasons {number} writes a column; give --out as well, or use oddshot explain"
+        )
+    if number and holds_images(file):
+        raise SettingError(f"{file} holds images, which have no columns; leave --reasons out")
+
+
+def with_reasons(
+    found: "Detection", detector: "FewShotDetector", read: Input, number: int
+) -> "Detection":
+    """Say in a new column why the ``number`` oddest rows are odd."""
+    import pandas as pd
+
+    from oddshot.reports.detection import REASONS
+    from oddshot.reports.explanation import reasons
+
+    if not number:
+        return found
+    assert isinstance(read.rows, pd.DataFrame)
+    places = found.order[:number]
+    told = [""] * len(found.rows)
+    with progress_bar("explained") as report:
+        for start in range(0, len(places), EXPLAINED_AT_ONCE):
+            block = places[start : start + EXPLAINED_AT_ONCE]
+            for place, row in zip(
+                block, detector.explain(read.rows.iloc[block], changes=False), strict=True
+            ):
+                told[place] = " ".join(reasons(row))
+            report(start + len(block), len(places))
+    return found.with_column(REASONS, told, f"why the {len(places):,} oddest rows are odd")
 
 
 def _as_they_came(found: "Detection", read: Input, out: Path) -> "pd.DataFrame":

@@ -48,7 +48,6 @@ def read_input(file: str, prior: "Prior | str | Path", asked: Asked) -> Input:
 
     from oddshot.data.images import holds_images
     from oddshot.data.sources import LABEL_ARRAYS, read_table
-    from oddshot.reports.detection import NEW_COLUMNS
 
     if holds_images(file):
         return _read_images(file, prior, asked)
@@ -60,11 +59,21 @@ def read_input(file: str, prior: "Prior | str | Path", asked: Asked) -> Input:
     if name is not None and not (labels is not None and name in LABEL_ARRAYS):
         labelled = read_table(frame, label_column=name)
         rows, labels = pd.DataFrame(labelled.rows), labelled.labels
-    ours = [column for column in ("anomaly_p", *NEW_COLUMNS) if column in rows]
-    if {"anomaly_score", "anomaly_rank"} <= set(ours):
-        rows = rows.drop(columns=ours)
-        notes = (*notes, f"Not learned from, for they look like results: {', '.join(ours)}.")
+    rows, notes = without_results(rows, notes)
     return Input(frame, rows, labels, notes, prior, file)
+
+
+def without_results(
+    rows: "pd.DataFrame", notes: tuple[str, ...]
+) -> "tuple[pd.DataFrame, tuple[str, ...]]":
+    """Leave out columns that an earlier run added, and note that."""
+    from oddshot.reports.detection import NEW_COLUMNS, P_VALUE, REASONS
+
+    ours = [column for column in (P_VALUE, REASONS, *NEW_COLUMNS) if column in rows]
+    if not {"anomaly_score", "anomaly_rank"} <= set(ours):
+        return rows, notes
+    told = f"Not learned from, for they look like results: {', '.join(ours)}."
+    return rows.drop(columns=ours), (*notes, told)
 
 
 def check_for_table(file: str, asked: Asked) -> None:

@@ -1,27 +1,28 @@
-"""Parquet files of many rows: learned from in part, scored and written a block at a time."""
+"""Files of many rows: learned from in part, scored and written a block at a time."""
 
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from oddshot.cli.console import console_of_stdout, progress_bar, say
-from oddshot.cli.inputs import Asked, Input, check_for_table
+from oddshot.cli.inputs import Asked, Input, check_for_table, without_results
 
 if TYPE_CHECKING:
-    from oddshot.data.blocks import ParquetBlocks
+    from oddshot.data.blocks import Blocks
     from oddshot.detectors.few_shot import FewShotDetector
     from oddshot.episodes import FloatArray
     from oddshot.priors import Prior
 
-LONG = 200_000
+LONG = 200_000  # rows of a Parquet file
+LONG_BYTES = 200_000_000  # of delimited text; a tenth of them where it is compressed
 SAMPLE = 100_000
 
 
 class LongTable(NamedTuple):
-    """A Parquet file that is not read as a whole."""
+    """A file that is not read as a whole."""
 
     file: str
-    blocks: "ParquetBlocks"
+    blocks: "Blocks"
 
     def sample(self, prior: "Prior | str | Path", asked: Asked, seed: int) -> Input:
         """Draw rows to learn from; known anomalies and known normal rows go first.
@@ -47,10 +48,12 @@ class LongTable(NamedTuple):
             f"Learned from {len(frame):,} of {self.blocks.rows:,} rows, drawn at random, labelled "
             "ones first."
         )
-        if name is None:
-            return Input(frame, frame, None, (note,), prior)
-        table = read_table(frame, label_column=name)
-        return Input(frame, pd.DataFrame(table.rows), table.labels, (note,), prior)
+        rows, notes, taken = frame, (*self.blocks.notes, note), None
+        if name is not None:
+            table = read_table(frame, label_column=name)
+            rows, taken = pd.DataFrame(table.rows), table.labels
+        rows, notes = without_results(rows, notes)
+        return Input(frame, rows, taken, notes, prior)
 
     def scores(self, detector: "FewShotDetector") -> Iterator["FloatArray"]:
         """Score block by block."""
@@ -68,16 +71,24 @@ def long_table(file: str, out: Path | None = None) -> LongTable | None:
     Parameters
     ----------
     file
-        What is read: a Parquet file of more than ``LONG`` rows.
+        What is read: a Parquet file of more than ``LONG`` rows, or ``LONG_BYTES`` of delimited
+        text.
     out
-        What is written: a Parquet file, or nothing.
+        What is written: a file of the same kind, or nothing.
     """
     from oddshot.data.blocks import ParquetBlocks, is_parquet
+    from oddshot.data.sources import is_delimited
+    from oddshot.data.text_blocks import DelimitedBlocks, is_long_text
 
-    if file == "-" or not is_parquet(file) or (out and out.suffix not in (".parquet", ".pq")):
+    if file == "-":
         return None
-    blocks = ParquetBlocks(file)
-    return LongTable(file, blocks) if blocks.rows > LONG else None
+    if is_parquet(file):
+        blocks = ParquetBlocks(file) if out is None or out.suffix in (".parquet", ".pq") else None
+        return LongTable(file, blocks) if blocks and blocks.rows > LONG else None
+    least = LONG_BYTES // 10 if file.lower().endswith(".gz") else LONG_BYTES
+    if (out is None or is_delimited(out)) and is_long_text(file, least_bytes=least):
+        return LongTable(file, DelimitedBlocks(file))
+    return None
 
 
 def score_beside(

@@ -92,6 +92,15 @@ Out = Annotated[
     Path | None,
     typer.Option("--out", metavar="PATH", help="Write every row with its score (CSV or Parquet)."),
 ]
+Reasons = Annotated[
+    int,
+    typer.Option(
+        "--reasons",
+        min=0,
+        metavar="N",
+        help="With --out: say in a column why the N oddest rows are odd.",
+    ),
+]
 Jobs = Annotated[int, typer.Option("--jobs", min=1, help="Processes, one thread each.")]
 
 

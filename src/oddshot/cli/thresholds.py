@@ -9,8 +9,6 @@ from oddshot.cli.inputs import Asked, read_input
 from oddshot.errors import CalibrationWarning, SettingError
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from oddshot.detectors.few_shot import FewShotDetector
     from oddshot.reports.detection import Detection
 
@@ -105,16 +103,11 @@ class Promise(NamedTuple):
         self, found: "Detection", detector: "FewShotDetector", rows: Any
     ) -> "Detection":
         """Put p-values before the scores, where a rate of error was asked for."""
-        from dataclasses import replace
-
-        from oddshot.reports.detection import free_name
+        from oddshot.reports.detection import P_VALUE
 
         if self.alpha is None and self.fdr is None:
             return found
-        name = free_name("anomaly_p", found.rows)
-        table: pd.DataFrame = found.rows.copy()
-        table.insert(table.shape[1] - 3, name, detector.p_values(rows))
-        return replace(found, rows=table, notes=(*found.notes, f"Column '{name}': p-values."))
+        return found.with_column(P_VALUE, detector.p_values(rows), "p-values")
 
 
 @contextmanager

@@ -1,9 +1,10 @@
-"""A Parquet file of any length, a block of rows at a time."""
+"""Files of any length, a block of rows at a time: what they have in common, and Parquet."""
 
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -12,12 +13,35 @@ from numpy.typing import NDArray
 from pyarrow import parquet
 
 from oddshot.data.labels import parse_labels
+from oddshot.data.sources import column_position
 from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, LabelArray
 from oddshot.errors import SourceError
 from oddshot.frames import frame_from_arrow
 
 BLOCK_ROWS = 65_536
 MAGIC = b"PAR1"
+
+
+class Blocks(Protocol):
+    """Rows of a file, a block at a time; see `ParquetBlocks`."""
+
+    rows: int
+    columns: list[str]
+    notes: tuple[str, ...]
+
+    def frames(self) -> Iterator[pd.DataFrame]:
+        """Give the rows block by block, as data frames."""
+
+    def take(self, places: NDArray[np.intp]) -> pd.DataFrame:
+        """Give some rows, whose places (k,) rise, as one data frame."""
+
+    def labels(self, column: str) -> LabelArray:
+        """Read a column as labels (n,)."""
+
+    def write_beside(
+        self, new: Mapping[str, NDArray[np.generic]], path: str | os.PathLike[str]
+    ) -> None:
+        """Write all rows with new columns (n,) at their end."""
 
 
 class ParquetBlocks:
@@ -36,6 +60,8 @@ class ParquetBlocks:
         Number of rows, n.
     columns
         Names of the columns, in their order.
+    notes
+        What a reader should know of the file: nothing.
 
     Raises
     ------
@@ -59,6 +85,7 @@ class ParquetBlocks:
         with self._reading() as file:
             self.rows: int = file.metadata.num_rows
             self.columns: list[str] = list(file.schema_arrow.names)
+        self.notes: tuple[str, ...] = ()
 
     def frames(self) -> Iterator[pd.DataFrame]:
         """Give the rows block by block, as data frames."""
@@ -75,7 +102,7 @@ class ParquetBlocks:
         return frame_from_arrow(pa.concat_tables(parts))
 
     def labels(self, column: str) -> LabelArray:
-        """Read a column as labels (n,), see `parse_labels`.
+        """Read a column, by name or number, as labels (n,), see `parse_labels`.
 
         Raises
         ------
@@ -84,11 +111,7 @@ class ParquetBlocks:
         LabelError
             If it holds something else than labels.
         """
-        if column not in self.columns:
-            raise SourceError(
-                f"{str(self._path)!r} has no column {column!r}; it has "
-                f"{', '.join(map(repr, self.columns[:12]))}"
-            )
+        column = self.columns[column_position(self.columns, column, repr(str(self._path)))]
         with self._reading() as file:
             values = file.read(columns=[column])
         return parse_labels(frame_from_arrow(values).iloc[:, 0], column=column)
@@ -103,18 +126,8 @@ class ParquetBlocks:
         SourceError
             If the file cannot be written.
         """
-        path = Path(path)
-        partial = path.with_name(f".{path.name}.{os.getpid()}")
-        try:
+        with writing(Path(path)) as partial:
             self._write(new, partial)
-            os.replace(partial, path)
-        except OSError as error:
-            raise SourceError(
-                f"cannot write {str(path)!r}: {error.strerror}; give a file in a folder you may "
-                "write"
-            ) from error
-        finally:
-            partial.unlink(missing_ok=True)
 
     def _write(self, new: Mapping[str, NDArray[np.generic]], path: Path) -> None:
         writer, start = None, 0
@@ -147,6 +160,27 @@ class ParquetBlocks:
             raise SourceError(
                 f"{str(self._path)!r} cannot be read: {told}; write or copy it again"
             ) from error
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[Path]:
+    """Give a name to write to; the file appears at ``path`` if all went well, else not at all.
+
+    Raises
+    ------
+    SourceError
+        If it cannot be written.
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        yield partial
+        os.replace(partial, path)
+    except OSError as error:
+        raise SourceError(
+            f"cannot write {str(path)!r}: {error.strerror}; give a file in a folder you may write"
+        ) from error
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def is_parquet(path: str | os.PathLike[str]) -> bool:

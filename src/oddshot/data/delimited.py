@@ -8,6 +8,7 @@ import csv
 import io
 import re
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -64,22 +65,12 @@ def read_delimited(text: str, called: str) -> tuple[pd.DataFrame, tuple[str, ...
     try:
         dialect = sniff(text)
         width = _check_widths(text, dialect.delimiter, called)
-        frame = _fields_of(
-            text,
-            dialect,
-            width,
-            decimal=dialect.decimal,
-            header=None if dialect.names is None else 0,
-            names=[str(i) for i in range(width)] if dialect.names is None else None,
-            keep_default_na=False,
-            na_values=GAPS,
-            low_memory=False,
-        )
+        frame = _fields_of(text, dialect, width, **values(dialect, width))
     except (csv.Error, pd.errors.ParserError) as error:
         raise SourceError(f"{called} is not a delimited text: {error}") from error
     if not len(frame):
         raise SourceError(f"{called} holds a header and no row; add rows beneath it")
-    return frame, _notes(frame, dialect)
+    return frame, notes_on(frame, dialect)
 
 
 def delimited_cells(text: str) -> pd.DataFrame:
@@ -106,15 +97,30 @@ def _with_line_feeds(text: str) -> str:
 
 
 def _fields_of(text: str, dialect: Dialect, width: int, **how: Any) -> pd.DataFrame:
-    frame: pd.DataFrame = pd.read_csv(
-        io.StringIO(text),
-        sep=dialect.delimiter,
-        index_col=False,
-        skipinitialspace=True,
-        skip_blank_lines=width > 1,  # in a single column, an empty line is a missing value
-        **how,
-    )
+    frame: pd.DataFrame = pd.read_csv(io.StringIO(text), **layout(dialect, width), **how)
     return frame
+
+
+def layout(dialect: Dialect, width: int) -> dict[str, Any]:
+    """Tell `pandas.read_csv` how lines become fields."""
+    return {
+        "sep": dialect.delimiter,
+        "index_col": False,
+        "skipinitialspace": True,
+        "skip_blank_lines": width > 1,  # in a single column, an empty line is a missing value
+    }
+
+
+def values(dialect: Dialect, width: int) -> dict[str, Any]:
+    """Tell `pandas.read_csv` what fields mean, and how columns are called."""
+    return {
+        "decimal": dialect.decimal,
+        "header": None if dialect.names is None else 0,
+        "names": [str(i) for i in range(width)] if dialect.names is None else None,
+        "keep_default_na": False,
+        "na_values": GAPS,
+        "low_memory": False,
+    }
 
 
 def sniff(text: str) -> Dialect:
@@ -197,15 +203,30 @@ def _check_widths(text: str, delimiter: str, called: str) -> int:
     width = len(next(row for row in lines if row))
     if '"' not in text and _all_lines_have(text, delimiter, width - 1):
         return width
-    start = lines.line_num + 1
-    for row in lines:
-        if len(row) != width and row not in ([], [""]):
-            raise SourceError(
-                f"{called}: line {start} has {len(row)} fields, the lines above {width}; "
-                'correct it, put text that holds the delimiter in "quotes", close open quotes'
-            )
-        start = lines.line_num + 1
+    for _ in rows_of_width(_rows(text, delimiter), called):
+        pass
     return width
+
+
+def rows_of_width(lines: "_csv.Reader", called: str) -> Iterator[list[str]]:
+    """Give the rows that are not blank, all as wide as the first.
+
+    Raises
+    ------
+    SourceError
+        If one is not, with its line.
+    """
+    width, start = 0, 1
+    for row in lines:
+        if row not in ([], [""]):
+            width = width or len(row)
+            if len(row) != width:
+                raise SourceError(
+                    f"{called}: line {start} has {len(row)} fields, the lines above {width}; "
+                    'correct it, put text that holds the delimiter in "quotes", close open quotes'
+                )
+            yield row
+        start = lines.line_num + 1
 
 
 def _all_lines_have(text: str, delimiter: str, count: int) -> bool:
@@ -215,7 +236,8 @@ def _all_lines_have(text: str, delimiter: str, count: int) -> bool:
     return bool(np.all(counts == count))
 
 
-def _notes(frame: pd.DataFrame, dialect: Dialect) -> tuple[str, ...]:
+def notes_on(frame: pd.DataFrame, dialect: Dialect) -> tuple[str, ...]:
+    """Say what a reader should know of the header."""
     if dialect.names is None:
         return ("no header was found; columns are counted from 0",)
     return tuple(

@@ -361,7 +361,7 @@ def _in_memory(rows: Any) -> Rows:
 
 def _take_labels(rows: Rows, label_column: str | int, called: str) -> tuple[Rows, LabelArray]:
     names = list(rows.columns) if isinstance(rows, pd.DataFrame) else list(range(rows.shape[1]))
-    at = _position([str(name) for name in names], label_column, called)
+    at = column_position([str(name) for name in names], label_column, called)
     if len(names) == 1:
         raise DataError(f"{called} has no column beside the labels; add some to learn from")
     if isinstance(rows, pd.DataFrame):
@@ -370,8 +370,14 @@ def _take_labels(rows: Rows, label_column: str | int, called: str) -> tuple[Rows
     return np.delete(rows, at, axis=1), parse_labels(rows[:, at], column=str(names[at]))
 
 
-def _position(names: Sequence[str], label_column: str | int, called: str) -> int:
-    """Find a column by name, or by number where no column has that name."""
+def column_position(names: Sequence[str], label_column: str | int, called: str) -> int:
+    """Find a column by name, or by number where no column has that name.
+
+    Raises
+    ------
+    SourceError
+        If there is none, or several; what is ``called`` so lacks it.
+    """
     text = str(label_column)
     if isinstance(label_column, str) and text in names:
         if names.count(text) > 1:

@@ -12,6 +12,7 @@ from scipy.stats import rankdata
 from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, FloatArray, LabelArray
 
 NEW_COLUMNS = ("anomaly_score", "anomaly", "anomaly_rank")
+P_VALUE, REASONS = "anomaly_p", "anomaly_reasons"  # columns before these, where they were asked for
 
 KNOWN, CLEAR, LIKELY, POSSIBLE = "known", "clear", "likely", "worth a look"
 
@@ -114,6 +115,13 @@ class Detection:
     def things(self) -> str:
         """What a reader would call the rows."""
         return "rows" if self.columns else "images"
+
+    def with_column(self, name: str, values: Sequence[str] | FloatArray, what: str) -> "Detection":
+        """Put one more new column before the scores, and note what it holds."""
+        free = free_name(name, self.rows)
+        table = self.rows.copy()
+        table.insert(table.shape[1] - len(NEW_COLUMNS), free, values)
+        return replace(self, rows=table, notes=(*self.notes, f"Column '{free}': {what}."))
 
     def top(self, number: int) -> pd.DataFrame:
         """Return the oddest rows, oddest first, the three new columns in front."""

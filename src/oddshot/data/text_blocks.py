@@ -1,0 +1,203 @@
+"""A file of delimited text of any length, a block of rows at a time."""
+
+import csv
+import gzip
+import io
+import os
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pandas.api.types import is_numeric_dtype
+
+from oddshot.data.blocks import BLOCK_ROWS, writing
+from oddshot.data.delimited import (
+    SAMPLE_CHARACTERS,
+    layout,
+    notes_on,
+    rows_of_width,
+    sniff,
+    values,
+)
+from oddshot.data.labels import parse_labels
+from oddshot.data.sources import GZIP, MAGIC, column_position, is_delimited, table_suffix
+from oddshot.episodes import LabelArray
+from oddshot.errors import SourceError
+
+csv.field_size_limit(2**31 - 1)
+
+
+class DelimitedBlocks:
+    r"""Rows of a CSV, TSV or other delimited text; no more than a block of them in memory.
+
+    The file is read twice to begin with, to count its rows, see that all are equally wide, and find
+    the columns that hold text anywhere; and once for each thing that is asked.
+
+    Parameters
+    ----------
+    path
+        The file, gzip-compressed or not.
+    block_rows
+        Rows of a block.
+
+    Attributes
+    ----------
+    rows
+        Number of rows, n.
+    columns
+        Names of the columns, in their order.
+    notes
+        What a reader should know of encoding and header.
+
+    Raises
+    ------
+    SourceError
+        If the file cannot be read, or a line has too few or too many fields.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp(), "table.csv")
+    >>> _ = path.write_text("kg;shop\n1,5;001\n2;002\n7;001\n")
+    >>> blocks = DelimitedBlocks(path, block_rows=2)
+    >>> blocks.rows, [len(frame) for frame in blocks.frames()]
+    (3, [2, 1])
+    >>> blocks.take(np.array([0, 2]))["kg"].tolist()
+    [1.5, 7.0]
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, block_rows: int = BLOCK_ROWS) -> None:
+        self._path, self._block_rows = Path(path), block_rows
+        self._encoding = "utf-8-sig"
+        self.notes: tuple[str, ...] = ()
+        try:
+            self._survey()
+        except UnicodeDecodeError:
+            self._encoding, self.notes = "latin-1", ("not UTF-8: read as Latin-1",)
+            self._survey()
+
+    def frames(self) -> Iterator[pd.DataFrame]:
+        """Give the rows block by block, as data frames."""
+        how = layout(self._dialect, self._width) | values(self._dialect, self._width)
+        with self._reading() as text:
+            yield from pd.read_csv(
+                text, chunksize=self._block_rows, dtype=dict.fromkeys(self._texts, str), **how
+            )
+
+    def take(self, places: NDArray[np.intp]) -> pd.DataFrame:
+        """Give some rows, whose places (k,) rise, as one data frame."""
+        parts, start = [], 0
+        for frame in self.frames():
+            low, high = np.searchsorted(places, (start, start + len(frame)))
+            if low < high:
+                parts.append(frame.iloc[places[low:high] - start])
+            start += len(frame)
+        return pd.concat(parts, ignore_index=True)
+
+    def labels(self, column: str) -> LabelArray:
+        """Read a column, by name or number, as labels (n,), see `parse_labels`.
+
+        Raises
+        ------
+        SourceError
+            If there is no such column.
+        LabelError
+            If it holds something else than labels.
+        """
+        at = column_position(self.columns, column, repr(str(self._path)))
+        cells = [frame.iloc[:, at] for frame in self.frames()]
+        return parse_labels(pd.concat(cells, ignore_index=True), column=self.columns[at])
+
+    def write_beside(
+        self, new: Mapping[str, NDArray[np.generic]], path: str | os.PathLike[str]
+    ) -> None:
+        """Write all rows, their cells as they are, with new columns (n,) at their end.
+
+        The file, of delimited text too, appears complete or not.
+
+        Raises
+        ------
+        SourceError
+            If it cannot be written.
+        """
+        path = Path(path)
+        delimiter = "\t" if table_suffix(path) in (".tsv", ".tab") else ","
+        packed = path.suffix.lower() == ".gz"
+        with (
+            writing(path) as partial,
+            open(partial, "wb") as plain,
+            gzip.GzipFile("", "wb", fileobj=plain, mtime=0) if packed else plain as file,
+            io.TextIOWrapper(file, encoding="utf-8", newline="") as text,
+        ):
+            table = csv.writer(text, delimiter=delimiter, lineterminator=os.linesep)
+            old = self._cells()
+            table.writerow([*(self.columns if self._dialect.names is None else next(old)), *new])
+            for start in range(0, self.rows, self._block_rows):
+                block = slice(start, start + self._block_rows)
+                added = zip(*(column[block].tolist() for column in new.values()), strict=True)
+                rows = islice(old, self._block_rows)
+                table.writerows([*cells, *more] for cells, more in zip(rows, added, strict=True))
+
+    def _survey(self) -> None:
+        """Find out how the text is written, and count its rows."""
+        with self._reading() as text:
+            sample = text.read(SAMPLE_CHARACTERS)
+        if not sample.strip():
+            raise SourceError(f"{str(self._path)!r} is empty; give a file with rows")
+        self._dialect = sniff(sample[: sample.rfind("\n") + 1] or sample)
+        lines = self._cells()
+        self._width = len(next(lines))
+        self.rows = sum(1 for _ in lines) + (self._dialect.names is None)
+        if not self.rows:
+            raise SourceError(f"{str(self._path)!r} holds a header and no row; add rows beneath it")
+        self.columns: list[str] = []
+        self._texts: set[str] = set()
+        for frame in self.frames():
+            self.columns = [str(name) for name in frame.columns]
+            kinds = zip(self.columns, frame.dtypes, strict=True)
+            self._texts |= {name for name, kind in kinds if not is_numeric_dtype(kind)}
+        self.notes = (*self.notes, *notes_on(frame, self._dialect))
+
+    def _cells(self) -> Iterator[list[str]]:
+        """Give rows as they are written, header first, without blank lines."""
+        with self._reading() as text:
+            reader = csv.reader(text, delimiter=self._dialect.delimiter, skipinitialspace=True)
+            yield from rows_of_width(reader, repr(str(self._path)))
+
+    @contextmanager
+    def _reading(self) -> Iterator[io.TextIOWrapper]:
+        try:
+            with (
+                open(self._path, "rb") as plain,
+                gzip.open(plain) if is_gzip(self._path) else plain as file,
+            ):
+                yield io.TextIOWrapper(file, encoding=self._encoding, newline="")
+        except (OSError, EOFError, zlib.error, csv.Error, pd.errors.ParserError) as error:
+            raise SourceError(
+                f"{str(self._path)!r} cannot be read: {error}; write or copy it again"
+            ) from error
+
+
+def is_gzip(path: Path) -> bool:
+    """Tell whether a file is compressed, by its first bytes."""
+    with open(path, "rb") as file:
+        return file.read(len(GZIP)) == GZIP
+
+
+def is_long_text(path: str | os.PathLike[str], *, least_bytes: int) -> bool:
+    """Tell whether a file is so large or larger, and delimited text of several columns."""
+    path = Path(path)
+    if not path.is_file() or path.stat().st_size < least_bytes or not is_delimited(path):
+        return False
+    with open(path, "rb") as plain, gzip.open(plain) if is_gzip(path) else plain as file:
+        head = file.read(SAMPLE_CHARACTERS)
+    if head.startswith((b"\xff\xfe", b"\xfe\xff", *MAGIC)):
+        return False
+    sample = head.decode("utf-8-sig", errors="replace")
+    first = sample.lstrip().partition("\n")[0]
+    return sniff(sample[: sample.rfind("\n") + 1] or sample).delimiter in first

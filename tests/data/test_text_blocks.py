@@ -1,0 +1,109 @@
+"""Delimited text, a block of rows at a time."""
+
+import gzip
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from oddshot.data.sources import read_table
+from oddshot.data.text_blocks import DelimitedBlocks, is_long_text
+from oddshot.errors import SourceError
+
+TEXT = "kg;colour;code;note;fraud\n" + "".join(
+    f'{i},5;{"red" if i % 3 else ""};{code}{i};"no; {i}";{"1" if i == 2 else ""}\n'
+    for i, code in enumerate(["00"] * 8 + ["A"] * 4)
+)
+
+
+@pytest.fixture
+def path(tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text(TEXT)
+    return path
+
+
+def test_blocks_are_the_table_that_is_read_as_a_whole(path):
+    blocks = DelimitedBlocks(path, block_rows=5)
+    assert (blocks.rows, blocks.notes) == (12, ())
+    assert [len(frame) for frame in blocks.frames()] == [5, 5, 2]
+    whole = read_table(path).rows
+    assert blocks.columns == list(whole.columns)
+    together = pd.concat(blocks.frames(), ignore_index=True)
+    pd.testing.assert_frame_equal(together, whole)
+    assert together["code"].tolist()[:2] == ["000", "001"]  # a text in all blocks, as some hold A8
+    places = np.array([0, 4, 5, 11])
+    pd.testing.assert_frame_equal(blocks.take(places), whole.iloc[places].reset_index(drop=True))
+
+
+@pytest.mark.parametrize("column", ["fraud", "4", "-1"])
+def test_a_column_is_read_as_labels(path, column):
+    expected = [1 if i == 2 else -1 for i in range(12)]
+    assert DelimitedBlocks(path, block_rows=5).labels(column).tolist() == expected
+
+
+def test_rows_are_written_as_they_stand_with_new_columns(path, tmp_path):
+    blocks = DelimitedBlocks(path, block_rows=5)
+    new = {"score": np.arange(12) / 8, "odd": np.arange(12) > 6}
+    for name in ("out.csv", "out.tsv", "out.csv.gz"):
+        blocks.write_beside(new, tmp_path / name)
+    lines = (tmp_path / "out.csv").read_text().splitlines()
+    assert lines[0] == "kg,colour,code,note,fraud,score,odd"
+    assert lines[3] == '"2,5",red,002,no; 2,1,0.25,False'
+    assert len(lines) == 13
+    assert gzip.decompress((tmp_path / "out.csv.gz").read_bytes()).decode().splitlines() == lines
+    assert (tmp_path / "out.tsv").read_text().splitlines()[3].split("\t")[0] == "2,5"
+    assert {p.name for p in tmp_path.iterdir()} == {"table.csv", "out.csv", "out.tsv", "out.csv.gz"}
+
+
+def test_compressed_files_other_encodings_and_no_header(tmp_path):
+    path = tmp_path / "table.csv.gz"
+    path.write_bytes(gzip.compress("1,caf\xe9\n2,th\xe9\n\n3,eau\n".encode("latin-1")))
+    blocks = DelimitedBlocks(path, block_rows=2)
+    assert blocks.notes == (
+        "not UTF-8: read as Latin-1",
+        "no header was found; columns are counted from 0",
+    )
+    assert blocks.columns == ["0", "1"]
+    assert pd.concat(blocks.frames())["1"].tolist() == ["caf\xe9", "th\xe9", "eau"]
+    blocks.write_beside({"n": np.arange(3)}, tmp_path / "out.csv")
+    assert (tmp_path / "out.csv").read_text() == "0,1,n\n1,caf\xe9,0\n2,th\xe9,1\n3,eau,2\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a,b\n1,2\n3\n", "line 3 has 1 fields, the lines above 2"),
+        ("a,b\n1,2\n3,4,5\n", "line 3 has 3 fields"),
+        ("a,b\n", "holds a header and no row"),
+        ("  \n", "is empty"),
+    ],
+)
+def test_what_cannot_be_read_is_said(tmp_path, text, message):
+    path = tmp_path / "table.csv"
+    path.write_text(text)
+    with pytest.raises(SourceError, match=message):
+        DelimitedBlocks(path)
+
+
+def test_a_damaged_file_and_a_folder_that_is_not_there(path, tmp_path):
+    damaged = tmp_path / "damaged.csv.gz"
+    damaged.write_bytes(gzip.compress(TEXT.encode())[:-20])
+    with pytest.raises(SourceError, match="cannot be read"):
+        DelimitedBlocks(damaged)
+    with pytest.raises(SourceError, match="cannot write"):
+        DelimitedBlocks(path).write_beside({"n": np.arange(12)}, tmp_path / "none" / "out.csv")
+
+
+def test_only_large_text_of_several_columns_is_long(path, tmp_path):
+    assert is_long_text(path, least_bytes=100)
+    assert not is_long_text(path, least_bytes=10_000)
+    assert not is_long_text(tmp_path, least_bytes=0)
+    single = tmp_path / "single.csv"
+    single.write_text("a\n" + "1\n" * 100)
+    assert not is_long_text(single, least_bytes=100)
+    parquet = tmp_path / "table.txt"
+    pd.DataFrame({"a": range(100)}).to_parquet(parquet)
+    assert not is_long_text(parquet, least_bytes=100)
+    other = path.rename(tmp_path / "table.jsonl")
+    assert not is_long_text(other, least_bytes=100)
