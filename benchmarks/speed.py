@@ -3,7 +3,7 @@
     python benchmarks/speed.py peers [--rows 10000] [--columns 20] [--repeats 5]
     python benchmarks/speed.py growth
     python benchmarks/speed.py labels
-    python benchmarks/speed.py parquet [--rows 1000000]
+    python benchmarks/speed.py parquet|text [--rows 1000000]
     python benchmarks/speed.py wide
     python benchmarks/speed.py blocks FOLDER --prior runs/without-classical
     python benchmarks/speed.py quality FOLDER --prior runs/without-classical
@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 PEAK_OF = """
 import resource, subprocess, sys
@@ -52,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             part.add_argument("folder", help="a collection of labelled tables")
             part.add_argument("--prior", default="default")
             part.add_argument("--most", type=int, default=10_000, help="rows of a table")
-        part.add_argument("--rows", type=int, default=1_000_000 if name == "parquet" else 10_000)
+        part.add_argument("--rows", type=int, default=1_000_000 if name in LONG else 10_000)
         part.add_argument("--columns", type=int, default=20)
         part.add_argument("--repeats", type=int, default=5)
         part.add_argument("--peers", default=",".join(PEERS), help="names in PyOD, with commas")
@@ -125,9 +126,22 @@ def labels(given: argparse.Namespace) -> None:
 
 def parquet(given: argparse.Namespace) -> None:
     """Score a long Parquet file on the command line: fit on a sample, score in blocks."""
+    score_long(given, ".parquet", write_parquet)
+
+
+def text(given: argparse.Namespace) -> None:
+    """Do the same with a CSV file."""
+    score_long(given, ".csv", write_text)
+
+
+def score_long(
+    given: argparse.Namespace, suffix: str, write: Callable[[Path, int, int], None]
+) -> None:
+    """Fit on a part of a long file, then score it in blocks."""
     with tempfile.TemporaryDirectory() as folder:
-        file, kept, out = (str(Path(folder, n)) for n in ("rows.parquet", "kept", "out.parquet"))
-        write_long(Path(file), given.rows, given.columns)
+        names = (f"rows{suffix}", "kept", f"out{suffix}")
+        file, kept, out = (str(Path(folder, name)) for name in names)
+        write(Path(file), given.rows, given.columns)
         print(f"{given.rows:,} x {given.columns}, {os.path.getsize(file) / 2**20:.0f} MiB on disk")
         for command in (["fit", file, "--out", kept], ["score", kept, file, "--out", out]):
             seconds, peak = measured([sys.executable, "-m", "oddshot", *command])
@@ -208,10 +222,14 @@ PARTS: dict[str, Callable[[argparse.Namespace], None]] = {
     "growth": growth,
     "labels": labels,
     "parquet": parquet,
+    "text": text,
     "wide": wide,
     "blocks": blocks,
     "quality": quality,
 }
+
+
+LONG = ("parquet", "text")
 
 
 def in_turns(
@@ -381,8 +399,16 @@ def table(rows: int, columns: int, *, seed: int = 0) -> np.ndarray:
     return points
 
 
-def write_long(path: Path, rows: int, columns: int) -> None:
-    """Write a long table of such rows, 100,000 at a time."""
+def write_text(path: Path, rows: int, columns: int) -> None:
+    """Write a long CSV file of such rows, 100,000 at a time."""
+    with path.open("w") as file:
+        for seed, start in enumerate(range(0, rows, 100_000)):
+            part = pd.DataFrame(table(min(100_000, rows - start), columns, seed=seed))
+            part.add_prefix("c").to_csv(file, index=False, header=not seed)
+
+
+def write_parquet(path: Path, rows: int, columns: int) -> None:
+    """Write a long Parquet file of such rows, 100,000 at a time."""
     import pyarrow as pa
     from pyarrow.parquet import ParquetWriter
 

@@ -61,7 +61,9 @@ def test_quality_levels_are_judged_on_the_same_trials(speed, collection, capsys)
 
 
 def test_what_a_command_takes_is_measured(speed, tmp_path):
-    speed.write_long(tmp_path / "rows.parquet", 1000, 3)
+    speed.write_parquet(tmp_path / "rows.parquet", 1000, 3)
+    speed.write_text(tmp_path / "rows.csv", 1000, 3)
+    assert len((tmp_path / "rows.csv").read_text().splitlines()) == 1001
     assert (tmp_path / "rows.parquet").stat().st_size > 1000
     seconds, peak = speed.measured([sys.executable, "-c", "print(1)"])
     assert 0 < seconds < 60
