@@ -1,5 +1,6 @@
 import inspect
 
+import numpy as np
 import pytest
 
 from oddshot import errors
@@ -24,3 +25,21 @@ def test_what_is_wrong_with_data_is_a_data_error(error):
 def test_ignored_labels_are_a_warning_and_no_error():
     assert issubclass(errors.LabelWarning, UserWarning)
     assert not issubclass(errors.LabelWarning, errors.OddshotError)
+
+
+@pytest.mark.parametrize(
+    ("value", "whole", "number"),
+    [
+        (3, True, True),
+        (np.int8(3), True, True),
+        (2.5, False, True),
+        (np.float32(2.5), False, True),
+        (float("nan"), False, False),
+        (True, False, False),
+        ("3", False, False),
+        (None, False, False),
+    ],
+)
+def test_whole_numbers_and_numbers_are_told(value, whole, number):
+    assert errors.is_whole(value) is whole
+    assert errors.is_number(value) is number

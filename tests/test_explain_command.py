@@ -93,6 +93,7 @@ def test_all_contributions_are_written(folder, tmp_path, name):
         (["kept", "sales.csv", "--out", "sales.csv"], "is the file that is read"),
         (["prior", "sales.csv"], "prior"),
         (["none.csv"], "none.csv"),
+        (["kept"], "kept is what `oddshot fit` kept; give FILE behind it"),
     ],
 )
 def test_a_mistake_is_told_in_one_line(folder, arguments, message, monkeypatch):

@@ -15,6 +15,9 @@ A message names the thing, the value and the remedy. The command line prints it 
 exits with 2; every other exception is a defect of ours and escapes with its traceback.
 """
 
+from math import isfinite
+from numbers import Integral, Real
+
 
 class OddshotError(ValueError):
     """Base of all errors that a user's input can cause."""
@@ -54,6 +57,16 @@ class CalibrationWarning(UserWarning):
 
 class LabelWarning(UserWarning):
     """Labels were given that are none, and are ignored."""
+
+
+def is_whole(value: object) -> bool:
+    """Whether a value is a whole number; True and False are none."""
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def is_number(value: object) -> bool:
+    """Whether a value is a finite number; True and False are none."""
+    return isinstance(value, Real) and not isinstance(value, bool) and isfinite(value)
 
 
 def require(holds: bool, name: str, value: object, allowed: str) -> None:

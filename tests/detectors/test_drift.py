@@ -173,9 +173,11 @@ def test_detector_is_the_same_after_saving(detector, tmp_path):
     ("settings", "words"),
     [
         ({"alpha": 0}, "alpha is 0"),
-        ({"alpha": 0.001}, "permutations is 999; it must be 2999 or more where alpha is 0.001"),
+        ({"alpha": 0.001}, "permutations is 999; it must be a whole number, 2999 or more where"),
         ({"permutations": 0}, "permutations is 0"),
         ({"block": 0}, "block is 0"),
+        ({"block": 1.5}, "block is 1.5"),
+        ({"alpha": "low"}, "alpha is 'low'"),
     ],
 )
 def test_wrong_settings_are_named(detector, settings, words):

@@ -4,6 +4,7 @@ import pytest
 
 from oddshot import FewShotDetector
 from oddshot.detectors.explanation import CounterExample, Explanation, Explanations
+from oddshot.errors import SettingError
 
 
 def row(label, parts, *, score: float = 3.0) -> Explanation:
@@ -48,6 +49,19 @@ def test_frame_has_a_line_for_each_row_and_column(found):
 def test_importance_is_the_mean_absolute_contribution(found):
     expected = pd.Series([1.25, 0.75], index=["a", "b"], name="importance")
     pd.testing.assert_series_equal(found.importance(), expected)
+
+
+@pytest.mark.parametrize(
+    ("ask", "words"),
+    [
+        (lambda d, rows: d.explain(rows, changes="no"), "changes is 'no'"),
+        (lambda d, rows: d.importance(rows, most=None), "most is None"),
+    ],
+)
+def test_wrong_settings_are_named(ask, words):
+    rows = np.random.default_rng(0).normal(size=(100, 2))
+    with pytest.raises(SettingError, match=words):
+        ask(FewShotDetector().fit(rows), rows[:2])
 
 
 def test_a_single_column_is_the_whole_reason():

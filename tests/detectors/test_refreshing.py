@@ -103,7 +103,7 @@ def test_matrices_stay_matrices():
     assert newer.anomaly_score(rows).shape == (80,)
 
 
-@pytest.mark.parametrize("keep", [-0.1, 1.5])
+@pytest.mark.parametrize("keep", [-0.1, 1.5, "all"])
 def test_keep_is_a_share(labelled, keep):
     with pytest.raises(SettingError, match="keep is"):
         labelled.refresh(draw(50, 1), keep=keep)

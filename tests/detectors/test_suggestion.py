@@ -117,6 +117,9 @@ def test_the_same_comes_back_and_the_order_of_rows_does_not_matter(detector, row
     ("settings", "error", "message"),
     [
         ({"n": 0}, SettingError, "n is 0"),
+        ({"n": "5"}, SettingError, "n is '5'"),
+        ({"n": 2.5}, SettingError, "n is 2.5"),
+        ({"fruitless": None}, SettingError, "fruitless is None"),
         ({"uncertain": 1.5}, SettingError, "uncertain is 1.5"),
         ({"spread": -1}, SettingError, "spread is -1"),
         ({"leave_out": [210]}, LabelError, "position 210"),

@@ -52,9 +52,12 @@ def explain(
     from oddshot.data.images import holds_images
     from oddshot.data.sources import write_table
     from oddshot.detectors.few_shot import FewShotDetector
+    from oddshot.persistence import is_saved
     from oddshot.reports.explanation import as_text, told
 
     *kept, table = paths
+    if is_saved(table):
+        raise SettingError(f"{table} is what `oddshot fit` kept; give FILE behind it")
     check_outputs(table, out, None)
     if holds_images(table):
         raise SettingError(f"{table} holds images, which have no columns; explain takes tables")

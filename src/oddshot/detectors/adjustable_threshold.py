@@ -2,7 +2,6 @@
 
 import warnings
 from collections.abc import Callable
-from numbers import Integral, Real
 from typing import Any, Self
 
 import numpy as np
@@ -13,7 +12,14 @@ from oddshot.detectors.calibrated import CalibratedVerdicts, lack_of_rows, too_f
 from oddshot.detectors.calibration import Calibration, ThresholdRule
 from oddshot.detectors.checked_labels import checked_labels
 from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, FloatArray
-from oddshot.errors import CalibrationWarning, LabelError, SettingError, require
+from oddshot.errors import (
+    CalibrationWarning,
+    LabelError,
+    SettingError,
+    is_number,
+    is_whole,
+    require,
+)
 from oddshot.thresholds.automatic import automatic_share
 from oddshot.thresholds.choices import (
     budget_threshold,
@@ -200,7 +206,7 @@ class AdjustableThreshold(CalibratedVerdicts):
     def _by_budget(self, budget: int | tuple[int, int], X: Any, y: Any) -> Choice:
         _leave_out(None, y, "budget")
         pair = budget if isinstance(budget, tuple | list) else (budget,)
-        whole = all(isinstance(v, Integral) and not isinstance(v, bool) and v >= 1 for v in pair)
+        whole = all(is_whole(v) and v >= 1 for v in pair)
         fits = whole and (len(pair) == 1 or (len(pair) == 2 and pair[0] < pair[1]))
         require(fits, "budget", budget, "a number of alerts, or a pair: alerts, and of how many")
         if len(pair) == 2:
@@ -215,15 +221,13 @@ class AdjustableThreshold(CalibratedVerdicts):
         return budget_threshold(scores, int(pair[0])), ThresholdRule("budget", settings, basis)
 
     def _by_f_beta(self, beta: float, X: Any, y: Any) -> Choice:
-        require(_is_number(beta) and beta > 0, "f_beta", beta, "a number above 0")
+        require(is_number(beta) and beta > 0, "f_beta", beta, "a number above 0")
         scores, truth, basis, enough = self._labelled(X, y, "f_beta")
         rule = ThresholdRule("f_beta", {"beta": float(beta)}, basis, enough)
         return f_beta_threshold(scores, truth, beta), rule
 
     def _by_cost(self, prices: tuple[float, float], X: Any, y: Any) -> Choice:
-        fits = (
-            isinstance(prices, tuple | list) and len(prices) == 2 and all(map(_is_number, prices))
-        )
+        fits = isinstance(prices, tuple | list) and len(prices) == 2 and all(map(is_number, prices))
         require(fits and min(prices) > 0, "cost", prices, "two prices above 0: false alarm, miss")
         scores, truth, basis, enough = self._labelled(X, y, "cost")
         settings = {"false_alarm": float(prices[0]), "miss": float(prices[1])}
@@ -287,7 +291,7 @@ def checked_share(value: object) -> float | None:
     """
     if isinstance(value, str) and value == "auto":
         return None
-    if _is_number(value) and 0 < float(value) <= 0.5:  # type: ignore[arg-type]
+    if is_number(value) and 0 < float(value) <= 0.5:  # type: ignore[arg-type]
         return float(value)  # type: ignore[arg-type]
     raise SettingError(
         f"contamination is {value!r}; it must be 'auto' or a number above 0 and at most 0.5"
@@ -307,7 +311,3 @@ def _leave_out(X: Any, y: Any, rule: str) -> None:
     for name, value in (("X", X), ("y", y)):
         if value is not None:
             raise SettingError(f"{rule} takes no {name}; leave it out")
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool)

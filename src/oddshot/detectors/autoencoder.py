@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, Self
 
@@ -17,7 +16,7 @@ from oddshot.detectors.checked_labels import checked_labels
 from oddshot.detectors.fitted_autoencoder import FittedAutoencoder
 from oddshot.detectors.fronts import Front, ImageFront, TableFront
 from oddshot.episodes import FloatArray
-from oddshot.errors import DataError, PriorError, require
+from oddshot.errors import DataError, PriorError, is_number, is_whole, require
 from oddshot.mapping.encode import ColumnNote
 from oddshot.mapping.support import draw_support
 from oddshot.persistence import load_state, save_state
@@ -324,25 +323,25 @@ class AAEDetector(AnomalyDetector):
         for name, least in (("steps", 1), ("batch_size", 2), ("neighbours", 1)):
             value = getattr(self, name)
             require(
-                _whole(value) and value >= least, name, value, f"a whole number from {least} on"
+                is_whole(value) and value >= least, name, value, f"a whole number from {least} on"
             )
-        fits = _whole(self.hidden) and self.hidden >= 2 and self.hidden % 2 == 0
+        fits = is_whole(self.hidden) and self.hidden >= 2 and self.hidden % 2 == 0
         require(fits, "hidden", self.hidden, "an even number from 2 on")
         self._codes()
         for name in ("learning_rate", "lambda_1", "lambda_2"):
             value = getattr(self, name)
-            require(_number(value) and value > 0, name, value, "a number above 0")
+            require(is_number(value) and value > 0, name, value, "a number above 0")
         for name in ("hold_off", "gradient_penalty", "reconstruction"):
             value = getattr(self, name)
-            require(_number(value) and value >= 0, name, value, "a number from 0 on")
+            require(is_number(value) and value >= 0, name, value, "a number from 0 on")
         fits = isinstance(self.reach, tuple | list) and len(self.reach) == 2
-        fits = fits and all(map(_number, self.reach)) and 0 < self.reach[0] < self.reach[1]
+        fits = fits and all(map(is_number, self.reach)) and 0 < self.reach[0] < self.reach[1]
         require(fits, "reach", self.reach, "two numbers above 0, the smaller one first")
-        fits = _number(self.far) and 0 <= self.far < 1
+        fits = is_number(self.far) and 0 <= self.far < 1
         require(fits, "far", self.far, "a share from 0 to below 1")
-        fits = _number(self.trim) and 0 <= self.trim <= 0.5
+        fits = is_number(self.trim) and 0 <= self.trim <= 0.5
         require(fits, "trim", self.trim, "a share from 0 to 0.5")
-        fits = self.patience is None or (_whole(self.patience) and self.patience >= 1)
+        fits = self.patience is None or (is_whole(self.patience) and self.patience >= 1)
         require(fits, "patience", self.patience, "a whole number from 1 on, or None")
         return Recipe(
             steps=self.steps,
@@ -360,7 +359,7 @@ class AAEDetector(AnomalyDetector):
     def _codes(self) -> int | None:
         if isinstance(self.latent, str) and self.latent == "auto":
             return None
-        fits = _whole(self.latent) and int(self.latent) >= 1
+        fits = is_whole(self.latent) and int(self.latent) >= 1
         require(fits, "latent", self.latent, "'auto', or a whole number from 1 on")
         return int(self.latent)
 
@@ -381,17 +380,6 @@ class AAEDetector(AnomalyDetector):
             for scale, values in zip(self._surprise, (logits, errors), strict=True)
         )
         return (judged + self._blend * rebuilt) / (1 + self._blend)
-
-
-def _whole(value: object) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool)
-
-
-def _number(value: object) -> bool:
-    """Tell whether a value is a finite number."""
-    return (
-        isinstance(value, Real) and not isinstance(value, bool) and bool(np.isfinite(float(value)))
-    )
 
 
 def _plain(settings: dict[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
@@ -18,6 +17,7 @@ from oddshot.errors import (
     CalibrationWarning,
     LabelError,
     SettingError,
+    is_whole,
     require,
 )
 from oddshot.thresholds.conformal import (
@@ -204,8 +204,7 @@ class CalibratedVerdicts(ABC):
             require(y is None, "y", "given", "left out where X is")
             require(prevalence is None, "prevalence", prevalence, "left out where X is")
             require(method in (None, "split", "cross"), "method", method, "'split' or 'cross'")
-            whole = isinstance(folds, Integral) and not isinstance(folds, bool)
-            require(whole and folds >= 2, "folds", folds, "a whole number from 2 on")
+            require(is_whole(folds) and folds >= 2, "folds", folds, "a whole number from 2 on")
             self._calibration = self._held_out_calibration(method or "cross", int(folds))
             self._probability = None
             return self

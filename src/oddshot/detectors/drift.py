@@ -30,7 +30,7 @@ from oddshot.detectors.drift_columns import (
 from oddshot.detectors.fitted_table import FittedTable
 from oddshot.detectors.kept_rows import KeptRows
 from oddshot.episodes import ANOMALY, FloatArray
-from oddshot.errors import DataError, require
+from oddshot.errors import DataError, is_number, is_whole, require
 from oddshot.mapping.encode import ColumnNote
 from oddshot.mapping.label_free import LABEL_FREE
 from oddshot.priors import Prior
@@ -187,7 +187,7 @@ class DriftMonitor:
         block: int = 1,
         flags: Callable[[Any], NDArray[np.bool_]] | None = None,
     ) -> None:
-        require(block >= 1, "block", block, "a whole number from 1 on")
+        require(is_whole(block) and block >= 1, "block", block, "a whole number from 1 on")
         self._notes, self._prior, self._threads = notes, prior, threads
         self._share, self._seed, self._block, self._flags = share, seed, block, flags
         frame = kept.named_frame
@@ -213,10 +213,11 @@ class DriftMonitor:
 
     def check(self, X: Any, *, alpha: float = 0.01, permutations: int = 999) -> Drift:
         """Compare new rows (n, d) with the context; see `FewShotDetector.check_drift`."""
-        require(0 < alpha < 1, "alpha", alpha, "a share between 0 and 1")
+        require(is_number(alpha) and 0 < alpha < 1, "alpha", alpha, "a share between 0 and 1")
         least = max(int(np.ceil(3 / alpha)) - 1, 1)  # of two tests, the lower p-value counts
-        allowed = f"{least} or more where alpha is {alpha:g}"
-        require(permutations >= least, "permutations", permutations, allowed)
+        allowed = f"a whole number, {least} or more where alpha is {alpha:g}"
+        enough = is_whole(permutations) and permutations >= least
+        require(enough, "permutations", permutations, allowed)
         window = self._kept.aligned(X)
         if not len(window):
             raise DataError("there is no new row to compare; give some")

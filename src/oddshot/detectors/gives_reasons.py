@@ -8,7 +8,7 @@ from oddshot.detectors.adapted_prior import AdaptedPrior
 from oddshot.detectors.explanation import Explanations
 from oddshot.detectors.explanation_table import TableExplainer
 from oddshot.detectors.fitted_table import FittedTable
-from oddshot.errors import DataError, require
+from oddshot.errors import DataError, is_whole, require
 from oddshot.frames import take_rows, to_rows
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class GivesReasons(AdaptedPrior):
         DataError
             As `anomaly_score`.
         SettingError
-            If the prior is one for images, which have no columns.
+            If the prior is one for images, which have no columns, or ``changes`` is no truth value.
 
         Examples
         --------
@@ -57,6 +57,7 @@ class GivesReasons(AdaptedPrior):
         >>> bool(np.isclose(found.baseline + found.contributions.sum(), found.score))
         True
         """
+        require(isinstance(changes, bool), "changes", changes, "True or False")
         explainer, rows = self._explainer(), FittedTable.read(X)
         if not rows.shape[0]:
             raise DataError("X has no rows to explain; give at least one")
@@ -82,7 +83,7 @@ class GivesReasons(AdaptedPrior):
         DataError, SettingError
             As `explain`, or if ``most`` is below 1.
         """
-        require(most >= 1, "most", most, "1 or more")
+        require(is_whole(most) and most >= 1, "most", most, "a whole number, 1 or more")
         explainer, scores = self._explainer(), self.anomaly_score(X)
         order = np.argsort(-scores, kind="stable")
         counted = order[: int((scores > self.threshold_).sum()) or len(order)]

@@ -9,7 +9,7 @@ import pandas as pd
 
 from oddshot.detectors.kept_rows import KeptRows
 from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, LabelArray
-from oddshot.errors import DataError, SettingError, require
+from oddshot.errors import DataError, SettingError, is_number, require
 from oddshot.mapping.cells import read_numbers
 
 
@@ -51,7 +51,7 @@ def refreshed_context(
     ContextWarning
         If columns are left out.
     """
-    require(0 <= keep <= 1, "keep", keep, "a share from 0 to 1")
+    require(is_number(keep) and 0 <= keep <= 1, "keep", keep, "a share from 0 to 1")
     new = kept.aligned(X)
     old = _rescaled(kept.named_frame, factors)
     clean = bool((kept.labels[kept.labels != ANOMALY] == NORMAL).all())

@@ -9,7 +9,7 @@ from scipy.spatial.distance import cdist
 
 from oddshot.detectors.ranking import Ranking
 from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, Float32Array, FloatArray, LabelArray
-from oddshot.errors import LabelError, require
+from oddshot.errors import LabelError, is_number, is_whole, require
 from oddshot.mapping.calibration import CHANNELS
 
 TOP, UNCERTAIN = "top", "uncertain"
@@ -106,10 +106,11 @@ def suggest(
     >>> bool(np.isin(first, suggest(ranking.add_labels(first, [1]), 5).positions))
     False
     """
-    require(n >= 1, "n", n, "1 or more")
-    require(0 <= uncertain <= 1, "uncertain", uncertain, "a share from 0 to 1")
-    require(spread >= 0, "spread", spread, "0 or more")
-    require(fruitless >= 0, "fruitless", fruitless, "0 or more")
+    require(is_whole(n) and n >= 1, "n", n, "a whole number, 1 or more")
+    share = is_number(uncertain) and 0 <= uncertain <= 1
+    require(share, "uncertain", uncertain, "a share from 0 to 1")
+    for name, value in (("spread", spread), ("fruitless", fruitless)):
+        require(is_number(value) and value >= 0, name, value, "a number, 0 or more")
     labels, left = known_labels(ranking), _positions(leave_out, len(ranking))
     taken = labels != UNLABELLED
     taken[left] = True
