@@ -12,7 +12,7 @@ from oddshot.mapping.row_places import RowPlaces
 
 LEAST_ROWS = 20  # fewer tell nothing of a tail
 BEGINS = 2.0  # decades: below, other coordinates know better
-_HEARD = (BEGINS, 6.0), (BEGINS, 3.0)  # decades as found, and as they count
+_MOST = 6.0
 _TAIL_POWER = 0.7  # of m rows, the m ** 0.7 highest are a tail
 _LEAST_SHAPE = 0.25  # no tail is taken for lighter than this
 _MOST_SHAPE = 3.0
@@ -32,8 +32,8 @@ class Outside:
     p-value of the most surprising cell, times the number of tails that were looked at (Bonferroni),
     is that of the row. Levels that were never seen are told apart likewise.
 
-    It counts from 2 decades on, one row in a hundred, where it is 2, and rises to 3 at 6 decades:
-    no table holds rows enough to tell more.
+    It counts from 2 decades on, one row in a hundred, and up to 6: no table holds rows enough to
+    tell more.
 
     Examples
     --------
@@ -42,7 +42,7 @@ class Outside:
     >>> new = rows[:3] + 1e-6
     >>> new[2, 7] = 40.0
     >>> outside.decades(new).round(1).tolist()
-    [0.0, 0.0, 2.5]
+    [0.0, 0.0, 4.2]
     """
 
     def fit(
@@ -94,7 +94,7 @@ class Outside:
         for column, (value, decades) in self._unseen.items():
             is_it = np.abs(rows[:, column] - value) < _SAME
             found = np.maximum(found, np.where(is_it, decades, -np.inf))
-        return np.where(found >= BEGINS, np.interp(found, *_HEARD), 0.0)
+        return np.where(found >= BEGINS, np.minimum(found, _MOST), 0.0)
 
 
 @dataclass(frozen=True, slots=True)
