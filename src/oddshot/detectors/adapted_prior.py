@@ -1,6 +1,7 @@
 """What `FewShotDetector` is once a prior is adapted: scores, and what they are calibrated by."""
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -10,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from oddshot.detectors.base import AnomalyDetector
 from oddshot.detectors.calibrated import stand_for_normal
-from oddshot.detectors.calibration import OWN, SPLIT, Calibration
+from oddshot.detectors.calibration import OWN, SPLIT, Calibration, IndexArray
 from oddshot.detectors.fitted_images import FittedImages
 from oddshot.detectors.fitted_table import FittedTable
 from oddshot.episodes import NORMAL, Float32Array, FloatArray
@@ -102,8 +103,7 @@ class AdaptedPrior(AnomalyDetector):
         shuffled = np.random.default_rng([fitted.seed, 3]).permutation(used)
         count = 2 if method == SPLIT else min(folds, len(used))
         parts = tuple(np.array_split(shuffled, count)[: 1 if method == SPLIT else count])
-        adapted, raw = zip(*map(fitted.held_out, parts), strict=True)
-        self._parts = [_Part.of(part) for part in adapted]
+        self._parts, raw = _adapted_without(fitted, parts)
         scores = [part.scale.apply(r) for part, r in zip(self._parts, raw, strict=True)]
         return Calibration(method, tuple(scores), bool((labels[used] == NORMAL).all()), parts)
 
@@ -111,7 +111,7 @@ class AdaptedPrior(AnomalyDetector):
         if not calibration.parts:
             return [self.anomaly_score(X)]
         if self._parts is None:  # as after loading
-            self._parts = [_Part.of(self._fitted.held_out(p)[0]) for p in calibration.parts]
+            self._parts, _ = _adapted_without(self._fitted, calibration.parts)
         return [part.scale.apply(part.fitted.scored(X)) for part in self._parts]
 
     def _numbers(self, X: Any) -> Float32Array | None:
@@ -139,6 +139,18 @@ class _Part(NamedTuple):
     fitted: FittedTable | FittedImages
     scale: Surprise
 
-    @classmethod
-    def of(cls, fitted: FittedTable | FittedImages) -> "_Part":
-        return cls(fitted, Surprise().fit(fitted.typical_scores))
+
+def _adapted_without(
+    fitted: FittedTable | FittedImages, parts: Sequence[IndexArray]
+) -> tuple[list[_Part], list[FloatArray]]:
+    """Adapt without each of the parts, and give its raw scores.
+
+    Scores are seen against the rows that are left, or, where these are few, the part's own.
+    """
+    adapted, raw = [], []
+    for part in parts:
+        rest, scores = fitted.held_out(part)
+        reference = scores if fitted.spares_rows else rest.typical_scores
+        adapted.append(_Part(rest, Surprise().fit(reference)))
+        raw.append(scores)
+    return adapted, raw

@@ -67,6 +67,8 @@ class FittedImages:
         Whether all images to compare with are known to be normal.
     """
 
+    spares_rows = False  # its own scores are held-out ones already
+
     def __init__(
         self,
         told: "_Judge",

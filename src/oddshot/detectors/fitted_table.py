@@ -35,6 +35,9 @@ from oddshot.thresholds.surprise import Surprise
 BLOCK_ROWS = 4096
 NARROW_CELLS = 2**20  # of narrow tables more rows go into a block, up to so many cells
 PROBES = 16
+ENOUGH_ROWS, ENOUGH_PER_COLUMN = 50, 5  # with so many, new rows look like those of the support
+FOLDS, ENOUGH_HELD_OUT = 5, 200  # as many of the folds are held out as give so many rows
+LEAST_ROWS = 10  # of fewer none can be spared
 _SHARE_OF_OWN = 1e-3  # of a raised row's own decades: they order rows, and count for nothing else
 
 
@@ -60,8 +63,6 @@ class FittedTable:
     ----------
     typical_scores
         Shape (m,): unlabelled and known normal rows, each compared with all but itself.
-    known_scores
-        Shape (k,): known anomalies.
     clean
         Whether all rows to compare with are known to be normal.
     """
@@ -79,6 +80,11 @@ class FittedTable:
     ) -> None:
         self.prior, self._encoder, self.kept = prior, encoder, kept
         self._threads, self._left_out, self._novelty = threads, tuple(left_out), novelty
+        self.spares_rows = (
+            LEAST_ROWS
+            <= len(support.typical)
+            < max(ENOUGH_ROWS, ENOUGH_PER_COLUMN * support.typical.shape[1])
+        )
         restore(prior)  # first: it tells at once whether it can
         self._settle(Mapping(threads=threads, left_out=self._left_out).fit(support))
 
@@ -90,9 +96,14 @@ class FittedTable:
         unseen = {int(place[at]): told for at, told in self._encoder.unseen_levels().items()}
         self._outside = Outside().fit(mapping.support.typical, mapping.places_, unseen)
         self._scale = Surprise().fit(typical)
+        self._without: list[tuple[FittedTable, Surprise]] = []  # made when first needed
         self.typical_scores = self._raised(typical, mapping.support.typical)
-        self.known_scores = self.scored_arranged(mapping.support.known)
         self.clean = mapping.support.normal_share == 1.0
+
+    @property
+    def known_scores(self) -> FloatArray:
+        """Raw scores (k,) of the known anomalies."""
+        return self.scored_arranged(self._mapping.support.known)
 
     @staticmethod
     def read(X: Any) -> RawRows:
@@ -186,7 +197,7 @@ class FittedTable:
 
     def judged(self, pool: Pool) -> FloatArray:
         """Raw scores (n,) of a pool, of this table or one that it came from by `with_labels`."""
-        return self._raised(self._judged(self._mapping.judge(pool)), pool.rows)
+        return self._settled(self._judged(self._mapping.judge(pool)), pool.rows)
 
     def with_labels(self, pool: Pool, labels: LabelArray, X: Any) -> Self:
         """Adapt to what has become known of a pool of rows X (n, d): see `Mapping.with_labels`."""
@@ -210,7 +221,7 @@ class FittedTable:
         blocks = encoded_blocks(self._encoder, self.read_some(X))
         encoded = self._mapping.support.arranged(np.concatenate([*blocks]))
         coordinates = self._mapping.transform_arranged(encoded)
-        return encoded, coordinates, self._raised(self._judged(coordinates), encoded)
+        return encoded, coordinates, self._settled(self._judged(coordinates), encoded)
 
     def probe(self) -> FloatArray:
         """Raw scores of a few rows, to tell whether a loaded detector gives what it gave before."""
@@ -233,6 +244,7 @@ class FittedTable:
             left_out=self._left_out,
             novelty=self._novelty,
         )
+        adapted.spares_rows = False
         return adapted, adapted.scored_arranged(support.typical[part])
 
     @property
@@ -293,7 +305,7 @@ class FittedTable:
         settings, arrays = self._encoder.state()
         kept, rows = ({}, {}) if self.kept is None else self.kept.state()
         meta = {"encoder": settings, "normal_share": support.normal_share, "kept": kept}
-        meta["left_out"] = list(self._left_out)
+        meta |= {"left_out": list(self._left_out), "spares_rows": self.spares_rows}
         return meta, {
             "support.columns": np.asarray(support.columns, dtype=np.int64),
             "support.typical": support.typical,
@@ -328,6 +340,7 @@ class FittedTable:
         fitted = cls(
             prior, encoder, support, threads=threads, kept=kept, left_out=left_out, novelty=novelty
         )
+        fitted.spares_rows = meta.get("spares_rows", False)  # an older version held none out
         later = parts.get("later", {})  # none in what an older version saved
         if later and len(later["labels"]):
             mapping = fitted._mapping
@@ -339,7 +352,34 @@ class FittedTable:
         """Raw scores (n,) of encoded rows (n, p) whose columns are in the support's order."""
         if not len(rows):
             return np.zeros(0)
-        return self._raised(self._judged(self._mapping.transform_arranged(rows)), rows)
+        return self._settled(self._judged(self._mapping.transform_arranged(rows)), rows)
+
+    def _settled(self, judged: FloatArray, rows: FloatArray) -> FloatArray:
+        """Make what the head says (n,) of rows (n, p) their raw scores.
+
+        With few rows for the number of columns a new row looks odder than those of the support,
+        which have shaped all that it is compared by. Then new rows are judged by detectors from
+        which a part of the support was held out, and the share of held-out rows that are as odd,
+        over all parts, is their surprise: cross-conformal (Vovk 2015).
+        """
+        if self.spares_rows:
+            new = np.flatnonzero(self._mapping.places_.of(rows) < 0)
+            judged = judged.copy()
+            judged[new] = self._scale.scores_at(self._surprise_of_new(rows[new]))
+        return self._raised(judged, rows)
+
+    def _surprise_of_new(self, rows: FloatArray) -> FloatArray:
+        """Surprise (n,), in decades, of new rows (n, p)."""
+        if not len(rows):
+            return np.zeros(0)
+        if not self._without:
+            shuffled = np.random.default_rng([self.seed, 9]).permutation(self.teaching)
+            folds = np.array_split(shuffled, FOLDS)
+            for fold in folds[: -(-ENOUGH_HELD_OUT // len(folds[0]))]:
+                fitted, raw = self.held_out(fold)
+                self._without.append((fitted, Surprise().fit(raw)))
+        shares = [10 ** -scale.apply(f.scored_arranged(rows)) for f, scale in self._without]
+        return np.asarray(-np.log10(np.mean(shares, axis=0)))
 
     def _raised(self, scores: FloatArray, rows: FloatArray) -> FloatArray:
         """Raise raw scores (n,) to the decades of rows (n, p) that lie outside in a column.
@@ -370,7 +410,7 @@ class FittedTable:
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out the head, a function that a learner made."""
-        return {name: v for name, v in vars(self).items() if name != "_head"}
+        return {name: v for name, v in vars(self).items() if name != "_head"} | {"_without": []}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Make the head again from prior and mapping."""

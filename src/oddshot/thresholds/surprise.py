@@ -57,9 +57,11 @@ class Surprise:
         return np.asarray((decades + beyond) * np.exp(-below))
 
     def scores_at(self, decades: FloatArray) -> FloatArray:
-        """Raw scores (n,) that have surprises of so many decades, at least the lowest row's."""
+        """Raw scores (n,) that have surprises of so many decades, above 0: what `apply` undoes."""
+        lowest = self._decades[0]
         beyond = np.maximum(decades - self._decades[-1], 0.0) * np.log(10)
-        scaled = np.interp(decades, self._decades, self._knots) + beyond
+        below = np.log(lowest / np.clip(decades, 1e-300, lowest))
+        scaled = np.interp(decades, self._decades, self._knots) + beyond - below
         return np.asarray(scaled * self._excess + self._origin)
 
     def _scaled(self, scores: FloatArray) -> FloatArray:
