@@ -15,6 +15,12 @@ probabilities. Normal rows are drawn at random into 500 at most to learn from an
 equal rows or not, because that is what the promises assume. The second command goes on in the same
 file; both write a summary of all that is in it, and go on where they were stopped.
 
+    python benchmarks/thresholds.py FOLDER --prior PRIOR --few-rows
+
+tells what share of new normal rows, and of anomalies, is flagged where the support is a few normal
+rows: by the automatic threshold and at p <= 0.1; beside it the same where new rows are compared
+with the support as its own rows are ("as its own"), and not with rows held out.
+
 The prior must not have seen the tables.
 """
 
@@ -35,6 +41,7 @@ from oddshot.data.collections import TableRef, load_collection
 from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, Rows, Table
 from oddshot.errors import CalibrationWarning
 from oddshot.evaluation.protocols import Trial, few_label, one_class
+from oddshot.reports.tables import markdown_table
 from oddshot.thresholds.discoveries import discoveries
 
 MOST_ROWS = 2500
@@ -43,6 +50,13 @@ LEARN, JUDGE, LEAST = 500, 300, 150  # normal rows
 CONTAMINATION, BATCH_SHARE = 0.05, 0.1
 ALPHAS, RATES = (0.01, 0.05, 0.1), (0.05, 0.1, 0.2)
 BINS = 10
+FEW, LEAST_NEW = (10, 20, 40, 100, 200), 20
+FLAGGED = (
+    "new normal, threshold",
+    "new normal, p <= 0.1",
+    "anomalies, threshold",
+    "anomalies, p <= 0.1",
+)
 METHODS = {
     "own": "own rows, no refit",
     "given": "half kept back, given to `calibrate`",
@@ -58,6 +72,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--prior", default="default")
     parser.add_argument("--unseen-only", action="store_true", help="leave out what it has seen")
     parser.add_argument("--promises", action="store_true")
+    parser.add_argument("--few-rows", action="store_true")
     parser.add_argument("--tables", type=int, help="so many at random, with --promises")
     parser.add_argument("--out", type=Path, default=Path("runs/thresholds"))
     given = parser.parse_args(arguments)
@@ -69,6 +84,8 @@ def main(arguments: list[str] | None = None) -> None:
     refs = [ref for ref in refs if ref.name not in seen]
     if given.promises:
         hold(refs, prior, tables=given.tables, out=given.out)
+    elif given.few_rows:
+        print(few_rows(refs, prior))
     else:
         print_default(refs, prior)
 
@@ -112,6 +129,52 @@ def judge(trial: Trial, prior: Prior) -> tuple[float, ...]:
         float(f1_score(truth, flagged, zero_division=0.0)),
         best,
     )
+
+
+def few_rows(refs: list[TableRef], prior: Prior) -> str:
+    """Tabulate what is flagged after few normal rows."""
+    found = [
+        {"rows": count, **record}
+        for ref in refs
+        for table in [ref.load()]
+        for count in FEW
+        for record in judge_few(table, prior, count)
+    ]
+    lines = [
+        [
+            f"{count} x {part['columns'].median():.0f}, {part['table'].nunique()} tables, {how}",
+            *(cell(part[name]) for name in FLAGGED),
+        ]
+        for (count, how), part in pd.DataFrame(found).groupby(["rows", "how"], sort=False)
+    ]
+    return markdown_table(["normal rows x columns (median)", *FLAGGED], lines)
+
+
+def judge_few(table: Table, prior: Prior, count: int) -> Iterator[dict[str, object]]:
+    """Learn from so many normal rows; give what is flagged of others, in both ways."""
+    rng = np.random.default_rng([crc32(table.name.encode()), 2])
+    normal = rng.permutation(np.flatnonzero(table.labels == NORMAL))
+    odd = rng.permutation(np.flatnonzero(table.labels == ANOMALY))[:JUDGE]
+    new = normal[count : count + JUDGE]
+    if len(new) < LEAST_NEW:
+        return
+    rows, clean = take(table.rows, normal[:count]), np.zeros(count, dtype=np.int8)
+    for how in ("held out", "as its own"):
+        detector = FewShotDetector(prior=prior, random_state=0).fit(rows, clean)
+        detector._fitted.spares_rows &= how == "held out"
+        flagged = []
+        for judged in (new, odd):
+            scores = detector.anomaly_score(take(table.rows, judged))
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", CalibrationWarning)
+                low = detector.p_values(take(table.rows, judged)) <= ALPHAS[-1]
+            flagged += [float((scores > detector.threshold_).mean()), float(low.mean())]
+        yield {
+            "table": table.name,
+            "how": how,
+            "columns": table.rows.shape[1],
+            **dict(zip(FLAGGED, flagged, strict=True)),
+        }
 
 
 def hold(refs: list[TableRef], prior: Prior, *, tables: int | None, out: Path) -> None:

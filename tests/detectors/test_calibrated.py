@@ -251,7 +251,7 @@ def test_no_rows_are_a_mistake_under_a_shift_too(fitted):
 
 
 def test_few_rows_given_to_fit_do_not_stand_for_new_ones():
-    made = FewShotDetector(prior=untrained_prior()).fit(ROWS[:30])
+    made = Farthest().fit(ROWS[:30])
     told = "30 rows given to fit are too few to stand for new ones"
     with pytest.warns(CalibrationWarning, match=told):
         made.p_values(FRESH)
@@ -259,9 +259,39 @@ def test_few_rows_given_to_fit_do_not_stand_for_new_ones():
         made.select(FRESH, alpha=0.2)
     with pytest.warns(CalibrationWarning, match=told):
         assert not made.set_threshold(alpha=0.2).threshold_rule_.promised
-    made.calibrate(folds=3)
-    assert made.p_values(FRESH).min() > 0
+    made.calibrate(FRESH[:30])
     assert made.set_threshold(alpha=0.2).threshold_rule_.promised
+
+
+@pytest.mark.parametrize(("rows", "width"), [(12, 2), (30, 2), (60, 30), (300, 100)])
+def test_where_a_prior_is_adapted_they_do(rows, width):
+    rng = np.random.default_rng(4)
+    mixing = rng.normal(size=(width, width))
+    known, new = rng.normal(size=(rows, width)) @ mixing, rng.normal(size=(300, width)) @ mixing
+    made = FewShotDetector(prior=untrained_prior()).fit(known, np.zeros(rows))
+    assert (made.anomaly_score(new) > made.threshold_).mean() < 0.15
+    assert (made.p_values(new) <= 0.2).mean() < 0.3
+    assert made.set_threshold(alpha=0.2).threshold_rule_.promised
+    assert (made.anomaly_score(new) > made.threshold_).mean() < 0.3
+    assert (made.anomaly_score(9 * new) > made.threshold_).mean() > 0.8
+    again = pickle.loads(pickle.dumps(made))
+    np.testing.assert_allclose(again.anomaly_score(new), made.anomaly_score(new))
+    made.calibrate().set_threshold(alpha=0.2)
+    assert (made.p_values(new) <= 0.2).mean() < 0.3
+    assert (made.anomaly_score(new) > made.threshold_).mean() < 0.35
+
+
+def test_so_they_do_after_saving_and_in_company(tmp_path):
+    rng = np.random.default_rng(5)
+    known, new = rng.normal(size=(40, 12)), rng.normal(size=(50, 12))
+    made = FewShotDetector(prior=untrained_prior()).fit(known)
+    made.save(tmp_path)
+    scores = made.anomaly_score(new)
+    np.testing.assert_allclose(FewShotDetector.load(tmp_path).anomaly_score(new), scores)
+    np.testing.assert_allclose([made.anomaly_score(row[None])[0] for row in new[:5]], scores[:5])
+    both = made.anomaly_score(np.concatenate([new, known]))
+    np.testing.assert_allclose(both[:50], scores)
+    np.testing.assert_allclose(both[50:], made.anomaly_score(known))
 
 
 def test_too_few_rows_to_hold_any_out():

@@ -89,7 +89,8 @@ class AdaptedPrior(AnomalyDetector):
         labels, scores = self._fitted.kept_labels, self._fitted.typical_scores
         used = np.flatnonzero(stand_for_normal(labels))
         clean = bool((labels[used] == NORMAL).all())
-        return Calibration(OWN, (self._scale.apply(scores[used]),), clean)
+        stands = self._fitted.stands_for_new
+        return Calibration(OWN, (self._scale.apply(scores[used]),), clean, stands=stands)
 
     def _held_out_calibration(self, method: str, folds: int) -> Calibration:
         fitted, labels = self._fitted, self._fitted.kept_labels

@@ -77,7 +77,7 @@ class CalibratedVerdicts(ABC):
         Warns
         -----
         CalibrationWarning
-            If they rest on fewer than 50 rows given to `fit`.
+            If they rest on rows given to `fit` that are too few to stand for new ones.
 
         Notes
         -----

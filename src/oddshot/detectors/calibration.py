@@ -43,6 +43,8 @@ class Calibration:
     numbers
         Shape (m, p): given rows in numbers, to weight them for a shift; ``None`` where the detector
         has them itself.
+    stands
+        Of "own": whether scores of new rows are comparable also where the rows are few.
     """
 
     method: str
@@ -50,6 +52,7 @@ class Calibration:
     clean: bool
     parts: tuple[IndexArray, ...] = ()
     numbers: Float32Array | None = field(default=None, repr=False)
+    stands: bool = False
 
     @property
     def pooled(self) -> FloatArray:
@@ -73,7 +76,7 @@ class Calibration:
     @property
     def doubt(self) -> str:
         """Why new rows may score higher than these; empty where nothing speaks for that."""
-        if self.method != OWN or self.rows >= ENOUGH_OWN:
+        if self.method != OWN or self.stands or self.rows >= ENOUGH_OWN:
             return ""
         return (
             f"{self.rows:,} rows given to fit are too few to stand for new ones, which score "

@@ -67,7 +67,7 @@ class FittedImages:
         Whether all images to compare with are known to be normal.
     """
 
-    spares_rows = False  # its own scores are held-out ones already
+    spares_rows, stands_for_new = False, True  # its own scores are held-out ones already
 
     def __init__(
         self,

@@ -37,7 +37,7 @@ NARROW_CELLS = 2**20  # of narrow tables more rows go into a block, up to so man
 PROBES = 16
 ENOUGH_ROWS, ENOUGH_PER_COLUMN = 50, 5  # with so many, new rows look like those of the support
 FOLDS, ENOUGH_HELD_OUT = 5, 200  # as many of the folds are held out as give so many rows
-LEAST_ROWS = 10  # of fewer none can be spared
+LEAST_ROWS = 4  # of fewer none can be spared
 _SHARE_OF_OWN = 1e-3  # of a raised row's own decades: they order rows, and count for nothing else
 
 
@@ -80,11 +80,7 @@ class FittedTable:
     ) -> None:
         self.prior, self._encoder, self.kept = prior, encoder, kept
         self._threads, self._left_out, self._novelty = threads, tuple(left_out), novelty
-        self.spares_rows = (
-            LEAST_ROWS
-            <= len(support.typical)
-            < max(ENOUGH_ROWS, ENOUGH_PER_COLUMN * support.typical.shape[1])
-        )
+        self.spares_rows = len(support.typical) >= LEAST_ROWS and not _many(support)
         restore(prior)  # first: it tells at once whether it can
         self._settle(Mapping(threads=threads, left_out=self._left_out).fit(support))
 
@@ -99,6 +95,11 @@ class FittedTable:
         self._without: list[tuple[FittedTable, Surprise]] = []  # made when first needed
         self.typical_scores = self._raised(typical, mapping.support.typical)
         self.clean = mapping.support.normal_share == 1.0
+
+    @property
+    def stands_for_new(self) -> bool:
+        """Whether scores of typical rows stand for those of new ones."""
+        return self.spares_rows or _many(self._mapping.base)
 
     @property
     def known_scores(self) -> FloatArray:
@@ -374,7 +375,7 @@ class FittedTable:
             return np.zeros(0)
         if not self._without:
             shuffled = np.random.default_rng([self.seed, 9]).permutation(self.teaching)
-            folds = np.array_split(shuffled, FOLDS)
+            folds = np.array_split(shuffled, min(FOLDS, self.teaching))
             for fold in folds[: -(-ENOUGH_HELD_OUT // len(folds[0]))]:
                 fitted, raw = self.held_out(fold)
                 self._without.append((fitted, Surprise().fit(raw)))
@@ -450,6 +451,12 @@ def _adapted(learner: Learner, params: Params, task: MappedTask) -> Detector:
             {name: value.double() for name, value in params.items()},
             collate([task]).to(torch.float64),
         )
+
+
+def _many(support: Support) -> bool:
+    """Tell whether typical rows are so many that new ones look no odder than these."""
+    rows, width = support.typical.shape
+    return bool(rows >= max(ENOUGH_ROWS, ENOUGH_PER_COLUMN * width))
 
 
 def _narrow_torch() -> int:
