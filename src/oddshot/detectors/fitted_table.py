@@ -373,14 +373,17 @@ class FittedTable:
         """Surprise (n,), in decades, of new rows (n, p)."""
         if not len(rows):
             return np.zeros(0)
-        if not self._without:
-            shuffled = np.random.default_rng([self.seed, 9]).permutation(self.teaching)
-            folds = np.array_split(shuffled, min(FOLDS, self.teaching))
-            for fold in folds[: -(-ENOUGH_HELD_OUT // len(folds[0]))]:
-                fitted, raw = self.held_out(fold)
-                self._without.append((fitted, Surprise().fit(raw)))
-        shares = [10 ** -scale.apply(f.scored_arranged(rows)) for f, scale in self._without]
+        judges = self._without or self._held_out_in_folds()
+        self._without = judges  # at once: another thread may be scoring, too
+        shares = [10 ** -scale.apply(fitted.scored_arranged(rows)) for fitted, scale in judges]
         return np.asarray(-np.log10(np.mean(shares, axis=0)))
+
+    def _held_out_in_folds(self) -> "list[tuple[FittedTable, Surprise]]":
+        """Adapt without each of some folds; beside it the scale of that fold's raw scores."""
+        shuffled = np.random.default_rng([self.seed, 9]).permutation(self.teaching)
+        folds = np.array_split(shuffled, min(FOLDS, self.teaching))
+        held_out = map(self.held_out, folds[: -(-ENOUGH_HELD_OUT // len(folds[0]))])
+        return [(fitted, Surprise().fit(raw)) for fitted, raw in held_out]
 
     def _raised(self, scores: FloatArray, rows: FloatArray) -> FloatArray:
         """Raise raw scores (n,) to the decades of rows (n, p) that lie outside in a column.
