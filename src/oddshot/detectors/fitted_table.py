@@ -25,7 +25,7 @@ from oddshot.frames import RawRows, take_rows, to_rows
 from oddshot.learners import Detector, Learner, Params, Shape, collate, restore
 from oddshot.mapping.encode import ColumnNote, Encoder
 from oddshot.mapping.mapping import Mapping, Pool, last_told, support_sample
-from oddshot.mapping.outside import BEGINS, Outside
+from oddshot.mapping.outside import Outside
 from oddshot.mapping.quality import QUALITIES, Quality
 from oddshot.mapping.support import Support, draw_support
 from oddshot.mapping.threading import Narrowing, in_blocks
@@ -38,6 +38,7 @@ PROBES = 16
 ENOUGH_ROWS, ENOUGH_PER_COLUMN = 50, 5  # with so many, new rows look like those of the support
 FOLDS, ENOUGH_HELD_OUT = 5, 200  # as many of the folds are held out as give so many rows
 LEAST_ROWS = 4  # of fewer none can be spared
+OUTSIDE_WITH_LABELS = 1.5  # decades at most; what it trades stands in docs/results/novel-types.md
 _SHARE_OF_OWN = 1e-3  # of a raised row's own decades: they order rows, and count for nothing else
 
 
@@ -388,14 +389,15 @@ class FittedTable:
     def _raised(self, scores: FloatArray, rows: FloatArray) -> FloatArray:
         """Raise raw scores (n,) to the decades of rows (n, p) that lie outside in a column.
 
-        Where labels tell what is looked for, to no more than is needed to stand out, so that it
+        Where labels tell what is looked for, to no more than stands out from most rows, so that it
         comes first. New rows that lie outside all alike, as by their date, keep their order.
         """
         decades = self._outside.decades(rows)
         out = np.flatnonzero(decades)
         if not len(out):
             return scores
-        own, most = self._scale.apply(scores[out]), BEGINS if len(self._mapping.known_) else np.inf
+        own = self._scale.apply(scores[out])
+        most = OUTSIDE_WITH_LABELS if len(self._mapping.known_) else np.inf
         least = np.minimum(decades[out], most) + _SHARE_OF_OWN * own
         raised = scores.copy()
         raised[out] = np.maximum(scores[out], self._scale.scores_at(least))
