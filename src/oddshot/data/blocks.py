@@ -1,10 +1,10 @@
 """Files of any length, a block of rows at a time: what they have in common, and Parquet."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sized
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pyarrow import parquet
 
 from oddshot.data.labels import parse_labels
-from oddshot.data.sources import column_position
+from oddshot.data.sources import column_position, writing
 from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, LabelArray
 from oddshot.errors import SourceError
 from oddshot.frames import frame_from_arrow
@@ -21,9 +21,21 @@ from oddshot.frames import frame_from_arrow
 BLOCK_ROWS = 65_536
 MAGIC = b"PAR1"
 
+SomeBlock = TypeVar("SomeBlock", bound=Sized)
+
 
 class Blocks(Protocol):
-    """Rows of a file, a block at a time; see `ParquetBlocks`."""
+    """Rows of a file, no more than a block of them in memory.
+
+    Attributes
+    ----------
+    rows
+        Number of rows, n.
+    columns
+        Names of the columns, in their order.
+    notes
+        What a reader should know of how the file was read.
+    """
 
     rows: int
     columns: list[str]
@@ -36,16 +48,30 @@ class Blocks(Protocol):
         """Give some rows, whose places (k,) rise, as one data frame."""
 
     def labels(self, column: str) -> LabelArray:
-        """Read a column as labels (n,)."""
+        """Read a column, by name or number, as labels (n,), see `parse_labels`.
+
+        Raises
+        ------
+        SourceError
+            If there is no such column.
+        LabelError
+            If it holds something else than labels.
+        """
 
     def write_beside(
         self, new: Mapping[str, NDArray[np.generic]], path: str | os.PathLike[str]
     ) -> None:
-        """Write all rows with new columns (n,) at their end."""
+        """Write all rows with new columns (n,) at their end; the file appears complete or not.
+
+        Raises
+        ------
+        SourceError
+            If it cannot be written.
+        """
 
 
 class ParquetBlocks:
-    """Rows of a Parquet file; no more than a block of them, and the file's row group, in memory.
+    """Rows of a Parquet file; see `Blocks`. A row group of the file is in memory, too.
 
     Parameters
     ----------
@@ -53,15 +79,6 @@ class ParquetBlocks:
         The file.
     block_rows
         Rows of a block.
-
-    Attributes
-    ----------
-    rows
-        Number of rows, n.
-    columns
-        Names of the columns, in their order.
-    notes
-        What a reader should know of the file: nothing.
 
     Raises
     ------
@@ -88,29 +105,16 @@ class ParquetBlocks:
         self.notes: tuple[str, ...] = ()
 
     def frames(self) -> Iterator[pd.DataFrame]:
-        """Give the rows block by block, as data frames."""
+        """See `Blocks`."""
         return map(frame_from_arrow, self._tables())
 
     def take(self, places: NDArray[np.intp]) -> pd.DataFrame:
-        """Give some rows, whose places (k,) rise, as one data frame."""
-        parts, start = [], 0
-        for table in self._tables():
-            low, high = np.searchsorted(places, (start, start + table.num_rows))
-            if low < high:
-                parts.append(table.take(pa.array(places[low:high] - start)))
-            start += table.num_rows
+        """See `Blocks`."""
+        parts = [table.take(pa.array(some)) for table, some in chosen(self._tables(), places)]
         return frame_from_arrow(pa.concat_tables(parts))
 
     def labels(self, column: str) -> LabelArray:
-        """Read a column, by name or number, as labels (n,), see `parse_labels`.
-
-        Raises
-        ------
-        SourceError
-            If there is no such column.
-        LabelError
-            If it holds something else than labels.
-        """
+        """See `Blocks`."""
         column = self.columns[column_position(self.columns, column, repr(str(self._path)))]
         with self._reading() as file:
             values = file.read(columns=[column])
@@ -119,13 +123,7 @@ class ParquetBlocks:
     def write_beside(
         self, new: Mapping[str, NDArray[np.generic]], path: str | os.PathLike[str]
     ) -> None:
-        """Write all rows with new columns (n,) at their end; the file appears complete or not.
-
-        Raises
-        ------
-        SourceError
-            If the file cannot be written.
-        """
+        """See `Blocks`."""
         with writing(Path(path)) as partial:
             self._write(new, partial)
 
@@ -162,25 +160,16 @@ class ParquetBlocks:
             ) from error
 
 
-@contextmanager
-def writing(path: Path) -> Iterator[Path]:
-    """Give a name to write to; the file appears at ``path`` if all went well, else not at all.
-
-    Raises
-    ------
-    SourceError
-        If it cannot be written.
-    """
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        yield partial
-        os.replace(partial, path)
-    except OSError as error:
-        raise SourceError(
-            f"cannot write {str(path)!r}: {error.strerror}; give a file in a folder you may write"
-        ) from error
-    finally:
-        partial.unlink(missing_ok=True)
+def chosen(
+    blocks: Iterable[SomeBlock], places: NDArray[np.intp]
+) -> Iterator[tuple[SomeBlock, NDArray[np.intp]]]:
+    """Give the blocks that hold some of the rows, and where in them, if places (k,) rise."""
+    start = 0
+    for block in blocks:
+        low, high = np.searchsorted(places, (start, start + len(block)))
+        if low < high:
+            yield block, places[low:high] - start
+        start += len(block)
 
 
 def is_parquet(path: str | os.PathLike[str]) -> bool:

@@ -13,7 +13,8 @@ import os
 import sys
 import zipfile
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -163,21 +164,48 @@ def write_table(frame: pd.DataFrame, path: str | os.PathLike[str]) -> None:
             f"cannot write {path.name!r}: its suffix is not .csv, .tsv, .jsonl (each also .gz), "
             ".parquet or .feather; choose one of them"
         )
+    try:
+        with writing(path) as partial, open(partial, "wb") as file:
+            write(frame, file, path)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
+        raise SourceError(
+            f"cannot write {path.name!r}: {_one_line(error)}; write a .csv file"
+        ) from error
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[Path]:
+    """Give a name to write to; the file appears at ``path`` if all went well, else not at all.
+
+    Raises
+    ------
+    SourceError
+        If it cannot be written.
+    """
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with open(partial, "wb") as file:
-            write(frame, file, path)
+        yield partial
         os.replace(partial, path)
     except OSError as error:
         raise SourceError(
             f"cannot write {str(path)!r}: {error.strerror}; give a file in a folder you may write"
         ) from error
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
-        raise SourceError(
-            f"cannot write {path.name!r}: {_one_line(error)}; write a .csv file"
-        ) from error
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def text_file(file: Any, path: Path) -> Iterator[io.TextIOWrapper]:
+    """Write text to an open file, compressed if ``path`` says so."""
+    if path.suffix.lower() == ".gz":
+        file = gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0)
+    with io.TextIOWrapper(file, encoding="utf-8", newline="") as text:
+        yield text
+
+
+def delimiter_of(path: Path) -> str:
+    """Tell what separates the cells of delimited text that is written to ``path``."""
+    return "\t" if table_suffix(path) in (".tsv", ".tab") else ","
 
 
 def is_delimited(path: Path) -> bool:
@@ -405,16 +433,13 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _write_text(frame: pd.DataFrame, file: Any, path: Path) -> None:
-    suffix = table_suffix(path)
-    if path.suffix.lower() == ".gz":
-        file = gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0)
-    with io.TextIOWrapper(file, encoding="utf-8", newline="") as text:
-        if FORMATS[suffix] == "json lines":
+    with text_file(file, path) as text:
+        if FORMATS[table_suffix(path)] == "json lines":
             for record in frame.to_dict("records"):
                 plain = {str(key): _plain(value) for key, value in record.items()}
                 text.write(json.dumps(plain, ensure_ascii=False, default=str) + "\n")
         else:
-            frame.to_csv(text, index=False, sep="\t" if suffix in (".tsv", ".tab") else ",")
+            frame.to_csv(text, index=False, sep=delimiter_of(path))
 
 
 def _plain(value: Any) -> Any:

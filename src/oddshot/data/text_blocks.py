@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from pandas.api.types import is_numeric_dtype
 
-from oddshot.data.blocks import BLOCK_ROWS, writing
+from oddshot.data.blocks import BLOCK_ROWS, chosen
 from oddshot.data.delimited import (
     SAMPLE_CHARACTERS,
     layout,
@@ -25,7 +25,15 @@ from oddshot.data.delimited import (
     values,
 )
 from oddshot.data.labels import parse_labels
-from oddshot.data.sources import GZIP, MAGIC, column_position, is_delimited, table_suffix
+from oddshot.data.sources import (
+    GZIP,
+    MAGIC,
+    column_position,
+    delimiter_of,
+    is_delimited,
+    text_file,
+    writing,
+)
 from oddshot.episodes import LabelArray
 from oddshot.errors import SourceError
 
@@ -33,7 +41,7 @@ csv.field_size_limit(2**31 - 1)
 
 
 class DelimitedBlocks:
-    r"""Rows of a CSV, TSV or other delimited text; no more than a block of them in memory.
+    r"""Rows of a CSV, TSV or other delimited text; see `Blocks`.
 
     The file is read twice to begin with, to count its rows, see that all are equally wide, and find
     the columns that hold text anywhere; and once for each thing that is asked.
@@ -44,15 +52,6 @@ class DelimitedBlocks:
         The file, gzip-compressed or not.
     block_rows
         Rows of a block.
-
-    Attributes
-    ----------
-    rows
-        Number of rows, n.
-    columns
-        Names of the columns, in their order.
-    notes
-        What a reader should know of encoding and header.
 
     Raises
     ------
@@ -82,7 +81,7 @@ class DelimitedBlocks:
             self._survey()
 
     def frames(self) -> Iterator[pd.DataFrame]:
-        """Give the rows block by block, as data frames."""
+        """See `Blocks`."""
         how = layout(self._dialect, self._width) | values(self._dialect, self._width)
         with self._reading() as text:
             yield from pd.read_csv(
@@ -90,25 +89,12 @@ class DelimitedBlocks:
             )
 
     def take(self, places: NDArray[np.intp]) -> pd.DataFrame:
-        """Give some rows, whose places (k,) rise, as one data frame."""
-        parts, start = [], 0
-        for frame in self.frames():
-            low, high = np.searchsorted(places, (start, start + len(frame)))
-            if low < high:
-                parts.append(frame.iloc[places[low:high] - start])
-            start += len(frame)
+        """See `Blocks`."""
+        parts = [frame.iloc[some] for frame, some in chosen(self.frames(), places)]
         return pd.concat(parts, ignore_index=True)
 
     def labels(self, column: str) -> LabelArray:
-        """Read a column, by name or number, as labels (n,), see `parse_labels`.
-
-        Raises
-        ------
-        SourceError
-            If there is no such column.
-        LabelError
-            If it holds something else than labels.
-        """
+        """See `Blocks`."""
         at = column_position(self.columns, column, repr(str(self._path)))
         cells = [frame.iloc[:, at] for frame in self.frames()]
         return parse_labels(pd.concat(cells, ignore_index=True), column=self.columns[at])
@@ -116,25 +102,14 @@ class DelimitedBlocks:
     def write_beside(
         self, new: Mapping[str, NDArray[np.generic]], path: str | os.PathLike[str]
     ) -> None:
-        """Write all rows, their cells as they are, with new columns (n,) at their end.
-
-        The file, of delimited text too, appears complete or not.
-
-        Raises
-        ------
-        SourceError
-            If it cannot be written.
-        """
+        """See `Blocks`; to delimited text, too, and cells as they are."""
         path = Path(path)
-        delimiter = "\t" if table_suffix(path) in (".tsv", ".tab") else ","
-        packed = path.suffix.lower() == ".gz"
         with (
             writing(path) as partial,
-            open(partial, "wb") as plain,
-            gzip.GzipFile("", "wb", fileobj=plain, mtime=0) if packed else plain as file,
-            io.TextIOWrapper(file, encoding="utf-8", newline="") as text,
+            open(partial, "wb") as file,
+            text_file(file, path) as text,
         ):
-            table = csv.writer(text, delimiter=delimiter, lineterminator=os.linesep)
+            table = csv.writer(text, delimiter=delimiter_of(path), lineterminator=os.linesep)
             old = self._cells()
             table.writerow([*(self.columns if self._dialect.names is None else next(old)), *new])
             for start in range(0, self.rows, self._block_rows):
@@ -146,10 +121,10 @@ class DelimitedBlocks:
     def _survey(self) -> None:
         """Find out how the text is written, and count its rows."""
         with self._reading() as text:
-            sample = text.read(SAMPLE_CHARACTERS)
+            sample = text.read(SAMPLE_CHARACTERS + 1)  # more than is looked at: a line may be cut
         if not sample.strip():
             raise SourceError(f"{str(self._path)!r} is empty; give a file with rows")
-        self._dialect = sniff(sample[: sample.rfind("\n") + 1] or sample)
+        self._dialect = sniff(sample)
         lines = self._cells()
         self._width = len(next(lines))
         self.rows = sum(1 for _ in lines) + (self._dialect.names is None)
@@ -195,9 +170,8 @@ def is_long_text(path: str | os.PathLike[str], *, least_bytes: int) -> bool:
     if not path.is_file() or path.stat().st_size < least_bytes or not is_delimited(path):
         return False
     with open(path, "rb") as plain, gzip.open(plain) if is_gzip(path) else plain as file:
-        head = file.read(SAMPLE_CHARACTERS)
+        head = file.read(SAMPLE_CHARACTERS + 1)
     if head.startswith((b"\xff\xfe", b"\xfe\xff", *MAGIC)):
         return False
     sample = head.decode("utf-8-sig", errors="replace")
-    first = sample.lstrip().partition("\n")[0]
-    return sniff(sample[: sample.rfind("\n") + 1] or sample).delimiter in first
+    return sniff(sample).delimiter in sample.lstrip().partition("\n")[0]
