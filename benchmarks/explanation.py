@@ -155,13 +155,7 @@ def read(ref: Any) -> tuple[pd.DataFrame, np.ndarray]:
 def run(given_rows: tuple[pd.DataFrame, np.ndarray], prior: Prior, given: Any) -> list[dict]:
     """Plant in one table and ask every contestant; one record for each row and contestant."""
     generator = np.random.default_rng(given.seed)
-    rows, labels = given_rows
-    drawn = generator.permutation(len(rows))[:MOST_ROWS]
-    rows, labels = rows.iloc[drawn].reset_index(drop=True), labels[drawn]
-    fine = np.flatnonzero(labels < 1)
-    aside = fine[: min(HELD_OUT, len(fine) // 2)]
-    held, rest = rows.iloc[aside], np.setdiff1d(np.arange(len(rows)), aside)
-    train, truth = rows.iloc[rest], labels[rest]
+    train, truth, held = set_apart(*given_rows, generator)
     y = np.full(len(train), -1)
     y[np.flatnonzero(truth == 1)[: given.known]] = 1
     detector = FewShotDetector(prior=prior, random_state=0).fit(train, y)
@@ -191,7 +185,7 @@ def run(given_rows: tuple[pd.DataFrame, np.ndarray], prior: Prior, given: Any) -
             "first": order[number][0] in columns[number],
             "rise": rises[number],
             "ms": milliseconds,
-            "columns": rows.shape[1],
+            "columns": train.shape[1],
         }
         for kind, count, chosen, changed, columns in planted
         for rises in [detector.anomaly_score(changed) - detector.anomaly_score(chosen)]
@@ -199,6 +193,18 @@ def run(given_rows: tuple[pd.DataFrame, np.ndarray], prior: Prior, given: Any) -
         for order, noticed, milliseconds in [contestant.asked(changed)]
         for number in range(len(changed))
     ]
+
+
+def set_apart(
+    rows: pd.DataFrame, labels: np.ndarray, generator: np.random.Generator
+) -> tuple[pd.DataFrame, np.ndarray, pd.DataFrame]:
+    """Draw rows to fit, with their labels, and others that are no anomalies."""
+    drawn = generator.permutation(len(rows))[:MOST_ROWS]
+    rows, labels = rows.iloc[drawn].reset_index(drop=True), labels[drawn]
+    fine = np.flatnonzero(labels < 1)
+    aside = fine[: min(HELD_OUT, len(fine) // 2)]
+    rest = np.setdiff1d(np.arange(len(rows)), aside)
+    return rows.iloc[rest], labels[rest], rows.iloc[aside]
 
 
 @dataclass

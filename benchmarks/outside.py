@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from explanation import COLLECTIONS, HELD_OUT, MOST_ROWS, is_number, unseen
+from explanation import COLLECTIONS, is_number, set_apart, unseen
 
 from oddshot import FewShotDetector, Prior
 from oddshot.evaluation.benchmarks import machine
@@ -61,11 +61,7 @@ def run(
 ) -> Iterator[dict]:
     """Fit all contestants to one table; give the share found, by contestant and kind."""
     generator = np.random.default_rng(seed)
-    drawn = generator.permutation(len(rows))[:MOST_ROWS]
-    rows, labels = rows.iloc[drawn].reset_index(drop=True), labels[drawn]
-    fine = np.flatnonzero(labels < 1)
-    aside = fine[: min(HELD_OUT, len(fine) // 2)]
-    held, train = rows.iloc[aside], rows.drop(index=aside)
+    train, _, held = set_apart(rows, labels, generator)
     detector = FewShotDetector(prior=prior, random_state=seed).fit(train)
     contestants = {"oddshot": detector.anomaly_score, **others(detector, train, seed)}
     kinds = dict(changed(held.iloc[:count], train, detector, generator))

@@ -1,13 +1,18 @@
 """What many tests share: small mapped tasks, made without the mapping."""
 
-from collections.abc import Callable
+import importlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
+import torch
 
 from oddshot.episodes import Context, MappedTask
 
 COORDINATES, EVIDENCE, FACTS = 6, 3, 2
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
 
 def make_tasks(
@@ -44,6 +49,15 @@ def make_tasks(
             )
         )
     return tasks
+
+
+@pytest.fixture
+def benchmark_script(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], ModuleType]]:
+    """Import a script of ``benchmarks`` by name; PyTorch's threads are set back afterwards."""
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    threads = torch.get_num_threads()
+    yield importlib.import_module
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture

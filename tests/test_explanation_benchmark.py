@@ -1,24 +1,17 @@
 """The benchmark of planted anomalies, on two small tables."""
 
-import importlib
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 
 from small_priors import untrained_prior
 
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
-
 
 @pytest.fixture
-def explanation(monkeypatch):
-    monkeypatch.syspath_prepend(BENCHMARKS)
-    threads = torch.get_num_threads()
-    yield importlib.import_module("explanation")
-    torch.set_num_threads(threads)
+def explanation(benchmark_script):
+    return benchmark_script("explanation")
 
 
 def data(folder: Path) -> Path:

@@ -1,23 +1,14 @@
 """The benchmark of the labelling loop, on two small tables."""
 
-import importlib
-from pathlib import Path
-
 import numpy as np
 import pytest
-import torch
 
 from small_priors import untrained_prior
 
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
-
 
 @pytest.fixture
-def labelling(monkeypatch):
-    monkeypatch.syspath_prepend(BENCHMARKS)
-    threads = torch.get_num_threads()
-    yield importlib.import_module("labelling")
-    torch.set_num_threads(threads)
+def labelling(benchmark_script):
+    return benchmark_script("labelling")
 
 
 def test_command_compares_and_goes_on_where_it_was_stopped(labelling, tmp_path, capsys):

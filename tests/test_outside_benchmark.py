@@ -1,23 +1,14 @@
 """The benchmark of cells that lie outside, on small tables."""
 
-import importlib
-from pathlib import Path
-
 import pytest
-import torch
 
 from small_priors import untrained_prior
 from test_explanation_benchmark import data
 
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
-
 
 @pytest.fixture
-def outside(monkeypatch):
-    monkeypatch.syspath_prepend(BENCHMARKS)
-    threads = torch.get_num_threads()
-    yield importlib.import_module("outside")
-    torch.set_num_threads(threads)
+def outside(benchmark_script):
+    return benchmark_script("outside")
 
 
 def test_command_tells_how_many_rows_are_found(outside, tmp_path, monkeypatch, capsys):

@@ -13,13 +13,11 @@ from oddshot.detectors.base import AnomalyDetector
 from oddshot.detectors.calibrated import stand_for_normal
 from oddshot.detectors.calibration import OWN, SPLIT, Calibration, IndexArray
 from oddshot.detectors.fitted_images import FittedImages
-from oddshot.detectors.fitted_table import FittedTable
+from oddshot.detectors.fitted_table import LEAST_ROWS, FittedTable
 from oddshot.episodes import NORMAL, Float32Array, FloatArray
 from oddshot.errors import DataError, SettingError
 from oddshot.mapping.encode import ColumnNote
 from oddshot.thresholds.surprise import Surprise
-
-_LEAST_TO_HOLD_OUT = 4
 
 
 class AdaptedPrior(AnomalyDetector):
@@ -96,10 +94,10 @@ class AdaptedPrior(AnomalyDetector):
         fitted, labels = self._fitted, self._fitted.kept_labels
         used = np.flatnonzero(stand_for_normal(labels))
         used = used[used < fitted.teaching]
-        if len(used) < _LEAST_TO_HOLD_OUT:
+        if len(used) < LEAST_ROWS:
             raise DataError(
                 f"{len(used)} rows are too few to hold some of them out; give calibrate rows X "
-                f"that fit has not seen, or fit {_LEAST_TO_HOLD_OUT} or more"
+                f"that fit has not seen, or fit {LEAST_ROWS} or more"
             )
         shuffled = np.random.default_rng([fitted.seed, 3]).permutation(used)
         count = 2 if method == SPLIT else min(folds, len(used))

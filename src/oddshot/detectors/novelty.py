@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from oddshot.episodes import ANOMALY, Context, Float32Array, FloatArray, MappedTask
-from oddshot.errors import SettingError
+from oddshot.errors import SettingError, is_number
 from oddshot.mapping.evidence import EVIDENCE, TABLE
 from oddshot.mapping.label_free import LABEL_FREE
 from oddshot.mapping.threading import in_blocks
@@ -55,8 +55,7 @@ class Novelty:
         """Read what the user gave: "auto" or a number from 0 to 1; `SettingError` for others."""
         if isinstance(novel, str) and novel == "auto":
             return cls()
-        number = isinstance(novel, int | float | np.number) and not isinstance(novel, bool)
-        if not number or not 0 <= float(novel) <= 1:
+        if not (is_number(novel) and 0 <= float(novel) <= 1):
             raise SettingError(f"novel is {novel!r}; it must be 'auto' or a number from 0 to 1")
         return cls(float(novel))
 

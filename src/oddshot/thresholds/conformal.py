@@ -130,5 +130,4 @@ def threshold_at(calibration: FloatArray, alpha: float) -> float:
 
 def check_level(name: str, value: float) -> None:
     """Refuse a level of error that is no share, with a `SettingError`."""
-    fits = isinstance(value, int | float | np.number) and not isinstance(value, bool)
-    require(fits and 0 < value < 1, name, value, "a number between 0 and 1")
+    require(is_number(value) and 0 < value < 1, name, value, "a number between 0 and 1")
