@@ -10,7 +10,7 @@ from math import ceil, floor
 import numpy as np
 
 from oddshot.episodes import FloatArray
-from oddshot.errors import DataError, require
+from oddshot.errors import DataError, is_number, require
 
 _ROUNDING = 1e-9  # of a number of rows
 
