@@ -13,7 +13,7 @@ is looked at, the smaller one judges what the detector has learned from the answ
 - `top, five at a time`: the five highest scores, ranked again after five answers;
 - `unlabelled ranking`: Oddshot's without labels, never changed;
 - `isolation forest`: scikit-learn's ranking;
-- `PineForest`: coniferest's isolation forest that learns from answers, 200 trees, one at a time;
+- `PineForest`: coniferest's isolation forest that learns from answers, one at a time;
 - `random`: expected, not drawn.
 
 Further variants of `suggest` run where --variants names them: SPREAD/UNCERTAIN/BATCH, as in
@@ -44,6 +44,7 @@ from oddshot.detectors.ranking import Ranking
 from oddshot.detectors.suggestion import suggest
 from oddshot.episodes import Table
 from oddshot.evaluation.metrics import auroc, average_precision, paired_bootstrap
+from oddshot.evaluation.models import PINE_FOREST
 from oddshot.mapping.encode import Encoder
 from oddshot.reports.tables import markdown_table
 
@@ -238,7 +239,7 @@ def pine_forest(task: Task, look: int) -> Course:
     from coniferest.pineforest import PineForest
 
     rows = np.ascontiguousarray(task.rows, dtype=np.float64)
-    forest = PineForest(n_trees=200, n_subsamples=min(256, len(rows)), n_jobs=1, random_seed=0)
+    forest = PineForest(**PINE_FOREST, n_subsamples=min(256, len(rows)), n_jobs=1, random_seed=0)
     places: list[int] = []
     seconds = []
     for _ in range(min(look, len(rows))):

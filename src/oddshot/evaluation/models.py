@@ -21,6 +21,9 @@ from oddshot.mapping.encode import Encoder
 Scorer: TypeAlias = Callable[[Rows], FloatArray]
 NumberScorer: TypeAlias = Callable[[FloatArray], FloatArray]
 
+PINE_FOREST = {"n_trees": 100, "n_spare_trees": 19_900}
+"""Settings of coniferest's PineForest: it chooses among its trees, and the more the better."""
+
 
 @dataclass(frozen=True, slots=True)
 class Setting:
@@ -105,7 +108,10 @@ class PineTrees:
         odd = np.ascontiguousarray(rows[known == 1])
         labels = np.full(len(odd), -1)  # how coniferest writes an anomaly
         forest = module.PineForest(
-            n_subsamples=min(256, len(rows)), n_jobs=self._threads, random_seed=self._seed
+            **PINE_FOREST,
+            n_subsamples=min(256, len(rows)),
+            n_jobs=self._threads,
+            random_seed=self._seed,
         )
         self._forest = forest.fit_known(np.ascontiguousarray(rows), odd, labels)
 
