@@ -97,3 +97,8 @@ def test_a_word_for_a_gap_is_one_in_files_memory_and_labels(word, spell) -> None
     assert frame["a"].isna().tolist() == [False, True]
     assert np.isnan(read_numbers(pd.Series(["1.5", said]))).tolist() == [False, True]
     assert parse_labels(["1", said]).tolist() == [1, -1]
+
+
+def test_masked_cells_are_gaps():
+    X = np.ma.masked_array([[1, 2], [3, 4]], mask=[[0, 1], [0, 0]])
+    np.testing.assert_array_equal(to_rows(X), [[1.0, np.nan], [3.0, 4.0]])

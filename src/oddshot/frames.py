@@ -12,7 +12,11 @@ from numpy.typing import NDArray
 from oddshot.errors import DataError
 
 # what people write where they have no value, in small letters
-MISSING_WORDS = frozenset({"", "?", "-", "na", "n/a", "#n/a", "nan", "nat", "none", "null", "<na>"})
+MISSING_WORDS = frozenset(
+    {"", "?", "-", "--", "na", "n/a", "n.a.", "nan", "nat", "none", "null", "<na>"}
+    | {"0000-00-00", "0000-00-00 00:00", "0000-00-00 00:00:00"}  # of databases
+    | {"#n/a", "#div/0!", "#value!", "#ref!", "#num!", "#name?", "#null!"}  # of spreadsheets
+)
 NUMBER_TEXT = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|[+-]?inf(?:inity)?", re.I)
 
 RawRows: TypeAlias = pd.DataFrame | NDArray[Any] | sp.csr_array
@@ -121,6 +125,10 @@ def _from_sparse(X: Any) -> sp.csr_array:
 
 
 def _from_array(X: Any) -> pd.DataFrame | NDArray[Any]:
+    if isinstance(X, np.ma.MaskedArray):
+        numbers = X.dtype.kind in "biuf"
+        cells: Any = X.astype(np.float64 if numbers else object)
+        X = cells.filled(np.nan if numbers else None)
     try:
         array = np.asarray(X)
     except ValueError as error:  # numpy's "inhomogeneous shape"

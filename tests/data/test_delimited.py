@@ -143,3 +143,16 @@ def test_counted_columns_with_named_ones_added_are_a_header():
     frame, _ = read_delimited(text, "scores.csv")
     assert frame.columns.tolist() == ["0", "1", "2", "anomaly_score", "anomaly"]
     assert len(frame) == 2
+
+
+def test_points_between_thousands_where_commas_decide():
+    frame, _ = read_delimited("a;b\n6.257;1,5\n999;2,5\n;3,5\n", "a text")
+    assert frame["a"].tolist()[:2] == [6257.0, 999.0]
+    assert frame["b"].tolist() == [1.5, 2.5, 3.5]
+    frame, _ = read_delimited("a;b\n6.257;1.5\n999;2.5\n", "a text")
+    assert frame["a"].tolist() == [6.257, 999.0]
+
+
+def test_long_cells_are_read_whatever_was_imported_before():
+    frame, _ = read_delimited(f'a,b\n"{"x" * 160_000}",1\ny,2\n', "a text")
+    assert len(frame["a"][0]) == 160_000

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sized
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import ClassVar, Protocol, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -29,6 +29,8 @@ class Blocks(Protocol):
 
     Attributes
     ----------
+    suffix
+        What the name of such a file ends in.
     rows
         Number of rows, n.
     columns
@@ -37,9 +39,14 @@ class Blocks(Protocol):
         What a reader should know of how the file was read.
     """
 
+    suffix: ClassVar[str]
     rows: int
     columns: list[str]
     notes: tuple[str, ...]
+
+    @staticmethod
+    def written_to(path: Path) -> bool:
+        """Tell whether a file's name is one of a file of this format."""
 
     def frames(self) -> Iterator[pd.DataFrame]:
         """Give the rows block by block, as data frames."""
@@ -97,12 +104,19 @@ class ParquetBlocks:
     [1.5, 7.0]
     """
 
+    suffix: ClassVar[str] = ".parquet"
+
     def __init__(self, path: str | os.PathLike[str], *, block_rows: int = BLOCK_ROWS) -> None:
         self._path, self._block_rows = Path(path), block_rows
         with self._reading() as file:
             self.rows: int = file.metadata.num_rows
             self.columns: list[str] = list(file.schema_arrow.names)
         self.notes: tuple[str, ...] = ()
+
+    @staticmethod
+    def written_to(path: Path) -> bool:
+        """See `Blocks`."""
+        return path.suffix in (".parquet", ".pq")
 
     def frames(self) -> Iterator[pd.DataFrame]:
         """See `Blocks`."""

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import numpy as np
 import pandas as pd
@@ -28,6 +28,7 @@ GAPS = [*sorted({spell(word) for word in MISSING_WORDS for spell in SPELLED}), "
 SAMPLE_ROWS = 200
 SAMPLE_CHARACTERS = 200_000
 COMMA_NUMBER = re.compile(r"[+-]?\d+,\d+(?:[eE][+-]?\d+)?")
+THOUSANDS = re.compile(r"[+-]?(?:[1-9]\d{0,2}(?:\.\d{3})+|\d{1,3})")
 DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}(?:[ T].*)?|\d{1,2}:\d{2}(?::\d{2}.*)?")
 
 
@@ -70,6 +71,7 @@ def read_delimited(text: str, called: str) -> tuple[pd.DataFrame, tuple[str, ...
         raise SourceError(f"{called} is not a delimited text: {error}") from error
     if not len(frame):
         raise SourceError(f"{called} holds a header and no row; add rows beneath it")
+    frame = without_points(frame, pointed(frame, dialect))
     return frame, notes_on(frame, dialect)
 
 
@@ -123,6 +125,31 @@ def values(dialect: Dialect, width: int) -> dict[str, Any]:
     }
 
 
+def pointed(frame: pd.DataFrame, dialect: Dialect) -> set[str]:
+    """Name columns of text that hold numbers with points between thousands, where commas decide.
+
+    There 6.257 is more than six thousand. It is text still, for it has no comma.
+    """
+    if dialect.decimal != ",":
+        return set()
+    texts = [str(name) for name in frame.select_dtypes(include=["object", "string"])]
+    known = {name: frame[name].dropna().astype(str).str.strip() for name in texts}
+    return {n for n, cells in known.items() if len(cells) and cells.str.fullmatch(THOUSANDS).all()}
+
+
+def without_points(frame: pd.DataFrame, names: set[str]) -> pd.DataFrame:
+    """Read the columns that `pointed` names as numbers."""
+    plain = {name: frame[name].astype(str).str.replace(".", "", regex=False) for name in names}
+    numbers = {name: pd.to_numeric(cells, errors="coerce") for name, cells in plain.items()}
+    return frame.assign(**numbers)
+
+
+def cell_reader(text: TextIO, delimiter: str) -> "_csv.Reader":
+    """Read lines of text as cells of any length."""
+    csv.field_size_limit(2**31 - 1)
+    return csv.reader(text, delimiter=delimiter, skipinitialspace=True)
+
+
 def sniff(text: str) -> Dialect:
     """Find delimiter, decimal point and header from the first lines of a text."""
     sample = text[:SAMPLE_CHARACTERS]
@@ -135,7 +162,8 @@ def sniff(text: str) -> Dialect:
         "comma" if COMMA_NUMBER.fullmatch(cell) else "point"
         for row in rows
         for cell in row
-        if COMMA_NUMBER.fullmatch(cell) or ("." in cell and NUMBER_TEXT.fullmatch(cell))
+        if COMMA_NUMBER.fullmatch(cell)
+        or ("." in cell and NUMBER_TEXT.fullmatch(cell) and not THOUSANDS.fullmatch(cell))
     )
     decimal = "," if delimiter != "," and cells["comma"] > 0 == cells["point"] else "."
     if decimal == ",":
@@ -151,7 +179,7 @@ def _fields(text: str, delimiter: str) -> list[list[str]]:
 
 
 def _rows(text: str, delimiter: str) -> "_csv.Reader":
-    return csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
+    return cell_reader(io.StringIO(text, newline=""), delimiter)
 
 
 def _agreement(rows: list[list[str]]) -> float:

@@ -9,20 +9,24 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pandas.api.types import is_numeric_dtype
+from pandas.api.types import is_integer_dtype, is_numeric_dtype
 
 from oddshot.data.blocks import BLOCK_ROWS, chosen
 from oddshot.data.delimited import (
     SAMPLE_CHARACTERS,
+    cell_reader,
     layout,
     notes_on,
+    pointed,
     rows_of_width,
     sniff,
     values,
+    without_points,
 )
 from oddshot.data.labels import parse_labels
 from oddshot.data.sources import (
@@ -36,8 +40,6 @@ from oddshot.data.sources import (
 )
 from oddshot.episodes import LabelArray
 from oddshot.errors import SourceError
-
-csv.field_size_limit(2**31 - 1)
 
 
 class DelimitedBlocks:
@@ -70,6 +72,8 @@ class DelimitedBlocks:
     [1.5, 7.0]
     """
 
+    suffix: ClassVar[str] = ".csv"
+
     def __init__(self, path: str | os.PathLike[str], *, block_rows: int = BLOCK_ROWS) -> None:
         self._path, self._block_rows = Path(path), block_rows
         self._encoding = "utf-8-sig"
@@ -80,13 +84,19 @@ class DelimitedBlocks:
             self._encoding, self.notes = "latin-1", ("not UTF-8: read as Latin-1",)
             self._survey()
 
+    @staticmethod
+    def written_to(path: Path) -> bool:
+        """See `Blocks`."""
+        return is_delimited(path)
+
     def frames(self) -> Iterator[pd.DataFrame]:
         """See `Blocks`."""
         how = layout(self._dialect, self._width) | values(self._dialect, self._width)
         with self._reading() as text:
-            yield from pd.read_csv(
+            for frame in pd.read_csv(
                 text, chunksize=self._block_rows, dtype=dict.fromkeys(self._texts, str), **how
-            )
+            ):
+                yield without_points(frame, self._pointed)
 
     def take(self, places: NDArray[np.intp]) -> pd.DataFrame:
         """See `Blocks`."""
@@ -132,16 +142,24 @@ class DelimitedBlocks:
             raise SourceError(f"{str(self._path)!r} holds a header and no row; add rows beneath it")
         self.columns: list[str] = []
         self._texts: set[str] = set()
+        self._pointed: set[str] = set()
+        found: set[str] = set()
+        other: set[str] = set()
         for frame in self.frames():
             self.columns = [str(name) for name in frame.columns]
-            kinds = zip(self.columns, frame.dtypes, strict=True)
-            self._texts |= {name for name, kind in kinds if not is_numeric_dtype(kind)}
+            kinds = dict(zip(self.columns, frame.dtypes, strict=True))
+            self._texts |= {name for name, kind in kinds.items() if not is_numeric_dtype(kind)}
+            here = pointed(frame, self._dialect)
+            found |= here
+            whole = {name for name, kind in kinds.items() if is_integer_dtype(kind)}
+            other |= kinds.keys() - here - whole
+        self._pointed = found - other
         self.notes = (*self.notes, *notes_on(frame, self._dialect))
 
     def _cells(self) -> Iterator[list[str]]:
         """Give rows as they are written, header first, without blank lines."""
         with self._reading() as text:
-            reader = csv.reader(text, delimiter=self._dialect.delimiter, skipinitialspace=True)
+            reader = cell_reader(text, self._dialect.delimiter)
             yield from rows_of_width(reader, repr(str(self._path)))
 
     @contextmanager

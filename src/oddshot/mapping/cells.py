@@ -5,10 +5,8 @@ something else: with them a column's kind is recognised at fit, and read when sc
 """
 
 import datetime
-import decimal
 import numbers
 import re
-import sys
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
@@ -18,17 +16,12 @@ from numpy.typing import NDArray
 
 from oddshot.episodes import FloatArray
 from oddshot.errors import DataError
-from oddshot.frames import MISSING_WORDS, NUMBER_TEXT
+from oddshot.frames import MISSING_WORDS
+from oddshot.mapping.notation import Notation, find_notation
 
 Column: TypeAlias = "pd.Series[Any]"
 
 CODE_TEXT = re.compile(r"0\d+")  # leading zeros: a postcode, not a quantity
-# as people write amounts: $1,100.50, (3,000), 8.1 %, 1'250
-AMOUNT_TEXT = re.compile(
-    r"(?P<minus>[(+\u2212-]?)[$\u20ac\u00a3\u00a5\u20b9]?\s?"
-    r"(?P<whole>\d{1,3}(?:[,'\u2019\u00a0\u202f]\d{3})+|\d+)(?P<rest>\.\d*)?"
-    r"\s?(?P<unit>[%$\u20ac\u00a3\u00a5\u20b9]?)(?P<closed>\)?)"
-)
 DATE_TEXT = re.compile(r"\d{1,4}[-/. ](?:\d{1,2}|[A-Za-z]{3,9})[-/. ]\d{2,4}.*|[A-Za-z]{3,9} \d.*")
 DAYS = ("%Y/%m/%d", "%d.%m.%Y", "%m/%d/%Y", "%d/%m/%Y", "%d-%m-%Y", "%m/%d/%y", "%d %b %Y",
         "%d-%b-%Y", "%d-%b-%y", "%b %d, %Y", "%B %d, %Y")  # fmt: skip
@@ -39,14 +32,19 @@ NESTED = (list, dict, set, tuple, frozenset, np.ndarray, pd.Series, pd.DataFrame
 EPOCH = pd.Timestamp("1970-01-01", tz="UTC")
 
 
-def read_numbers(column: Column) -> FloatArray:
-    """Shape (n,): numbers, durations in days, times of day in days; NaN where missing."""
+def read_numbers(column: Column, notation: Notation | None = None) -> FloatArray:
+    """Shape (n,): numbers, durations in days, times of day in days; NaN where missing.
+
+    Without a notation the column tells it.
+    """
     if column.dtype.kind == "m":
         days: FloatArray = np.asarray(pd.TimedeltaIndex(column) / DAY, dtype=np.float64)
         return days
     if column.dtype.kind in "biuf":
         return column.to_numpy(dtype=np.float64, na_value=np.nan)
-    return _by_distinct(column, numbers_or_none, "a number")
+    if notation is None:
+        notation = find_notation(distinct_values(column)[1]) or Notation()
+    return _by_distinct(column, notation.read, "a number")
 
 
 def read_booleans(column: Column) -> FloatArray:
@@ -63,17 +61,6 @@ def read_days(column: Column, date_format: str) -> FloatArray:
     if column.dtype.kind == "M":
         return _since_1970(pd.DatetimeIndex(pd.to_datetime(column, utc=True)))
     return _by_distinct(column, lambda values: dates_or_none(values, date_format), "a date")
-
-
-def numbers_or_none(values: Sequence[Any]) -> FloatArray | None:
-    """All values as numbers, missing words as NaN; ``None`` if one is no number."""
-    parsed = np.empty(len(values))
-    for i, value in enumerate(values):
-        number = _number(value)
-        if number is None:
-            return None
-        parsed[i] = number
-    return parsed
 
 
 def booleans_or_none(values: Sequence[Any]) -> FloatArray | None:
@@ -109,7 +96,11 @@ def dates_or_none(values: Sequence[Any], date_format: str) -> FloatArray | None:
 
 
 def find_date_format(values: Sequence[Any]) -> str | None:
-    """Find the format in which all values are dates; where several fit, months come before days."""
+    """Find the format in which all values are dates.
+
+    Where months can stand before days and behind them, that counts by which dates are closer
+    together, and months come first where both are alike.
+    """
     texts = [v.strip() for v in values if isinstance(v, str) and not _is_missing_word(v)]
     if not all(DATE_TEXT.fullmatch(text) for text in texts):
         return None
@@ -117,8 +108,18 @@ def find_date_format(values: Sequence[Any]) -> str | None:
         if dates_or_none(values[:20], form) is None:
             continue
         if dates_or_none(values, form) is not None:
-            return form
+            return _shorter(values, form)
     return None
+
+
+def _shorter(values: Sequence[Any], form: str) -> str:
+    """Choose days before months where they can be read so, too, and lie closer together then."""
+    other = form.replace("%m/%d", "%d/%m")
+    spans = []
+    for tried in (form, other):
+        days = dates_or_none(values, tried)
+        spans.append(np.inf if days is None else np.nanmax(days) - np.nanmin(days))
+    return other if spans[1] < spans[0] else form
 
 
 def are_booleans(values: Sequence[Any]) -> bool:
@@ -179,33 +180,6 @@ def _by_distinct(
             "correct it, or leave it empty"
         )
     return np.append(known, np.nan)[codes]  # a gap has the code -1
-
-
-def _number(value: Any) -> float | None:
-    if isinstance(value, str):
-        text = value.strip()
-        if NUMBER_TEXT.fullmatch(text):
-            return float(text)
-        return np.nan if _is_missing_word(text) else _amount(text)
-    if isinstance(value, datetime.time):
-        return (value.hour * 3600 + value.minute * 60 + value.second) / 86400
-    if isinstance(value, datetime.timedelta):
-        value = value / datetime.timedelta(days=1)  # of any size, where pandas' own has a bound
-    elif isinstance(value, np.timedelta64):
-        value = value / np.timedelta64(1, "D")
-    if isinstance(value, int) and abs(value) > sys.float_info.max:
-        return np.inf if value > 0 else -np.inf
-    return float(value) if isinstance(value, numbers.Real | decimal.Decimal | np.bool_) else None
-
-
-def _amount(text: str) -> float | None:
-    """Read a number with thousands apart, a currency, a percent sign or brackets for a minus."""
-    found = AMOUNT_TEXT.fullmatch(text)
-    if found is None or (found["minus"] == "(") != bool(found["closed"]):
-        return None
-    size = float(re.sub(r"\D", "", found["whole"]) + (found["rest"] or ""))
-    size = size / 100 if found["unit"] == "%" else size
-    return size if found["minus"] in ("", "+") else -size
 
 
 def _truth(value: Any) -> float | None:

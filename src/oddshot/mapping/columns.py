@@ -5,7 +5,7 @@ Nothing depends on the order of the rows.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import numpy as np
@@ -15,14 +15,19 @@ from oddshot.episodes import FloatArray
 from oddshot.errors import DataError
 from oddshot.mapping import cells
 from oddshot.mapping.cells import Column
+from oddshot.mapping.notation import Notation, find_notation
 
+PLAIN = Notation()
 ONE_HOT_LEVELS = 12
 UNSEEN_COUNT = 0.5  # the count behind the rarity of a level that fit did not see
+OFTEN_NEW, FEW_NEW = 0.01, 3  # share and number of rows, each the only one of its level, from
+# which on new levels are to be expected
 GAP_RANGES = 10.0  # how far outside a gap lies that fit never saw, in ranges with both margins
 CLIP_SPREADS = 1e6
 LARGEST = 1e100  # squares and cubes of encoded values, summed over a table, stay finite
+FOLDED_DAYS, FOLDED_LENGTHS = 3653.0, 10.0  # so far off a date can be and still be time going on
 NEARLY_ALL = 0.9  # share of distinct texts from which a column names its rows
-RUNNING_ROWS = 20  # fewer consecutive integers than this may be chance
+COLLISIONS = 10.0  # pairs of equal integers that chance would give; numbers of rows have none
 ID_NAME = re.compile(r"(?:.*[_ .-])?(?:id|uuid|guid)|index|row|row[_ .-]?(?:no|number)|unnamed: 0")
 CAMEL_ID = re.compile(r".*[a-z](?:Id|ID)")
 
@@ -62,6 +67,7 @@ class Number:
     above: float
     missing: bool
     varies: bool
+    notation: Notation = field(default=PLAIN, kw_only=True)
 
     def outputs(self) -> list[str]:
         """Meaning of each encoded column."""
@@ -79,18 +85,26 @@ class Number:
 
     def read(self, column: Column) -> FloatArray:
         """Shape (n,): the cells as numbers; NaN where missing."""
-        read = cells.read_booleans if self.kind == "boolean" else cells.read_numbers
-        return read(column)
+        if self.kind == "boolean":
+            return cells.read_booleans(column)
+        return cells.read_numbers(column, self.notation)
 
 
 @dataclass(frozen=True, slots=True)
 class Date(Number):
-    """A column of dates: a number of days since `origin` (days after 1970), and two circles."""
+    """A column of dates: a number of days since `origin` (days after 1970), and two circles.
+
+    Time goes on, and that is not odd: dates before and after those of fit, whose days are 0 to
+    `length`, are folded back among them, as by mirrors at both ends: one day later is one day from
+    the end, and a month is spread as a month was. Only dates off by more than ten years, and by
+    more than ten times that length, stay where they are: far outside.
+    """
 
     origin: float
     date_format: str
     hour: bool
     weekday: bool
+    length: float = 0.0  # in what an older version saved: nothing is folded
 
     def outputs(self) -> list[str]:
         """Meaning of each encoded column."""
@@ -102,12 +116,18 @@ class Date(Number):
         )
 
     def read(self, column: Column) -> FloatArray:
-        """Shape (n,): days since `origin`; NaN where missing."""
-        return cells.read_days(column, self.date_format) - self.origin
+        """Shape (n,): days since `origin`, folded; NaN where missing."""
+        days = cells.read_days(column, self.date_format) - self.origin
+        off = np.maximum(-days, days - self.length)
+        near = off <= max(FOLDED_LENGTHS * self.length, FOLDED_DAYS)
+        if self.length > 0:
+            folded = self.length - np.abs(days % (2 * self.length) - self.length)
+            days = np.where((off > 0) & near, folded, days)
+        return days
 
     def write(self, column: Column, encoded: FloatArray) -> None:
         """Write the circles into the last of the column's outputs; a gap is their centre."""
-        hour, weekday = cells.hour_and_weekday(self.read(column) + self.origin)
+        hour, weekday = cells.hour_and_weekday(cells.read_days(column, self.date_format))
         turns = [hour / 24] * self.hour + [weekday / 7] * self.weekday
         first = encoded.shape[1] - 2 * len(turns)
         for i, turn in enumerate(turns):
@@ -140,17 +160,28 @@ class Category:
         position = {level: i for i, level in enumerate(self.levels)}
         found = [position.get(cells.level(value), unseen) for value in distinct]
         at = np.array([*found, position.get(None, unseen)])[codes]  # a gap has the code -1
-        counts = np.array([*self.counts, UNSEEN_COUNT])
+        counts = np.array([*self.counts, self.unseen_count()])
         encoded[:, -1] = -np.log10(counts / sum(self.counts))[at]
         if self._one_hot():
             encoded[:, :-1] = at[:, None] == np.arange(unseen)
 
-    def unseen(self) -> tuple[float, float]:
+    def unseen_count(self) -> float:
+        """Count behind the rarity of a level that fit did not see.
+
+        Where new levels come often it is that of the levels seen once: each of these was as new.
+        """
+        often = max(OFTEN_NEW * sum(self.counts), FEW_NEW)
+        return 1.0 if self.counts.count(1) >= often else UNSEEN_COUNT
+
+    def unseen(self) -> tuple[float, float] | None:
         """Rarity that stands for a level fit did not see, and how surprising such a level is.
 
         The surprise, in decades, is that of Good (1953): the share of rows whose level is the only
-        one of its kind is the chance that the next row's level is new.
+        one of its kind is the chance that the next row's level is new. ``None`` where that is
+        common.
         """
+        if self.unseen_count() != UNSEEN_COUNT:
+            return None
         rows, alone = sum(self.counts), self.counts.count(1)
         rarity, surprise = -np.log10((np.array([0, alone]) + UNSEEN_COUNT) / rows)
         return float(rarity), float(surprise)
@@ -191,7 +222,13 @@ def recipe(name: str, column: Column, *, named: bool) -> Recipe:
 
 
 def number_recipe(
-    name: str, values: FloatArray, *, kind: str = "number", zeros: int = 0, named: bool = False
+    name: str,
+    values: FloatArray,
+    *,
+    kind: str = "number",
+    zeros: int = 0,
+    named: bool = False,
+    notation: Notation = PLAIN,
 ) -> Recipe:
     """Look at a column of numbers.
 
@@ -205,6 +242,8 @@ def number_recipe(
         "number" or "boolean".
     zeros
         So many zeros stand beside `values`: those that a sparse column does not write.
+    notation
+        How they were written.
     """
     finite = np.sort(values[np.isfinite(values)])
     missing = bool(np.isnan(values).any())
@@ -218,7 +257,8 @@ def number_recipe(
         return LeftOut(name, "all values are missing")
     if len(different) == 1 and not missing:
         return LeftOut(name, f"constant ({different.pop():.6g})")
-    return Number(name, kind, *_limits(finite, zeros), missing, len(different) > 1)
+    varies = len(different) > 1
+    return Number(name, kind, *_limits(finite, zeros), missing, varies, notation=notation)
 
 
 def _by_content(name: str, column: Column, *, named: bool) -> Recipe:
@@ -227,8 +267,10 @@ def _by_content(name: str, column: Column, *, named: bool) -> Recipe:
     distinct = cells.distinct_values(column)[1]
     if cells.are_booleans(distinct):
         return number_recipe(name, cells.read_booleans(column), kind="boolean")
-    if not cells.are_codes(distinct) and cells.numbers_or_none(distinct) is not None:
-        return number_recipe(name, cells.read_numbers(column), named=named)
+    notation = None if cells.are_codes(distinct) else find_notation(distinct)
+    if notation is not None:
+        values = cells.read_numbers(column, notation)
+        return number_recipe(name, values, named=named, notation=notation)
     date_format = cells.find_date_format(distinct)
     if date_format:
         return _date(name, column, date_format)
@@ -252,6 +294,7 @@ def _date(name: str, column: Column, date_format: str) -> Recipe:
         date_format=date_format,
         hour=len(np.unique(hour)) > 1,
         weekday=len(np.unique(weekday)) > 1,
+        length=float(known[-1] - known[0]),
     )
 
 
@@ -293,7 +336,8 @@ def _names_rows(name: str, ordered: FloatArray) -> str:
         return ""
     if ID_NAME.fullmatch(name.strip().lower()) or CAMEL_ID.fullmatch(name.strip()):
         return "identifier (all integers differ, and the name says so)"
-    if len(ordered) >= RUNNING_ROWS and np.all(steps == 1):
+    pairs = len(ordered) ** 2 / 2
+    if ordered[-1] <= ordered[0] + pairs / COLLISIONS:  # measured values would meet somewhere
         return "identifier (a running number)"
     return ""
 
@@ -350,6 +394,9 @@ def _order(ordered: FloatArray, zeros: int, k: int) -> float:
 def _on_gaps(number: Number) -> str:
     if not number.missing:
         return ""
+    if number.notation.words:
+        words = number.notation.words
+        return f"read as numbers; {words} and gaps become the median and are flagged"
     if not number.varies:
         return "constant but for gaps, which are flagged"
     return "gaps become the median and are flagged"

@@ -8,9 +8,9 @@ number     a numeric type, durations, numbers stored as text  its value; a flag 
 boolean    a boolean type, the words true and false           0 or 1; a flag if fit saw gaps
 category   a categorical type, text that repeats              one column a level (up to 12 levels,
                                                               a gap is a level), then its rarity
-date       a date type, dates stored as text                  days since the first; a flag if fit
-                                                              saw gaps; hour and weekday (UTC) on a
-                                                              circle if they vary
+date       a date type, dates stored as text                  days since the first, see `Date`; a
+                                                              flag if fit saw gaps; hour and weekday
+                                                              (UTC) on a circle if they vary
 left out   constant, empty, free text, identifiers, nested    nothing; `Encoder.report` says why
 ========== ================================================== ====================================
 
@@ -21,7 +21,7 @@ breaks the constant later goes unnoticed.
 """
 
 from collections.abc import Iterator
-from dataclasses import asdict, astuple, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -32,8 +32,9 @@ from sklearn.exceptions import NotFittedError
 
 from oddshot.episodes import FloatArray
 from oddshot.errors import DataError
-from oddshot.frames import RawRows, sparse_columns, to_rows
+from oddshot.frames import RawRows, sparse_columns, take_rows, to_rows
 from oddshot.mapping.columns import (
+    PLAIN,
     Category,
     Date,
     LeftOut,
@@ -42,6 +43,12 @@ from oddshot.mapping.columns import (
     number_recipe,
     recipe,
 )
+from oddshot.mapping.notation import Notation
+from oddshot.mapping.threading import cut
+
+BLOCK_ROWS = 4096
+NARROW_CELLS = 2**20  # of narrow tables more rows go into a block, up to so many cells
+LIMITS = ("fill", "low", "high", "below", "above", "missing", "varies")  # of a `Number`
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +132,8 @@ class Encoder:
         X
             Shape (n, d). The columns of a data frame are found by name, in any order, and others
             are ignored. A matrix, or a frame whose columns are merely counted, is taken by position
-            and needs the width that `fit` saw. Sparse rows become dense: give blocks of them.
+            and needs the width that `fit` saw. Columns that are left out may be missing in a data
+            frame. Sparse rows become dense: give blocks of them.
 
         Returns
         -------
@@ -151,6 +159,24 @@ class Encoder:
         encoded += 0.0  # -0.0 becomes 0.0: a mapping knows its own rows by their bytes
         return encoded
 
+    def blocks(self, rows: RawRows) -> Iterator[FloatArray]:
+        """Do the same for rows (n, d) block by block, so that memory does not grow with n."""
+        cells = NARROW_CELLS // max(1, len(self.encoded_names_))
+        for block in cut(rows.shape[0], min(4 * BLOCK_ROWS, max(BLOCK_ROWS, cells))):
+            try:
+                yield self.transform(take_rows(rows, block))
+            except DataError:
+                self.transform(rows)  # raises again, with the number the row has among all
+                raise
+
+    @property
+    def seen_columns(self) -> dict[str, Any]:
+        """scikit-learn's attributes on the columns that `fit` saw."""
+        columns: dict[str, Any] = {"n_features_in_": self.n_features_in_}
+        if self.feature_names_in_ is not None:
+            columns["feature_names_in_"] = self.feature_names_in_
+        return columns
+
     @property
     def recipes(self) -> list[Recipe]:
         """How each source column is written, in their order; their outputs stand side by side."""
@@ -159,12 +185,13 @@ class Encoder:
     def unseen_levels(self) -> dict[int, tuple[float, float]]:
         """Tell by which value in which encoded column a level that fit did not see is known.
 
-        Beside the value stands how surprising it is, in decades, see `Category.unseen`.
+        Beside the value stands how surprising it is, in decades, see `Category.unseen`. Columns are
+        left out where new levels are common.
         """
         return {
-            start + len(r.outputs()) - 1: r.unseen()
+            start + len(r.outputs()) - 1: unseen
             for start, r in zip(self._starts, self._recipes, strict=True)
-            if isinstance(r, Category)
+            if isinstance(r, Category) and (unseen := r.unseen()) is not None
         }
 
     def report(self) -> list[ColumnNote]:
@@ -180,13 +207,11 @@ class Encoder:
             The settings, and {"numbers": (q, 7) float64}, one row a column of numbers.
         """
         kinds = {Number: "number", Date: "date", Category: "category", LeftOut: "left out"}
-        columns = [
-            {"recipe": kinds[type(r)]}
-            | ({"column": r.column, "kind": r.kind} if type(r) is Number else asdict(r))
-            for r in self._recipes
+        columns = [{"recipe": kinds[type(r)]} | _settings(r) for r in self._recipes]
+        numbers = [
+            [getattr(r, name) for name in LIMITS] for r in self._recipes if type(r) is Number
         ]
-        numbers = [astuple(r)[2:] for r in self._recipes if type(r) is Number]
-        table = np.array(numbers, dtype=np.float64).reshape(-1, len(fields(Number)) - 2)
+        table = np.array(numbers, dtype=np.float64).reshape(-1, len(LIMITS))
         return {"named": self.feature_names_in_ is not None, "columns": columns}, {"numbers": table}
 
     @classmethod
@@ -221,7 +246,8 @@ class Encoder:
         if isinstance(rows, pd.DataFrame) and not _counted(rows.columns):
             named = self.feature_names_in_ is not None
             if named or set(labels) <= {str(name) for name in rows.columns}:
-                rows = _by_name(rows, labels)
+                left_out = {r.column for r in self._recipes if isinstance(r, LeftOut)}
+                rows = _by_name(rows, labels, left_out)
         if rows.shape[1] != self.n_features_in_:
             raise DataError(
                 f"X has {rows.shape[1]} features, but {type(self).__name__} is expecting "
@@ -349,11 +375,12 @@ def _names(rows: RawRows) -> list[str] | None:
     return names
 
 
-def _by_name(rows: pd.DataFrame, names: list[str]) -> pd.DataFrame:
+def _by_name(rows: pd.DataFrame, names: list[str], left_out: set[str]) -> pd.DataFrame:
+    """Give columns in the order of ``names``; those that are left out need not be there."""
     given = [str(name) for name in rows.columns]
     if given == names:
         return rows
-    missing = sorted(set(names) - set(given))
+    missing = sorted(set(names) - set(given) - left_out)
     if missing:
         shown = ", ".join(map(repr, missing[:10])) + (", ..." if len(missing) > 10 else "")
         raise DataError(
@@ -361,7 +388,9 @@ def _by_name(rows: pd.DataFrame, names: list[str]) -> pd.DataFrame:
             f"the rows have {', '.join(map(repr, given[:10]))}{', ...' if len(given) > 10 else ''}"
         )
     _check_unique([name for name in given if name in set(names)])
-    return rows.iloc[:, [given.index(name) for name in names]]
+    there = [name for name in names if name in given]
+    rows = rows.iloc[:, [given.index(name) for name in there]]
+    return rows if there == names else rows.set_axis(there, axis=1).reindex(columns=names)
 
 
 def _check_unique(names: list[str]) -> None:
@@ -384,12 +413,30 @@ def _check_size(rows: RawRows) -> None:
         )
 
 
+def _settings(recipe: Recipe) -> dict[str, Any]:
+    """Give what a recipe says, without what the array of numbers keeps, and a plain notation."""
+    told = asdict(recipe)
+    for name in LIMITS if type(recipe) is Number else ():
+        del told[name]
+    if told.get("notation") == asdict(PLAIN):
+        del told["notation"]
+    return told
+
+
 def _restored(column: dict[str, Any], rows: Iterator[list[float]]) -> Recipe:
     kind = column.pop("recipe")
+    if "notation" in column:
+        column["notation"] = Notation(**column["notation"])
     if kind == "number":
         fill, low, high, below, above, missing, varies = next(rows)
-        limits = (fill, low, high, below, above)
-        return Number(column["column"], column["kind"], *limits, missing > 0, varies > 0)
+        return Number(
+            column.pop("column"),
+            column.pop("kind"),
+            *(fill, low, high, below, above),
+            missing > 0,
+            varies > 0,
+            **column,
+        )
     if kind == "date":
         return Date(**column)
     return Category(**column) if kind == "category" else LeftOut(**column)

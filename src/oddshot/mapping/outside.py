@@ -125,7 +125,7 @@ def _ends(columns: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Lowest and highest k + 2 values of each column, rising, where k make a tail."""
     rows = len(columns)
     count = min(_tail_rows(rows) + 2, rows)
-    parted = np.ascontiguousarray(columns.T)  # each column's values side by side
+    parted = np.array(columns.T, order="C")  # a copy, each column's values side by side
     parted.partition(sorted({count - 1, rows - count}), axis=1)
     return np.sort(parted[:, :count], axis=1).T, np.sort(parted[:, rows - count :], axis=1).T
 

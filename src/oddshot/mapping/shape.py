@@ -1,6 +1,7 @@
 """Mahalanobis distances, reconstruction residuals and broken dependencies between columns."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from oddshot.episodes import Float32Array, FloatArray
 from oddshot.mapping.block import Reference
@@ -8,6 +9,7 @@ from oddshot.mapping.spaces import Views
 
 TRIMMED = 0.75
 EXPLAINED = (0.5, 0.9)
+ROUNDING = 1e-9  # of a squared length: what is left of less is not known
 
 
 class Ellipsoid:
@@ -23,25 +25,28 @@ class Ellipsoid:
     def fit(self, points: FloatArray) -> FloatArray:
         """Coordinates of the points themselves, corrected for each point's own weight."""
         self._set(points)
+        inside = np.ones(len(points), dtype=np.bool_)
         if self._trim and len(points) > 20:
             distances = self._distances(points)
-            self._set(points[distances <= np.quantile(distances, TRIMMED)])
-        return self._coordinates(points, leave_out=True)
+            inside = distances <= np.quantile(distances, TRIMMED)
+            self._set(points[inside])
+        return self._coordinates(points, left_out=inside)
 
     def coordinates(self, points: FloatArray) -> FloatArray:
         """Log squared distance, log squared sum and log largest of the conditional residuals."""
-        return self._coordinates(points, leave_out=False)
+        return self._coordinates(points, left_out=np.zeros(len(points), dtype=np.bool_))
 
-    def _coordinates(self, points: FloatArray, *, leave_out: bool) -> FloatArray:
+    def _coordinates(self, points: FloatArray, *, left_out: NDArray[np.bool_]) -> FloatArray:
+        """Coordinates (n, 3) of points (n, p), some of which were fitted on and are left out."""
         centred = points - self._mean
         pulled = centred @ self._precision
         distances = (pulled * centred).sum(axis=1)
         residuals = pulled / np.sqrt(np.diag(self._precision))
-        if leave_out:
-            # rank-one downdate of the covariance by the row's own part (Sherman and Morrison 1950)
-            factor = 1 / (1 - np.minimum(self._weight * distances / self._count, 0.9))
-            distances = distances * factor
-            residuals = residuals * factor[:, None]
+        # rank-one downdate of the covariance by the row's own part (Sherman and Morrison 1950)
+        own = np.minimum(self._weight * distances / self._count, 0.9)
+        factor = np.where(left_out, 1 / (1 - own), 1.0)
+        distances = distances * factor
+        residuals = residuals * factor[:, None]
         squares = residuals**2
         return np.column_stack(
             [np.log1p(distances), np.log1p(squares.sum(axis=1)), np.log1p(squares.max(axis=1))]
@@ -83,8 +88,10 @@ class Residual:
         """Log squared residual, shape (n, 1)."""
         centred = points - self._mean
         along = centred @ self._axes
-        beside = (centred**2).sum(axis=1) - (along**2).sum(axis=1)
-        return np.asarray(np.log1p(np.maximum(beside, 0))[:, None])
+        whole = (centred**2).sum(axis=1)
+        beside = whole - (along**2).sum(axis=1)
+        beside[beside < ROUNDING * whole] = 0.0  # noise, of which processors have each their own
+        return np.asarray(np.log1p(beside)[:, None])
 
 
 class Shape:

@@ -1,0 +1,91 @@
+import datetime
+import decimal
+
+import numpy as np
+import pytest
+
+from oddshot.mapping.notation import Notation, find_notation
+
+
+def european(value):
+    return f"{value:,.2f}".translate(str.maketrans(",.", ".,"))
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("1.5", 1.5),
+        ("-2e3", -2000.0),
+        ("$1,100.50", 1100.5),
+        ("(3,000)", -3000.0),
+        ("8.1 %", 0.081),
+        ("$-5.00", -5.0),
+        ("-$5.00", -5.0),
+        ("EUR 12.50", 12.5),
+        ("12.50 EUR", 12.5),
+        ("1'250", 1250.0),
+        ("<0.5", 0.5),
+        ("≥ 3", 3.0),
+        ("12:00", 0.5),
+        ("06:00:36.0", 0.250416666),
+        ("2 days 12:00:00", 2.5),
+    ],
+)
+def test_numbers_are_read_as_people_write_them(text, number):
+    assert find_notation([text]) == Notation()
+    np.testing.assert_allclose(Notation().read([text]), [number])
+
+
+@pytest.mark.parametrize("text", ["--5", "-$-5", "$", "3 000", "1,000,00x", "5-6", "kg 5", "(5"])
+def test_what_only_looks_like_a_number_is_none(text):
+    assert find_notation([text, "5"]) is None
+
+
+def test_decimal_commas_with_points_between_thousands():
+    values = [0.125, 12.5, 1234.56, 9_999_999.0]
+    notation = find_notation([european(v) for v in values])
+    assert notation == Notation(comma=True)
+    np.testing.assert_allclose(notation.read([european(v) for v in values]), values, atol=0.01)
+    np.testing.assert_allclose(notation.read(["6.257", "-1,5", "€ 3,00"]), [6257.0, -1.5, 3.0])
+    assert notation.read(["1.2"]) is None
+
+
+def test_no_group_of_thousands_follows_a_zero():
+    assert find_notation(["0,125", "0,250"]) == Notation(comma=True)
+    assert find_notation(["1,125", "2,250"]) == Notation()  # as well thousands: these go first
+
+
+def test_a_few_words_among_many_numbers_are_gaps():
+    texts = [*map(str, range(100)), "ERR", "off"]
+    notation = find_notation(texts)
+    assert notation == Notation(words="'ERR', 'off'")
+    read = notation.read([*texts, "broken"])
+    assert read[:100].tolist() == [*range(100)]
+    assert np.isnan(read[100:]).all()
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        ["1", "2", "3", "A"],
+        [*map(str, range(19)), "A"],
+        [*map(str, range(40)), "A", "B", "C"],
+        [*map(str, range(100)), b"bytes"],
+    ],
+)
+def test_with_more_words_or_fewer_numbers_it_is_no_column_of_numbers(values):
+    assert find_notation(values) is None
+
+
+def test_values_of_other_types():
+    values = [
+        True,
+        decimal.Decimal("1.5"),
+        datetime.time(18),
+        datetime.timedelta(days=2),
+        np.timedelta64(36, "h"),
+        10**400,
+        "n/a",
+    ]
+    expected = [1.0, 1.5, 0.75, 2.0, 1.5, np.inf, np.nan]
+    np.testing.assert_allclose(Notation().read(values), expected)
