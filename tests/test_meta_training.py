@@ -205,7 +205,20 @@ def test_what_is_no_table_says_so(tables):
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("episodes", 1), ("validation_fraction", 1.0), ("seed", -1)]
+    ("name", "value"),
+    [
+        ("episodes", 1),
+        ("episodes", 4.5),
+        ("validation_fraction", 1.0),
+        ("seed", -1),
+        ("seed", None),
+        ("steps", "2"),
+        ("steps", 1.5),
+        ("batch_size", 1.5),
+        ("jobs", 0),
+        ("learning_rate", np.nan),
+        ("patience", 0),
+    ],
 )
 def test_settings_name_what_they_cannot_be(tables, name, value):
     with pytest.raises(SettingError, match=f"{name} is"):

@@ -288,7 +288,7 @@ def test_what_cannot_be_trained_says_so(synthetic_tasks):
     tasks = synthetic_tasks(4)
     with pytest.raises(TrainingError, match="there is no task to train on"):
         train([])
-    with pytest.raises(SettingError, match="steps is 0; it must be 1 or more"):
+    with pytest.raises(SettingError, match="steps is 0; it must be a whole number, 1 or more"):
         train(tasks, **{**QUICK, "steps": 0})
     with pytest.raises(SettingError, match="learning_rate is -1"):
         train(tasks, **{**QUICK, "learning_rate": -1})

@@ -56,7 +56,11 @@ class CalibrationWarning(UserWarning):
 
 
 class LabelWarning(UserWarning):
-    """Labels were given that are none, and are ignored."""
+    """Labels were given that are none, or may be meant otherwise."""
+
+
+class SavedScoresWarning(UserWarning):
+    """A detector that was loaded gives slightly other scores than it gave when it was saved."""
 
 
 def is_whole(value: object) -> bool:

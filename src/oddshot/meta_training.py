@@ -16,7 +16,14 @@ from oddshot.data.labels import parse_labels
 from oddshot.data.tasks import EpisodeSettings, EpisodeStream, InMemory, TableSource
 from oddshot.engines import Compute, in_turn, leads
 from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, MappedTask, Table
-from oddshot.errors import DataError, SettingError, TrainingError, require
+from oddshot.errors import (
+    DataError,
+    SettingError,
+    TrainingError,
+    is_number,
+    is_whole,
+    require,
+)
 from oddshot.frames import to_rows
 from oddshot.learners import LEARNERS
 from oddshot.learners.gated import GatedLearner
@@ -129,8 +136,11 @@ def meta_train(
     TrainingError
         If no table is left, ``out`` belongs to another run, or the loss is no longer finite.
     """
-    require(episodes >= 2, "episodes", episodes, "2 or more")
-    require(0 <= validation_fraction < 1, "validation_fraction", validation_fraction, "in [0, 1)")
+    fits = is_whole(episodes) and episodes >= 2
+    require(fits, "episodes", episodes, "a whole number, 2 or more")
+    fits = is_number(validation_fraction) and 0 <= validation_fraction < 1
+    require(fits, "validation_fraction", validation_fraction, "in [0, 1)")
+    require(is_whole(jobs) and jobs != 0, "jobs", jobs, "a number of processes, or -1 for all")
     if learner not in LEARNERS:
         raise SettingError(f"no learner is called {learner!r}; choose one of {', '.join(LEARNERS)}")
     compute = Compute(devices, nodes, accelerator, precision)

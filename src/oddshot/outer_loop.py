@@ -21,7 +21,7 @@ from torch import Tensor
 
 from oddshot.engines import Engine
 from oddshot.episodes import MappedTask
-from oddshot.errors import TrainingError, require
+from oddshot.errors import TrainingError, is_number, is_whole, require
 from oddshot.learners import Learner, Params, Shape, TaskBatch, collate, make_learner
 
 State: TypeAlias = tuple[dict[str, Any], dict[str, NDArray[Any]]]
@@ -53,14 +53,19 @@ class Recipe:
     log_every: int
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch_size", "log_every", "patience"):
+        for name in ("steps", "batch_size", "log_every"):
             value = getattr(self, name)
-            require(value is None or value >= 1, name, value, "1 or more")
-        require(self.seed >= 0, "seed", self.seed, "0 or more")
-        require(self.learning_rate > 0, "learning_rate", self.learning_rate, "a number above 0")
-        require(self.weight_decay >= 0, "weight_decay", self.weight_decay, "0 or more")
-        clip = self.clip_norm
-        require(clip is None or clip > 0, "clip_norm", clip, "a number above 0, or None")
+            require(is_whole(value) and value >= 1, name, value, "a whole number, 1 or more")
+        patience = self.patience
+        fits = patience is None or (is_whole(patience) and patience >= 1)
+        require(fits, "patience", patience, "a whole number, 1 or more, or None")
+        fits = is_whole(self.seed) and self.seed >= 0
+        require(fits, "seed", self.seed, "a whole number, 0 or more")
+        rate, decay, clip = self.learning_rate, self.weight_decay, self.clip_norm
+        require(is_number(rate) and rate > 0, "learning_rate", rate, "a number above 0")
+        require(is_number(decay) and decay >= 0, "weight_decay", decay, "0 or more")
+        fits = clip is None or (is_number(clip) and clip > 0)
+        require(fits, "clip_norm", clip, "a number above 0, or None")
         for name, known in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
             value = getattr(self, name)
             require(value in known, name, value, " or ".join(known))

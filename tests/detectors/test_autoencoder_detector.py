@@ -14,6 +14,7 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from oddshot.data.images import read_images
+from oddshot.detectors import onnx_export
 from oddshot.detectors.autoencoder import AAEDetector
 from oddshot.errors import DataError, LabelError, PriorError, SettingError, TrainingError
 from oddshot.persistence import STATE_FILE, load_state, save_state
@@ -169,7 +170,7 @@ def test_unlabelled_rows_are_trimmed_and_known_normal_ones_are_not():
 
 def test_a_single_kind_of_label_makes_a_clean_context():
     detector = AAEDetector(steps=20).fit(rows_of(), np.zeros(150))
-    assert detector.contamination_ == 0.01
+    assert detector.contamination_ == pytest.approx(0.01, abs=1 / 150)
 
 
 # settings
@@ -472,6 +473,16 @@ def test_onnx_does_not_hold_a_blend(tmp_path):
     detector = AAEDetector(steps=5, reconstruction=0.5).fit(rows_of())
     with pytest.raises(SettingError, match=r"reconstruction is 0\.5; it must be 0 for an export"):
         detector.export_onnx(tmp_path / "scorer.onnx")
+
+
+def test_an_onnx_file_that_gives_other_scores_is_not_written(tmp_path, monkeypatch, fitted):
+    forward = onnx_export._Scorer.forward
+    monkeypatch.setattr(
+        onnx_export._Scorer, "forward", lambda self, numbers: forward(self, numbers) + 0.1
+    )
+    with pytest.raises(DataError, match=r"gives other scores .*\(off by up to 0\.1\)"):
+        fitted.export_onnx(tmp_path / "scorer.onnx")
+    assert not [*tmp_path.iterdir()]
 
 
 def test_onnx_says_what_is_missing(tmp_path, monkeypatch, fitted):

@@ -299,3 +299,14 @@ def test_too_few_rows_to_hold_any_out():
     with pytest.raises(DataError, match="3 rows are too few to hold some of them out"):
         made.calibrate()
     assert FewShotDetector(prior=untrained_prior()).fit(ROWS[:4]).calibrate().calibration_.rows == 4
+
+
+def test_rows_that_were_learned_from_do_not_calibrate_unnoticed():
+    detector = FewShotDetector(prior=untrained_prior()).fit(ROWS)
+    with pytest.warns(CalibrationWarning, match=r"learned from 300 of the 300 rows to calibrate"):
+        detector.calibrate(ROWS)
+    with pytest.warns(CalibrationWarning, match=r"learned from 40 of the 440 rows"):
+        detector.calibrate(np.concatenate([ROWS[:40], FRESH]))
+    detector.calibrate(FRESH)
+    few = RNG.integers(0, 3, (300, 2)).astype(float)  # of few kinds of rows all come again
+    FewShotDetector(prior=untrained_prior()).fit(few[:150]).calibrate(few[150:])

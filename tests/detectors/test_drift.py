@@ -95,6 +95,19 @@ def test_lost_and_unreadable_columns_leave_the_others_to_compare(monitor):
     assert {"a", "b", "c", "d", "size"} <= {*told}
 
 
+def test_dates_that_are_lost_or_unreadable_are_told(detector):
+    lost = detector.check_drift(draw(300, 1).drop(columns="when"))
+    assert [(c.column, c.kind) for c in lost.columns[:1]] == [("when", "lost")]
+    unreadable = detector.check_drift(draw(300, 1).assign(when="soon"))
+    assert [(c.column, c.kind) for c in unreadable.columns[:1]] == [("when", "unreadable")]
+    assert lost.flagged is unreadable.flagged is None
+    written = draw(300, 1)
+    written["when"] = written["when"].dt.strftime("%d.%m.%Y")
+    other = detector.check_drift(written)  # in another way
+    assert not other.drifted
+    assert other.flagged is None
+
+
 def test_dates_that_go_on_are_no_drift(monitor):
     found = monitor.check(draw(300, 5000))
     assert found.not_compared == ("when",)
@@ -221,3 +234,13 @@ def test_monitor_needs_no_verdicts(detector):
         fitted.kept, fitted.column_report, fitted.prior, share=0.01, seed=0, threads=1
     )
     assert monitor.check(draw(50, 1)).flagged is None
+
+
+def test_rows_given_to_fit_are_no_drift():
+    detector = FewShotDetector(prior=untrained_prior()).fit(draw(400, 0))
+    watched = detector.drift_monitor()
+    assert watched.check(draw(400, 0)).p > 0.1
+    assert watched.check(draw(400, 0).iloc[:100]).p > 0.05
+    lens = draw(400, 0)[watched._lens.holds(draw(400, 0))]
+    with pytest.raises(DataError, match="rows given to fit"):
+        watched.check(lens)

@@ -94,3 +94,15 @@ def test_columns_that_are_merely_counted_stay_so():
     assert isinstance(again.named_as_given(again.aligned(rows)).columns, pd.RangeIndex)
     with pytest.raises(DataError, match="3 columns and the context 2"):
         again.aligned(np.ones((4, 3)))
+
+
+def test_of_equal_rows_the_first_is_relabelled_and_new_rows_have_no_place():
+    rows = np.repeat(np.arange(20.0)[:, None], 2, axis=0)
+    kept, _ = keep(rows, np.full(40, -1, np.int8))
+    told = np.array([[3.0], [99.0], [98.0]])
+    labels = np.array([1, 0, 1], np.int8)
+    later = kept.with_labels(rows, pd.DataFrame(told), told, labels)
+    assert np.flatnonzero(later.labels[:40] == 1).tolist() == [6]
+    assert later.labels[40:].tolist() == [0, 1]
+    assert later.places.tolist() == [*range(40), -1, -1]
+    assert later.succession.tolist() == [*range(42)]

@@ -141,6 +141,7 @@ def test_a_session_about_something_else_is_refused(tmp_path):
         ("answers.csv", "time,row,answer,score\n,x,anomaly,\n", "damaged"),
         ("answers.csv", "time,row,answer,score\n,1,perhaps,\n", "damaged"),
         ("answers.csv", "time,row,answer,score\n,1,undo,\n", "damaged"),
+        ("answers.csv", "time,row,answer,score\n2024\n", "damaged"),
     ],
 )
 def test_damage_is_told(tmp_path, name, content, message):

@@ -78,6 +78,19 @@ def test_factors_carry_labels_over_a_change_of_unit(labelled):
         labelled.refresh(new, factors={"height": 2.0})
 
 
+@pytest.mark.parametrize("factor", ["much", np.nan, 0, -1.0, np.inf, None])
+def test_factors_are_positive_numbers(labelled, factor):
+    with pytest.raises(SettingError, match=r"factors\['length'\] is .*positive number"):
+        labelled.refresh(draw(50, 1), factors={"length": factor})
+
+
+def test_factors_are_for_columns_of_numbers():
+    rows = draw(50, 0).assign(colour=["red", "blue"] * 25)
+    detector = FewShotDetector(prior=untrained_prior()).fit(rows)
+    with pytest.raises(SettingError, match="'colour', which is no column of numbers"):
+        detector.refresh(rows, factors={"colour": 2.0})
+
+
 def test_columns_that_one_side_lacks_are_left_out_while_old_rows_stay(labelled):
     new = draw(50, 1).drop(columns="width").assign(height=1.0 * np.arange(50))
     with pytest.warns(ContextWarning) as told:

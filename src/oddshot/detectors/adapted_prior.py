@@ -116,6 +116,9 @@ class AdaptedPrior(AnomalyDetector):
     def _numbers(self, X: Any) -> Float32Array | None:
         return self._fitted.numbers(X) if isinstance(self._fitted, FittedTable) else None
 
+    def _learned_numbers(self) -> Float32Array | None:
+        return self._fitted.kept_numbers if isinstance(self._fitted, FittedTable) else None
+
     def _calibration_numbers(self, calibration: Calibration) -> Float32Array | None:
         if calibration.numbers is not None or not isinstance(self._fitted, FittedTable):
             return calibration.numbers

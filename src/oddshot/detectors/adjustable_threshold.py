@@ -141,9 +141,7 @@ class AdjustableThreshold(CalibratedVerdicts):
         self._calibration = self._probability = None
         threshold, self._rule = self._by_contamination("auto" if share is None else share)
         self.offset_ = -threshold
-        self.contamination_ = self._rule.settings["share"]
-        if share is None and len(raw) > len(self._scale.reference):
-            self.contamination_ = self._flagged_share(threshold)  # with the known anomalies
+        self.contamination_ = self._flagged_share(threshold)
 
     def _verdict_state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """Return what `_restore_verdicts` needs, as JSON and as arrays."""

@@ -20,6 +20,7 @@ from oddshot.errors import (
     is_whole,
     require,
 )
+from oddshot.mapping.row_places import RowPlaces
 from oddshot.thresholds.conformal import (
     check_level,
     conformal_p_values,
@@ -33,6 +34,8 @@ from oddshot.thresholds.surprise import Surprise
 
 ENOUGH_NORMAL = 100  # known normal rows, from which on they calibrate without unlabelled ones
 MAX_CALIBRATION = 10_000
+LEARNED = 0.01  # share of rows to calibrate with that may have been learned from, all rows being
+COPIES_MEET = 4.0  # different; where new rows are copies of each other, copies of old ones are many
 
 
 class CalibratedVerdicts(ABC):
@@ -197,6 +200,11 @@ class CalibratedVerdicts(ABC):
             If ``X`` has no row that is not labelled as an anomaly.
         SettingError
             If a setting has a value it cannot take, or the detector cannot be made again.
+
+        Warns
+        -----
+        CalibrationWarning
+            If ``X`` holds rows of a table that were given to `fit`.
         """
         check_is_fitted(self)
         chances = Probability(probability, prevalence=prevalence)
@@ -220,6 +228,7 @@ class CalibratedVerdicts(ABC):
         if len(trusted) > MAX_CALIBRATION:
             trusted = np.random.default_rng(0).permutation(trusted)[:MAX_CALIBRATION]
         numbers, known = self._numbers(X), labels != UNLABELLED
+        self._warn_of_learned_rows(numbers)
         kinds = [int((labels == kind).sum()) for kind in (ANOMALY, NORMAL)]
         if min(kinds) >= LEAST:
             chances.fit(scores[known], labels[known] == ANOMALY)
@@ -276,6 +285,26 @@ class CalibratedVerdicts(ABC):
     def _numbers(self, X: Any) -> Float32Array | None:  # noqa: ARG002
         """Give rows of X in numbers (n, p), ``None`` where that is not known."""
         return None
+
+    def _learned_numbers(self) -> Float32Array | None:
+        """Give rows that were learned from in numbers (m, p), ``None`` where that is not known."""
+        return None
+
+    def _warn_of_learned_rows(self, numbers: Float32Array | None) -> None:
+        """Warn of rows (n, p) to calibrate with that were learned from: new ones score higher."""
+        learned = self._learned_numbers()
+        if numbers is None or learned is None:
+            return
+        found = RowPlaces(learned.astype(np.float64)).of(numbers.astype(np.float64)) >= 0
+        copies = 1 - len(np.unique(numbers, axis=0)) / len(numbers)
+        if found.mean() > LEARNED + COPIES_MEET * copies:
+            warnings.warn(
+                f"the detector has learned from {int(found.sum()):,} of the {len(numbers):,} rows "
+                "to calibrate with, and scores new ones higher: promises do not hold; give rows "
+                "that it has not seen, or hold some out with method='cross'",
+                CalibrationWarning,
+                stacklevel=3,
+            )
 
     def _calibration_numbers(self, calibration: Calibration) -> Float32Array | None:
         """Give the calibration rows in numbers (m, p), part by part."""

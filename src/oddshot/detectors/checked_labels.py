@@ -11,6 +11,8 @@ from oddshot.data.labels import parse_labels
 from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, LabelArray
 from oddshot.errors import LabelError, LabelWarning
 
+LABELS_WITH_A_SLIP = 0.9  # share of labels from which the rest are mistakes, and no other target
+
 
 def checked_labels(y: ArrayLike | None, rows: int) -> LabelArray:
     """Return labels (n,) of 1, 0, -1, one for each of the rows; ``None`` says nothing.
@@ -18,17 +20,20 @@ def checked_labels(y: ArrayLike | None, rows: int) -> LabelArray:
     Raises
     ------
     LabelError
-        If ``y`` holds words that are no labels, or has another length.
+        If ``y`` holds words that are no labels, has another length, or holds a few numbers that are
+        no labels, up to a tenth, among labels.
 
     Warns
     -----
     LabelWarning
-        If it holds numbers that are no labels: all of it is ignored then, since scikit-learn passes
-        any target. Or if four fifths or more are 1 and the others -1, as in scikit-learn's
+        If it holds more numbers that are no labels: all of it is ignored then, since scikit-learn
+        passes any target. Or if four fifths or more are 1 and the others -1, as in scikit-learn's
         predictions, where 1 is normal: they count as labels all the same.
     """
     if y is None:
         return np.full(rows, UNLABELLED, dtype=np.int8)
+    if isinstance(y, np.ma.MaskedArray):
+        y = y.filled(UNLABELLED)
     try:
         values = column_or_1d(y if isinstance(y, pd.Series) else np.asarray(y), warn=True)
     except ValueError as error:
@@ -41,9 +46,14 @@ def checked_labels(y: ArrayLike | None, rows: int) -> LabelArray:
         known = np.isin(values, (ANOMALY, NORMAL, UNLABELLED)) | np.isnan(values)
         if not known.all():
             row = int(np.flatnonzero(~known)[0])
-            warnings.warn(
+            told = (
                 f"y holds {values[row]} in row {row}, which is no label (1 anomaly, 0 normal, "
-                "-1 unlabelled); all of y is ignored",
+                "-1 unlabelled)"
+            )
+            if known.mean() >= LABELS_WITH_A_SLIP:
+                raise LabelError(f"{told}, though nearly all others are; correct it, or give -1")
+            warnings.warn(
+                f"{told}; all of y is ignored",
                 LabelWarning,
                 stacklevel=3,
             )

@@ -31,6 +31,7 @@ from oddshot.detectors.fitted_table import FittedTable
 from oddshot.detectors.kept_rows import KeptRows
 from oddshot.episodes import ANOMALY, FloatArray
 from oddshot.errors import DataError, is_number, is_whole, require
+from oddshot.mapping.cells import distinct_values, find_date_format
 from oddshot.mapping.encode import ColumnNote
 from oddshot.mapping.label_free import LABEL_FREE
 from oddshot.priors import Prior
@@ -49,6 +50,7 @@ SET_ASIDE = 0.3  # of as many rows as the smaller side has
 MOST_FITTED = 512
 MOST_COMPARED = 1024  # a side; more rows would find smaller differences, and cost their square
 FEWEST_CONTEXT = 20
+MEET = 0.05  # share of held-out rows up to which rows are said to be all different
 FOLDS = 5
 
 
@@ -206,8 +208,13 @@ class DriftMonitor:
             seed=seed,
             threads=threads,
         )
+        # what the lens was fitted on looks like no other row: it is left out on both sides, unless
+        # rows are of so few kinds that new ones meet it often
+        self._apart = float(self._lens.holds(frame.iloc[held_out]).mean()) <= MEET
+        if self._apart:
+            held_out = held_out[~self._lens.holds(frame.iloc[held_out])]
         self._context = frame.iloc[held_out]
-        self._context_blocks = kept.places[held_out] // block
+        self._context_blocks = kept.succession[held_out] // block
         self._seen = self._look(self._context)
         self._others: dict[frozenset[str], DriftMonitor] = {}  # without columns that were lost
 
@@ -234,8 +241,7 @@ class DriftMonitor:
                 flagged=None,
                 not_compared=self._not_compared,
             )
-        flagged = None if self._flags is None else float(self._flags(X).mean())
-        return self._compared(window, alpha, permutations, flagged)
+        return self._compared(window, alpha, permutations, self._flagged(X))
 
     def _compared(
         self, window: pd.DataFrame, alpha: float, permutations: int, flagged: float | None
@@ -250,6 +256,14 @@ class DriftMonitor:
             drawn = np.random.default_rng([self._seed, 3]).permutation(places)
             places = np.sort(drawn[:MOST_COMPARED])
         window = window[[*self._kinds]].iloc[places]
+        if self._apart:
+            new = ~self._lens.holds(window)
+            if not new.any():
+                raise DataError(
+                    f"all {len(window)} new rows are rows given to fit, half of which are what the "
+                    "others are seen by; give rows that came later"
+                )
+            window, places = window[new], places[new]
         pooled = self._pooled(window, places // self._block, permutations)
         sides = pooled.sides
         tests = [*test_columns(sides, self._kinds, self._elsewhere)]
@@ -322,12 +336,25 @@ class DriftMonitor:
         encoded, coordinates, scores = self._lens.seen(rows)
         return encoded, coordinates[:, : len(LABEL_FREE), 1].astype(np.float64), scores
 
+    def _flagged(self, X: Any) -> float | None:
+        """Share of rows above the detector's threshold, where it can read them."""
+        if self._flags is None:
+            return None
+        try:
+            return float(self._flags(X).mean())
+        except DataError:  # its dates are written in another way
+            return None
+
     def _gone(self, window: pd.DataFrame) -> list[ColumnChange]:
-        """Columns that are not there, have not one value, or hold what cannot be read."""
+        """Columns that are not there, or hold what cannot be read."""
         gone = []
-        for name, kind in self._kinds.items():
+        dates = {note.column: "date" for note in self._notes if note.used and note.kind == "date"}
+        for name, kind in (self._kinds | dates).items():
             if name not in window:
                 gone.append(ColumnChange(name, "lost", 0.0, 1.0, "not among the new columns"))
+            elif kind == "date":
+                if find_date_format(distinct_values(window[name])[1]) is None:
+                    gone.append(ColumnChange(name, "unreadable", 0.0, 1.0, "it holds no dates"))
             elif kind != "category":
                 try:
                     read_values(window[name], kind)
@@ -371,7 +398,7 @@ class _Pooled(NamedTuple):
 def _halves(kept: KeptRows, block: int, seed: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Rows to fit on and rows to hold out, at random, whole blocks each."""
     typical = np.flatnonzero(kept.labels != ANOMALY)
-    numbers, codes = np.unique(kept.places[typical] // block, return_inverse=True)
+    numbers, codes = np.unique(kept.succession[typical] // block, return_inverse=True)
     if len(typical) < FEWEST_CONTEXT or len(numbers) < 2:
         raise DataError(
             f"the context has {len(typical)} rows in {len(numbers)} blocks of {block}; "

@@ -11,13 +11,14 @@ from oddshot.detectors.explanation import Change, CounterExample, Explanation, E
 from oddshot.detectors.explanation_changes import Changed, smallest_changes
 from oddshot.detectors.explanation_nearness import Nearness
 from oddshot.detectors.explanation_shapley import Attribution, attribute
-from oddshot.detectors.fitted_table import BLOCK_ROWS, FittedTable, encoded_blocks
+from oddshot.detectors.fitted_table import FittedTable
 from oddshot.detectors.kept_rows import as_frame
 from oddshot.episodes import FloatArray
 from oddshot.frames import RawRows
 from oddshot.mapping.decode import decode
-from oddshot.mapping.encode import Encoder
+from oddshot.mapping.encode import BLOCK_ROWS, Encoder
 from oddshot.mapping.row_places import RowPlaces
+from oddshot.mapping.threading import cut
 
 STAND_INS = 4
 
@@ -45,8 +46,7 @@ class TableExplainer:
         self._known_scores = scale(fitted.known_scores)
         encoded = self._support.typical[:0]
         if fitted.kept is not None:
-            blocks = [*encoded_blocks(encoder, fitted.kept.frame)]
-            encoded = self._support.arranged(np.concatenate(blocks))
+            encoded = fitted.arranged(fitted.kept.frame)
         self._kept = RowPlaces(encoded)
         self._nearness = Nearness(
             self._support.typical,
@@ -57,7 +57,7 @@ class TableExplainer:
     def explain(self, rows: RawRows, *, changes: bool) -> Explanations:
         """Explain rows (n, d); ``changes``: search what would make the anomalies normal."""
         encoder = self._fitted.encoder
-        arranged = self._support.arranged(np.concatenate([*encoded_blocks(encoder, rows)]))
+        arranged = self._fitted.arranged(rows)
         nearness = self._nearness
         nearest = np.stack([nearness.nearest(row, STAND_INS) for row in arranged])
         # A row that the detector has learned from is scored as if it had not. Its mixtures cannot
@@ -89,7 +89,7 @@ class TableExplainer:
 
     def _score(self, arranged: FloatArray) -> FloatArray:
         """Anomaly scores (m,) of encoded rows (m, p), block by block."""
-        blocks = [arranged[at : at + BLOCK_ROWS] for at in range(0, len(arranged), BLOCK_ROWS)]
+        blocks = [arranged[block] for block in cut(len(arranged), BLOCK_ROWS)]
         return self._scale(np.concatenate([self._fitted.scored_arranged(b) for b in blocks]))
 
     def _typical(self, row: FloatArray, place: int) -> CounterExample:
@@ -112,12 +112,13 @@ class TableExplainer:
         return CounterExample(*self._as_given(other), score, differing)
 
     def _as_given(self, row: FloatArray) -> tuple[int | None, dict[str, Any]]:
-        """Place among the rows given to `fit`, and cells by column, of a row (p,) it kept."""
+        """Place among the rows given to `fit`, and cells by column, of a row (p,)."""
         kept, (at,) = self._fitted.kept, self._kept.of(row[None])
         if kept is None or at < 0:
             return None, self._decoded(row)
         (cells,) = _cells(kept.frame.iloc[[at]], self._columns, self._fitted.encoder)
-        return int(kept.places[at]), dict(zip(self._columns, cells, strict=True))
+        place = int(kept.places[at])
+        return place if place >= 0 else None, dict(zip(self._columns, cells, strict=True))
 
     def _changes(
         self, rows: FloatArray, found: Attribution, copied: Attribution, odd: NDArray[np.intp]

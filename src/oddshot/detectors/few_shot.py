@@ -1,5 +1,6 @@
 """The detector: a prior, fitted to one data set with whatever labels there are."""
 
+import warnings
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,10 +15,14 @@ from oddshot.detectors.gives_reasons import GivesReasons
 from oddshot.detectors.keeps_up import KeepsUp
 from oddshot.detectors.learns_from_answers import LearnsFromAnswers
 from oddshot.detectors.novelty import Novelty
-from oddshot.errors import PriorError, SettingError
+from oddshot.detectors.tables import table_rows
+from oddshot.episodes import FloatArray
+from oddshot.errors import PriorError, SavedScoresWarning, SettingError
 from oddshot.mapping.quality import QUALITIES, Quality
 from oddshot.persistence import load_state, save_state
 from oddshot.priors import Prior
+
+MOST_OFF = 0.5  # decades by which a loaded detector's scores may be off, with a warning
 
 
 class FewShotDetector(LearnsFromAnswers, GivesReasons, KeepsUp):
@@ -57,7 +62,8 @@ class FewShotDetector(LearnsFromAnswers, GivesReasons, KeepsUp):
     offset_
         ``-threshold_``, on scikit-learn's scale.
     contamination_
-        Share of the rows given to `fit` that ``threshold_`` flags.
+        Share of the rows that the detector compares with and of known anomalies that ``threshold_``
+        flags; of rows given to `fit` it is the same but for copies, which are kept once.
     column_report_
         What became of every column, and why one was left out; empty for images.
     n_features_in_, feature_names_in_
@@ -148,7 +154,7 @@ class FewShotDetector(LearnsFromAnswers, GivesReasons, KeepsUp):
             seed = self._drawn_seed()
             fitted = FittedImages.fit(prior, images, labels, seed=seed, novelty=novelty)
         else:
-            rows = FittedTable.read(X)
+            rows = table_rows(X)
             labels = checked_labels(y, rows.shape[0])
             fitted = FittedTable.fit(
                 prior,
@@ -203,8 +209,14 @@ class FewShotDetector(LearnsFromAnswers, GivesReasons, KeepsUp):
         Raises
         ------
         PriorError
-            If ``path`` holds no detector, a damaged one or one of a newer version, or if it does
-            not give the scores that it gave when it was saved.
+            If ``path`` holds no detector, a damaged one or one of a newer version, or if it gives
+            scores that are off by half a decade or more from those it gave when it was saved.
+
+        Warns
+        -----
+        SavedScoresWarning
+            If they are off by less, as an older version, another version of scikit-learn or another
+            kind of processor may bring about.
         """
         meta, tensors = load_state(path, kind="detector")
         try:
@@ -216,14 +228,26 @@ class FewShotDetector(LearnsFromAnswers, GivesReasons, KeepsUp):
                 f"{path}: the saved detector is incomplete or changed "
                 f"({type(error).__name__}: {error}); restore it or save again"
             ) from error
-        found = detector._fitted.probe()
-        if not np.allclose(found, tensors["probe.scores"], rtol=1e-3, atol=1e-3):
-            raise PriorError(
-                f"{path}: the detector does not give the scores it gave when it was saved "
-                f"(off by up to {np.abs(found - tensors['probe.scores']).max():.3g}); "
-                "load it with the versions it was saved with, or fit again"
-            )
+        detector._compare(tensors["probe.scores"], path)
         return detector
+
+    def _compare(self, saved: FloatArray, path: str | Path) -> None:
+        """Tell whether raw scores of a few rows are those that were saved."""
+        found = self._fitted.probe()
+        if np.allclose(found, saved, rtol=1e-3, atol=1e-3):
+            return
+        off = float(np.abs(self._scale.apply(found) - self._scale.apply(saved)).max())
+        told = (
+            f"{path}: the detector does not give the scores it gave when it was saved (off by up "
+            f"to {off:.2g} decades)"
+        )
+        if not off < MOST_OFF:
+            raise PriorError(f"{told}; load it with the versions it was saved with, or fit again")
+        warnings.warn(
+            f"{told}: it was saved by other versions or on another processor; fit again to be sure",
+            SavedScoresWarning,
+            stacklevel=3,
+        )
 
     @classmethod
     def _restored(

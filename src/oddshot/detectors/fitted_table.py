@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from oddshot.data.images import looks_like_images
 from oddshot.detectors.kept_rows import KeptRows, as_frame
 from oddshot.detectors.novelty import LABELS_ALONE, Novelty, without_labels
+from oddshot.detectors.tables import some_rows, table_rows
 from oddshot.episodes import (
     ANOMALY,
     NORMAL,
@@ -21,7 +21,7 @@ from oddshot.episodes import (
     MappedTask,
 )
 from oddshot.errors import DataError, PriorError
-from oddshot.frames import RawRows, take_rows, to_rows
+from oddshot.frames import RawRows
 from oddshot.learners import Detector, Learner, Params, Shape, collate, restore
 from oddshot.mapping.encode import ColumnNote, Encoder
 from oddshot.mapping.mapping import Mapping, Pool, last_told, support_sample
@@ -32,8 +32,6 @@ from oddshot.mapping.threading import Narrowing, in_blocks
 from oddshot.priors import Prior
 from oddshot.thresholds.surprise import Surprise
 
-BLOCK_ROWS = 4096
-NARROW_CELLS = 2**20  # of narrow tables more rows go into a block, up to so many cells
 PROBES = 16
 ENOUGH_ROWS, ENOUGH_PER_COLUMN = 50, 5  # with so many, new rows look like those of the support
 FOLDS, ENOUGH_HELD_OUT = 5, 200  # as many of the folds are held out as give so many rows
@@ -107,33 +105,6 @@ class FittedTable:
         """Raw scores (k,) of the known anomalies."""
         return self.scored_arranged(self._mapping.support.known)
 
-    @staticmethod
-    def read(X: Any) -> RawRows:
-        """Bring a table to rows, see `to_rows`.
-
-        Raises
-        ------
-        DataError
-            If it is none.
-        """
-        if looks_like_images(X):
-            raise DataError(
-                f"{_called(X)}, but the prior reads tables; for images give prior='images', or the "
-                "folder of a prior for images"
-            )
-        return to_rows(X)
-
-    @staticmethod
-    def read_some(X: Any) -> RawRows:
-        """Do the same, and refuse a table without rows with a `DataError`."""
-        rows = FittedTable.read(X)
-        if not rows.shape[0]:
-            raise DataError(
-                f"Found array with 0 sample(s) (shape={rows.shape}) "
-                "while a minimum of 1 is required."
-            )
-        return rows
-
     @classmethod
     def fit(
         cls,
@@ -156,7 +127,7 @@ class FittedTable:
             )
         encoded = np.empty((rows.shape[0], len(encoder.encoded_names_)))
         filled = 0
-        for block in encoded_blocks(encoder, rows):
+        for block in encoder.blocks(rows):
             encoded[filled : filled + len(block)] = block
             filled += len(block)
         support = draw_support(
@@ -182,9 +153,7 @@ class FittedTable:
         DataError
             If there is no row, or columns are missing or hold what `fit` has not seen there.
         """
-        rows = self.read_some(X)
-        arranged = map(self._mapping.support.arranged, encoded_blocks(self._encoder, rows))
-        return np.concatenate([self.scored_arranged(block) for block in arranged])
+        return np.concatenate([self.scored_arranged(block) for block in self._blocks(X)])
 
     def pool(self, X: Any) -> Pool:
         """See rows (n, d) by all that needs no label, to judge them again and again.
@@ -194,8 +163,15 @@ class FittedTable:
         DataError
             As `scored`.
         """
-        encoded = np.concatenate([*encoded_blocks(self._encoder, self.read_some(X))])
-        return self._mapping.pool(self._mapping.support.arranged(encoded))
+        return self._mapping.pool(self.arranged(X))
+
+    def arranged(self, X: Any) -> FloatArray:
+        """Rows (n, d) encoded (n, p), columns in the support's order; errors as of `scored`."""
+        return np.concatenate([*self._blocks(X)])
+
+    def holds(self, X: Any) -> NDArray[np.bool_]:
+        """Tell which rows (n, d) are among those compared with; errors as of `scored`."""
+        return np.asarray(self._mapping.places_.of(self.arranged(X)) >= 0)
 
     def judged(self, pool: Pool) -> FloatArray:
         """Raw scores (n,) of a pool, of this table or one that it came from by `with_labels`."""
@@ -209,8 +185,7 @@ class FittedTable:
         fitted = object.__new__(type(self))  # `copy` would make a head, and `_settle` another
         vars(fitted).update(vars(self))
         if self.kept is not None:
-            known = self._mapping.support.arranged(self._encoder.transform(self.kept.frame))
-            frame = as_frame(self.read(X), told)
+            known, frame = self.arranged(self.kept.frame), as_frame(table_rows(X), told)
             fitted.kept = self.kept.with_labels(known, frame, pool[told].rows, labels[told])
         fitted._settle(self._mapping.with_labels(pool, labels))
         return fitted
@@ -220,8 +195,7 @@ class FittedTable:
 
         Columns of encoded rows are in canonical order; errors as of `scored`.
         """
-        blocks = encoded_blocks(self._encoder, self.read_some(X))
-        encoded = self._mapping.support.arranged(np.concatenate([*blocks]))
+        encoded = self.arranged(X)
         coordinates = self._mapping.transform_arranged(encoded)
         return encoded, coordinates, self._settled(self._judged(coordinates), encoded)
 
@@ -269,8 +243,7 @@ class FittedTable:
 
     def numbers(self, X: Any) -> Float32Array:
         """Rows (n, d) in numbers (n, p); errors as those of `scored`."""
-        blocks = encoded_blocks(self._encoder, self.read_some(X))
-        return np.concatenate([_single(self._mapping.support.arranged(b)) for b in blocks])
+        return np.concatenate([_single(block) for block in self._blocks(X)])
 
     @property
     def encoder(self) -> Encoder:
@@ -295,11 +268,7 @@ class FittedTable:
     @property
     def columns(self) -> dict[str, Any]:
         """scikit-learn's attributes on the columns that `fit` saw."""
-        encoder = self._encoder
-        columns: dict[str, Any] = {"n_features_in_": encoder.n_features_in_}
-        if encoder.feature_names_in_ is not None:
-            columns["feature_names_in_"] = encoder.feature_names_in_
-        return columns
+        return self._encoder.seen_columns
 
     def state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """Return what `restored` needs, as JSON and as arrays."""
@@ -355,6 +324,10 @@ class FittedTable:
         if not len(rows):
             return np.zeros(0)
         return self._settled(self._judged(self._mapping.transform_arranged(rows)), rows)
+
+    def _blocks(self, X: Any) -> Iterator[FloatArray]:
+        """Do what `arranged` does, block by block."""
+        return map(self._mapping.support.arranged, self._encoder.blocks(some_rows(X)))
 
     def _settled(self, judged: FloatArray, rows: FloatArray) -> FloatArray:
         """Make what the head says (n,) of rows (n, p) their raw scores.
@@ -477,23 +450,3 @@ _ONE_TORCH_THREAD = Narrowing(_narrow_torch, torch.set_num_threads)
 def _single(rows: FloatArray) -> Float32Array:
     reach = 1e30  # far below what single precision holds
     return np.clip(rows, -reach, reach).astype(np.float32)
-
-
-def encoded_blocks(encoder: Encoder, rows: RawRows) -> Iterator[FloatArray]:
-    """Encode block by block, so that memory does not grow with the number of rows."""
-    step = min(4 * BLOCK_ROWS, max(BLOCK_ROWS, NARROW_CELLS // max(1, len(encoder.encoded_names_))))
-    for start in range(0, rows.shape[0], step):
-        block = slice(start, start + step)
-        part = take_rows(rows, block)
-        try:
-            yield encoder.transform(part)
-        except DataError:
-            encoder.transform(rows)  # raises again, with the number the row has among all
-            raise
-
-
-def _called(X: Any) -> str:
-    """Name what was given instead of a table."""
-    if isinstance(X, np.ndarray):
-        return f"Found array with dim {X.ndim}, while a table has 2"
-    return "X holds images"

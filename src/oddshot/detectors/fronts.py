@@ -10,10 +10,12 @@ from sklearn.decomposition import PCA
 from torch import Tensor
 
 from oddshot.data.images import to_images
-from oddshot.detectors.fitted_table import FittedTable, encoded_blocks
+from oddshot.detectors.tables import some_rows, table_rows
 from oddshot.episodes import FloatArray
 from oddshot.mapping.encode import ColumnNote, Encoder
 from oddshot.networks import Coder, ConvolutionalCoder, PerceptronCoder
+
+FITTED_ON_A_TABLE = "the detector was fitted on a table; give rows of such a one"
 
 
 class Front(ABC):
@@ -73,11 +75,12 @@ class TableFront(Front):
     @classmethod
     def fit(cls, X: Any) -> Self:
         """Learn from a table; errors as of `Encoder`."""
-        return cls(Encoder().fit(FittedTable.read(X)))
+        return cls(Encoder().fit(table_rows(X, but=FITTED_ON_A_TABLE)))
 
     def numbers(self, X: Any) -> FloatArray:
         """Encode; errors as of `Encoder`."""
-        return np.concatenate([*encoded_blocks(self._encoder, FittedTable.read_some(X))])
+        rows = some_rows(X, but=FITTED_ON_A_TABLE)
+        return np.concatenate([*self._encoder.blocks(rows)])
 
     def scale(self, rows: FloatArray, others: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Mean and standard deviation of each column; where rows are alike, of all there are."""
@@ -106,10 +109,7 @@ class TableFront(Front):
     @property
     def columns(self) -> dict[str, Any]:
         """scikit-learn's attributes on the columns that `fit` saw."""
-        columns: dict[str, Any] = {"n_features_in_": self._encoder.n_features_in_}
-        if self._encoder.feature_names_in_ is not None:
-            columns["feature_names_in_"] = self._encoder.feature_names_in_
-        return columns
+        return self._encoder.seen_columns
 
 
 class ImageFront(Front):

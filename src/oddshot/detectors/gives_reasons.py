@@ -7,7 +7,7 @@ import numpy as np
 from oddshot.detectors.adapted_prior import AdaptedPrior
 from oddshot.detectors.explanation import Explanations
 from oddshot.detectors.explanation_table import TableExplainer
-from oddshot.detectors.fitted_table import FittedTable
+from oddshot.detectors.tables import table_rows
 from oddshot.errors import DataError, is_whole, require
 from oddshot.frames import take_rows, to_rows
 
@@ -58,7 +58,7 @@ class GivesReasons(AdaptedPrior):
         True
         """
         require(isinstance(changes, bool), "changes", changes, "True or False")
-        explainer, rows = self._explainer(), FittedTable.read(X)
+        explainer, rows = self._explainer(), table_rows(X)
         if not rows.shape[0]:
             raise DataError("X has no rows to explain; give at least one")
         return explainer.explain(rows, changes=changes)

@@ -14,6 +14,7 @@ from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, FloatArray, LabelArray
 from oddshot.errors import DataError
 from oddshot.frames import RawRows, frame_from_arrow, to_rows
 from oddshot.mapping.cells import level
+from oddshot.mapping.row_places import RowPlaces
 from oddshot.mapping.support import Support
 
 MOST_CELLS = 4_000_000
@@ -35,7 +36,8 @@ class KeptRows:
     labels
         Shape (k,) of 1, 0, -1.
     places
-        Shape (k,): where each row stood among those given to `fit`, rising.
+        Shape (k,): where each row stood among those given to `fit`, rising; then -1 for those that
+        came with a label later.
     """
 
     frame: pd.DataFrame
@@ -58,6 +60,13 @@ class KeptRows:
             known_first = np.argsort(labels[shuffled] != ANOMALY, kind="stable")
             places = np.sort(shuffled[known_first][:most])
         return cls(as_frame(rows, places), labels[places].astype(np.int8), places)
+
+    @property
+    def succession(self) -> NDArray[np.intp]:
+        """Shape (k,): the places, and behind them those of the rows that came later, rising."""
+        later = self.places < 0
+        behind = self.places.max(initial=-1) + np.cumsum(later)
+        return np.where(later, behind, self.places)
 
     @property
     def named(self) -> bool:
@@ -103,8 +112,7 @@ class KeptRows:
         frame, rows, labels
             Rows told of later, (a, d) as they are and (a, p) encoded, and their labels (a,).
         """
-        places = {row.tobytes(): place for place, row in enumerate(encoded)}
-        inside = np.array([places.get(row.tobytes(), -1) for row in rows], dtype=np.intp)
+        inside = RowPlaces(encoded).of(rows)
         found, new = inside >= 0, np.flatnonzero(inside < 0)
         relabelled = self.labels.copy()
         relabelled[inside[found]] = labels[found]
@@ -112,11 +120,10 @@ class KeptRows:
         added = frame.iloc[new].set_axis([str(name) for name in frame.columns], axis=1)
         if set(names) <= set(added.columns):  # else a matrix: its columns stand in their order
             added = added[names]
-        after = int(self.places.max(initial=-1)) + 1
         return KeptRows(
             pd.concat([self.frame, added.set_axis(self.frame.columns, axis=1)], ignore_index=True),
             np.concatenate([relabelled, labels[new]]).astype(np.int8),
-            np.concatenate([self.places, after + np.arange(len(new), dtype=np.intp)]),
+            np.concatenate([self.places, np.full(len(new), -1, dtype=np.intp)]),
         )
 
     def state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
@@ -174,7 +181,10 @@ def _arrow(column: "pd.Series[Any]") -> pa.Array:
         column = pd.Series(np.asarray(column))
     if isinstance(column.dtype, pd.PeriodDtype):
         column = column.dt.to_timestamp()
+    levels = column.cat.categories if isinstance(column.dtype, pd.CategoricalDtype) else column
+    if isinstance(levels.dtype, pd.IntervalDtype | pd.PeriodDtype):
+        column = column.astype(object).map(level, na_action="ignore")
     try:
         return pa.Array.from_pandas(column)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
         return pa.Array.from_pandas(column.astype(object).map(level, na_action="ignore"))

@@ -162,7 +162,7 @@ class SessionFolder:
                     self.answers.pop()
                 else:
                     self.answers.append(Answer(row, CODES[answer]))
-        except (ValueError, LookupError) as error:
+        except (ValueError, LookupError, TypeError) as error:
             raise SettingError(
                 f"{file} is damaged ({error}); restore it, or give another --out"
             ) from error

@@ -1,10 +1,12 @@
 """The discriminator as an ONNX model, with all that brings numbers to what it reads."""
 
+import importlib
 import warnings
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -12,6 +14,8 @@ from oddshot.detectors.fitted_autoencoder import FittedAutoencoder
 from oddshot.errors import DataError
 from oddshot.persistence import replace_file
 
+REPLAYED = 64  # rows
+TOLERANCE = 1e-3  # of logits: the file computes in single precision
 _OPSET = 17
 
 
@@ -21,13 +25,15 @@ def write_scorer(fitted: FittedAutoencoder, path: Path) -> None:
     Raises
     ------
     DataError
-        If the package onnx is missing, or the file cannot be written.
+        If a package is missing, the file cannot be written, or what it gives for rows that the
+        detector knows is something else.
     """
-    if find_spec("onnx") is None:
-        raise DataError(
-            f"{path} cannot be written without the package onnx; "
-            'install it with pip install "oddshot[onnx]"'
-        )
+    for package in ("onnx", "onnxruntime"):
+        if find_spec(package) is None:
+            raise DataError(
+                f"{path} cannot be written without the package {package}; "
+                'install it with pip install "oddshot[onnx]"'
+            )
     numbers = torch.from_numpy(fitted.centre).expand(2, -1)
     # the exporter warns that PyTorch calls it legacy
     with warnings.catch_warnings(action="ignore"), TemporaryDirectory() as folder:
@@ -43,12 +49,31 @@ def write_scorer(fitted: FittedAutoencoder, path: Path) -> None:
             dynamic_axes={"numbers": {0: "n"}, "score": {0: "n"}},
         )
         content = model.read_bytes()
+    _replay(content, fitted)
     try:
         replace_file(path, content)
     except OSError as error:
         raise DataError(
             f"{path}: cannot be written ({error.strerror}); choose a file in a folder that exists"
         ) from error
+
+
+def _replay(content: bytes, fitted: FittedAutoencoder) -> None:
+    """Run the exported model on rows that the detector kept, and compare."""
+    onnxruntime = importlib.import_module("onnxruntime")
+    rows = fitted.view.rows[:REPLAYED]
+    numbers = np.empty(tuple(rows.shape))
+    numbers[:, fitted.columns] = rows.numpy() * fitted.unit + fitted.centre
+    expected, _ = fitted.judged(
+        torch.from_numpy((numbers[:, fitted.columns] - fitted.centre) / fitted.unit)
+    )
+    (found,) = onnxruntime.InferenceSession(content).run(["score"], {"numbers": numbers})
+    off = float(np.abs(found - expected).max())
+    if not off <= TOLERANCE:
+        raise DataError(
+            f"the exported model gives other scores than the detector (off by up to {off:.2g}) "
+            "and is not written; use other versions of torch and onnxruntime"
+        )
 
 
 class _Scorer(torch.nn.Module):

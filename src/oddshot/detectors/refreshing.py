@@ -82,7 +82,14 @@ def _rescaled(frame: pd.DataFrame, factors: Mapping[str, float]) -> pd.DataFrame
                 f"factors names the column {name!r}; the detector knows "
                 f"{', '.join(map(repr, list(frame.columns)[:10]))}"
             )
-        changed[name] = factor * read_numbers(frame[name])
+        positive = is_number(factor) and 0 < factor < np.inf
+        require(positive, f"factors[{name!r}]", factor, "a positive number")
+        try:
+            changed[name] = factor * read_numbers(frame[name])
+        except DataError as error:
+            raise SettingError(
+                f"factors names {name!r}, which is no column of numbers: {error}"
+            ) from error
     return frame.assign(**changed)
 
 

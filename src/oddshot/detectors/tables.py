@@ -1,0 +1,50 @@
+"""A user's table as rows, or a clear error where it is none."""
+
+from typing import Any
+
+import numpy as np
+
+from oddshot.data.images import looks_like_images
+from oddshot.errors import DataError
+from oddshot.frames import RawRows, to_rows
+
+IMAGES_HAVE_A_PRIOR = (
+    "the prior reads tables; for images give prior='images', or the folder of a prior for images"
+)
+
+
+def table_rows(X: Any, *, but: str = IMAGES_HAVE_A_PRIOR) -> RawRows:
+    """Bring a table to rows, see `to_rows`.
+
+    Parameters
+    ----------
+    X
+        Shape (n, d).
+    but
+        What is told where images were given.
+
+    Raises
+    ------
+    DataError
+        If it is no table.
+    """
+    if looks_like_images(X):
+        raise DataError(f"{_called(X)}, but {but}")
+    return to_rows(X)
+
+
+def some_rows(X: Any, *, but: str = IMAGES_HAVE_A_PRIOR) -> RawRows:
+    """Do the same, and refuse a table without rows with a `DataError`."""
+    rows = table_rows(X, but=but)
+    if not rows.shape[0]:
+        raise DataError(
+            f"Found array with 0 sample(s) (shape={rows.shape}) while a minimum of 1 is required."
+        )
+    return rows
+
+
+def _called(X: Any) -> str:
+    """Name what was given instead of a table."""
+    if isinstance(X, np.ndarray):
+        return f"Found array with dim {X.ndim}, while a table has 2"
+    return "X holds images"
