@@ -44,8 +44,16 @@ def test_what_is_told():
     assert "a.csv: 4 rows; 1 of 2 columns used." in told
     assert "column 'id' (every value differs)" in told
     assert "1 known anomalies, 1 known normal rows, 2 rows without a label" in told
-    assert "Threshold 1.5: 3 rows score above it (75.0%)." in told
-    assert told.endswith("Mind.")
+    assert "Threshold 1.5: 2 rows score above it (50.0%)." in told
+    assert "Mind.\nLabelled normal, though above the threshold, and not counted: 1." in told
+
+
+def test_a_row_that_is_known_to_be_normal_is_no_anomaly():
+    detection = found(labels=np.array([-1, 0, 0, -1], dtype=np.int8))
+    assert list(detection.rows["anomaly"]) == [False, False, False, True]
+    assert list(detection.rows["anomaly_rank"]) == [4, 2, 1, 3]
+    assert detection.flagged == 1
+    assert detection.sureness().tolist() == ["", "", "", "clear"]
 
 
 def test_without_columns_the_rows_are_images():
@@ -53,7 +61,7 @@ def test_without_columns_the_rows_are_images():
     told = "\n".join(found(columns=(), labels=labels, source="nuts").told())
     assert "nuts: 4 images." in told
     assert "1 known normal images, 2 images without a label" in told
-    assert "3 images score above it" in told
+    assert "2 images score above it" in told
     assert "rows" not in told
 
 

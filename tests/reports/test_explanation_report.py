@@ -67,6 +67,7 @@ def test_a_twin_is_said_to_be_one():
         (1.0, "About one row in 10 scores as high."),
         (2.4, "About one row in 250 scores as high."),
         (9.0, "Less than one row in 1,000,000 scores as high."),
+        (3071.0, "Less than one row in 1,000,000 scores as high."),
     ],
 )
 def test_rarity_is_said_in_rows(score, words):

@@ -26,6 +26,7 @@ from oddshot.cli.options import (
     SkipDamaged,
     Top,
 )
+from oddshot.cli.outputs import check_outputs
 from oddshot.cli.thresholds import Promise
 from oddshot.errors import SettingError
 
@@ -293,28 +294,3 @@ def _top_rows(found: "Detection", number: int, *, most: int) -> Any:
     for row in rows.itertuples(index=False, name=None):
         table.add_row(*(escape(text_of(value)) for value in row[:most]))
     return table
-
-
-def check_outputs(file: str, out: Path | None, report: Path | None) -> None:
-    """Refuse what cannot be written, or would overwrite what is read, before any work is done."""
-    from oddshot.data.sources import FORMATS, WRITERS, table_suffix
-
-    for option, path in (("--out", out), ("--report", report)):
-        if path is None:
-            continue
-        if file != "-" and path.exists() and Path(file).exists() and path.samefile(file):
-            raise SettingError(f"{option} {path} is the file that is read; choose another name")
-        if path.is_dir():
-            raise SettingError(f"{option} {path} is a folder; give the name of a file")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise SettingError(
-                f"{option} {path}: its folder cannot be made ({error.strerror}); choose another"
-            ) from error
-    if out is not None and FORMATS.get(table_suffix(out)) not in WRITERS:
-        raise SettingError(f"--out {out}: give a name that ends in .csv, .tsv, .jsonl or .parquet")
-    if out is not None and report is not None and out.resolve() == report.resolve():
-        raise SettingError(f"--out and --report are both {out}; choose two names")
-    if report is not None and report.suffix.lower() not in (".html", ".htm"):
-        raise SettingError(f"--report {report}: it is a web page; give a name that ends in .html")

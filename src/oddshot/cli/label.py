@@ -10,8 +10,9 @@ import typer
 from oddshot.cli.console import console_of_stdout, say
 from oddshot.cli.detecting import fitted
 from oddshot.cli.inputs import Asked, Input, read_input
-from oddshot.cli.long_tables import LongTable, long_table
+from oddshot.cli.long_tables import LongTable, check_written_as_read, long_table
 from oddshot.cli.options import Labels
+from oddshot.cli.outputs import check_table_output
 from oddshot.errors import OddshotError, SettingError
 
 if TYPE_CHECKING:
@@ -72,7 +73,9 @@ def label(
     """
     from oddshot.detectors.labelling_session import LabellingSession, SessionFolder
 
-    _check_export(file, export)
+    if export is not None:
+        check_table_output("--export", file, export)
+        check_written_as_read("--export", file, export)
     folder = Path(f"{Path(file).stem}-labels") if out is None else out
     about = _about(file, folder, {"label_column": label_column, "seed": seed, "prior": prior})
     data = _Data.read(file, about)
@@ -228,22 +231,6 @@ def _about(file: str, folder: Path, asked: dict[str, Any]) -> dict[str, Any]:
     return about | {name: value for name, value in asked.items() if value is not None}
 
 
-def _check_export(file: str, path: Path | None) -> None:
-    """Refuse what cannot be written before any work is done."""
-    from oddshot.data.sources import FORMATS, WRITERS, table_suffix
-
-    if path is None:
-        return
-    if path.exists() and Path(file).exists() and path.samefile(file):
-        raise SettingError(f"--export {path} is the file that is read; choose another name")
-    if path.is_dir() or not path.parent.is_dir():
-        raise SettingError(f"--export {path}: give the name of a file in a folder that is there")
-    if FORMATS.get(table_suffix(path)) not in WRITERS:
-        raise SettingError(f"--export {path}: give a name that ends in .csv, .jsonl or .parquet")
-    if long_table(file) is not None and path.suffix not in (".parquet", ".pq"):
-        raise SettingError(f"--export {path}: {file} is so long that its name must end in .parquet")
-
-
 class _Data(NamedTuple):
     """FILE: a whole table, or a long one of which a part is learned from."""
 
@@ -257,6 +244,8 @@ class _Data(NamedTuple):
     def read(cls, file: str, about: dict[str, Any]) -> "_Data":
         import numpy as np
 
+        from oddshot.data.sources import column_position
+
         name, prior = about["label_column"], about["prior"]
         long = long_table(file)
         if long is None:
@@ -264,6 +253,9 @@ class _Data(NamedTuple):
             given = learned.labels
             count = len(learned.frame)
         else:
+            if name is not None:
+                columns = long.blocks.columns
+                name = columns[column_position(columns, name, repr(file))]
             learned = long.sample(prior, Asked(name), about["seed"])
             given = None if name is None else long.blocks.labels(name)
             count = long.blocks.rows
@@ -322,6 +314,7 @@ class _Data(NamedTuple):
             float(detector.threshold_),
             source=self.file,
             columns=detector.column_report_,
+            labels=labels,
         ).rows
         words = [None if code < 0 else WORDS[code] for code in labels.tolist()]
         found.insert(

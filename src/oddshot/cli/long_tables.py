@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from oddshot.cli.console import console_of_stdout, progress_bar, say
 from oddshot.cli.inputs import Asked, Input, check_for_table, without_results
+from oddshot.errors import SettingError
 
 if TYPE_CHECKING:
-    from oddshot.data.blocks import Blocks
+    from oddshot.data.blocks import Blocks, ParquetBlocks
+    from oddshot.data.text_blocks import DelimitedBlocks
     from oddshot.detectors.few_shot import FewShotDetector
     from oddshot.episodes import FloatArray
     from oddshot.priors import Prior
@@ -76,19 +78,38 @@ def long_table(file: str, out: Path | None = None) -> LongTable | None:
     out
         What is written: a file of the same kind, or nothing.
     """
+    kind = _kind_of_long(file)
+    if kind is None or (out is not None and not kind.written_to(out)):
+        return None
+    return LongTable(file, kind(file))
+
+
+def check_written_as_read(option: str, file: str, path: Path) -> None:
+    """Refuse to write a table of many rows in another format than it has.
+
+    Raises
+    ------
+    SettingError
+        If that was asked for.
+    """
+    kind = _kind_of_long(file)
+    if kind is not None and not kind.written_to(path):
+        raise SettingError(
+            f"{option} {path}: {file} is so long that it is written as it is read; give a name "
+            f"that ends in {kind.suffix}"
+        )
+
+
+def _kind_of_long(file: str) -> "type[ParquetBlocks] | type[DelimitedBlocks] | None":
     from oddshot.data.blocks import ParquetBlocks, is_parquet
-    from oddshot.data.sources import is_delimited
     from oddshot.data.text_blocks import DelimitedBlocks, is_long_text
 
     if file == "-":
         return None
     if is_parquet(file):
-        blocks = ParquetBlocks(file) if out is None or out.suffix in (".parquet", ".pq") else None
-        return LongTable(file, blocks) if blocks and blocks.rows > LONG else None
+        return ParquetBlocks if ParquetBlocks(file).rows > LONG else None
     least = LONG_BYTES // 10 if file.lower().endswith(".gz") else LONG_BYTES
-    if (out is None or is_delimited(out)) and is_long_text(file, least_bytes=least):
-        return LongTable(file, DelimitedBlocks(file))
-    return None
+    return DelimitedBlocks if is_long_text(file, least_bytes=least) else None
 
 
 def score_beside(

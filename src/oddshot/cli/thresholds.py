@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from oddshot.cli.inputs import Asked, read_input
+from oddshot.cli.inputs import Asked, Input, read_input
 from oddshot.errors import CalibrationWarning, SettingError
 
 if TYPE_CHECKING:
@@ -79,8 +79,7 @@ class Promise(NamedTuple):
                 detector.calibrate(method=self.calibrate)
             elif self.calibrate is not None:
                 other = read_input(self.calibrate, detector.prior, Asked())
-                spare = other.frame.shape[1] - detector.n_features_in_
-                if label_column is not None and (label_column in other.frame or spare == 1):
+                if label_column is not None and self._holds(label_column, other, detector):
                     other = read_input(self.calibrate, detector.prior, Asked(label_column))
                 elif label_column is not None:
                     lines.append(
@@ -98,6 +97,14 @@ class Promise(NamedTuple):
         if self == Promise():
             return ()
         return (f"The threshold: {detector.threshold_rule_}.", *lines)
+
+    @staticmethod
+    def _holds(label_column: str, other: Input, detector: "FewShotDetector") -> bool:
+        """Tell whether a table to calibrate with has the column of labels, too."""
+        known = getattr(detector, "n_features_in_", None)  # of a table alone
+        return known is not None and (
+            label_column in other.frame or other.frame.shape[1] == known + 1
+        )
 
     def add_p_values(
         self, found: "Detection", detector: "FewShotDetector", rows: Any

@@ -48,8 +48,8 @@ class Detection:
     rows
         The user's rows and columns in their order, and three more columns at the end.
     score, verdict, rank
-        The names of these: anomaly score (higher is odder), whether it is above the threshold,
-        and the place by score (1 is the oddest).
+        The names of these: anomaly score (higher is odder), whether it is above the threshold and
+        nobody said that the row is normal, and the place by score (1 is the oddest).
     threshold
         Scores above it are called anomalies.
     columns
@@ -72,7 +72,7 @@ class Detection:
 
     @property
     def flagged(self) -> int:
-        """Number of rows above the threshold."""
+        """Number of rows above the threshold that are not known to be normal."""
         return int(self.rows[self.verdict].sum())
 
     @property
@@ -139,6 +139,11 @@ class Detection:
             f"Left out: column '{note.column}' ({note.reason})."
             for note in self.columns
             if not note.used
+        ]
+        lines += [
+            f"Column '{note.column}': {note.reason}."
+            for note in self.columns
+            if note.used and note.reason.startswith("read as numbers")
         ]
         if self.labels is not None:
             anomalies = int((self.labels == ANOMALY).sum())
@@ -236,9 +241,13 @@ def scored_beside(
         free[wanted] = name
     score, verdict, rank = free.values()
     ranks = rankdata(-scores, method="ordinal").astype(np.int64)
+    above = scores > threshold
+    normal = np.zeros(len(scores), dtype=np.bool_) if labels is None else labels == NORMAL
+    if cleared := int((above & normal).sum()):
+        said.append(f"Labelled normal, though above the threshold, and not counted: {cleared:,}.")
     return Detection(
         source,
-        pd.DataFrame({score: scores, verdict: scores > threshold, rank: ranks}),
+        pd.DataFrame({score: scores, verdict: above & ~normal, rank: ranks}),
         score,
         verdict,
         rank,

@@ -96,11 +96,11 @@ def shown(value: Any) -> str:
 
 
 def _rarity(score: float) -> str:
+    if score > np.log10(MOST_RARE):
+        return "Less than one row in 1,000,000 scores as high."
     rows = 10**score
     if rows < 2:
         return "At least half of all rows score as high."
-    if rows > MOST_RARE:
-        return "Less than one row in 1,000,000 scores as high."
     digits = 10 ** max(int(np.log10(rows)) - 1, 0)
     return f"About one row in {round(rows / digits) * digits:,} scores as high."
 

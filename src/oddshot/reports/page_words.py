@@ -64,14 +64,14 @@ def labels_told(found: Detection, effect: LabelEffect | None) -> list[str]:
     if found.labels is None:
         return []
     ranks, things = found.rows[found.rank].to_numpy(), found.things
-    flags = found.rows[found.verdict].to_numpy(dtype=bool)
+    above = found.scores > found.threshold
     known = {kind: found.labels == kind for kind in (ANOMALY, NORMAL)}
     lines = []
     for kind, name in ((ANOMALY, "anomalies"), (NORMAL, f"normal {things}")):
         count = int(known[kind].sum())
         if count:
             lines.append(
-                f"{count:,} known {name}: {int(flags[known[kind]].sum()):,} of them are above the "
+                f"{count:,} known {name}: {int(above[known[kind]].sum()):,} of them are above the "
                 f"threshold; the middle one is number {int(np.median(ranks[known[kind]])):,} of "
                 f"{len(ranks):,}."
             )
