@@ -379,3 +379,15 @@ def test_the_module_runs():
     )
     assert done.returncode == 2
     assert done.stderr == "oddshot: 'nowhere.csv' does not exist; check the path\n"
+
+
+def test_parquet_to_parquet_keeps_index_and_types(tmp_path):
+    rows = pd.DataFrame(
+        {"n": pd.array([1, None] * 50, dtype="Int8"), "amount": np.arange(100.0) % 7},
+        index=pd.Index([f"k{i}" for i in range(100)], name="key"),
+    )
+    rows.to_parquet(tmp_path / "in.parquet")
+    ok("detect", tmp_path / "in.parquet", "--out", tmp_path / "out.parquet")
+    found = pd.read_parquet(tmp_path / "out.parquet")
+    pd.testing.assert_frame_equal(found.iloc[:, :2], rows)
+    assert list(found.columns[2:]) == ["anomaly_score", "anomaly", "anomaly_rank"]

@@ -1,5 +1,6 @@
 import gzip
 import io
+import json
 import os
 from pathlib import Path
 from types import SimpleNamespace
@@ -222,7 +223,7 @@ def test_gzip_is_known_by_content_whatever_the_suffix(tmp_path: Path) -> None:
         ("t.parquet", b"PAR1garbage", "damaged"),
         ("t.feather", b"ARROW1garbage", "damaged"),
         ("t.npz", b"garbage", "does not hold what its suffix says"),
-        ("t.npz", b"PK\x03\x04garbage", "damaged npz"),
+        ("t.npz", b"PK\x03\x04garbage", "damaged file of arrays"),
         ("t.jsonl", b'{"a": 1}\n{"a": \n', "line 2 is no JSON"),
         ("t.jsonl", b"[1, 2]\n", "line 1 is no JSON object"),
         ("t.jsonl", b"{}\n", "without a field"),
@@ -249,8 +250,8 @@ def test_missing_files_and_folders(tmp_path: Path) -> None:
 
 
 def test_npz_errors(tmp_path: Path) -> None:
-    np.savez(tmp_path / "t.npz", images=np.ones((2, 2)))
-    with pytest.raises(SourceError, match="holds the arrays images; it needs X"):
+    np.savez(tmp_path / "t.npz", images=np.ones((2, 2)), names=np.ones(2))
+    with pytest.raises(SourceError, match="holds the arrays images, names; it needs X"):
         read_table(tmp_path / "t.npz")
     np.savez(tmp_path / "t.npz", X=np.array([[{}]], dtype=object))
     with pytest.raises(SourceError, match="holds Python objects"):
@@ -314,3 +315,29 @@ def test_real_files(
     written = Encoder().fit(table.rows).transform(table.rows)
     assert written.shape == (shape[0], encoded)
     assert np.isfinite(written).all()
+
+
+def test_nested_cells_are_written_in_full(tmp_path):
+    nested = pd.DataFrame(
+        {"list": [np.arange(2000), None], "map": [{"a": [1, 2]}, {}], "n": [1, 2]}
+    )
+    write_table(nested, tmp_path / "t.jsonl")
+    first = json.loads((tmp_path / "t.jsonl").read_text().splitlines()[0])
+    assert first == {"list": [*range(2000)], "map": {"a": [1, 2]}, "n": 1}
+    write_table(nested, tmp_path / "t.csv")
+    cells = pd.read_csv(tmp_path / "t.csv")
+    assert json.loads(cells["list"][0]) == [*range(2000)]
+    assert json.loads(cells["map"][0]) == {"a": [1, 2]}
+    assert cells["list"].isna().tolist() == [False, True]
+
+
+def test_arrays_of_numpy_and_scipy(tmp_path):
+    matrix = np.eye(6)
+    np.save(tmp_path / "a.npy", matrix)
+    np.savez(tmp_path / "b.npz", embeddings=matrix)
+    sp.save_npz(tmp_path / "c.npz", sp.csr_matrix(matrix))
+    for name in ("a.npy", "b.npz", "c.npz"):
+        np.testing.assert_array_equal(np.asarray(read_table(tmp_path / name).rows), matrix)
+    np.save(tmp_path / "d.npy", np.array([{}], dtype=object))
+    with pytest.raises(SourceError, match="holds Python objects"):
+        read_table(tmp_path / "d.npy")

@@ -200,14 +200,13 @@ def _tell(
     top: int,
 ) -> None:
     """Say what was found, and write what was asked for."""
-    from oddshot.data.sources import write_table
     from oddshot.reports.writing import write_file
 
     console = console_of_stdout()
     for line in found.told():
         say(console, line)
     if out is not None:
-        write_table(_as_they_came(found, read, out), out)
+        _write(found, read, out)
         say(
             console,
             f"Wrote {out}; new columns: '{found.score}', '{found.verdict}', '{found.rank}'.",
@@ -220,6 +219,19 @@ def _tell(
 
         write_file(report, detection_page(found, gathered(detector, read.rows, found)))
         say(console, f"Wrote {report}.")
+
+
+def _write(found: "Detection", read: Input, out: Path) -> None:
+    """Write all columns as they came, and the new ones."""
+    from oddshot.data.blocks import ParquetBlocks, is_parquet
+    from oddshot.data.sources import write_table
+
+    if read.file is None or not ParquetBlocks.written_to(out) or not is_parquet(read.file):
+        write_table(_as_they_came(found, read, out), out)
+        return
+    new = found.rows.iloc[:, read.frame.shape[1] :]
+    beside = {str(name): column.to_numpy() for name, column in new.items()}
+    ParquetBlocks(read.file).write_beside(beside, out)
 
 
 def check_reasons(number: int, file: str, out: Path | None) -> None:

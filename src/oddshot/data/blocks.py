@@ -149,7 +149,7 @@ class ParquetBlocks:
                 added = pa.table({name: values[block] for name, values in new.items()})
                 wider = pa.table(
                     [*table.columns, *added.columns], names=[*self.columns, *added.column_names]
-                )
+                ).replace_schema_metadata(table.schema.metadata)  # pandas' index and types
                 writer = writer or parquet.ParquetWriter(path, wider.schema)
                 writer.write_table(wider)
                 start = block.stop

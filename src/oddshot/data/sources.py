@@ -1,8 +1,9 @@
 """Files, standard input and tables in memory become a `Table`; a data frame becomes a file.
 
 Read: CSV and TSV (`.csv .tsv .tab .txt .data`), JSON lines (`.jsonl .ndjson`), ARFF, each also as
-`.gz`; Parquet (`.parquet .pq`), Arrow and Feather (`.feather .arrow .ipc`), and numpy's `.npz`.
-Content goes before suffix: a Parquet, Arrow, npz or gzip file is known by its first bytes.
+`.gz`; Parquet (`.parquet .pq`), Arrow and Feather (`.feather .arrow .ipc`), and numpy's `.npy` and
+`.npz` (scipy's sparse ones, too). Content goes before suffix: a Parquet, Arrow, numpy or gzip file
+is known by its first bytes.
 """
 
 import difflib
@@ -37,9 +38,10 @@ FORMATS = {
     ".csv": "delimited", ".tsv": "delimited", ".tab": "delimited", ".txt": "delimited",
     ".data": "delimited", ".jsonl": "json lines", ".ndjson": "json lines", ".arff": "arff",
     ".parquet": "parquet", ".pq": "parquet", ".feather": "arrow", ".arrow": "arrow",
-    ".ipc": "arrow", ".npz": "npz",
+    ".ipc": "arrow", ".npz": "npz", ".npy": "npy",
 }  # fmt: skip
-MAGIC = {b"PAR1": "parquet", b"ARROW1": "arrow", b"FEA1": "arrow", b"\xff\xff\xff\xff": "stream"}
+MAGIC = {b"PAR1": "parquet", b"ARROW1": "arrow", b"FEA1": "arrow", b"\xff\xff\xff\xff": "stream",
+         b"\x93NUMPY": "npy"}  # fmt: skip
 GZIP = b"\x1f\x8b"
 ZIP = b"PK\x03\x04"
 LABEL_ARRAYS = ("y", "test_labels")
@@ -259,7 +261,7 @@ def _format(data: bytes, suffix: str, called: str) -> str:
         raise SourceError(
             f"{called} has the unknown suffix {suffix!r}; save it as one of {', '.join(FORMATS)}"
         )
-    if known in ("parquet", "arrow", "npz"):
+    if known in ("parquet", "arrow", "npz", "npy"):
         raise SourceError(f"{called} does not hold what its suffix says; save it again as {suffix}")
     return known or _text_format(_decoded(data, called)[0])
 
@@ -337,24 +339,40 @@ def _from_arrow(read: Callable[[Any], Any]) -> Callable[[bytes, str], Content]:
     return reader
 
 
+def _from_npy(data: bytes, called: str) -> Content:
+    with _loading(called):
+        matrix = np.load(io.BytesIO(data), allow_pickle=False)
+    return Content(_named(matrix, {}, called))
+
+
 def _from_npz(data: bytes, called: str) -> Content:
-    try:
+    with _loading(called):
         with np.load(io.BytesIO(data), allow_pickle=False) as archive:
             arrays = {key: archive[key] for key in archive.files}
-    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
-        raise SourceError(
-            f"{called} is a damaged npz file or holds Python objects ({_one_line(error)}); "
-            "save plain arrays again"
-        ) from error
+        if {"format", "shape", "data"} <= arrays.keys():
+            return Content(_in_memory(to_rows(sp.load_npz(io.BytesIO(data)))))
     if "train" in arrays and "test" in arrays and "test_labels" in arrays:
         return _from_train_and_test(arrays, called)
+    if len(arrays) == 1 and "y" not in arrays:
+        (arrays["X"],) = arrays.values()
     if "X" not in arrays:
         raise SourceError(
             f"{called} holds the arrays {', '.join(arrays) or 'none'}; it needs X and, for labels, "
-            "y; or train, test and test_labels"
+            "y; or train, test and test_labels; or a single one"
         )
     labels = parse_labels(arrays["y"]) if "y" in arrays else None
     return Content(_named(arrays["X"], arrays, called), labels)
+
+
+@contextmanager
+def _loading(called: str) -> Iterator[None]:
+    try:
+        yield
+    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        raise SourceError(
+            f"{called} is a damaged file of arrays or holds Python objects ({_one_line(error)}); "
+            "save plain arrays again"
+        ) from error
 
 
 def _from_train_and_test(arrays: dict[str, NDArray[Any]], called: str) -> Content:
@@ -439,11 +457,26 @@ def _write_text(frame: pd.DataFrame, file: Any, path: Path) -> None:
                 plain = {str(key): _plain(value) for key, value in record.items()}
                 text.write(json.dumps(plain, ensure_ascii=False, default=str) + "\n")
         else:
+            objects = [column.dtype.kind == "O" for _, column in frame.items()]
+            if any(objects):
+                columns = zip(objects, frame.items(), strict=True)
+                cells = [column.map(_cell) if maybe else column for maybe, (_, column) in columns]
+                frame = pd.concat(cells, axis=1)
             frame.to_csv(text, index=False, sep=delimiter_of(path))
+
+
+def _cell(value: Any) -> Any:
+    """Give a cell of delimited text: nested values as JSON."""
+    nested = isinstance(value, list | tuple | dict | np.ndarray)
+    return json.dumps(_plain(value), ensure_ascii=False, default=str) if nested else value
 
 
 def _plain(value: Any) -> Any:
     """Give what JSON can say; gaps as null."""
+    if isinstance(value, list | tuple | np.ndarray):
+        return [_plain(part) for part in value]
+    if isinstance(value, dict):
+        return {str(key): _plain(part) for key, part in value.items()}
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, float) and not np.isfinite(value) and not np.isnan(value):
@@ -471,6 +504,7 @@ READERS: dict[str, Callable[[bytes, str], Content]] = {
     "arrow": _from_arrow(feather.read_table),
     "stream": _from_arrow(lambda buffer: pa.ipc.open_stream(buffer).read_all()),
     "npz": _from_npz,
+    "npy": _from_npy,
 }
 WRITERS: dict[str, Callable[[pd.DataFrame, Any, Path], None]] = {
     "delimited": _write_text,
