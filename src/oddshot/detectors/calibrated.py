@@ -34,8 +34,7 @@ from oddshot.thresholds.surprise import Surprise
 
 ENOUGH_NORMAL = 100  # known normal rows, from which on they calibrate without unlabelled ones
 MAX_CALIBRATION = 10_000
-LEARNED = 0.01  # share of rows to calibrate with that may have been learned from, all rows being
-COPIES_MEET = 4.0  # different; where new rows are copies of each other, copies of old ones are many
+LEARNED = 0.25  # share of rows to calibrate with that may be copies of rows learned from, by chance
 
 
 class CalibratedVerdicts(ABC):
@@ -297,7 +296,7 @@ class CalibratedVerdicts(ABC):
             return
         found = RowPlaces(learned.astype(np.float64)).of(numbers.astype(np.float64)) >= 0
         copies = 1 - len(np.unique(numbers, axis=0)) / len(numbers)
-        if found.mean() > LEARNED + COPIES_MEET * copies:
+        if found.mean() > LEARNED + copies:
             warnings.warn(
                 f"the detector has learned from {int(found.sum()):,} of the {len(numbers):,} rows "
                 "to calibrate with, and scores new ones higher: promises do not hold; give rows "
