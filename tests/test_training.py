@@ -450,3 +450,9 @@ def test_a_loss_that_is_not_finite_in_another_process_is_named_here(tmp_path, sy
 def test_fewer_tasks_than_processes(synthetic_tasks):
     with pytest.raises(SettingError, match="batch_size is 1; it must be 2 or more"):
         train(synthetic_tasks(4), **{**QUICK, "batch_size": 1, "devices": 2})
+
+
+def test_it_trains_where_gradients_are_switched_off(synthetic_tasks):
+    with torch.no_grad():
+        trained = train(synthetic_tasks(4), **QUICK)
+    assert trained.tensors

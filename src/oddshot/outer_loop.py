@@ -154,6 +154,7 @@ class OuterLoop:
         """Tasks learned from in a second, since the first step."""
         return round(self.step * self.recipe.batch_size / self.seconds, 1)
 
+    @torch.enable_grad()
     def advance(self) -> dict[str, float]:
         """Take one step; return its loss and its rate.
 

@@ -598,3 +598,10 @@ def test_an_unfitted_detector_says_so(tmp_path):
             write(tmp_path / "file")
     for name in ("threshold_", "column_report_", "history_", "n_features_in_"):
         assert not hasattr(detector, name)
+
+
+def test_it_trains_where_gradients_are_switched_off():
+    expected = AAEDetector(steps=3).fit(rows_of()).anomaly_score(rows_of())
+    with torch.no_grad():
+        found = AAEDetector(steps=3).fit(rows_of()).anomaly_score(rows_of())
+    np.testing.assert_array_equal(found, expected)

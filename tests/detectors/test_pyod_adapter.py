@@ -8,6 +8,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from oddshot import FewShotDetector
+from oddshot.errors import SettingError
 from small_priors import untrained_prior
 
 pytest.importorskip("pyod", reason="PyOD is not installed; pip install 'oddshot[bench]'")
@@ -60,3 +61,9 @@ def test_mistakes_are_named():
         adapted().decision_function(NEW)
     with pytest.raises(ValueError, match="contamination"):
         adapted(contamination=0.9)
+
+
+@pytest.mark.parametrize("share", ["auto", 0.0, 0.7])
+def test_contamination_is_a_share(share):
+    with pytest.raises((SettingError, ValueError), match="contamination"):
+        PyODFewShot(contamination=share).fit(np.zeros((9, 2)))

@@ -75,9 +75,9 @@ def table_labels(
     paths
         Where they lie. An image may be named by any end of its path that no other image shares.
     column
-        The column of labels. By default the one called label, anomaly, is_anomaly, y, target or
-        class, or else the only one that holds labels. Besides what `parse_labels` reads, "good",
-        "defect" and the other names of folders (see `folder_labels`) are labels.
+        The column of labels. By default the one called label, anomaly, is_anomaly, outlier, y,
+        target or class, or else the only one that holds labels. Besides what `parse_labels` reads,
+        "good", "defect" and the other names of folders (see `folder_labels`) are labels.
 
     Returns
     -------

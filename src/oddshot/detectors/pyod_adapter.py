@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from oddshot.detectors.few_shot import FewShotDetector
 from oddshot.episodes import FloatArray
+from oddshot.errors import is_number, require
 from oddshot.priors import Prior
 
 
@@ -71,6 +72,9 @@ class PyODFewShot(BaseDetector):  # type: ignore[misc]
         1 is a known anomaly, 0 known to be normal, -1 unlabelled. PyOD's unsupervised detectors
         ignore ``y``; this one does not.
         """
+        share = self.contamination
+        fits = is_number(share) and 0 < share <= 0.5
+        require(fits, "contamination", share, "a share above 0, up to 0.5, as PyOD has it")
         self._set_n_classes(None)
         self.detector_ = FewShotDetector(
             prior=self.prior,

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oddshot.episodes import FloatArray
-from oddshot.mapping.threading import in_turn
+from oddshot.mapping.threading import cut, in_turn
 
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 _ROUNDS = 3
@@ -58,7 +58,7 @@ def column_order(
         Threads over blocks of rows. The result does not depend on it.
     """
     step = max(1, _CELLS // max(1, ranks.shape[1]))
-    blocks = [slice(start, start + step) for start in range(0, max(len(ranks), 1), step)]
+    blocks = cut(len(ranks), step)
 
     def codes(weights: NDArray[np.uint64], block: slice) -> NDArray[np.uint64]:
         return np.asarray(_scramble(ranks[block]) @ weights)

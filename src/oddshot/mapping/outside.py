@@ -9,6 +9,7 @@ import numpy as np
 
 from oddshot.episodes import FloatArray
 from oddshot.mapping.row_places import RowPlaces
+from oddshot.mapping.threading import cut
 
 LEAST_ROWS = 20  # fewer tell nothing of a tail
 BEGINS = 2.0  # decades: below, other coordinates know better
@@ -68,11 +69,7 @@ class Outside:
             for column, (value, decades) in unseen.items()
         }
         width = typical.shape[1]
-        blocks = [
-            slice(start, min(start + _COLUMNS_AT_ONCE, width))
-            for start in range(0, width, _COLUMNS_AT_ONCE)
-        ]
-        ends = [_ends(typical[:, block]) for block in blocks]
+        ends = [_ends(typical[:, block]) for block in cut(width, _COLUMNS_AT_ONCE)]
         low, high = (np.concatenate(parts, axis=1) for parts in zip(*ends, strict=True))
         rows = len(typical)
         self._of_all = _tail(high, low, 1, rows), _tail(-low[::-1], -high[::-1], 1, rows)
