@@ -1,6 +1,8 @@
 """What was saved in an earlier format still loads, and gives the scores that it gave."""
 
 import json
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 
@@ -52,3 +54,12 @@ def test_a_calibration_comes_along(folder):
         loaded = FewShotDetector.load(folder / "table")
     assert loaded.calibration_.rows == 30
     assert loaded.p_values(rows).min() >= 1 / 31
+
+
+def test_the_command_line_tells_of_other_scores_in_one_line():
+    folder = SAVED / "format-1"
+    command = [sys.executable, "-m", "oddshot", "score", folder / "table", folder / "rows.csv"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("oddshot: ")
+    assert "does not give the scores it gave when it was saved" in line

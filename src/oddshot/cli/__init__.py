@@ -8,6 +8,8 @@ Nothing heavy is imported before a command needs it, so that ``oddshot --help`` 
 """
 
 import sys
+import warnings
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
@@ -27,19 +29,37 @@ _UsageError: Any = typer.BadParameter.__mro__[2]
 
 
 class _OneLineErrors(TyperGroup):
-    """Prints a user's mistake in one line and exits with 2."""
+    """Prints a user's mistake, and warnings of ours, in one line; exits with 2 after a mistake."""
 
     def main(self, *args: Any, **extra: Any) -> Any:
         try:
-            code = super().main(*args, **{**extra, "standalone_mode": False})
+            with warnings.catch_warnings():
+                warnings.showwarning = _show(warnings.showwarning)
+                code = super().main(*args, **{**extra, "standalone_mode": False})
         except OddshotError as error:
             message = str(error)
         except _UsageError as error:
             message = error.format_message()
         else:
             sys.exit(code if isinstance(code, int) else 0)
-        print(f"oddshot: {' '.join(message.split())}", file=sys.stderr)  # noqa: T201
+        _tell(message)
         sys.exit(2)
+
+
+def _tell(message: str) -> None:
+    print(f"oddshot: {' '.join(message.split())}", file=sys.stderr)  # noqa: T201
+
+
+def _show(otherwise: Callable[..., None]) -> Callable[..., None]:
+    """Show warnings of ours without the line of code that they come from."""
+
+    def show(message: Warning | str, category: type[Warning], *where: Any, **extra: Any) -> None:
+        if category.__module__.startswith("oddshot."):
+            _tell(str(message))
+        else:
+            otherwise(message, category, *where, **extra)
+
+    return show
 
 
 app = typer.Typer(
