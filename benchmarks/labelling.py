@@ -83,11 +83,15 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--look", type=int, default=50, help="rows to look at")
     parser.add_argument("--variants", default="", help="SPREAD/UNCERTAIN/BATCH[/FRUITLESS],...")
     parser.add_argument("--only-variants", action="store_true", help="and REFERENCE, to compare")
+    parser.add_argument("--ways", default="", help="parts of names: these and REFERENCE alone")
     parser.add_argument("--figure", type=Path, help="draw the curves")
     given = parser.parse_args(arguments)
     torch.set_num_threads(1)
     given.out.mkdir(parents=True, exist_ok=True)
     ways = ways_to_look(given.variants, only_variants=given.only_variants)
+    if given.ways:
+        parts = given.ways.split(",")
+        ways = {n: w for n, w in ways.items() if n == REFERENCE or any(p in n for p in parts)}
     for name, prior, load in chosen(given):
         path = given.out / f"{name.replace('/', '_')}.json"
         kept = json.loads(path.read_text()) if path.exists() else {"ways": {}}
@@ -98,7 +102,7 @@ def main(arguments: list[str] | None = None) -> None:
             print(f"{name}: {', '.join(missing)}", flush=True)
     print(f"\nmachine: {platform.processor() or platform.machine()}, {os.cpu_count()} cores")
     records = [json.loads(path.read_text()) for path in sorted(given.out.glob("*.json"))]
-    shown = [*ways] if given.only_variants else [*ways, "random"]
+    shown = [*ways] if given.only_variants or given.ways else [*ways, "random"]
     print(summary(records, shown, given.look))
     if given.figure is not None:
         plain = [way for way in shown if "five" not in way and "/" not in way]
