@@ -12,7 +12,7 @@ from torch import Tensor
 from oddshot.detectors.adversarial_fit import AdversarialFit, Losses, Recipe
 from oddshot.detectors.fronts import Front, front_of
 from oddshot.detectors.neighbourhood import Neighbourhood, has_shades, inner_rows
-from oddshot.episodes import FloatArray
+from oddshot.episodes import NORMAL, FloatArray
 from oddshot.learners.adversarial import AdversarialAutoencoder, Chance, spread_of
 from oddshot.mapping.support import Support
 from oddshot.networks import Params
@@ -91,7 +91,7 @@ class FittedAutoencoder:
         typical, known = support.typical[:, places], support.known[:, places]
         centre, unit = front.scale(typical, known)
         exact, exact_odd = _scaled(typical, centre, unit), _scaled(known, centre, unit)
-        normal = round(support.normal_share * len(typical))  # they stand first
+        normal = int((support.labels == NORMAL).sum())  # they stand first
         trusted = torch.cat([torch.arange(normal), normal + inner_rows(exact[normal:], trim)])
         rows, odd = exact[trusted].float(), exact_odd.float()
         generator = torch.Generator().manual_seed(support.seed)

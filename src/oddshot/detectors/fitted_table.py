@@ -14,7 +14,6 @@ from oddshot.detectors.tables import some_rows, table_rows
 from oddshot.episodes import (
     ANOMALY,
     NORMAL,
-    UNLABELLED,
     Float32Array,
     FloatArray,
     LabelArray,
@@ -226,10 +225,7 @@ class FittedTable:
     @property
     def kept_labels(self) -> LabelArray:
         """Labels (m,) of the rows that ``typical_scores`` belong to: 0 or -1."""
-        support = self._mapping.support
-        normal = round(support.normal_share * len(support.typical))
-        places = np.arange(len(support.typical))
-        return np.where(places < normal, NORMAL, UNLABELLED).astype(np.int8)
+        return self._mapping.support.labels
 
     @property
     def teaching(self) -> int:

@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, FloatArray, LabelArray
+from oddshot.episodes import ANOMALY, FloatArray, LabelArray
 from oddshot.errors import DataError
 from oddshot.frames import RawRows, frame_from_arrow, to_rows
 from oddshot.mapping.cells import level
@@ -160,10 +160,11 @@ def as_frame(rows: RawRows, places: NDArray[np.intp] | slice = slice(None)) -> p
 
 def _found(encoded: FloatArray, labels: LabelArray, support: Support) -> Iterator[int]:
     """Places of a support's rows, the first ones where several rows are encoded alike."""
-    normal = round(support.normal_share * len(support.typical))
     wanted = Counter((row.tobytes(), ANOMALY) for row in support.known)
-    for place, row in enumerate(support.typical):
-        wanted[row.tobytes(), NORMAL if place < normal else UNLABELLED] += 1
+    wanted.update(
+        (row.tobytes(), label)
+        for row, label in zip(support.typical, support.labels.tolist(), strict=True)
+    )
     telling = np.concatenate([support.typical[:, -1], support.known[:, -1]])  # the most distinct
     for start in range(0, len(encoded), BLOCK_ROWS):
         block = encoded[start : start + BLOCK_ROWS]

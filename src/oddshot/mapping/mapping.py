@@ -217,7 +217,7 @@ class Mapping:
         base, later, labels = self.base, self._later, self._later_labels
         typical = Pool(base.typical, self._free.typical_)
         known = Pool(base.known, self._free.known_)
-        normal = np.arange(len(typical)) < round(base.normal_share * len(typical))
+        normal = base.labels == NORMAL
         if not len(later):
             return typical, known, normal
         places = self._free.places(later.rows)

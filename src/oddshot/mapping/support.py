@@ -37,6 +37,12 @@ class Support:
     normal_share: float
     seed: int
 
+    @property
+    def labels(self) -> LabelArray:
+        """Labels (m,) of the typical rows, 0 or -1: known normal ones stand first."""
+        normal = np.arange(len(self.typical)) < round(self.normal_share * len(self.typical))
+        return np.where(normal, NORMAL, UNLABELLED).astype(np.int8)
+
     def arranged(self, rows: FloatArray) -> FloatArray:
         """Bring the columns of encoded rows (n, p) into canonical order."""
         return np.ascontiguousarray(rows[:, self.columns])
