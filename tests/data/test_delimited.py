@@ -156,3 +156,10 @@ def test_points_between_thousands_where_commas_decide():
 def test_long_cells_are_read_whatever_was_imported_before():
     frame, _ = read_delimited(f'a,b\n"{"x" * 160_000}",1\ny,2\n', "a text")
     assert len(frame["a"][0]) == 160_000
+
+
+def test_addresses_are_no_numbers_with_points_between_thousands():
+    frame, _ = read_delimited("ip;b\n192.168.100.110;1,5\n192.168.100.120;2,5\n", "a text")
+    assert frame["ip"].tolist() == ["192.168.100.110", "192.168.100.120"]
+    frame, _ = read_delimited("a;b\n1.234.567;1,5\n12.500;2,5\n", "a text")
+    assert frame["a"].tolist() == [1234567, 12500]

@@ -309,5 +309,5 @@ def test_rows_that_were_learned_from_do_not_calibrate_unnoticed():
         detector.calibrate(np.concatenate([ROWS[:200], FRESH]))
     detector.calibrate(np.concatenate([ROWS[:40], FRESH]))
     detector.calibrate(FRESH)
-    few = RNG.integers(0, 3, (300, 2)).astype(float)  # of few kinds of rows all come again
-    FewShotDetector(prior=untrained_prior()).fit(few[:150]).calibrate(few[150:])
+    few = RNG.integers(0, 4, (300, 4)).astype(float)  # of few kinds of rows all come again
+    FewShotDetector(prior=untrained_prior()).fit(few[:250]).calibrate(few[250:280])

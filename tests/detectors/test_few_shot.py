@@ -796,3 +796,14 @@ def test_integers_of_any_size_are_saved(tmp_path):
     rows = pd.DataFrame({"k": [10**30 + n % 7 * 10**29 for n in range(40)], "x": range(0, 80, 2)})
     detector().fit(rows).save(tmp_path / "large")
     FewShotDetector.load(tmp_path / "large")
+
+
+def test_answers_need_no_columns_that_are_left_out():
+    generator = np.random.default_rng(0)
+    rows = pd.DataFrame({"row_id": range(60), "same": 1, "a": generator.normal(size=60)})
+    made = detector().fit(rows)
+    made.partial_fit(rows[["a"]].iloc[:2], [1, 0])
+    assert made._fitted.kept.labels[:2].tolist() == [1, 0]
+    new = pd.DataFrame({"a": [9.0]})
+    made.partial_fit(new, [1])
+    assert made.anomaly_score(new) > 0

@@ -24,11 +24,11 @@ def european(value):
         ("EUR 12.50", 12.5),
         ("12.50 EUR", 12.5),
         ("1'250", 1250.0),
-        ("<0.5", 0.5),
-        ("≥ 3", 3.0),
         ("12:00", 0.5),
         ("06:00:36.0", 0.250416666),
         ("2 days 12:00:00", 2.5),
+        ("-1 days +22:00:00", -2 / 24),
+        ("-02:00", -2 / 24),
     ],
 )
 def test_numbers_are_read_as_people_write_them(text, number):
@@ -55,13 +55,35 @@ def test_no_group_of_thousands_follows_a_zero():
     assert find_notation(["1,125", "2,250"]) == Notation()  # as well thousands: these go first
 
 
-def test_a_few_words_among_many_numbers_are_gaps():
+def test_a_few_words_among_many_numbers_are_gaps_and_no_others():
     texts = [*map(str, range(100)), "ERR", "off"]
     notation = find_notation(texts)
-    assert notation == Notation(words="'ERR', 'off'")
-    read = notation.read([*texts, "broken"])
+    assert notation == Notation(words=("ERR", "off"))
+    assert notation.told == "'ERR', 'off'"
+    read = notation.read(texts)
     assert read[:100].tolist() == [*range(100)]
     assert np.isnan(read[100:]).all()
+    assert notation.read(["broken"]) is None
+
+
+def test_a_few_signs_are_read_over():
+    notation = find_notation(["<0.5", *map(str, range(10))])
+    np.testing.assert_array_equal(notation.read(["<0.5", "≥ 3"]), [0.5, 3.0])
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        ["<50", ">50"],
+        ["<5", "5", ">5", "7"],
+        ["EUR 5", "USD 5"],
+        ["192.168.100.110", "192.168.100.120"],
+        ["1.100.200", "1.100.201"],
+        [*map(str, range(60)), "V58", "E88"],
+    ],
+)
+def test_texts_that_tell_more_than_a_number_stay_texts(values):
+    assert find_notation(values) is None
 
 
 @pytest.mark.parametrize(

@@ -134,7 +134,15 @@ def pointed(frame: pd.DataFrame, dialect: Dialect) -> set[str]:
         return set()
     texts = [str(name) for name in frame.select_dtypes(include=["object", "string"])]
     known = {name: frame[name].dropna().astype(str).str.strip() for name in texts}
-    return {n for n, cells in known.items() if len(cells) and cells.str.fullmatch(THOUSANDS).all()}
+    return {name for name, cells in known.items() if len(cells) and _are_thousands(cells)}
+
+
+def _are_thousands(cells: "pd.Series[str]") -> bool:
+    """Tell numbers from addresses: cells with several points, and always as many, are none."""
+    if not cells.str.fullmatch(THOUSANDS).all():
+        return False
+    points = cells.str.count(r"\.")
+    return bool(points.max() <= 1 or points.nunique() > 1)
 
 
 def without_points(frame: pd.DataFrame, names: set[str]) -> pd.DataFrame:

@@ -151,7 +151,11 @@ class DelimitedBlocks:
             self._texts |= {name for name, kind in kinds.items() if not is_numeric_dtype(kind)}
             here = pointed(frame, self._dialect)
             found |= here
-            whole = {name for name, kind in kinds.items() if is_integer_dtype(kind)}
+            whole = {
+                name
+                for name, kind in kinds.items()
+                if is_integer_dtype(kind) or frame[name].isna().all()
+            }
             other |= kinds.keys() - here - whole
         self._pointed = found - other
         self.notes = (*self.notes, *notes_on(frame, self._dialect))

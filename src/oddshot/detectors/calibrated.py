@@ -34,7 +34,7 @@ from oddshot.thresholds.surprise import Surprise
 
 ENOUGH_NORMAL = 100  # known normal rows, from which on they calibrate without unlabelled ones
 MAX_CALIBRATION = 10_000
-LEARNED = 0.25  # share of rows to calibrate with that may be copies of rows learned from, by chance
+LEARNED = 0.25  # share of rows to calibrate with that may be copies of rows learned from
 
 
 class CalibratedVerdicts(ABC):
@@ -295,8 +295,8 @@ class CalibratedVerdicts(ABC):
         if numbers is None or learned is None:
             return
         found = RowPlaces(learned.astype(np.float64)).of(numbers.astype(np.float64)) >= 0
-        copies = 1 - len(np.unique(numbers, axis=0)) / len(numbers)
-        if found.mean() > LEARNED + copies:
+        kinds = max(len(np.unique(column)) for column in learned.T)
+        if found.mean() > LEARNED and kinds > len(learned) / 2:  # else rows may meet by chance
             warnings.warn(
                 f"the detector has learned from {int(found.sum()):,} of the {len(numbers):,} rows "
                 "to calibrate with, and scores new ones higher: promises do not hold; give rows "

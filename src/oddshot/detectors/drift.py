@@ -337,13 +337,8 @@ class DriftMonitor:
         return encoded, coordinates[:, : len(LABEL_FREE), 1].astype(np.float64), scores
 
     def _flagged(self, X: Any) -> float | None:
-        """Share of rows above the detector's threshold, where it can read them."""
-        if self._flags is None:
-            return None
-        try:
-            return float(self._flags(X).mean())
-        except DataError:  # its dates are written in another way
-            return None
+        """Share of rows above the detector's threshold."""
+        return None if self._flags is None else float(self._flags(X).mean())
 
     def _gone(self, window: pd.DataFrame) -> list[ColumnChange]:
         """Columns that are not there, or hold what cannot be read."""

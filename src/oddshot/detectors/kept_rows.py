@@ -118,8 +118,8 @@ class KeptRows:
         relabelled[inside[found]] = labels[found]
         names = [str(name) for name in self.frame.columns]
         added = frame.iloc[new].set_axis([str(name) for name in frame.columns], axis=1)
-        if set(names) <= set(added.columns):  # else a matrix: its columns stand in their order
-            added = added[names]
+        if not isinstance(frame.columns, pd.RangeIndex) or set(names) <= set(added.columns):
+            added = added.reindex(columns=names)  # those that are left out may be missing
         return KeptRows(
             pd.concat([self.frame, added.set_axis(self.frame.columns, axis=1)], ignore_index=True),
             np.concatenate([relabelled, labels[new]]).astype(np.int8),

@@ -28,6 +28,7 @@ DAYS = ("%Y/%m/%d", "%d.%m.%Y", "%m/%d/%Y", "%d/%m/%Y", "%d-%m-%Y", "%m/%d/%y", 
 CLOCKS = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p")
 DATE_FORMATS = ("ISO8601", *(day + clock for day in DAYS for clock in CLOCKS))
 DAY = pd.Timedelta(days=1)
+CLEARLY = 4.0  # times as far apart dates must be the one way to be read the other
 NESTED = (list, dict, set, tuple, frozenset, np.ndarray, pd.Series, pd.DataFrame)
 EPOCH = pd.Timestamp("1970-01-01", tz="UTC")
 
@@ -98,8 +99,8 @@ def dates_or_none(values: Sequence[Any], date_format: str) -> FloatArray | None:
 def find_date_format(values: Sequence[Any]) -> str | None:
     """Find the format in which all values are dates.
 
-    Where months can stand before days and behind them, that counts by which dates are closer
-    together, and months come first where both are alike.
+    Where months can stand before days and behind them, they come first, unless dates are far closer
+    together the other way.
     """
     texts = [v.strip() for v in values if isinstance(v, str) and not _is_missing_word(v)]
     if not all(DATE_TEXT.fullmatch(text) for text in texts):
@@ -113,13 +114,19 @@ def find_date_format(values: Sequence[Any]) -> str | None:
 
 
 def _shorter(values: Sequence[Any], form: str) -> str:
-    """Choose days before months where they can be read so, too, and lie closer together then."""
+    """Choose days before months where dates can be read so, too, and are far closer together then.
+
+    Not where one of both never changes: that may be the day as well as the month.
+    """
     other = form.replace("%m/%d", "%d/%m")
-    spans = []
-    for tried in (form, other):
-        days = dates_or_none(values, tried)
-        spans.append(np.inf if days is None else np.nanmax(days) - np.nanmin(days))
-    return other if spans[1] < spans[0] else form
+    parts = [text.split("/")[:2] for text in map(str, values) if "/" in text]
+    if other == form or any(len({*side}) < 2 for side in zip(*parts, strict=True)):
+        return form
+    months_first, days_first = (dates_or_none(values, tried) for tried in (form, other))
+    if months_first is None or days_first is None:
+        return form
+    closer = np.ptp(days_first[~np.isnan(days_first)])
+    return other if CLEARLY * closer <= np.ptp(months_first[~np.isnan(months_first)]) else form
 
 
 def are_booleans(values: Sequence[Any]) -> bool:

@@ -337,9 +337,11 @@ def _names_rows(name: str, ordered: FloatArray) -> str:
     if ID_NAME.fullmatch(name.strip().lower()) or CAMEL_ID.fullmatch(name.strip()):
         return "identifier (all integers differ, and the name says so)"
     pairs = len(ordered) ** 2 / 2
-    if ordered[-1] <= ordered[0] + pairs / COLLISIONS:  # measured values would meet somewhere
-        return "identifier (a running number)"
-    return ""
+    if ordered[-1] > ordered[0] + pairs / COLLISIONS:
+        return ""
+    # measured values would meet somewhere; those of a grid, as depths or whole minutes, do not
+    grid = np.gcd.reduce(steps.astype(np.int64)) > 1
+    return "" if grid else "identifier (a running number)"
 
 
 def _limits(finite: FloatArray, zeros: int) -> tuple[float, float, float, float, float]:
@@ -395,7 +397,7 @@ def _on_gaps(number: Number) -> str:
     if not number.missing:
         return ""
     if number.notation.words:
-        words = number.notation.words
+        words = number.notation.told
         return f"read as numbers; {words} and gaps become the median and are flagged"
     if not number.varies:
         return "constant but for gaps, which are flagged"

@@ -426,7 +426,8 @@ def _settings(recipe: Recipe) -> dict[str, Any]:
 def _restored(column: dict[str, Any], rows: Iterator[list[float]]) -> Recipe:
     kind = column.pop("recipe")
     if "notation" in column:
-        column["notation"] = Notation(**column["notation"])
+        comma, words = column["notation"]["comma"], column["notation"]["words"]
+        column["notation"] = Notation(comma, tuple(words))
     if kind == "number":
         fill, low, high, below, above, missing, varies = next(rows)
         return Number(

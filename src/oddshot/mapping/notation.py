@@ -19,6 +19,7 @@ MANY = 20  # different numbers that make a column one of numbers, whatever few w
 FEW = 0.05  # words among them, as a share of these
 SHOWN = 3
 SECONDS = 86400.0
+SIGNS, SIGNED = ("<", ">", "\u2264", "\u2265"), 0.2  # share of texts that may begin with one
 
 _CURRENCY = (
     r"(?:[$\u20ac\u00a3\u00a5\u20b9]|EUR|USD|GBP|CHF|JPY|CNY|INR|CAD|AUD|SEK|NOK|DKK|PLN|CZK|BRL)"
@@ -36,7 +37,7 @@ def _amounts(thousands: str, point: str) -> re.Pattern[str]:
 
 
 _WITH_POINT, _WITH_COMMA = _amounts(",", r"\."), _amounts(r"\.", ",")
-_CLOCK = re.compile(r"(?:(\d+) days?,? )?(\d{1,2}):(\d{2})(?::(\d{2}(?:\.\d*)?))?")
+_CLOCK = re.compile(r"(?:(-?\d+) days?,? )?([+-]?)(\d{1,2}):(\d{2})(?::(\d{2}(?:\.\d*)?))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,21 +49,28 @@ class Notation:
     comma
         Whether a comma stands before the decimals, and points between thousands.
     words
-        Some of the texts that are no numbers, quoted, where such count as gaps; else none may
-        occur.
+        The texts that are no numbers and count as gaps; no others may occur.
     """
 
     comma: bool = False
-    words: str = ""
+    words: tuple[str, ...] = ()
+
+    @property
+    def told(self) -> str:
+        """The first of the words, quoted."""
+        more = ", ..." if len(self.words) > SHOWN else ""
+        return ", ".join(map(repr, self.words[:SHOWN])) + more
 
     def read(self, values: Sequence[Any]) -> FloatArray | None:
         """All values as numbers, gaps as NaN; ``None`` if one is no number, and must be."""
         parsed = np.empty(len(values))
         for i, value in enumerate(values):
             number = self._number(value)
-            if number is None and not self.words:
-                return None
-            parsed[i] = np.nan if number is None else number
+            if number is None:
+                if not isinstance(value, str) or value.strip() not in self.words:
+                    return None
+                number = np.nan
+            parsed[i] = number
         return parsed
 
     def strays(self, values: Sequence[Any], *, most: float) -> list[Any]:
@@ -90,8 +98,9 @@ class Notation:
         if text.lower() in MISSING_WORDS:
             return np.nan
         if clock := _CLOCK.fullmatch(text):
-            days, *parts = (float(part or 0) for part in clock.groups())
-            return days + sum(p * s for p, s in zip(parts, (3600, 60, 1), strict=True)) / SECONDS
+            days, sign, *parts = clock.groups()
+            seconds = sum(float(p or 0) * s for p, s in zip(parts, (3600, 60, 1), strict=True))
+            return float(days or 0) + (-seconds if sign == "-" else seconds) / SECONDS
         found = (_WITH_COMMA if self.comma else _WITH_POINT).fullmatch(text)
         if found is None or bool(found["bracket"]) != bool(found["closed"]):
             return None
@@ -107,22 +116,34 @@ class Notation:
 def find_notation(values: Sequence[Any]) -> Notation | None:
     """Find how different values are written as numbers; ``None`` where they are none.
 
-    A point before the decimals goes first. Words among numbers are gaps where the different numbers
-    are 20 or more, and twenty times as many as the different words.
+    A point before the decimals goes first; a comma counts only where there is one. Words without a
+    digit among numbers are gaps where the different numbers are 20 or more, and twenty times as
+    many as the different words. Texts that tell more than a number are none: several currencies, or
+    many with a sign as in "<50" and ">50".
 
     >>> find_notation(["1.5", "$2,000"]), find_notation(["1.234,56", "7"]).comma
-    (Notation(comma=False, words=''), True)
+    (Notation(comma=False, words=()), True)
     >>> find_notation([*map(str, range(30)), "ERR"]).words, find_notation(["1", "2", "A"])
-    ("'ERR'", None)
+    (('ERR',), None)
     """
-    both = (Notation(), Notation(comma=True))
+    texts = [value.strip() for value in values if isinstance(value, str)]
+    both = [Notation()]
+    if any("," in text for text in texts):
+        both.append(Notation(comma=True))
     strays = [notation.strays(values, most=FEW * len(values)) for notation in both]
     fewest = min(range(len(both)), key=lambda at: len(strays[at]))  # of equals the first
     found, words = both[fewest], strays[fewest]
-    if not words:
-        return found
     given = len(values) - len(words)
-    if given < MANY or len(words) > FEW * given or not all(isinstance(w, str) for w in words):
+    if words and (given < MANY or len(words) > FEW * given):
         return None
-    shown = ", ".join(map(repr, sorted(words)[:SHOWN])) + (", ..." if len(words) > SHOWN else "")
-    return Notation(found.comma, shown)
+    if not all(isinstance(word, str) and not re.search(r"\d", word) for word in words):
+        return None
+    found = Notation(found.comma, tuple(sorted(word.strip() for word in words)))
+    return None if _tell_more(texts) else found
+
+
+def _tell_more(texts: Sequence[str]) -> bool:
+    """Whether currencies differ, or a sign stands before more than a few of different texts."""
+    currencies = {mark.group() for text in texts if (mark := re.search(_CURRENCY, text))}
+    signed = sum(text.startswith(SIGNS) for text in texts)
+    return len(currencies) > 1 or signed > SIGNED * len(texts)
