@@ -229,8 +229,7 @@ def _write(found: "Detection", read: Input, out: Path) -> None:
     if read.file is None or not ParquetBlocks.written_to(out) or not is_parquet(read.file):
         write_table(_as_they_came(found, read, out), out)
         return
-    new = found.rows.iloc[:, read.frame.shape[1] :]
-    beside = {str(name): column.to_numpy() for name, column in new.items()}
+    beside = {str(name): column.to_numpy() for name, column in _added(found, read).items()}
     ParquetBlocks(read.file).write_beside(beside, out)
 
 
@@ -280,8 +279,12 @@ def _as_they_came(found: "Detection", read: Input, out: Path) -> "pd.DataFrame":
     cells = written_cells(read.file) if read.file is not None and is_delimited(out) else None
     if cells is None:
         return found.rows
-    new = found.rows.iloc[:, read.frame.shape[1] :]
-    return pd.concat([cells, new.set_axis(cells.index, axis=0)], axis=1)
+    return pd.concat([cells, _added(found, read).set_axis(cells.index, axis=0)], axis=1)
+
+
+def _added(found: "Detection", read: Input) -> "pd.DataFrame":
+    """Give the columns that FILE does not have."""
+    return found.rows.iloc[:, read.frame.shape[1] :]
 
 
 def _top_rows(found: "Detection", number: int, *, most: int) -> Any:

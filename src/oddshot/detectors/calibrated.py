@@ -203,7 +203,7 @@ class CalibratedVerdicts(ABC):
         Warns
         -----
         CalibrationWarning
-            If ``X`` holds rows of a table that were given to `fit`.
+            If, as far as can be told, more than a quarter of ``X`` were given to `fit`.
         """
         check_is_fitted(self)
         chances = Probability(probability, prevalence=prevalence)

@@ -210,9 +210,10 @@ class DriftMonitor:
         )
         # what the lens was fitted on looks like no other row: it is left out on both sides, unless
         # rows are of so few kinds that new ones meet it often
-        self._apart = float(self._lens.holds(frame.iloc[held_out]).mean()) <= MEET
+        met = self._lens.holds(frame.iloc[held_out])
+        self._apart = bool(met.mean() <= MEET)
         if self._apart:
-            held_out = held_out[~self._lens.holds(frame.iloc[held_out])]
+            held_out = held_out[~met]
         self._context = frame.iloc[held_out]
         self._context_blocks = kept.succession[held_out] // block
         self._seen = self._look(self._context)
@@ -241,7 +242,8 @@ class DriftMonitor:
                 flagged=None,
                 not_compared=self._not_compared,
             )
-        return self._compared(window, alpha, permutations, self._flagged(X))
+        flagged = None if self._flags is None else float(self._flags(X).mean())
+        return self._compared(window, alpha, permutations, flagged)
 
     def _compared(
         self, window: pd.DataFrame, alpha: float, permutations: int, flagged: float | None
@@ -335,10 +337,6 @@ class DriftMonitor:
         """Rows as the lens sees them: encoded (n, p), label-free coordinates (n, C), scores."""
         encoded, coordinates, scores = self._lens.seen(rows)
         return encoded, coordinates[:, : len(LABEL_FREE), 1].astype(np.float64), scores
-
-    def _flagged(self, X: Any) -> float | None:
-        """Share of rows above the detector's threshold."""
-        return None if self._flags is None else float(self._flags(X).mean())
 
     def _gone(self, window: pd.DataFrame) -> list[ColumnChange]:
         """Columns that are not there, or hold what cannot be read."""

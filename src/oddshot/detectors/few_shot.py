@@ -232,7 +232,7 @@ class FewShotDetector(LearnsFromAnswers, GivesReasons, KeepsUp):
         return detector
 
     def _compare(self, saved: FloatArray, path: str | Path) -> None:
-        """Tell whether raw scores of a few rows are those that were saved."""
+        """Refuse raw scores of a few rows that are not those that were saved, or warn of them."""
         found = self._fitted.probe()
         if np.allclose(found, saved, rtol=1e-3, atol=1e-3):
             return
