@@ -160,6 +160,19 @@ def _nullable(kind: Any) -> Any:
     return None
 
 
+def as_frame(rows: RawRows, places: NDArray[np.intp] | slice = slice(None)) -> pd.DataFrame:
+    """Take rows of any table as a data frame; columns without names are counted."""
+    if isinstance(rows, pd.DataFrame):
+        return rows.iloc[places].reset_index(drop=True)
+    part = rows[places]
+    return pd.DataFrame(part if isinstance(part, np.ndarray) else part.toarray())
+
+
+def hash_rows(rows: RawRows) -> NDArray[np.uint64]:
+    """Hash each row (n,) by its cells; equal rows have equal hashes."""
+    return np.asarray(pd.util.hash_pandas_object(as_frame(rows), index=False), dtype=np.uint64)
+
+
 def take_rows(rows: RawRows, places: NDArray[np.intp] | slice) -> RawRows:
     """Take rows of any table by their places."""
     return rows.iloc[places] if isinstance(rows, pd.DataFrame) else rows[places]

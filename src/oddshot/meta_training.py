@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, TypeAlias, cast
 
 import numpy as np
-import pandas as pd
 import scipy.sparse as sp
 
 from oddshot.data.collections import load_collection
@@ -24,7 +23,7 @@ from oddshot.errors import (
     is_whole,
     require,
 )
-from oddshot.frames import to_rows
+from oddshot.frames import hash_rows, to_rows
 from oddshot.learners import LEARNERS
 from oddshot.learners.gated import GatedLearner
 from oddshot.mapping.mapping import COORDINATES, PLAIN, map_episode
@@ -311,9 +310,8 @@ def _content(source: TableSource) -> str:
     lacking = [label for label in (ANOMALY, NORMAL) if label not in labels]
     if lacking:
         raise DataError(f"no row is labelled {' or '.join(map(str, lacking))}")
-    rows = pd.util.hash_pandas_object(pd.DataFrame(table.rows), index=False).to_numpy()
     digest = sha256(f"{source.collection}\0{source.family}\0{source.name}\0".encode())
-    digest.update(rows.tobytes() + labels.tobytes())
+    digest.update(hash_rows(table.rows).tobytes() + labels.tobytes())
     return digest.hexdigest()
 
 

@@ -23,6 +23,7 @@ from oddshot.engines import Engine
 from oddshot.episodes import MappedTask
 from oddshot.errors import TrainingError, is_number, is_whole, require
 from oddshot.learners import Learner, Params, Shape, TaskBatch, collate, make_learner
+from oddshot.persistence import under
 
 State: TypeAlias = tuple[dict[str, Any], dict[str, NDArray[Any]]]
 
@@ -265,8 +266,7 @@ class OuterLoop:
             value.data.copy_(loaded[f"params/{name}"])
         states: dict[int, dict[str, Tensor]] = {}
         for number, name in enumerate(self.trained):
-            start = f"optimizer/{name}/"
-            state = {n.removeprefix(start): v for n, v in loaded.items() if n.startswith(start)}
+            state = under(f"optimizer/{name}/", loaded)
             if state:
                 states[number] = state
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": states})

@@ -7,11 +7,12 @@ A saved thing is a folder that holds ``oddshot.json`` (kind, format, meta, hash 
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,8 @@ from safetensors import SafetensorError
 from safetensors import numpy as safetensors
 
 from oddshot.errors import PriorError
+
+T = TypeVar("T")
 
 FORMAT_VERSION = 1
 STATE_FILE = "oddshot.json"
@@ -128,6 +131,33 @@ def load_state(path: str | Path, *, kind: str) -> tuple[dict[str, Any], dict[str
     if state["kind"] != kind:
         raise PriorError(f"{path}: holds a {state['kind']}, not a {kind}; give the {kind}'s folder")
     return state["meta"], _read_tensors(path, str(state["tensors"]), str(state["sha256"]))
+
+
+@contextmanager
+def reading_state(path: str | Path) -> Iterator[None]:
+    """Make what goes wrong with a loaded state, such as an entry that is lacking, a `PriorError`.
+
+    ``path`` is where the state stands.
+    """
+    try:
+        yield
+    except PriorError:
+        raise
+    except (LookupError, TypeError, ValueError, AttributeError, StopIteration) as error:
+        raise PriorError(
+            f"{path}: the saved detector is incomplete or changed "
+            f"({type(error).__name__}: {error}); restore it or save again"
+        ) from error
+
+
+def under(prefix: str, arrays: Mapping[str, T]) -> dict[str, T]:
+    """Give the arrays whose names start with a prefix, by the rest of their names.
+
+    >>> under("a.", {"a.x": np.ones(1), "b.x": np.ones(2)})
+    {'x': array([1.])}
+    """
+    found = ((name, array) for name, array in arrays.items() if name.startswith(prefix))
+    return {name.removeprefix(prefix): array for name, array in found}
 
 
 def is_saved(path: str | Path) -> bool:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from oddshot import FewShotDetector
-from oddshot.detectors.suggestion import TOP, UNCERTAIN, known_labels, suggest
+from oddshot.detectors.suggestion import TOP, UNCERTAIN, suggest
 from oddshot.errors import DataError, LabelError, SettingError
 from small_priors import untrained_prior
 
@@ -75,7 +75,7 @@ def test_nothing_known_is_picked(detector, rows):
     told = detector.rank(rows).add_labels([0, 20], [1, 0]).detector
     for found in (suggest(ranking, 300), told.suggest(rows, 300)):
         assert sorted(found.positions) == [p for p in range(210) if p not in (0, 20)]
-    assert known_labels(told.rank(rows))[[0, 20, 1]].tolist() == [1, 0, -1]
+    assert told.rank(rows).known_labels()[[0, 20, 1]].tolist() == [1, 0, -1]
 
 
 def test_labels_given_to_fit_are_recognised(rows):

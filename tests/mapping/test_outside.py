@@ -172,7 +172,7 @@ def test_known_anomalies_come_first(detector):
     for one, expected in ((fit, 6.0), (told, 1.5)):
         encoded, _, _ = one._fitted.seen(new)
         low = np.full(len(new), one._fitted.typical_scores.min())
-        decades = one._fitted._scale.apply(one._fitted._raised(low, encoded))
+        decades = one._fitted._scale.apply(one._fitted._raising.apply(low, encoded))
         np.testing.assert_allclose(decades, expected, atol=1e-3)
 
 

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info
 
-from oddshot.mapping.threading import BLOCK, LEAST, SHARES, in_blocks, in_turn, one_blas_thread
+from oddshot.mapping.threading import BLOCK, LEAST, SHARES, in_blocks, one_blas_thread, run_all
 
 
 @pytest.mark.parametrize("threads", [1, 3])
 def test_results_come_in_the_order_of_the_tasks(threads):
-    assert in_turn([partial(pow, 2, n) for n in range(20)], threads=threads) == [
+    assert run_all([partial(pow, 2, n) for n in range(20)], threads=threads) == [
         2**n for n in range(20)
     ]
 
@@ -37,12 +37,12 @@ def test_no_rows_are_one_empty_block():
 
 def test_tasks_run_side_by_side():
     meeting = threading.Barrier(2, timeout=30)
-    assert sorted(in_turn([meeting.wait, meeting.wait], threads=2)) == [0, 1]
+    assert sorted(run_all([meeting.wait, meeting.wait], threads=2)) == [0, 1]
 
 
 def test_an_error_in_a_task_is_raised():
     with pytest.raises(ZeroDivisionError):
-        in_turn([lambda: 1, lambda: 1 // 0], threads=2)
+        run_all([lambda: 1, lambda: 1 // 0], threads=2)
 
 
 def test_blas_has_one_thread_within():

@@ -1,20 +1,13 @@
-from dataclasses import dataclass
-
 import numpy as np
 import pandas as pd
 
+from oddshot.mapping.encode import ColumnNote
 from oddshot.reports.detection import scored
 
-
-@dataclass(frozen=True)
-class Note:
-    column: str
-    kind: str = "number"
-    used: bool = True
-    reason: str = ""
-
-
-NOTES = (Note("x"), Note("id", "left out", False, "every value differs"))
+NOTES = (
+    ColumnNote("x", "number", True, ""),
+    ColumnNote("id", "left out", False, "every value differs"),
+)
 
 
 def found(**changes):

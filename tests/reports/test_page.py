@@ -13,7 +13,7 @@ from oddshot.reports.page import detection_page
 VOID = {"meta", "line", "rect", "br", "img", "circle", "path"}
 NOTES = (
     ColumnNote("x", "number", True, ""),
-    ColumnNote("id", "text", False, "identifier (all differ)"),
+    ColumnNote("id", "text", False, "identifier (all differ)", "identifier"),
 )
 
 

@@ -53,7 +53,7 @@ def test_a_mixture_has_no_single_reason():
 
 def test_columns_that_tell_most_come_first_and_labels_are_shown_once():
     labels = np.array([-1, -1, 1], dtype=np.int8)
-    html = oddest(found(labels=labels), Evidence(explained={2: ROW}), 3)
+    html = oddest(found(labels=labels, label_column="fraud"), Evidence(explained={2: ROW}), 3)
     heads = [part.partition("</button>")[0] for part in html.split('<button type="button">')[1:]]
     assert heads == [
         "rank", "row", "score", "sure", "label", "why", "<bdi>shop</bdi>", "<bdi>amount</bdi>",

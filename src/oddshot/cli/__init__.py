@@ -1,4 +1,4 @@
-"""The command line ``oddshot``, one command a module; ``oddshot --help`` lists them.
+"""The command line ``oddshot``; ``oddshot --help`` lists its commands.
 
 Exit codes: 0 done; 1 every run of `bench` failed; 2 a mistake of the user's, in one line on
 standard error; 3 `watch` found drift; 130 stopped with Ctrl-C. Any other exception is a defect of
@@ -20,6 +20,7 @@ from oddshot.cli.demonstrating import demo
 from oddshot.cli.detecting import detect, fit, score
 from oddshot.cli.explain import explain
 from oddshot.cli.label import label
+from oddshot.cli.series import series
 from oddshot.cli.training import meta_train
 from oddshot.cli.watch import refresh, watch
 from oddshot.errors import OddshotError
@@ -71,7 +72,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for command in (demo, detect, fit, score, explain):
+for command in (demo, detect, fit, score, explain, series):
     app.command()(command)
 app.command("meta-train")(meta_train)
 app.command()(bench)

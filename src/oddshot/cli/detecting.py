@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from oddshot.cli.console import console_of_stdout, progress_bar, say
-from oddshot.cli.inputs import Asked, Input, read_input
+from oddshot.cli.inputs import Asked, Input, fitted, read_input
 from oddshot.cli.long_tables import long_table, score_beside
 from oddshot.cli.options import (
     Alpha,
@@ -26,13 +26,11 @@ from oddshot.cli.options import (
     SkipDamaged,
     Top,
 )
-from oddshot.cli.outputs import check_outputs
+from oddshot.cli.outputs import check_outputs, write_beside
 from oddshot.cli.thresholds import Promise
 from oddshot.errors import SettingError
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from oddshot.detectors.few_shot import FewShotDetector
     from oddshot.reports.detection import Detection
 
@@ -152,26 +150,6 @@ def score(
     _tell(found, detector, read, out=out, report=report, top=top)
 
 
-def fitted(
-    read: Input, contamination: str, seed: int, quality: str = "standard"
-) -> "FewShotDetector":
-    """Fit a detector on what was read."""
-    from oddshot.detectors.few_shot import FewShotDetector
-
-    share: str | float = "auto"
-    if contamination != "auto":
-        try:
-            share = float(contamination)
-        except ValueError:
-            raise SettingError(
-                f"--contamination {contamination!r}; give 'auto' or a share such as 0.02"
-            ) from None
-    detector = FewShotDetector(
-        prior=read.prior, contamination=share, random_state=seed, n_jobs=-1, quality=quality
-    )
-    return detector.fit(read.rows, read.labels)
-
-
 def _scored(detector: "FewShotDetector", file: str, read: Input, *, fitted: bool) -> "Detection":
     """Score the table; ``fitted``: whether the detector has just learned from it."""
     import numpy as np
@@ -187,6 +165,7 @@ def _scored(detector: "FewShotDetector", file: str, read: Input, *, fitted: bool
         columns=detector.column_report_,
         labels=given if fitted else None,
         notes=read.notes,
+        label_column=read.label_column,
     )
 
 
@@ -206,7 +185,7 @@ def _tell(
     for line in found.told():
         say(console, line)
     if out is not None:
-        _write(found, read, out)
+        write_beside(read.file, read.frame, found.rows.iloc[:, found.own :], out)
         say(
             console,
             f"Wrote {out}; new columns: '{found.score}', '{found.verdict}', '{found.rank}'.",
@@ -219,18 +198,6 @@ def _tell(
 
         write_file(report, detection_page(found, gathered(detector, read.rows, found)))
         say(console, f"Wrote {report}.")
-
-
-def _write(found: "Detection", read: Input, out: Path) -> None:
-    """Write all columns as they came, and the new ones."""
-    from oddshot.data.blocks import ParquetBlocks, is_parquet
-    from oddshot.data.sources import write_table
-
-    if read.file is None or not ParquetBlocks.written_to(out) or not is_parquet(read.file):
-        write_table(_as_they_came(found, read, out), out)
-        return
-    beside = {str(name): column.to_numpy() for name, column in _added(found, read).items()}
-    ParquetBlocks(read.file).write_beside(beside, out)
 
 
 def check_reasons(number: int, file: str, out: Path | None) -> None:
@@ -268,23 +235,6 @@ def with_reasons(
                 told[place] = " ".join(reasons(row))
             report(start + len(block), len(places))
     return found.with_column(REASONS, told, f"why the {len(places):,} oddest rows are odd")
-
-
-def _as_they_came(found: "Detection", read: Input, out: Path) -> "pd.DataFrame":
-    """Set what was found beside the cells as FILE has them, where both are delimited text."""
-    import pandas as pd
-
-    from oddshot.data.sources import is_delimited, written_cells
-
-    cells = written_cells(read.file) if read.file is not None and is_delimited(out) else None
-    if cells is None:
-        return found.rows
-    return pd.concat([cells, _added(found, read).set_axis(cells.index, axis=0)], axis=1)
-
-
-def _added(found: "Detection", read: Input) -> "pd.DataFrame":
-    """Give the columns that FILE does not have."""
-    return found.rows.iloc[:, read.frame.shape[1] :]
 
 
 def _top_rows(found: "Detection", number: int, *, most: int) -> Any:

@@ -6,8 +6,7 @@ from typing import Annotated
 import typer
 
 from oddshot.cli.console import console_of_stdout, say
-from oddshot.cli.detecting import fitted
-from oddshot.cli.inputs import Asked, read_input
+from oddshot.cli.inputs import Asked, fitted, read_input
 from oddshot.cli.options import Contamination, Labels, PriorPath, Seed, numbers_of
 from oddshot.cli.outputs import check_outputs
 from oddshot.errors import SettingError

@@ -1,4 +1,4 @@
-"""Reading FILE: a table, or images, at the edge of the program."""
+"""Reading FILE: a table, or images, at the edge of the program; and fitting a detector on it."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from oddshot.data.images import Images
+    from oddshot.detectors.few_shot import FewShotDetector
     from oddshot.episodes import LabelArray
     from oddshot.priors import Prior
 
@@ -25,7 +26,8 @@ class Asked(NamedTuple):
 class Input(NamedTuple):
     """The user's table as it is, the rows to learn from, their labels, notes, and the prior.
 
-    ``file`` is where the table stands, where it was read whole.
+    ``file`` is where the table stands, where it was read whole, ``label_column`` the name of the
+    frame's column that the labels came from.
     """
 
     frame: "pd.DataFrame"
@@ -34,6 +36,7 @@ class Input(NamedTuple):
     notes: tuple[str, ...]
     prior: "Prior | str | Path"
     file: str | None = None
+    label_column: str | None = None
 
 
 def read_input(file: str, prior: "Prior | str | Path", asked: Asked) -> Input:
@@ -47,7 +50,7 @@ def read_input(file: str, prior: "Prior | str | Path", asked: Asked) -> Input:
     import pandas as pd
 
     from oddshot.data.images import holds_images
-    from oddshot.data.sources import LABEL_ARRAYS, read_table
+    from oddshot.data.sources import LABEL_ARRAYS, column_position, read_table
 
     if holds_images(file):
         return _read_images(file, prior, asked)
@@ -59,8 +62,10 @@ def read_input(file: str, prior: "Prior | str | Path", asked: Asked) -> Input:
     if name is not None and not (labels is not None and name in LABEL_ARRAYS):
         labelled = read_table(frame, label_column=name)
         rows, labels = pd.DataFrame(labelled.rows), labelled.labels
+        names = [str(column) for column in frame.columns]
+        name = names[column_position(names, name, repr(file))]
     rows, notes = without_results(rows, notes)
-    return Input(frame, rows, labels, notes, prior, file)
+    return Input(frame, rows, labels, notes, prior, file, name)
 
 
 def without_results(
@@ -125,3 +130,37 @@ def _size(given: str) -> tuple[int, int]:
     if not (height.isdecimal() and width.isdecimal()):
         raise SettingError(f"--size is {given!r}; write HEIGHTxWIDTH, as in 28x28")
     return int(height), int(width)
+
+
+def fitted(
+    read: Input, contamination: str, seed: int, quality: str = "standard"
+) -> "FewShotDetector":
+    """Fit a detector on what was read."""
+    from oddshot.detectors.few_shot import FewShotDetector
+
+    detector = FewShotDetector(
+        prior=read.prior,
+        contamination=share_of(contamination),
+        random_state=seed,
+        n_jobs=-1,
+        quality=quality,
+    )
+    return detector.fit(read.rows, read.labels)
+
+
+def share_of(contamination: str) -> str | float:
+    """Read what ``--contamination`` says.
+
+    Raises
+    ------
+    SettingError
+        If it is neither "auto" nor a number.
+    """
+    if contamination == "auto":
+        return "auto"
+    try:
+        return float(contamination)
+    except ValueError:
+        raise SettingError(
+            f"--contamination {contamination!r}; give 'auto' or a share such as 0.02"
+        ) from None

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from oddshot.cli.console import console_of_stdout, say
-from oddshot.cli.detecting import fitted
-from oddshot.cli.inputs import Asked, Input, read_input
+from oddshot.cli.inputs import Asked, Input, fitted, read_input
 from oddshot.cli.long_tables import LongTable, check_written_as_read, long_table
 from oddshot.cli.options import Labels
-from oddshot.cli.outputs import check_table_output
+from oddshot.cli.outputs import check_table_output, write_beside
 from oddshot.errors import OddshotError, SettingError
 
 if TYPE_CHECKING:
@@ -301,7 +300,6 @@ class _Data(NamedTuple):
         import numpy as np
         import pandas as pd
 
-        from oddshot.data.sources import write_table
         from oddshot.detectors.labelling_session import WORDS
         from oddshot.reports.detection import free_name, scored_beside
 
@@ -323,6 +321,6 @@ class _Data(NamedTuple):
             pd.Series(words, dtype=object),
         )
         if self.long is None:
-            write_table(pd.concat([frame, found.set_axis(frame.index)], axis=1), path)
+            write_beside(self.file, frame, found, path)
             return
         self.long.blocks.write_beside({str(n): found[n].to_numpy() for n in found.columns}, path)

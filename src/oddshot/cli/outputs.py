@@ -1,8 +1,12 @@
-"""Refusing what cannot be written, before any work is done."""
+"""Writing what was found; what cannot be written is refused before any work is done."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from oddshot.errors import SettingError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def check_outputs(file: str, out: Path | None, report: Path | None) -> None:
@@ -33,6 +37,42 @@ def check_table_output(option: str, file: str, path: Path) -> None:
         raise SettingError(
             f"{option} {path}: give a name that ends in .csv, .tsv, .jsonl or .parquet"
         )
+
+
+def check_picture(option: str, file: str, path: Path) -> None:
+    """Do the same for a picture."""
+    _check(f"{option} {path}", file, path)
+    if path.suffix.lower() != ".png":
+        raise SettingError(f"{option} {path}: it is a picture; give a name that ends in .png")
+
+
+def write_beside(file: str | None, frame: "pd.DataFrame", added: "pd.DataFrame", out: Path) -> None:
+    """Write a table as it came, and new columns beside it.
+
+    Parameters
+    ----------
+    file
+        Where the table was read, if from a file. What stands in it is written again, if ``out`` is
+        of the same kind: cells of delimited text as they are, Parquet with its types and index.
+    frame
+        Shape (n, d): the table as it was understood, for all else.
+    added
+        Shape (n, a): the new columns.
+    out
+        The file to write.
+    """
+    import pandas as pd
+
+    from oddshot.data.blocks import ParquetBlocks, is_parquet
+    from oddshot.data.sources import is_delimited, write_table, written_cells
+
+    if file is not None and ParquetBlocks.written_to(out) and is_parquet(file):
+        beside = {str(name): column.to_numpy() for name, column in added.items()}
+        ParquetBlocks(file).write_beside(beside, out)
+        return
+    cells = written_cells(file) if file is not None and is_delimited(out) else None
+    rows = frame if cells is None else cells
+    write_table(pd.concat([rows, added.set_axis(rows.index, axis=0)], axis=1), out)
 
 
 def _check(called: str, file: str, path: Path) -> None:

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, LabelArray, Rows
 from oddshot.errors import DataError, LabelError, SettingError
+from oddshot.frames import hash_rows
 
 IndexArray: TypeAlias = NDArray[np.int64]
 
@@ -181,9 +181,7 @@ def _groups(rows: Rows | None, n: int) -> IndexArray:
         return np.arange(n, dtype=np.int64)
     if len(rows) != n:
         raise DataError(f"{len(rows)} rows but {n} labels; give one label a row")
-    frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(rows)
-    hashes = pd.util.hash_pandas_object(frame, index=False).to_numpy()
-    return np.unique(hashes, return_inverse=True)[1].astype(np.int64)
+    return np.unique(hash_rows(rows), return_inverse=True)[1].astype(np.int64)
 
 
 def _share_out(groups: IndexArray, rng: np.random.Generator, name: str) -> NDArray[np.bool_]:

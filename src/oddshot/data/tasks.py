@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from oddshot.data.synthetic import ANOMALY_TYPES, with_planted
@@ -20,10 +19,10 @@ from oddshot.episodes import (
     Batch,
     Episode,
     LabelArray,
-    Rows,
     Table,
 )
 from oddshot.errors import DataError, SettingError, TrainingError
+from oddshot.frames import hash_rows, take_rows
 
 Index: TypeAlias = NDArray[np.intp]
 
@@ -201,7 +200,7 @@ class EpisodeStream:
                 table = with_planted(table, kind, PLANTED, generator)
             assert table.labels is not None  # _load sees to it
             support, query, y = draw_episode(table.labels, generator, self.settings)
-            codes = pd.util.hash_pandas_object(pd.DataFrame(table.rows), index=False).to_numpy()
+            codes = hash_rows(table.rows)
             if len(np.unique(codes[support])) > 1:
                 break
         else:
@@ -214,8 +213,8 @@ class EpisodeStream:
             name=f"{source.collection}/{table.name}#{number}",
             family=source.family,
             seed=int(generator.integers(2**31)),
-            support=Batch(_take(table.rows, support), y),
-            query=Batch(_take(table.rows, query), table.labels[query]),
+            support=Batch(take_rows(table.rows, support), y),
+            query=Batch(take_rows(table.rows, query), table.labels[query]),
         )
 
 
@@ -281,12 +280,8 @@ def _load(source: TableSource) -> Table:
         )
     return Table(
         table.name,
-        _take(table.rows, np.flatnonzero(known)),
+        take_rows(table.rows, np.flatnonzero(known)),
         table.labels[known],
         table.family,
         table.collection,
     )
-
-
-def _take(rows: Rows, index: Index) -> Rows:
-    return rows.iloc[index] if isinstance(rows, pd.DataFrame) else rows[index]

@@ -12,8 +12,9 @@ from sklearn.utils.validation import check_is_fitted
 from oddshot.detectors.base import AnomalyDetector
 from oddshot.detectors.calibrated import stand_for_normal
 from oddshot.detectors.calibration import OWN, SPLIT, Calibration, IndexArray
+from oddshot.detectors.few_rows import LEAST_ROWS
 from oddshot.detectors.fitted_images import FittedImages
-from oddshot.detectors.fitted_table import LEAST_ROWS, FittedTable
+from oddshot.detectors.fitted_table import FittedTable
 from oddshot.episodes import NORMAL, Float32Array, FloatArray
 from oddshot.errors import DataError, SettingError
 from oddshot.mapping.encode import ColumnNote

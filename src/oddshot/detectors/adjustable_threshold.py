@@ -20,6 +20,7 @@ from oddshot.errors import (
     is_whole,
     require,
 )
+from oddshot.persistence import under
 from oddshot.thresholds.automatic import automatic_share
 from oddshot.thresholds.choices import (
     budget_threshold,
@@ -163,8 +164,7 @@ class AdjustableThreshold(CalibratedVerdicts):
         if "threshold_rule" in meta:
             self._rule = ThresholdRule(**meta["threshold_rule"])
         if "calibration" in meta:
-            named = (name for name in arrays if name.startswith(_CALIBRATION))
-            kept = {name.removeprefix(_CALIBRATION): arrays[name] for name in named}
+            kept = under(_CALIBRATION, arrays)
             self._calibration = Calibration.from_state(meta["calibration"], kept)
         if "probability" in meta:
             self._probability = Probability.from_state(meta["probability"])

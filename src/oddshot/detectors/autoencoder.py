@@ -16,10 +16,10 @@ from oddshot.detectors.checked_labels import checked_labels
 from oddshot.detectors.fitted_autoencoder import FittedAutoencoder
 from oddshot.detectors.fronts import Front, ImageFront, TableFront
 from oddshot.episodes import FloatArray
-from oddshot.errors import DataError, PriorError, is_number, is_whole, require
+from oddshot.errors import DataError, is_number, is_whole, require
 from oddshot.mapping.encode import ColumnNote
 from oddshot.mapping.support import draw_support
-from oddshot.persistence import load_state, save_state
+from oddshot.persistence import load_state, reading_state, save_state
 from oddshot.thresholds.surprise import Surprise
 
 
@@ -299,13 +299,8 @@ class AAEDetector(AnomalyDetector):
             If ``path`` holds no such detector, a damaged one or one of a newer version.
         """
         meta, arrays = load_state(path, kind="autoencoder")
-        try:
+        with reading_state(path):
             return cls._restored(meta, arrays)
-        except (LookupError, TypeError, ValueError, AttributeError) as error:
-            raise PriorError(
-                f"{path}: the saved detector is incomplete or changed "
-                f"({type(error).__name__}: {error}); restore it or save again"
-            ) from error
 
     @classmethod
     def _restored(cls, meta: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> "AAEDetector":

@@ -122,7 +122,7 @@ def compared_kinds(frame: pd.DataFrame, notes: Iterable[ColumnNote]) -> dict[str
     for place, note in enumerate(notes):
         if note.kind in ("number", "boolean", "category"):
             kinds[note.column] = note.kind
-        elif note.reason.startswith("constant"):
+        elif note.cause == "constant":
             column = frame.iloc[:, place]
             kinds[note.column] = "number" if column.dtype.kind in "iuf" else "category"
     return kinds

@@ -12,9 +12,8 @@ from oddshot.detectors.explanation_changes import Changed, smallest_changes
 from oddshot.detectors.explanation_nearness import Nearness
 from oddshot.detectors.explanation_shapley import Attribution, attribute
 from oddshot.detectors.fitted_table import FittedTable
-from oddshot.detectors.kept_rows import as_frame
 from oddshot.episodes import FloatArray
-from oddshot.frames import RawRows
+from oddshot.frames import RawRows, as_frame
 from oddshot.mapping.decode import decode
 from oddshot.mapping.encode import BLOCK_ROWS, Encoder
 from oddshot.mapping.row_places import RowPlaces

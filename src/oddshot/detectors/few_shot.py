@@ -19,7 +19,7 @@ from oddshot.detectors.tables import table_rows
 from oddshot.episodes import FloatArray
 from oddshot.errors import PriorError, SavedScoresWarning, SettingError
 from oddshot.mapping.quality import QUALITIES, Quality
-from oddshot.persistence import load_state, save_state
+from oddshot.persistence import load_state, reading_state, save_state
 from oddshot.priors import Prior
 
 MOST_OFF = 0.5  # decades by which a loaded detector's scores may be off, with a warning
@@ -179,6 +179,11 @@ class FewShotDetector(LearnsFromAnswers, GivesReasons, KeepsUp):
         PriorError
             If the folder cannot be written.
         """
+        meta, tensors = self._state()
+        save_state(path, kind="detector", meta=meta, tensors=tensors)
+
+    def _state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """Return what `_from_state` needs, as JSON and as arrays."""
         check_is_fitted(self)
         prior, share = self._fitted.prior, self._checked_contamination()
         (state, arrays), (verdicts, calibration) = self._fitted.state(), self._verdict_state()
@@ -198,7 +203,7 @@ class FewShotDetector(LearnsFromAnswers, GivesReasons, KeepsUp):
             **calibration,
             **arrays,
         }
-        save_state(path, kind="detector", meta=meta, tensors=tensors)
+        return meta, tensors
 
     @classmethod
     def load(cls, path: str | Path, *, n_jobs: int | None = None) -> "FewShotDetector":
@@ -219,15 +224,8 @@ class FewShotDetector(LearnsFromAnswers, GivesReasons, KeepsUp):
             kind of processor may bring about.
         """
         meta, tensors = load_state(path, kind="detector")
-        try:
-            detector = cls._restored(meta, tensors, n_jobs=n_jobs)
-        except PriorError:
-            raise
-        except (LookupError, TypeError, ValueError, AttributeError, StopIteration) as error:
-            raise PriorError(
-                f"{path}: the saved detector is incomplete or changed "
-                f"({type(error).__name__}: {error}); restore it or save again"
-            ) from error
+        with reading_state(path):
+            detector = cls._from_state(meta, tensors, n_jobs=n_jobs)
         detector._compare(tensors["probe.scores"], path)
         return detector
 
@@ -250,7 +248,7 @@ class FewShotDetector(LearnsFromAnswers, GivesReasons, KeepsUp):
         )
 
     @classmethod
-    def _restored(
+    def _from_state(
         cls, meta: dict[str, Any], tensors: dict[str, NDArray[Any]], *, n_jobs: int | None
     ) -> "FewShotDetector":
         parts: dict[str, dict[str, NDArray[Any]]] = {"prior": {}, "support": {}, "encoder": {}}

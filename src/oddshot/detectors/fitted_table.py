@@ -1,6 +1,6 @@
 """A prior for tables, adapted to one: rows are encoded, mapped and judged."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Self
 
@@ -8,35 +8,33 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from oddshot.detectors.kept_rows import KeptRows, as_frame
+from oddshot.detectors.few_rows import CrossConformal, can_spare, enough
+from oddshot.detectors.kept_rows import KeptRows
 from oddshot.detectors.novelty import LABELS_ALONE, Novelty, without_labels
+from oddshot.detectors.raising import Raising
 from oddshot.detectors.tables import some_rows, table_rows
 from oddshot.episodes import (
     ANOMALY,
     NORMAL,
+    UNLABELLED,
     Float32Array,
     FloatArray,
     LabelArray,
     MappedTask,
 )
 from oddshot.errors import DataError, PriorError
-from oddshot.frames import RawRows
+from oddshot.frames import RawRows, as_frame
 from oddshot.learners import Detector, Learner, Params, Shape, collate, restore
 from oddshot.mapping.encode import ColumnNote, Encoder
 from oddshot.mapping.mapping import Mapping, Pool, last_told, support_sample
-from oddshot.mapping.outside import Outside
 from oddshot.mapping.quality import QUALITIES, Quality
+from oddshot.mapping.row_places import RowPlaces
 from oddshot.mapping.support import Support, draw_support
 from oddshot.mapping.threading import Narrowing, in_blocks
 from oddshot.priors import Prior
 from oddshot.thresholds.surprise import Surprise
 
 PROBES = 16
-ENOUGH_ROWS, ENOUGH_PER_COLUMN = 50, 5  # with so many, new rows look like those of the support
-FOLDS, ENOUGH_HELD_OUT = 5, 200  # as many of the folds are held out as give so many rows
-LEAST_ROWS = 4  # of fewer none can be spared
-OUTSIDE_WITH_LABELS = 1.5  # decades at most; what it trades stands in docs/results/novel-types.md
-_SHARE_OF_OWN = 1e-3  # of a raised row's own decades: they order rows, and count for nothing else
 
 
 class FittedTable:
@@ -46,16 +44,15 @@ class FittedTable:
     ----------
     prior
         A prior for tables.
-    encoder, support
-        What the table taught, and its rows to compare with.
-    threads
-        Threads for tree models.
+    encoder, mapping
+        What the table taught: how columns become numbers, and rows to compare with.
     kept
         The same rows as the user gave them; ``None`` where an older version saved the detector.
-    left_out
-        See `Mapping`.
     novelty
         What stays of the label-free view where there are known anomalies.
+    spares_rows
+        Whether new rows are judged by detectors that some rows were held out from, see `few_rows`;
+        ``None``: where rows are few.
 
     Attributes
     ----------
@@ -69,35 +66,27 @@ class FittedTable:
         self,
         prior: Prior,
         encoder: Encoder,
-        support: Support,
+        mapping: Mapping,
         *,
-        threads: int,
         kept: KeptRows | None = None,
-        left_out: Sequence[str] = (),
         novelty: Novelty = LABELS_ALONE,
+        spares_rows: bool | None = None,
     ) -> None:
-        self.prior, self._encoder, self.kept = prior, encoder, kept
-        self._threads, self._left_out, self._novelty = threads, tuple(left_out), novelty
-        self.spares_rows = len(support.typical) >= LEAST_ROWS and not _many(support)
-        restore(prior)  # first: it tells at once whether it can
-        self._settle(Mapping(threads=threads, left_out=self._left_out).fit(support))
-
-    def _settle(self, mapping: Mapping) -> None:
-        self._mapping = mapping
-        self._head = _head(*restore(self.prior), mapping, self._novelty)
+        self.prior, self.encoder, self.kept = prior, encoder, kept
+        self._mapping, self._novelty = mapping, novelty
+        self.spares_rows = can_spare(mapping.base) if spares_rows is None else spares_rows
+        self._head = _head(*restore(prior), mapping, novelty)
         typical = self._judged(mapping.typical_)
-        place = np.argsort(mapping.support.columns)  # of an encoded column in the support
-        unseen = {int(place[at]): told for at, told in self._encoder.unseen_levels().items()}
-        self._outside = Outside().fit(mapping.support.typical, mapping.places_, unseen)
         self._scale = Surprise().fit(typical)
-        self._without: list[tuple[FittedTable, Surprise]] = []  # made when first needed
-        self.typical_scores = self._raised(typical, mapping.support.typical)
+        self._raising = Raising(encoder, mapping, self._scale)
+        self._of_new = CrossConformal()
+        self.typical_scores = self._raising.apply(typical, mapping.support.typical)
         self.clean = mapping.support.normal_share == 1.0
 
     @property
     def stands_for_new(self) -> bool:
         """Whether scores of typical rows stand for those of new ones."""
-        return self.spares_rows or _many(self._mapping.base)
+        return self.spares_rows or enough(self._mapping.base)
 
     @property
     def known_scores(self) -> FloatArray:
@@ -117,6 +106,7 @@ class FittedTable:
         novelty: Novelty = LABELS_ALONE,
     ) -> Self:
         """Adapt a prior to rows (n, d) with labels (n,)."""
+        restore(prior)  # first: it tells at once whether it can
         encoder = Encoder().fit(rows)
         known = int((labels == ANOMALY).sum())
         if known > len(labels) - 2:
@@ -139,10 +129,8 @@ class FittedTable:
         )
         kept = KeptRows.of(rows, encoded, labels, support)
         del encoded  # of wide tables it is the larger part of the memory
-        left_out = quality.left_out
-        return cls(
-            prior, encoder, support, threads=threads, kept=kept, left_out=left_out, novelty=novelty
-        )
+        mapping = Mapping(threads=threads, left_out=quality.left_out).fit(support)
+        return cls(prior, encoder, mapping, kept=kept, novelty=novelty)
 
     def scored(self, X: Any) -> FloatArray:
         """Raw scores (n,) of rows (n, d).
@@ -172,6 +160,12 @@ class FittedTable:
         """Tell which rows (n, d) are among those compared with; errors as of `scored`."""
         return np.asarray(self._mapping.places_.of(self.arranged(X)) >= 0)
 
+    def labels_of(self, pool: Pool) -> LabelArray:
+        """Labels (n,) of the kept rows that a pool's rows are; -1 for all others."""
+        labels = np.append(self.kept_labels, UNLABELLED)[self._mapping.places_.of(pool.rows)]
+        labels[RowPlaces(self._mapping.support.known).of(pool.rows) >= 0] = ANOMALY
+        return labels.astype(np.int8)
+
     def judged(self, pool: Pool) -> FloatArray:
         """Raw scores (n,) of a pool, of this table or one that it came from by `with_labels`."""
         return self._settled(self._judged(self._mapping.judge(pool)), pool.rows)
@@ -181,13 +175,18 @@ class FittedTable:
         told = last_told(pool.rows, labels)
         if not len(told):
             return self
-        fitted = object.__new__(type(self))  # `copy` would make a head, and `_settle` another
-        vars(fitted).update(vars(self))
-        if self.kept is not None:
-            known, frame = self.arranged(self.kept.frame), as_frame(table_rows(X), told)
-            fitted.kept = self.kept.with_labels(known, frame, pool[told].rows, labels[told])
-        fitted._settle(self._mapping.with_labels(pool, labels))
-        return fitted
+        kept = self.kept
+        if kept is not None:
+            known, frame = self.arranged(kept.frame), as_frame(table_rows(X), told)
+            kept = kept.with_labels(known, frame, pool[told].rows, labels[told])
+        return type(self)(
+            self.prior,
+            self.encoder,
+            self._mapping.with_labels(pool, labels),
+            kept=kept,
+            novelty=self._novelty,
+            spares_rows=self.spares_rows,
+        )
 
     def seen(self, X: Any) -> tuple[FloatArray, Float32Array, FloatArray]:
         """Rows (n, d) encoded (n, p), mapped (n, C, 2), and their raw scores (n,).
@@ -213,13 +212,11 @@ class FittedTable:
         fewer = replace(support, typical=support.typical[rest], normal_share=share)
         adapted = type(self)(
             self.prior,
-            self._encoder,
-            fewer,
-            threads=self._threads,
-            left_out=self._left_out,
+            self.encoder,
+            self._mapping.of_other(fewer),
             novelty=self._novelty,
+            spares_rows=False,
         )
-        adapted.spares_rows = False
         return adapted, adapted.scored_arranged(support.typical[part])
 
     @property
@@ -242,11 +239,6 @@ class FittedTable:
         return np.concatenate([_single(block) for block in self._blocks(X)])
 
     @property
-    def encoder(self) -> Encoder:
-        """How columns are written as numbers."""
-        return self._encoder
-
-    @property
     def support(self) -> Support:
         """The encoded rows to compare with."""
         return self._mapping.support
@@ -259,20 +251,20 @@ class FittedTable:
     @property
     def column_report(self) -> list[ColumnNote]:
         """What became of every column."""
-        return self._encoder.report()
+        return self.encoder.report()
 
     @property
     def columns(self) -> dict[str, Any]:
         """scikit-learn's attributes on the columns that `fit` saw."""
-        return self._encoder.seen_columns
+        return self.encoder.seen_columns
 
     def state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """Return what `restored` needs, as JSON and as arrays."""
         support, (rows_later, labels_later) = self._mapping.base, self._mapping.later
-        settings, arrays = self._encoder.state()
+        settings, arrays = self.encoder.state()
         kept, rows = ({}, {}) if self.kept is None else self.kept.state()
         meta = {"encoder": settings, "normal_share": support.normal_share, "kept": kept}
-        meta |= {"left_out": list(self._left_out), "spares_rows": self.spares_rows}
+        meta |= {"left_out": list(self._mapping.left_out), "spares_rows": self.spares_rows}
         return meta, {
             "support.columns": np.asarray(support.columns, dtype=np.int64),
             "support.typical": support.typical,
@@ -301,19 +293,19 @@ class FittedTable:
             int(meta["seed"]),
         )
         encoder = Encoder.from_state(meta["encoder"], parts.get("encoder", {}))
-        kept = KeptRows.restored(meta["kept"], parts["kept"]) if meta.get("kept") else None
-        left_out = meta.get("left_out", ())
-        novelty = Novelty.checked(meta.get("novel", 0.0))
-        fitted = cls(
-            prior, encoder, support, threads=threads, kept=kept, left_out=left_out, novelty=novelty
-        )
-        fitted.spares_rows = meta.get("spares_rows", False)  # an older version held none out
+        mapping = Mapping(threads=threads, left_out=tuple(meta.get("left_out", ()))).fit(support)
         later = parts.get("later", {})  # none in what an older version saved
         if later and len(later["labels"]):
-            mapping = fitted._mapping
             pool = mapping.pool(later["rows"])
-            fitted._settle(mapping.with_labels(pool, later["labels"].astype(np.int8)))
-        return fitted
+            mapping = mapping.with_labels(pool, later["labels"].astype(np.int8))
+        return cls(
+            prior,
+            encoder,
+            mapping,
+            kept=KeptRows.restored(meta["kept"], parts["kept"]) if meta.get("kept") else None,
+            novelty=Novelty.checked(meta.get("novel", 0.0)),
+            spares_rows=meta.get("spares_rows", False),  # an older version held none out
+        )
 
     def scored_arranged(self, rows: FloatArray) -> FloatArray:
         """Raw scores (n,) of encoded rows (n, p) whose columns are in the support's order."""
@@ -323,54 +315,15 @@ class FittedTable:
 
     def _blocks(self, X: Any) -> Iterator[FloatArray]:
         """Do what `arranged` does, block by block."""
-        return map(self._mapping.support.arranged, self._encoder.blocks(some_rows(X)))
+        return map(self._mapping.support.arranged, self.encoder.blocks(some_rows(X)))
 
     def _settled(self, judged: FloatArray, rows: FloatArray) -> FloatArray:
-        """Make what the head says (n,) of rows (n, p) their raw scores.
-
-        With few rows for the number of columns a new row looks odder than those of the support,
-        which have shaped all that it is compared by. Then new rows are judged by detectors from
-        which a part of the support was held out, and the share of held-out rows that are as odd,
-        over all parts, is their surprise: cross-conformal (Vovk 2015).
-        """
+        """Make what the head says (n,) of rows (n, p) their raw scores."""
         if self.spares_rows:
             new = np.flatnonzero(self._mapping.places_.of(rows) < 0)
             judged = judged.copy()
-            judged[new] = self._scale.scores_at(self._surprise_of_new(rows[new]))
-        return self._raised(judged, rows)
-
-    def _surprise_of_new(self, rows: FloatArray) -> FloatArray:
-        """Surprise (n,), in decades, of new rows (n, p)."""
-        if not len(rows):
-            return np.zeros(0)
-        judges = self._without or self._held_out_in_folds()
-        self._without = judges  # at once: another thread may be scoring, too
-        shares = [10 ** -scale.apply(fitted.scored_arranged(rows)) for fitted, scale in judges]
-        return np.asarray(-np.log10(np.mean(shares, axis=0)))
-
-    def _held_out_in_folds(self) -> "list[tuple[FittedTable, Surprise]]":
-        """Adapt without each of some folds; beside it the scale of that fold's raw scores."""
-        shuffled = np.random.default_rng([self.seed, 9]).permutation(self.teaching)
-        folds = np.array_split(shuffled, min(FOLDS, self.teaching))
-        held_out = map(self.held_out, folds[: -(-ENOUGH_HELD_OUT // len(folds[0]))])
-        return [(fitted, Surprise().fit(raw)) for fitted, raw in held_out]
-
-    def _raised(self, scores: FloatArray, rows: FloatArray) -> FloatArray:
-        """Raise raw scores (n,) to the decades of rows (n, p) that lie outside in a column.
-
-        Where labels tell what is looked for, to no more than stands out from most rows, so that it
-        comes first. New rows that lie outside all alike, as by their date, keep their order.
-        """
-        decades = self._outside.decades(rows)
-        out = np.flatnonzero(decades)
-        if not len(out):
-            return scores
-        own = self._scale.apply(scores[out])
-        most = OUTSIDE_WITH_LABELS if len(self._mapping.known_) else np.inf
-        least = np.minimum(decades[out], most) + _SHARE_OF_OWN * own
-        raised = scores.copy()
-        raised[out] = np.maximum(scores[out], self._scale.scores_at(least))
-        return raised
+            judged[new] = self._scale.scores_at(self._of_new.surprise(self, rows[new]))
+        return self._raising.apply(judged, rows)
 
     def _judged(self, coordinates: Float32Array) -> FloatArray:
         """Raw scores (n,) of mapped rows (n, C, 2)."""
@@ -381,11 +334,13 @@ class FittedTable:
                 return np.asarray(self._head(rows[:, block].double())[0].numpy())
 
         with _ONE_TORCH_THREAD.held():
-            return np.concatenate(in_blocks(judge, len(coordinates), threads=self._threads))
+            threads = self._mapping.threads
+            return np.concatenate(in_blocks(judge, len(coordinates), threads=threads))
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave out the head, a function that a learner made."""
-        return {name: v for name, v in vars(self).items() if name != "_head"} | {"_without": []}
+        """Leave out the head, a function that a learner made, and what is made when needed."""
+        kept = {name: value for name, value in vars(self).items() if name != "_head"}
+        return kept | {"_of_new": CrossConformal()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Make the head again from prior and mapping."""
@@ -425,12 +380,6 @@ def _adapted(learner: Learner, params: Params, task: MappedTask) -> Detector:
             {name: value.double() for name, value in params.items()},
             collate([task]).to(torch.float64),
         )
-
-
-def _many(support: Support) -> bool:
-    """Tell whether typical rows are so many that new ones look no odder than these."""
-    rows, width = support.typical.shape
-    return bool(rows >= max(ENOUGH_ROWS, ENOUGH_PER_COLUMN * width))
 
 
 def _narrow_torch() -> int:

@@ -14,6 +14,7 @@ from oddshot.detectors.tables import some_rows, table_rows
 from oddshot.episodes import FloatArray
 from oddshot.mapping.encode import ColumnNote, Encoder
 from oddshot.networks import Coder, ConvolutionalCoder, PerceptronCoder
+from oddshot.persistence import under
 
 FITTED_ON_A_TABLE = "the detector was fitted on a table; give rows of such a one"
 
@@ -160,7 +161,7 @@ def front_of(state: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Front:
     """Make the front that gave a state, out of a saved detector's."""
     if "image" in state:
         return ImageFront(*state["image"])
-    own = {n.removeprefix("encoder."): a for n, a in arrays.items() if n.startswith("encoder.")}
+    own = under("encoder.", arrays)
     return TableFront(Encoder.from_state(state["encoder"], own))
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from oddshot.episodes import ANOMALY, FloatArray, LabelArray
 from oddshot.errors import DataError
-from oddshot.frames import RawRows, frame_from_arrow, to_rows
+from oddshot.frames import RawRows, as_frame, frame_from_arrow, to_rows
 from oddshot.mapping.cells import level
 from oddshot.mapping.row_places import RowPlaces
 from oddshot.mapping.support import Support
@@ -148,14 +148,6 @@ class KeptRows:
         if not settings["named"]:
             frame.columns = pd.RangeIndex(frame.shape[1])
         return cls(frame, arrays["labels"].astype(np.int8), arrays["places"].astype(np.intp))
-
-
-def as_frame(rows: RawRows, places: NDArray[np.intp] | slice = slice(None)) -> pd.DataFrame:
-    """Take rows of any table as a data frame; columns without names are counted."""
-    if isinstance(rows, pd.DataFrame):
-        return rows.iloc[places].reset_index(drop=True)
-    part = rows[places]
-    return pd.DataFrame(part if isinstance(part, np.ndarray) else part.toarray())
 
 
 def _found(encoded: FloatArray, labels: LabelArray, support: Support) -> Iterator[int]:

@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from oddshot.data.labels import parse_labels
 from oddshot.episodes import UNLABELLED, FloatArray, LabelArray
 from oddshot.errors import LabelError
+from oddshot.mapping.mapping import Pool
 
 if TYPE_CHECKING:
     from oddshot.detectors.few_shot import FewShotDetector
@@ -31,6 +32,8 @@ class Ranking:
         Shape (n,): anomaly scores by `detector`, higher is odder.
     detector
         A detector that knows these labels, too. The one that made the ranking stays as it is.
+    pool
+        The rows as the mapping sees them.
 
     Examples
     --------
@@ -48,15 +51,16 @@ class Ranking:
     labels: LabelArray
     scores: FloatArray
     detector: "FewShotDetector"
+    pool: Pool
 
     def __init__(self, detector: "FewShotDetector", rows: Any) -> None:
         self.rows, self.detector, self._first = rows, detector, detector
-        self._pool = detector._table("rank").pool(rows)
-        self.labels = np.full(len(self._pool), UNLABELLED, dtype=np.int8)
-        self.scores = detector._ranked(self._pool)
+        self.pool = detector._table("rank").pool(rows)
+        self.labels = np.full(len(self.pool), UNLABELLED, dtype=np.int8)
+        self.scores = detector._ranked(self.pool)
 
     def __len__(self) -> int:
-        return len(self._pool)
+        return len(self.pool)
 
     @property
     def order(self) -> NDArray[np.intp]:
@@ -99,6 +103,11 @@ class Ranking:
             raise LabelError(f"{len(places)} positions but {len(told)} labels; give one for each")
         all_told = self.labels.copy()
         all_told[places.astype(np.intp)] = told
-        detector = self._first._told(self._pool, all_told, self.rows)
-        self.scores, self.labels, self.detector = detector._ranked(self._pool), all_told, detector
+        detector = self._first._told(self.pool, all_told, self.rows)
+        self.scores, self.labels, self.detector = detector._ranked(self.pool), all_told, detector
         return self
+
+    def known_labels(self) -> LabelArray:
+        """Labels (n,) of the rows: those added, and those of equal rows that the detector keeps."""
+        kept = self.detector._table("rank").labels_of(self.pool)
+        return np.where(self.labels == UNLABELLED, kept, self.labels)

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.distance import cdist
 
 from oddshot.detectors.ranking import Ranking
-from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, Float32Array, FloatArray, LabelArray
+from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, Float32Array, FloatArray
 from oddshot.errors import LabelError, is_number, is_whole, require
 from oddshot.mapping.calibration import CHANNELS
 
@@ -111,7 +111,7 @@ def suggest(
     require(share, "uncertain", uncertain, "a share from 0 to 1")
     for name, value in (("spread", spread), ("fruitless", fruitless)):
         require(is_number(value) and value >= 0, name, value, "a number, 0 or more")
-    labels, left = known_labels(ranking), _positions(leave_out, len(ranking))
+    labels, left = ranking.known_labels(), _positions(leave_out, len(ranking))
     taken = labels != UNLABELLED
     taken[left] = True
     hope, doubt = ranking.scores, -np.abs(ranking.scores - ranking.detector.threshold_)
@@ -120,7 +120,7 @@ def suggest(
     places = _candidates(~taken, (hope, doubt), max(CANDIDATES, 10 * n))
     if not len(places):
         return Suggestions(places, ranking.scores[places], ())
-    copies = _Copies(ranking._pool.seen.views.standard[places])
+    copies = _Copies(ranking.pool.seen.views.standard[places])
     picked: list[int] = []
     why = _turns(int(taken.sum()), min(n, len(places)), uncertain)
     for kind in why:
@@ -129,17 +129,6 @@ def suggest(
         picked.append(int(np.argmax(worth)))
     chosen = places[picked]
     return Suggestions(chosen, ranking.scores[chosen], tuple(why))
-
-
-def known_labels(ranking: Ranking) -> LabelArray:
-    """Labels (n,) of ranked rows: those added, and those of equal rows that the detector keeps."""
-    fitted = ranking.detector._table("suggest")
-    normal = fitted.support.typical[fitted.kept_labels == NORMAL]
-    said = {row.tobytes(): NORMAL for row in normal}
-    said |= {row.tobytes(): ANOMALY for row in fitted.support.known}
-    rows = ranking._pool.rows
-    found = np.array([said.get(row.tobytes(), UNLABELLED) for row in rows], dtype=np.int8)
-    return np.where(ranking.labels == UNLABELLED, found, ranking.labels)
 
 
 class _Copies:
@@ -162,7 +151,7 @@ def _like_answers(ranking: Ranking) -> FloatArray:
     answered = np.flatnonzero(ranking.labels == NORMAL)
     if not len(answered):
         return np.zeros(len(ranking))
-    seen, oddest = ranking._pool.seen, ranking.order[:ODDEST]
+    seen, oddest = ranking.pool.seen, ranking.order[:ODDEST]
     likeness = []
     for spots in (seen.views.standard, seen.coordinates[:, ::CHANNELS]):
         nearest = cdist(spots, spots[answered]).min(axis=1)

@@ -26,7 +26,13 @@ from numpy.typing import NDArray
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import MinMaxScaler
 
-from oddshot.data.splits import IndexArray, few_label_split, one_class_split, stratified_sample
+from oddshot.data.splits import (
+    IndexArray,
+    Split,
+    few_label_split,
+    one_class_split,
+    stratified_sample,
+)
 from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, LabelArray, Rows, Table
 from oddshot.errors import DataError, LabelError, SettingError, SourceError
 
@@ -142,19 +148,7 @@ def few_label(table: Table, *, k: int, seed: int, max_rows: int | None = None) -
     """
     truth = _truth(table)
     split = few_label_split(truth, k=k, seed=seed, rows=table.rows, max_rows=max_rows)
-    return Trial(
-        FEW_LABEL,
-        table.name,
-        table.family,
-        table.collection,
-        k,
-        seed,
-        take(table.rows, split.train_index),
-        split.y_train,
-        take(table.rows, split.test_index),
-        truth[split.test_index],
-        truth[split.train_index],
-    )
+    return _split_in_two(FEW_LABEL, table, truth, split, k=k, seed=seed)
 
 
 def one_class(source: Table | TableSource, *, seed: int, max_rows: int | None = None) -> Trial:
@@ -190,19 +184,7 @@ def one_class(source: Table | TableSource, *, seed: int, max_rows: int | None = 
             table = source.load()
     truth = _truth(table)
     split = one_class_split(truth, seed=seed, rows=table.rows, max_rows=max_rows)
-    return Trial(
-        ONE_CLASS,
-        table.name,
-        table.family,
-        table.collection,
-        0,
-        seed,
-        take(table.rows, split.train_index),
-        split.y_train,
-        take(table.rows, split.test_index),
-        truth[split.test_index],
-        truth[split.train_index],
-    )
+    return _split_in_two(ONE_CLASS, table, truth, split, k=0, seed=seed)
 
 
 def adbench(table: Table, *, la: int, seed: int, max_rows: int | None = None) -> Trial:
@@ -252,17 +234,17 @@ def adbench(table: Table, *, la: int, seed: int, max_rows: int | None = None) ->
     y_train[anomalies[: -(-la * len(anomalies) // 100)]] = ANOMALY
     X_train, X_test = _zero_to_one(take(table.rows, train), take(table.rows, test))
     return Trial(
-        ADBENCH,
-        table.name,
-        table.family,
-        table.collection,
-        la,
-        seed,
-        X_train,
-        y_train,
-        X_test,
-        truth[test],
-        truth[train],
+        protocol=ADBENCH,
+        table=table.name,
+        family=table.family,
+        collection=table.collection,
+        k=la,
+        seed=seed,
+        X_train=X_train,
+        y_train=y_train,
+        X_test=X_test,
+        y_test=truth[test],
+        truth_train=truth[train],
     )
 
 
@@ -298,19 +280,8 @@ def dte(table: Table, *, seed: int, max_rows: int | None = None) -> Trial:
     if not len(train):
         raise DataError(f"table {table.name!r} has {len(normal)} normal rows; two are needed")
     test = np.setdiff1d(rows, train)
-    return Trial(
-        DTE,
-        table.name,
-        table.family,
-        table.collection,
-        0,
-        seed,
-        take(table.rows, train),
-        truth[train],
-        take(table.rows, test),
-        truth[test],
-        truth[train],
-    )
+    split = Split(train_index=train, test_index=test, y_train=truth[train])
+    return _split_in_two(DTE, table, truth, split, k=0, seed=seed)
 
 
 def make_trial(
@@ -456,16 +427,16 @@ def novel_type(
     y_train = np.full(len(train), UNLABELLED, dtype=np.int8)
     y_train[np.random.default_rng([seed, 1]).permutation(shown)[:k]] = ANOMALY
     trial = Trial(
-        NOVEL_TYPE,
-        table.name,
-        table.family,
-        table.collection,
-        k,
-        seed,
-        take(rows, train),
-        y_train,
-        take(rows, split.test_index),
-        truth[split.test_index],
+        protocol=NOVEL_TYPE,
+        table=table.name,
+        family=table.family,
+        collection=table.collection,
+        k=k,
+        seed=seed,
+        X_train=take(rows, train),
+        y_train=y_train,
+        X_test=take(rows, split.test_index),
+        y_test=truth[split.test_index],
     )
     return NovelTrial(trial, seen, tested)
 
@@ -521,17 +492,36 @@ def _given(train: Table, test: Table, *, seed: int, max_rows: int | None) -> Tri
     seen = stratified_sample(normal, max_rows=max_rows, seed=seed)
     judged = stratified_sample(truth, max_rows=max_rows, seed=seed)
     return Trial(
-        ONE_CLASS,
-        test.name,
-        test.family,
-        test.collection,
-        0,
-        seed,
-        take(train.rows, usable[seen]),
-        normal[seen],
-        take(test.rows, judged),
-        truth[judged],
-        normal[seen],
+        protocol=ONE_CLASS,
+        table=test.name,
+        family=test.family,
+        collection=test.collection,
+        k=0,
+        seed=seed,
+        X_train=take(train.rows, usable[seen]),
+        y_train=normal[seen],
+        X_test=take(test.rows, judged),
+        y_test=truth[judged],
+        truth_train=normal[seen],
+    )
+
+
+def _split_in_two(
+    protocol: str, table: Table, truth: LabelArray, split: Split, *, k: int, seed: int
+) -> Trial:
+    """Make a trial of a table's rows, its training part labelled as the split says."""
+    return Trial(
+        protocol=protocol,
+        table=table.name,
+        family=table.family,
+        collection=table.collection,
+        k=k,
+        seed=seed,
+        X_train=take(table.rows, split.train_index),
+        y_train=split.y_train,
+        X_test=take(table.rows, split.test_index),
+        y_test=truth[split.test_index],
+        truth_train=truth[split.train_index],
     )
 
 

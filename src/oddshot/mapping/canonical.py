@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oddshot.episodes import FloatArray
-from oddshot.mapping.threading import cut, in_turn
+from oddshot.mapping.threading import cut, run_all
 
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 _ROUNDS = 3
@@ -35,7 +35,7 @@ def dense_ranks(matrix: FloatArray, *, threads: int = 1) -> NDArray[np.uint64]:
         steps[1:] = values[1:] != values[:-1]
         ranks[order, column] = np.cumsum(steps, dtype=np.uint64)
 
-    in_turn([partial(rank, column) for column in range(matrix.shape[1])], threads=threads)
+    run_all([partial(rank, column) for column in range(matrix.shape[1])], threads=threads)
     return ranks
 
 
@@ -69,9 +69,9 @@ def column_order(
     mixed = np.ones(ranks.shape[1], dtype=np.uint64)
     for _ in range(_ROUNDS):
         row_codes = np.concatenate(
-            in_turn([partial(codes, mixed, b) for b in blocks], threads=threads)
+            run_all([partial(codes, mixed, b) for b in blocks], threads=threads)
         )
-        met = in_turn([partial(meeting, row_codes, b) for b in blocks], threads=threads)
+        met = run_all([partial(meeting, row_codes, b) for b in blocks], threads=threads)
         columns = np.asarray(np.sum(met, axis=0, dtype=np.uint64))
         mixed = _scramble(columns)
     return np.lexsort((*(() if ties is None else (ties,)), columns, ranks.max(axis=0)))

@@ -6,7 +6,7 @@ Nothing depends on the order of the rows.
 
 import re
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -40,6 +40,11 @@ class LeftOut:
     why: str
     kind: str = "left out"
 
+    @property
+    def cause(self) -> str:
+        """The reason in a word or two: "constant", "identifier", "free text", ..."""
+        return self.why.partition(" (")[0]
+
     def outputs(self) -> list[str]:
         """Meaning of each encoded column."""
         return []
@@ -68,6 +73,11 @@ class Number:
     missing: bool
     varies: bool
     notation: Notation = field(default=PLAIN, kw_only=True)
+
+    @property
+    def cause(self) -> str:
+        """What its reason is about: "words" that were taken for gaps, or nothing of note."""
+        return "words" if self.missing and self.notation.words else ""
 
     def outputs(self) -> list[str]:
         """Meaning of each encoded column."""
@@ -143,6 +153,7 @@ class Category:
     levels: list[str | None]
     counts: list[int]
     kind: str = "category"
+    cause: ClassVar[str] = ""
 
     def outputs(self) -> list[str]:
         """Meaning of each encoded column."""

@@ -53,12 +53,26 @@ LIMITS = ("fill", "low", "high", "below", "above", "missing", "varies")  # of a 
 
 @dataclass(frozen=True, slots=True)
 class ColumnNote:
-    """What became of one source column, and what a user should know of it (often nothing)."""
+    """What became of one source column, and what a user should know of it (often nothing).
+
+    Parameters
+    ----------
+    column, kind
+        Its name, and what it holds, see the table above.
+    used
+        Whether scores depend on it.
+    reason
+        Why it is used in this way, or not at all, in words for the user.
+    cause
+        The same for programs: "constant", "identifier", "free text", ... of a column that is left
+        out, "words" of a column of numbers in which some words were taken for gaps.
+    """
 
     column: str
     kind: str
     used: bool
     reason: str
+    cause: str = ""
 
 
 class Encoder:
@@ -148,7 +162,7 @@ class Encoder:
         """
         if not hasattr(self, "n_features_in_"):
             raise NotFittedError("this Encoder is not fitted yet; call fit first")
-        rows = self._aligned(to_rows(X))
+        rows = self.aligned(to_rows(X))
         encoded = np.empty((rows.shape[0], len(self.encoded_names_)))
         self._numbers.write(self._numeric_columns(rows), encoded)
         for i, column_recipe in self._special:
@@ -196,7 +210,10 @@ class Encoder:
 
     def report(self) -> list[ColumnNote]:
         """Say what became of each source column, in their order."""
-        return [ColumnNote(r.column, r.kind, bool(r.outputs()), r.reason()) for r in self._recipes]
+        return [
+            ColumnNote(r.column, r.kind, bool(r.outputs()), r.reason(), r.cause)
+            for r in self._recipes
+        ]
 
     def state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """Give all that was learned, as a part for JSON and a part of arrays.
@@ -240,8 +257,8 @@ class Encoder:
         self._numbers = _NumberBlock.of(recipes, starts)
         self._special = [(i, r) for i, r in enumerate(recipes) if isinstance(r, Date | Category)]
 
-    def _aligned(self, rows: RawRows) -> RawRows:
-        """Give the fitted columns in the fitted order."""
+    def aligned(self, rows: RawRows) -> RawRows:
+        """Give the fitted columns (n, d) in the fitted order; errors as of `transform`."""
         labels = [r.column for r in self._recipes]
         if isinstance(rows, pd.DataFrame) and not _counted(rows.columns):
             named = self.feature_names_in_ is not None

@@ -32,7 +32,7 @@ from oddshot.mapping.label_free import LABEL_FREE, LabelFree
 from oddshot.mapping.labelled import LABELLED_NAMES, Labelled, Seen
 from oddshot.mapping.row_places import RowPlaces
 from oddshot.mapping.support import Support, draw_support
-from oddshot.mapping.threading import in_blocks, in_turn, one_blas_thread
+from oddshot.mapping.threading import in_blocks, one_blas_thread, run_all
 
 MAX_SUPPORT_ROWS = 64
 
@@ -109,19 +109,23 @@ class Mapping:
     """
 
     def __init__(self, *, threads: int = 1, left_out: Collection[str] = ()) -> None:
-        self._threads, self._left_out = threads, left_out
+        self.threads, self.left_out = threads, tuple(left_out)
 
     @one_blas_thread
     def fit(self, support: Support) -> Self:
         """Compare the support's rows with each other, and freeze."""
         self.base = support
         self._generator = np.random.default_rng([support.seed, 1])
-        free = LabelFree(threads=self._threads, left_out=self._left_out)
+        free = LabelFree(threads=self.threads, left_out=self.left_out)
         self._free = free.fit(support, self._generator)
         self._later = Pool(support.typical[:0], self._free.typical_[:0])
         self._later_labels = np.zeros(0, dtype=np.int8)
         self._fit_labelled()
         return self
+
+    def of_other(self, support: Support) -> "Mapping":
+        """Fit a mapping of the same kind to another support."""
+        return Mapping(threads=self.threads, left_out=self.left_out).fit(support)
 
     @one_blas_thread
     def with_labels(self, pool: Pool, labels: LabelArray) -> "Mapping":
@@ -164,7 +168,7 @@ class Mapping:
         if len(self.known_) and len(new):
             seen = pool.seen[new]
             parts = in_blocks(
-                lambda block: self._labelled.transform(seen[block]), len(new), threads=self._threads
+                lambda block: self._labelled.transform(seen[block]), len(new), threads=self.threads
             )
             out[new, len(LABEL_FREE) :] = np.concatenate(parts)
         return out
@@ -195,18 +199,18 @@ class Mapping:
         if len(known):
             self._labelled = Labelled.of(self._free.neighbours_)
             one, other = generator.spawn(2)
-            self.typical_[:, len(LABEL_FREE) :], self.known_[:, len(LABEL_FREE) :] = in_turn(
+            self.typical_[:, len(LABEL_FREE) :], self.known_[:, len(LABEL_FREE) :] = run_all(
                 [
                     partial(self._labelled.fit, typical.seen, known.seen, one),
                     partial(self._labelled.held_out, typical.seen, known.seen, other),
                 ],
-                threads=self._threads,
+                threads=self.threads,
             )
         self.context_: Context = gather_evidence(
             self.typical_,
             self.known_,
             label_free=len(LABEL_FREE),
-            far=LABEL_FREE.index("far_norm" if "Subsets" in self._left_out else "subset8_standard"),
+            far=LABEL_FREE.index("far_norm" if "Subsets" in self.left_out else "subset8_standard"),
             near=LABEL_FREE.index("lof20_standard"),
             reference=Reference(typical.seen.views, known.seen.views),
             normal_share=self.support.normal_share,

@@ -8,7 +8,7 @@ from oddshot.mapping.block import Reference
 from oddshot.mapping.distances import against, extended
 from oddshot.mapping.nearest import AT_ONCE, Nearest
 from oddshot.mapping.spaces import NAMES, Views
-from oddshot.mapping.threading import cut, in_blocks, in_turn
+from oddshot.mapping.threading import cut, in_blocks, run_all
 
 SCALES = (1, 5, 20, 50)
 DENSITY_SCALES = (5, 20)
@@ -123,7 +123,7 @@ class Subsets:
         named = reference.typical.named()
         self._spaces = {space: _Drawn(named[space], drawn) for space in ("standard", "quantile")}
         tasks = [lambda drawn=drawn: drawn.fit_coordinates() for drawn in self._spaces.values()]
-        return np.concatenate(in_turn(tasks, threads=self._threads), axis=1)
+        return np.concatenate(run_all(tasks, threads=self._threads), axis=1)
 
     def transform(self, rows: Views) -> FloatArray:
         """See `Block`."""

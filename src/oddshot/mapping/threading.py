@@ -17,10 +17,10 @@ BLOCK, LEAST = 2048, 512  # rows of a block, at most and at least
 SHARES = 4  # blocks that fewer rows are cut into
 
 
-def in_turn(tasks: Sequence[Callable[[], R]], *, threads: int) -> list[R]:
+def run_all(tasks: Sequence[Callable[[], R]], *, threads: int) -> list[R]:
     """Run tasks that do not depend on each other; results in their order.
 
-    >>> in_turn([lambda: 1, lambda: 2], threads=2)
+    >>> run_all([lambda: 1, lambda: 2], threads=2)
     [1, 2]
     """
     if threads <= 1 or len(tasks) <= 1:
@@ -40,7 +40,7 @@ def in_blocks(function: Callable[[slice], R], rows: int, *, threads: int) -> lis
     [(0, 512), (512, 600)]
     """
     blocks = cut(rows, min(BLOCK, max(LEAST, -(-rows // SHARES))))
-    return in_turn([partial(function, block) for block in blocks], threads=threads)
+    return run_all([partial(function, block) for block in blocks], threads=threads)
 
 
 def cut(rows: int, size: int) -> list[slice]:

@@ -15,7 +15,7 @@ from oddshot.data.images import looks_like_images, to_images
 from oddshot.detectors.autoencoder import AAEDetector
 from oddshot.episodes import FloatArray
 from oddshot.errors import DataError
-from oddshot.reports.figures import BLUE, GREEN, GREY, ORANGE, Axes, _draw
+from oddshot.reports.figures import BLUE, GREEN, GREY, ORANGE, Axes, draw_figure
 
 SMOOTHED = 25  # steps of a running mean
 MOST_IMAGES, MOST_ROWS = 10, 200
@@ -40,7 +40,7 @@ def draw_losses(detector: AAEDetector, path: Path) -> None:
         matplotlib is not installed, or the place cannot be written to.
     """
     check_is_fitted(detector)
-    _draw(lambda figure: _losses(figure, detector.history_), path, size=(9.0, 3.5))
+    draw_figure(lambda figure: _losses(figure, detector.history_), path, size=(9.0, 3.5))
 
 
 def draw_virtual(detector: AAEDetector, X: Any, path: Path) -> None:
@@ -71,7 +71,7 @@ def draw_virtual(detector: AAEDetector, X: Any, path: Path) -> None:
     """
     kinds = (detector.encoded(X), detector.reconstruct(X), detector.virtual_anomalies(X))
     if not looks_like_images(X):
-        _draw(lambda figure: _projections(figure, *kinds), path, size=(10.5, 2.9))
+        draw_figure(lambda figure: _projections(figure, *kinds), path, size=(10.5, 2.9))
         return
     shape = to_images(X).pixels.shape[1:]
     if np.prod(shape) != kinds[0].shape[1]:
@@ -82,7 +82,9 @@ def draw_virtual(detector: AAEDetector, X: Any, path: Path) -> None:
     kept = _spaced(len(kinds[0]), MOST_IMAGES)
     rows = [np.clip(kind[kept], 0, 1).reshape(-1, *shape) for kind in kinds]
     scores = [detector.anomaly_score(images) for images in rows]
-    _draw(lambda figure: _grid(figure, rows, scores), path, size=(1.05 * len(kept) + 1.3, 4.3))
+    draw_figure(
+        lambda figure: _grid(figure, rows, scores), path, size=(1.05 * len(kept) + 1.3, 4.3)
+    )
 
 
 def _losses(figure: Any, history: dict[str, list[float]]) -> None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -10,31 +9,12 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, FloatArray, LabelArray
+from oddshot.mapping.encode import ColumnNote
 
 NEW_COLUMNS = ("anomaly_score", "anomaly", "anomaly_rank")
 P_VALUE, REASONS = "anomaly_p", "anomaly_reasons"  # columns before these, where they were asked for
 
 KNOWN, CLEAR, LIKELY, POSSIBLE = "known", "clear", "likely", "worth a look"
-
-
-class Note(Protocol):
-    """What became of one column."""
-
-    @property
-    def column(self) -> str:
-        """Name of the column."""
-
-    @property
-    def kind(self) -> str:
-        """What it holds."""
-
-    @property
-    def used(self) -> bool:
-        """Whether scores depend on it."""
-
-    @property
-    def reason(self) -> str:
-        """Why it is used in this way, or not at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +38,10 @@ class Detection:
         Shape (n,) of 1, 0, -1, as the detector was fitted; ``None`` where it was fitted before.
     notes
         What else a reader should be told.
+    own
+        How many of the columns, the first ones, are the user's.
+    label_column
+        Which of these the labels came from, if any did.
     """
 
     source: str
@@ -66,9 +50,11 @@ class Detection:
     verdict: str
     rank: str
     threshold: float
-    columns: Sequence[Note]
+    columns: Sequence[ColumnNote]
     labels: LabelArray | None = None
     notes: tuple[str, ...] = ()
+    own: int = 0
+    label_column: str | None = None
 
     @property
     def flagged(self) -> int:
@@ -116,7 +102,9 @@ class Detection:
         """What a reader would call the rows."""
         return "rows" if self.columns else "images"
 
-    def with_column(self, name: str, values: Sequence[str] | FloatArray, what: str) -> "Detection":
+    def with_column(
+        self, name: str, values: Sequence[str] | FloatArray | NDArray[np.int64], what: str
+    ) -> "Detection":
         """Put one more new column before the scores, and note what it holds."""
         free = free_name(name, self.rows)
         table = self.rows.copy()
@@ -126,7 +114,7 @@ class Detection:
     def top(self, number: int) -> pd.DataFrame:
         """Return the oddest rows, oddest first, the three new columns in front."""
         new = [self.rank, self.score, self.verdict]
-        old = list(range(self.rows.shape[1] - len(new)))
+        old = list(range(self.rows.shape[1] - len(new)))  # with p-values and reasons
         picked = self.rows.iloc[self.order[:number]]
         return pd.concat([picked[new], picked.iloc[:, old]], axis=1)
 
@@ -143,7 +131,7 @@ class Detection:
         lines += [
             f"Column '{note.column}': {note.reason}."
             for note in self.columns
-            if note.used and note.reason.startswith("read as numbers")
+            if note.cause == "words"
         ]
         if self.labels is not None:
             anomalies = int((self.labels == ANOMALY).sum())
@@ -170,9 +158,10 @@ def scored(
     threshold: float,
     *,
     source: str,
-    columns: Sequence[Note],
+    columns: Sequence[ColumnNote],
     labels: LabelArray | None = None,
     notes: Sequence[str] = (),
+    label_column: str | None = None,
 ) -> Detection:
     """Put scores beside the rows they belong to.
 
@@ -185,7 +174,7 @@ def scored(
         Shape (n, d): the user's table.
     scores
         Shape (n,), higher is odder.
-    threshold, source, columns, labels, notes
+    threshold, source, columns, labels, notes, label_column
         As for `Detection`.
 
     Examples
@@ -208,7 +197,12 @@ def scored(
         labels=labels,
         notes=notes,
     )
-    return replace(found, rows=pd.concat([rows, found.rows.set_axis(rows.index)], axis=1))
+    return replace(
+        found,
+        rows=pd.concat([rows, found.rows.set_axis(rows.index)], axis=1),
+        own=rows.shape[1],
+        label_column=label_column,
+    )
 
 
 def scored_beside(
@@ -217,7 +211,7 @@ def scored_beside(
     threshold: float,
     *,
     source: str,
-    columns: Sequence[Note],
+    columns: Sequence[ColumnNote],
     labels: LabelArray | None = None,
     notes: Sequence[str] = (),
 ) -> Detection:
@@ -246,15 +240,15 @@ def scored_beside(
     if cleared := int((above & normal).sum()):
         said.append(f"Labelled normal, though above the threshold, and not counted: {cleared:,}.")
     return Detection(
-        source,
-        pd.DataFrame({score: scores, verdict: above & ~normal, rank: ranks}),
-        score,
-        verdict,
-        rank,
-        threshold,
-        columns,
-        labels,
-        tuple(said),
+        source=source,
+        rows=pd.DataFrame({score: scores, verdict: above & ~normal, rank: ranks}),
+        score=score,
+        verdict=verdict,
+        rank=rank,
+        threshold=threshold,
+        columns=columns,
+        labels=labels,
+        notes=tuple(said),
     )
 
 

@@ -28,7 +28,7 @@ def draw_demo(found: Demonstration, path: Path) -> None:
     SettingError
         matplotlib is not installed.
     """
-    _draw(lambda figure: _demo(figure, found), path, size=(11.5, 4.8))
+    draw_figure(lambda figure: _demo(figure, found), path, size=(11.5, 4.8))
 
 
 def draw_label_curves(results: pd.DataFrame, path: Path) -> None:
@@ -52,7 +52,7 @@ def draw_label_curves(results: pd.DataFrame, path: Path) -> None:
         raise SettingError("no few-label run was finished; there is no curve to draw")
     by_table = runs.groupby(["detector", "k", "collection", "table"])[["auroc", "ap"]].mean()
     means = by_table.groupby(["detector", "k"]).mean().reset_index()
-    _draw(lambda figure: _curves(figure, means), path, size=(11.5, 4.8))
+    draw_figure(lambda figure: _curves(figure, means), path, size=(11.5, 4.8))
 
 
 def _demo(figure: Any, found: Demonstration) -> None:
@@ -139,7 +139,8 @@ def _curves(figure: Any, means: pd.DataFrame) -> None:
     axes[-1].legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=10)
 
 
-def _draw(fill: Callable[[Any], None], path: Path, *, size: tuple[float, float]) -> None:
+def draw_figure(fill: Callable[[Any], None], path: Path, *, size: tuple[float, float]) -> None:
+    """Make a figure of a size in inches, let ``fill`` draw on it, and write it."""
     try:
         from matplotlib import rc_context  # noqa: PLC0415 - takes a second to import
         from matplotlib.figure import Figure  # noqa: PLC0415

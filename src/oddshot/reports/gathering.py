@@ -10,9 +10,8 @@ from sklearn.base import clone
 
 from oddshot.data.images import Images, looks_like_images, to_images
 from oddshot.detectors.explanation import Explanation
-from oddshot.detectors.kept_rows import as_frame
 from oddshot.episodes import UNLABELLED
-from oddshot.frames import take_rows, to_rows
+from oddshot.frames import as_frame, take_rows, to_rows
 from oddshot.reports.detection import scored
 from oddshot.reports.evidence import Evidence, LabelEffect
 from oddshot.reports.page import detection_page

@@ -162,37 +162,21 @@ def _telling_columns(found: Detection, evidence: Evidence) -> tuple[list[int], i
     """Positions of the user's columns to show, and how many are not shown.
 
     Where there are many, those that contribute most to the explained rows; before them a few that
-    the detector did not use, such as identifiers.
+    the detector did not use, such as identifiers. Labels are shown anyway.
     """
     if not found.columns:
         return [], 0
-    names = [str(name) for name in found.rows.columns[:-3]]
-    unused = {str(note.column) for note in found.columns if not note.used}
+    names = [str(name) for name in found.rows.columns[: found.own]]
     used = {str(note.column) for note in found.columns if note.used}
-    keys = [
-        i
-        for i, name in enumerate(names)
-        if name not in used | unused and not _holds_labels(found, i)
-    ]
-    keys += [
-        i
-        for note in found.columns
-        if not note.used and note.reason.startswith("identifier")
-        for i in [names.index(str(note.column))]
-        if str(note.column) in names
-    ]
+    identifiers = {str(note.column) for note in found.columns if note.cause == "identifier"}
+    known = {found.label_column, *(str(note.column) for note in found.columns)}
+    keys = [i for i, name in enumerate(names) if name not in known]
+    keys += [i for i, name in enumerate(names) if name in identifiers]
     order = {name: i for i, name in enumerate(evidence.telling())}
     telling = [i for i, name in enumerate(names) if name in used]
     telling.sort(key=lambda i: order.get(names[i], len(order)))
     shown = keys[:MAX_OTHERS] + telling[:MAX_COLUMNS]
     return shown, len(names) - len(shown)
-
-
-def _holds_labels(found: Detection, position: int) -> bool:
-    """Tell the column that labels came from: they are shown already."""
-    if found.labels is None:
-        return False
-    return bool((found.rows.iloc[:, position].isna().to_numpy() == found.unlabelled).all())
 
 
 def _contributions(row: Explanation) -> str:

@@ -6,9 +6,9 @@ import numpy as np
 from sklearn.decomposition import PCA
 
 from oddshot.data.images import Images
-from oddshot.detectors.kept_rows import as_frame
 from oddshot.episodes import UNLABELLED, FloatArray
 from oddshot.errors import DataError
+from oddshot.frames import as_frame
 from oddshot.mapping.encode import Encoder
 from oddshot.reports.evidence import IndexArray, RowMap
 

@@ -1,0 +1,239 @@
+"""``oddshot series``: odd stretches of readings that follow each other in time."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from oddshot.cli.console import console_of_stdout, say
+from oddshot.cli.inputs import Asked, Input, read_input, share_of
+from oddshot.cli.options import Alpha, Contamination, Labels, Out, PriorPath, Seed
+from oddshot.cli.outputs import check_outputs, check_picture, write_beside
+from oddshot.errors import SettingError
+
+if TYPE_CHECKING:
+    from oddshot.detectors.series import SeriesDetector, Stretch
+    from oddshot.episodes import LabelArray
+    from oddshot.reports.detection import Detection
+
+STRETCH = "anomaly_stretch"
+NAMED = 2  # columns of windows that are named as the reason of a stretch
+
+
+def series(
+    paths: Annotated[
+        list[str],
+        typer.Argument(metavar="[DIR] FILE", help="Readings, one a row; before it, what was kept."),
+    ],
+    *,
+    window: Annotated[
+        int | None,
+        typer.Option(
+            "--window", min=2, metavar="N", help="Readings of a window: about as many as it lasts."
+        ),
+    ] = None,
+    time_column: Annotated[
+        str | None,
+        typer.Option("--time-column", metavar="NAME", help="Column that puts readings in order."),
+    ] = None,
+    period: Annotated[
+        str,
+        typer.Option(
+            "--period",
+            metavar="P",
+            help="Length of a season, as 1D or a number; 'auto' looks for one, 'none' does not.",
+        ),
+    ] = "auto",
+    label_column: Labels = None,
+    normal: Annotated[
+        int, typer.Option("--normal", min=0, metavar="N", help="The first N are known as normal.")
+    ] = 0,
+    contamination: Contamination = "auto",
+    alpha: Alpha = None,
+    out: Out = None,
+    keep: Annotated[
+        Path | None,
+        typer.Option("--keep", metavar="DIR", help="Keep the detector, for later readings."),
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option("--plot", metavar="PATH", help="Draw what was found (PNG).")
+    ] = None,
+    top: Annotated[int, typer.Option("--top", min=1, metavar="N", help="Stretches to show.")] = 10,
+    seed: Seed = 0,
+    prior: PriorPath = "default",
+) -> None:
+    """Find the odd stretches of a series of readings, and say what is odd about them.
+
+    With DIR, the detector that --keep kept judges the readings; options are then --alpha, --out,
+    --plot and --top.
+    """
+    from oddshot.detectors.series import SeriesDetector
+
+    *kept, file = paths
+    check_outputs(file, out, None)
+    if plot is not None:
+        check_picture("--plot", file, plot)
+    if len(kept) > 1:
+        raise SettingError(f"{len(paths)} paths are given; give FILE, or DIR and FILE")
+    given = (window, time_column, period, label_column, normal, contamination, keep, seed, prior)
+    if kept and given != (None, None, "auto", None, 0, "auto", None, 0, "default"):
+        raise SettingError(
+            f"{kept[0]} is a detector that was fitted before; leave out all options but --alpha, "
+            "--out, --plot and --top"
+        )
+    if not kept and window is None:
+        raise SettingError("give --window: about how many readings what you look for lasts")
+    read = read_input(file, prior, Asked(label_column))
+    if kept:
+        detector = SeriesDetector.load(kept[0], n_jobs=-1)
+    else:
+        detector = SeriesDetector(
+            window=window or 0,
+            time=time_column,
+            period=_period(period),
+            prior=prior,
+            contamination=share_of(contamination),
+            random_state=seed,
+            n_jobs=-1,
+        )
+        detector.fit(read.rows, _labels(read, normal))
+    if alpha is not None:
+        detector.set_threshold(alpha=alpha)
+    _tell(detector, read, file, fitted=not kept, out=out, plot=plot, top=top)
+    if keep is not None:
+        detector.save(keep)
+        say(
+            console_of_stdout(),
+            f"Kept in {keep}; judge later readings with: oddshot series {keep} FILE",
+        )
+
+
+def _tell(
+    detector: "SeriesDetector",
+    read: Input,
+    file: str,
+    *,
+    fitted: bool,
+    out: Path | None,
+    plot: Path | None,
+    top: int,
+) -> None:
+    """Say what was found, and write what was asked for."""
+    stretches = detector.stretches(read.rows)
+    found = _scored(detector, read, file, stretches, fitted=fitted)
+    console = console_of_stdout()
+    for line in found.told():
+        say(console, line)
+    say(console, _on_windows(detector))
+    console.print(_table(detector, read, stretches, top))
+    if out is not None:
+        write_beside(read.file, read.frame, found.rows.iloc[:, found.own :], out)
+        new = ", ".join(repr(str(name)) for name in found.rows.columns[found.own :])
+        say(console, f"Wrote {out}; new columns: {new}.")
+    if plot is not None:
+        from oddshot.reports.series_figure import draw_series
+
+        draw_series(detector, read.rows, stretches, plot)
+        say(console, f"Wrote {plot}.")
+
+
+def _scored(
+    detector: "SeriesDetector",
+    read: Input,
+    file: str,
+    stretches: "list[Stretch]",
+    *,
+    fitted: bool,
+) -> "Detection":
+    """Put scores beside the readings, and the number of the stretch that each lies in."""
+    import numpy as np
+
+    from oddshot.reports.detection import scored
+
+    number = np.zeros(len(read.frame), dtype=np.int64)
+    for place, stretch in enumerate(stretches, 1):
+        number[stretch.places] = place
+    given = np.full(len(read.frame), -1, dtype=np.int8) if read.labels is None else read.labels
+    found = scored(
+        read.frame,
+        detector.anomaly_score(read.rows),
+        float(detector.threshold_),
+        source="standard input" if file == "-" else file,
+        columns=detector.column_report_,
+        labels=given if fitted else None,
+        notes=read.notes,
+        label_column=read.label_column,
+    )
+    what = "which stretch a reading lies in, the oddest is 1, none 0"
+    return found.with_column(STRETCH, number, what)
+
+
+def _labels(read: Input, normal: int) -> "LabelArray | None":
+    """Labels of the readings, the first ``normal`` of them being normal where nothing is said."""
+    import numpy as np
+
+    if not normal:
+        return read.labels
+    if normal > len(read.frame):
+        raise SettingError(f"--normal is {normal}, but there are {len(read.frame)} readings")
+    labels = np.full(len(read.frame), -1, dtype=np.int8)
+    if read.labels is not None:
+        labels[:] = read.labels
+    first = labels[:normal]
+    first[first < 0] = 0
+    return labels
+
+
+def _period(given: str) -> float | str | None:
+    if given in ("auto", "none"):
+        return None if given == "none" else given
+    try:
+        return float(given)
+    except ValueError:
+        return given
+
+
+def _on_windows(detector: "SeriesDetector") -> str:
+    told = f"Judged in windows of {detector.window:,} readings"
+    if detector.period_ is None:
+        return f"{told}."
+    days = detector.has_dates and ("day" if detector.period_ == 1 else "days")
+    return f"{told}, with a season of {detector.period_:.6g} {days or ''}".rstrip() + "."
+
+
+def _table(detector: "SeriesDetector", read: Input, stretches: "list[Stretch]", top: int) -> Any:
+    """List the oddest stretches: from when to when, how odd, and why."""
+    import pandas as pd
+    from rich.markup import escape
+    from rich.table import Table
+
+    from oddshot.reports.explanation import shown
+    from oddshot.reports.page_cells import text_of
+
+    rows = read.rows
+    assert isinstance(rows, pd.DataFrame)
+    listed = stretches[:top]
+    if not listed:
+        return "No stretch is above the threshold."
+    hidden = len(stretches) - len(listed)
+    table = Table(
+        title=f"The {len(listed)} oddest stretches",
+        title_justify="left",
+        caption=f"{hidden} more; --top shows them" if hidden else None,
+        caption_justify="left",
+    )
+    for name in ("", "from", "to", "readings", "score", "why"):
+        table.add_column(name, justify="right" if name in ("", "readings", "score") else "left")
+    names = [str(name) for name in rows.columns]
+    time = None if detector.time is None else rows.iloc[:, names.index(str(detector.time))]
+    found = detector.explain(rows, [stretch.peak for stretch in listed])
+    for place, (stretch, row) in enumerate(zip(listed, found, strict=True), 1):
+        ends = [stretch.places[0], stretch.places[-1]]
+        told = [str(end) if time is None else text_of(time.iloc[end]) for end in ends]
+        why = "; ".join(
+            f"{column} {shown(value)}" for column, value, part in row.top(NAMED) if part > 0
+        )
+        table.add_row(
+            str(place), *map(escape, told), f"{len(stretch):,}", f"{stretch.score:.3g}", escape(why)
+        )
+    return table

@@ -1,0 +1,72 @@
+"""New rows of a table that has few rows for the number of its columns.
+
+There a new row looks odder than those given to fit, which have shaped all that it is compared by.
+So new rows are judged by detectors from which a part of the rows was held out, and the share of
+held-out rows that are as odd, over all parts, is their surprise: cross-conformal (Vovk 2015).
+"""
+
+from typing import Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oddshot.episodes import FloatArray
+from oddshot.mapping.support import Support
+from oddshot.thresholds.surprise import Surprise
+
+ENOUGH_ROWS, ENOUGH_PER_COLUMN = 50, 5  # with so many, new rows look like those of the support
+LEAST_ROWS = 4  # of fewer none can be spared
+FOLDS, ENOUGH_HELD_OUT = 5, 200  # as many of the folds are held out as give so many rows
+
+
+class SparesRows(Protocol):
+    """A fitted detector that can do without some of its rows."""
+
+    @property
+    def seed(self) -> int:
+        """Seed of all that is random."""
+
+    @property
+    def teaching(self) -> int:
+        """How many rows can be held out."""
+
+    def held_out(self, part: NDArray[np.intp]) -> tuple[Self, FloatArray]:
+        """Adapt again without some rows: what comes of it, and their raw scores by it."""
+
+    def scored_arranged(self, rows: FloatArray) -> FloatArray:
+        """Raw scores (n,) of encoded rows (n, p)."""
+
+
+def enough(support: Support) -> bool:
+    """Tell whether typical rows are so many that new ones look no odder than these."""
+    rows, width = support.typical.shape
+    return bool(rows >= max(ENOUGH_ROWS, ENOUGH_PER_COLUMN * width))
+
+
+def can_spare(support: Support) -> bool:
+    """Tell whether rows are few, and yet some can be held out."""
+    return len(support.typical) >= LEAST_ROWS and not enough(support)
+
+
+class CrossConformal:
+    """How surprising new rows are, by detectors that some rows were held out from."""
+
+    def __init__(self) -> None:
+        self._judges: list[tuple[SparesRows, Surprise]] = []  # made when first needed
+
+    def surprise(self, fitted: SparesRows, rows: FloatArray) -> FloatArray:
+        """Surprise (n,), in decades, of new rows (n, p) encoded as ``fitted`` takes them."""
+        if not len(rows):
+            return np.zeros(0)
+        judges = self._judges or _held_out_in_folds(fitted)
+        self._judges = judges  # at once: another thread may be scoring, too
+        shares = [10 ** -scale.apply(judge.scored_arranged(rows)) for judge, scale in judges]
+        return np.asarray(-np.log10(np.mean(shares, axis=0)))
+
+
+def _held_out_in_folds(fitted: SparesRows) -> list[tuple[SparesRows, Surprise]]:
+    """Adapt without each of some folds; beside it the scale of that fold's raw scores."""
+    shuffled = np.random.default_rng([fitted.seed, 9]).permutation(fitted.teaching)
+    folds = np.array_split(shuffled, min(FOLDS, fitted.teaching))
+    held_out = map(fitted.held_out, folds[: -(-ENOUGH_HELD_OUT // len(folds[0]))])
+    return [(judge, Surprise().fit(raw)) for judge, raw in held_out]

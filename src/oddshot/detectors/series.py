@@ -1,0 +1,469 @@
+"""The detector of odd stretches in a series."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils.validation import check_is_fitted
+
+from oddshot.detectors.base import AnomalyDetector
+from oddshot.detectors.checked_labels import checked_labels
+from oddshot.detectors.explanation import Explanations
+from oddshot.detectors.few_shot import FewShotDetector
+from oddshot.detectors.tables import table_rows
+from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, FloatArray, LabelArray
+from oddshot.errors import DataError, SettingError
+from oddshot.frames import RawRows, hash_rows
+from oddshot.mapping.encode import ColumnNote
+from oddshot.mapping.windows import Place, Windowed, Windows
+from oddshot.persistence import load_state, reading_state, save_state, under
+from oddshot.priors import Prior
+from oddshot.thresholds.surprise import Surprise
+
+FEWEST_WINDOWS = 4  # lengths of a window that a series has at least, to be learned from
+FOLDS = 10
+NOT_A_TABLE = "a series is a table of readings, one a row"
+_WINDOWS, _JUDGE, _OWN = "windows.", "judge.", "own."  # before the names of arrays in a file
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Readings in a row that are odd.
+
+    Parameters
+    ----------
+    places
+        Shape (n,): their places in the series as it was given, in the order of time.
+    peak
+        The place of the oddest one.
+    score
+        Its anomaly score.
+    """
+
+    places: NDArray[np.intp]
+    peak: int
+    score: float
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+
+class SeriesDetector(AnomalyDetector):
+    """Detect odd stretches of a series: one or many columns, read again and again.
+
+    Every stretch of ``window`` readings in a row becomes a row of a table, see
+    `oddshot.mapping.windows`, and a `FewShotDetector` judges these. A reading is as odd as the
+    windows that it lies in, on average.
+
+    Parameters
+    ----------
+    window
+        Readings of a window, 2 or more: about as many as what is looked for lasts.
+    time
+        Name, or place, of a column of dates or numbers that puts readings in order; ``None`` if
+        they come in order.
+    period
+        After how long a season starts anew: a number in the unit of ``time``, or of dates a text
+        such as "1D"; "auto" looks for one; ``None``: none. A season needs ``time``.
+    prior, quality, novel, n_jobs
+        As of `FewShotDetector`.
+    contamination
+        "auto", or the expected share of odd readings, in (0, 0.5]: that share is flagged.
+    random_state
+        As of `FewShotDetector`.
+
+    Attributes
+    ----------
+    threshold_, offset_, contamination_
+        As of `FewShotDetector`, of readings.
+    period_
+        The period that was found or given, in days or in the unit of ``time``; or ``None``.
+    detector_
+        The `FewShotDetector` of windows.
+    column_report_
+        What became of every column.
+    n_features_in_, feature_names_in_
+        As in scikit-learn.
+
+    Notes
+    -----
+    Windows that overlap are nearly alike, so a detector that has seen one finds its neighbours
+    typical. The readings given to `fit` are therefore scored by detectors that have seen no window
+    near them: the series is cut into ten parts, and each is judged by what the others teach. A
+    series that is scored later is recognised window by window where it was given to `fit`.
+
+    Scores are decades of surprise, as of `FewShotDetector`: of readings like those given to `fit` a
+    share ``10**-s`` scores ``s`` or more. Readings that follow each other are no independent rows:
+    p-values and promised rates hold for a reading taken by itself, false alarms come in stretches,
+    and a machine that has not been seen in all its states raises more of them.
+
+    A reading's score rests on what comes after it, too: the latest reading is judged by the one
+    window that it ends, and again as further readings come.
+
+    Examples
+    --------
+    >>> hours = np.arange(600)
+    >>> load = np.sin(hours * np.pi / 12) + np.random.default_rng(0).normal(0, 0.1, 600)
+    >>> load[400:412] = 0.0
+    >>> series = {"hour": hours, "load": load}
+    >>> import pandas as pd
+    >>> detector = SeriesDetector(window=12, time="hour").fit(pd.DataFrame(series))
+    >>> float(detector.period_)
+    24.0
+    >>> bool(400 <= detector.stretches(pd.DataFrame(series))[0].peak < 412)
+    True
+    """
+
+    _windows: Windows
+
+    def __init__(
+        self,
+        *,
+        window: int = 24,
+        time: Place | None = None,
+        period: float | str | None = "auto",
+        prior: Prior | str | Path = "default",
+        contamination: float | str = "auto",
+        random_state: int | np.random.RandomState | None = None,
+        n_jobs: int | None = None,
+        quality: str = "standard",
+        novel: float | str = "auto",
+    ) -> None:
+        self.window = window
+        self.time = time
+        self.period = period
+        self.prior = prior
+        self.contamination = contamination
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+        self.quality = quality
+        self.novel = novel
+
+    def fit(self, X: Any, y: ArrayLike | None = None) -> Self:
+        """Learn what windows of a series look like.
+
+        Parameters
+        ----------
+        X
+            Shape (n, d): the readings, one a row, as `FewShotDetector.fit` takes tables.
+        y
+            Shape (n,): 1 a reading that is known to be odd, 0 one known to be normal, -1 (or
+            missing) unlabelled. ``None``: nothing is known. A window is odd where it holds half of
+            a stretch of odd readings, or half of it is one; normal where all its readings are.
+
+        Returns
+        -------
+        SeriesDetector
+            The detector itself.
+
+        Raises
+        ------
+        DataError
+            If the series is shorter than four windows, ``time`` is lacking or has gaps, or no
+            column is left.
+        LabelError, PriorError, SettingError
+            As `FewShotDetector.fit`, or if ``window`` or ``period`` has a value it cannot take.
+        """
+        share, seed = self._checked_contamination(), self._drawn_seed()
+        rows = table_rows(X, but=NOT_A_TABLE)
+        windows = Windows(self.window, time=self.time, period=self.period)
+        least = FEWEST_WINDOWS * windows.size
+        if rows.shape[0] < least:
+            raise DataError(
+                f"the series has {rows.shape[0]} readings; with a window of {windows.size} at "
+                f"least {least} are needed to learn from: give more, or a smaller window"
+            )
+        order, _, described = windows.fit(rows).of(rows)
+        readings = checked_labels(y, len(order))[order]
+        labels = window_labels(readings, windows.size)
+        judge = FewShotDetector(
+            prior=self.prior,
+            random_state=seed,
+            n_jobs=self.n_jobs,
+            quality=self.quality,
+            novel=self.novel,
+        )
+        own = np.empty(len(described))
+        for part, rest in _parts(len(described), windows.size):
+            judge.fit(described.iloc[rest], labels[rest])
+            own[part] = judge.anomaly_score(described.iloc[part])
+        self.detector_ = judge.fit(described, labels)
+        self._windows, self._seed = windows, seed
+        self._recognise(hash_rows(described), own)
+        raw, odd = covering_means(own, windows.size), readings == ANOMALY
+        if odd.all():
+            raise DataError(
+                "all readings are labelled as odd; some that are unlabelled or normal are needed "
+                "to compare with"
+            )
+        self._scale = Surprise().fit(raw[~odd])
+        self._set_columns(_columns(rows))
+        clean = bool((readings[~odd] == NORMAL).all())
+        self._set_threshold(np.concatenate([raw[~odd], raw[odd]]), share, clean=clean)
+        return self
+
+    def anomaly_score(self, X: Any) -> FloatArray:
+        """Anomaly score of every reading: >= 0, near 0 for typical ones, higher = odder.
+
+        Parameters
+        ----------
+        X
+            Shape (n, d), n at least ``window``: a series by itself. To score the next readings of
+            one that is known, put the last ``window - 1`` of it in front.
+
+        Returns
+        -------
+        ndarray
+            Shape (n,) float64, in decades of surprise, in the order in which readings are given.
+
+        Raises
+        ------
+        DataError
+            If there are fewer readings than a window has, or columns are missing or hold what `fit`
+            has not seen there.
+        """
+        windows = self.windows(X)
+        scores = np.empty(len(windows.order))
+        scores[windows.order] = self._of_readings(windows)
+        return scores
+
+    def stretches(self, X: Any) -> list[Stretch]:
+        """Find the odd stretches of a series: readings above the threshold, gathered.
+
+        Two of them that are less than a window apart are one.
+
+        Parameters
+        ----------
+        X
+            Shape (n, d), as for `anomaly_score`.
+
+        Returns
+        -------
+        list
+            The oddest first.
+        """
+        windows = self.windows(X)
+        scores, order = self._of_readings(windows), windows.order
+        above = np.flatnonzero(scores > self.threshold_)
+        if not len(above):
+            return []
+        breaks = np.flatnonzero(np.diff(above) >= self._windows.size) + 1
+        found = []
+        for part in np.split(above, breaks):
+            inside = np.arange(part[0], part[-1] + 1)
+            peak = inside[int(np.argmax(scores[inside]))]
+            found.append(Stretch(order[inside], int(order[peak]), float(scores[peak])))
+        return sorted(found, key=lambda stretch: stretch.score, reverse=True)
+
+    def explain(self, X: Any, places: Sequence[int], *, changes: bool = False) -> Explanations:
+        """Say why readings are odd: of the oddest window that each lies in, which columns and how.
+
+        Parameters
+        ----------
+        X
+            Shape (n, d), as for `anomaly_score`.
+        places
+            Which of the readings, such as the peaks of stretches.
+        changes
+            As of `FewShotDetector.explain`.
+
+        Returns
+        -------
+        Explanations
+            One for each place, see `FewShotDetector.explain`; its columns are those of windows,
+            such as "pressure mean".
+
+        Raises
+        ------
+        DataError, SettingError
+            As `anomaly_score`, or if a place is that of no reading.
+        """
+        order, _, described = self.windows(X)
+        wrong = [place for place in places if not 0 <= place < len(order)]
+        if wrong or not len(places):
+            told = f"{wrong[0]} is that of no reading" if wrong else "none is given"
+            raise SettingError(f"places: {told}; they go from 0 to {len(order) - 1}")
+        scores, size, at = self._of_windows(described), self._windows.size, np.argsort(order)
+        oddest = []
+        for moment in at[np.asarray(places, dtype=np.intp)]:
+            first = max(moment - size + 1, 0)
+            oddest.append(first + int(np.argmax(scores[first : min(moment + 1, len(scores))])))
+        return self.detector_.explain(described.iloc[oddest], changes=changes)
+
+    def windows(self, X: Any) -> Windowed:
+        """Give a series (n, d) as the windows that `detector_` judges; errors as `anomaly_score`.
+
+        With these rows all that `FewShotDetector` has is at hand, such as ``check_drift``.
+        """
+        check_is_fitted(self)
+        return self._windows.of(table_rows(X, but=NOT_A_TABLE))
+
+    @property
+    def period_(self) -> float | None:
+        """The period in days, or in the unit of ``time``; ``None`` where there is none."""
+        check_is_fitted(self)
+        return self._windows.period_
+
+    @property
+    def has_dates(self) -> bool:
+        """Whether times are dates."""
+        check_is_fitted(self)
+        return self._windows.has_dates
+
+    @property
+    def column_report_(self) -> list[ColumnNote]:
+        """What became of every column."""
+        check_is_fitted(self)
+        return self._windows.report_
+
+    def save(self, path: str | Path) -> None:
+        """Write the fitted detector into the folder ``path``: JSON and safetensors, no pickle.
+
+        Raises
+        ------
+        PriorError
+            If the folder cannot be written.
+        """
+        check_is_fitted(self)
+        (windows, learned), (judge, kept) = self._windows.state(), self.detector_._state()
+        verdicts, calibration = self._verdict_state()
+        raw, clean = self._shown or (self._scale.reference, False)
+        meta = {
+            "windows": windows,
+            "judge": judge,
+            "contamination": self.contamination,
+            "seed": self._seed,
+            "clean": clean,
+            "n_features_in": self.n_features_in_,
+            "feature_names_in": [*map(str, getattr(self, "feature_names_in_", []))],
+            **verdicts,
+        }
+        tensors = {
+            **{f"{_WINDOWS}{name}": array for name, array in learned.items()},
+            **{f"{_JUDGE}{name}": array for name, array in kept.items()},
+            f"{_OWN}codes": self._codes,
+            f"{_OWN}scores": self._own,
+            "reference": self._scale.reference,
+            "shown": raw,
+            **calibration,
+        }
+        save_state(path, kind="series detector", meta=meta, tensors=tensors)
+
+    @classmethod
+    def load(cls, path: str | Path, *, n_jobs: int | None = None) -> "SeriesDetector":
+        """Read a detector that `save` wrote; ``n_jobs`` is as for the constructor.
+
+        Raises
+        ------
+        PriorError, SavedScoresWarning
+            As `FewShotDetector.load`.
+        """
+        meta, tensors = load_state(path, kind="series detector")
+        with reading_state(path):
+            windows = Windows.from_state(meta["windows"], under(_WINDOWS, tensors))
+            kept = under(_JUDGE, tensors)
+            judge = FewShotDetector._from_state(meta["judge"], kept, n_jobs=n_jobs)
+            detector = cls(
+                window=windows.size,
+                time=windows.time,
+                period=windows.period,
+                prior=judge.prior,
+                contamination=meta["contamination"],
+                random_state=int(meta["seed"]),
+                n_jobs=n_jobs,
+                quality=judge.quality,
+                novel=judge.novel,
+            )
+            detector.detector_, detector._windows, detector._seed = judge, windows, meta["seed"]
+            detector._recognise(tensors[f"{_OWN}codes"], tensors[f"{_OWN}scores"])
+            detector._scale = Surprise().fit(tensors["reference"])
+            detector._shown = tensors["shown"], bool(meta["clean"])
+            names = meta["feature_names_in"]
+            columns = {"n_features_in_": int(meta["n_features_in"])}
+            known = {"feature_names_in_": np.array(names, dtype=object)} if names else {}
+            detector._set_columns(columns | known)
+            detector._restore_verdicts(meta, tensors)
+        judge._compare(kept["probe.scores"], path)
+        return detector
+
+    def _of_readings(self, windows: Windowed) -> FloatArray:
+        """Scores (n,) of readings, in the order of time."""
+        return self._scale.apply(covering_means(self._of_windows(windows.rows), self._windows.size))
+
+    def _of_windows(self, described: pd.DataFrame) -> FloatArray:
+        """Scores (m,) of windows; those given to `fit` have what they had there."""
+        codes = hash_rows(described)
+        at = np.minimum(np.searchsorted(self._codes, codes), len(self._codes) - 1)
+        known = self._codes[at] == codes
+        scores = self._own[at]
+        if not known.all():
+            scores[~known] = self.detector_.anomaly_score(described.iloc[np.flatnonzero(~known)])
+        return scores
+
+    def _recognise(self, codes: NDArray[np.uint64], own: FloatArray) -> None:
+        """Remember the scores (m,) of windows given to `fit`; of equal ones the first."""
+        self._codes, first = np.unique(codes, return_index=True)
+        self._own = own[first]
+
+
+def window_labels(readings: LabelArray, size: int) -> LabelArray:
+    """Label each window of a size by the labels (n,) of its readings.
+
+    1 where it holds half of a stretch of odd readings or half of it is such a stretch, 0 where all
+    its readings are normal, else -1; shape (n - size + 1,).
+
+    >>> window_labels(np.array([0, 0, 1, 0, -1, 0, 0], dtype=np.int8), 2).tolist()
+    [0, 1, 1, -1, -1, 0]
+    """
+    count = len(readings) - size + 1
+    labels = np.full(count, UNLABELLED, dtype=np.int8)
+    labels[_inside(readings == NORMAL, size) == size] = NORMAL
+    edges = np.diff((readings == ANOMALY).astype(np.int8), prepend=0, append=0)
+    for start, stop in zip(np.flatnonzero(edges > 0), np.flatnonzero(edges < 0), strict=True):
+        needed = (min(int(stop - start), size) + 1) // 2
+        first, last = start + needed - size, stop - needed
+        labels[max(first, 0) : last + 1] = ANOMALY
+    return labels
+
+
+def covering_means(scores: FloatArray, size: int) -> FloatArray:
+    """Give each of n readings the mean score of the windows (n - size + 1,) that it lies in.
+
+    >>> covering_means(np.array([1.0, 3.0]), 2).tolist()
+    [1.0, 2.0, 3.0]
+    """
+    padded = np.pad(scores, size - 1)
+    sums = np.convolve(padded, np.ones(size), "valid")
+    counts = np.convolve(np.pad(np.ones(len(scores)), size - 1), np.ones(size), "valid")
+    return np.asarray(sums / counts)
+
+
+def _inside(marked: NDArray[np.bool_], size: int) -> NDArray[np.intp]:
+    """How many readings of each window are marked."""
+    sums = np.cumsum(np.concatenate([[0], marked]))
+    return np.asarray(sums[size:] - sums[:-size], dtype=np.intp)
+
+
+def _parts(windows: int, size: int) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+    """Cut windows, in the order of time, into parts; with each, all that share no reading with it.
+
+    Where little would be left to learn from, those that share the fewest.
+    """
+    places = np.arange(windows)
+    for part in np.array_split(places, FOLDS):
+        apart: NDArray[np.intp] = np.maximum(part[0] - places, places - part[-1])
+        rest = np.flatnonzero(apart >= min(size, np.sort(apart)[-(windows // 2)]))
+        yield part, rest
+
+
+def _columns(rows: RawRows) -> dict[str, Any]:
+    """scikit-learn's attributes on the columns of a series."""
+    columns: dict[str, Any] = {"n_features_in_": rows.shape[1]}
+    names = getattr(rows, "columns", None)
+    if names is not None and all(isinstance(name, str) for name in names):
+        columns["feature_names_in_"] = np.array(names, dtype=object)
+    return columns

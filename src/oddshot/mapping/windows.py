@@ -1,0 +1,388 @@
+"""A series as a table: each stretch of so many readings in a row becomes one row.
+
+What a stretch looks like is said of each column by itself, in the column's own unit, so that a
+detector for tables can judge it and name what is odd:
+
+=================== ==========================================================================
+column of numbers   mean, spread, least and most; rise from the first half to the second;
+                    roughness and largest step: mean and largest distance of a reading to the next
+... with a season   how far the readings lie from what is usual at their time of the period: mean,
+                    mean distance, largest distance
+column of levels    the level at the end, and how often it changed
+=================== ==========================================================================
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple, Self, TypeAlias
+
+import numpy as np
+import pandas as pd
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from oddshot.episodes import FloatArray
+from oddshot.errors import DataError, SettingError, is_number, is_whole, require
+from oddshot.frames import as_frame, to_rows
+from oddshot.mapping import cells
+from oddshot.mapping.columns import Category, Date, Number, Recipe
+from oddshot.mapping.encode import ColumnNote, Encoder
+from oddshot.mapping.threading import cut
+
+BINS = 48  # parts of a period, each with a usual value
+CYCLES = 3  # periods that are seen at least before one is believed
+LEAST_LAG = 8  # readings of the shortest period that is looked for
+CORRELATED = 0.25  # autocorrelation from which on a period is believed
+REGULAR, NEAR = 0.9, 0.01  # share of steps in time that are alike, and how nearly
+CALENDAR, SNAP = (1 / 24, 1.0, 7.0), 0.02  # periods in days that one found nearby is taken for
+NOISE = 1e-12  # of a column's reach: what differs by less is rounding
+BLOCK_CELLS = 2**22
+
+Place: TypeAlias = str | int
+
+
+class Windowed(NamedTuple):
+    """A series as windows.
+
+    Parameters
+    ----------
+    order
+        Shape (n,): places of the readings in the order of time.
+    times
+        Shape (n,): when they were read, rising: days since 1970 of dates, else numbers.
+    rows
+        Shape (n - size + 1, q): the windows, by the place in time of their first reading.
+    """
+
+    order: NDArray[np.intp]
+    times: FloatArray
+    rows: pd.DataFrame
+
+
+class Windows:
+    """Learn from a series what its columns hold and its season, then describe any series so.
+
+    Parameters
+    ----------
+    size
+        Readings of a window, 2 or more: about as many as what is looked for lasts.
+    time
+        Name, or place, of a column of dates or numbers by which readings are put in order; ``None``
+        if they come in order. It is not described itself.
+    period
+        After how long a season starts anew, in the unit of ``time``: a number, or of dates a text
+        such as "1D"; "auto" looks for one; ``None``: there is none. A season needs ``time``, so
+        that readings that come later are met at the right moment.
+
+    Attributes
+    ----------
+    period_
+        The period in days, or in the unit of ``time``; ``None`` where there is none.
+    report_
+        What became of every column.
+
+    Examples
+    --------
+    >>> series = pd.DataFrame({"load": [1.0, 2.0, 3.0, 9.0]})
+    >>> rows = Windows(2).fit(series).of(series).rows
+    >>> rows[["load mean", "load rise", "load largest step"]].values.tolist()
+    [[1.5, 1.0, 1.0], [2.5, 1.0, 1.0], [6.0, 6.0, 6.0]]
+    """
+
+    period_: float | None
+    report_: list[ColumnNote]
+
+    def __init__(
+        self, size: int, *, time: Place | None = None, period: float | str | None = "auto"
+    ) -> None:
+        require(
+            is_whole(size) and size >= 2, "window", size, "a whole number of readings from 2 on"
+        )
+        self.size, self.time, self.period = int(size), time, period
+
+    def fit(self, X: Any) -> Self:
+        """Look at a series (n, d), n at least `size`.
+
+        Raises
+        ------
+        DataError
+            If readings are too few, the column of time is lacking, has gaps or holds no times, or
+            no other column is left.
+        SettingError
+            If ``period`` is none, or is given without ``time``.
+        """
+        frame = self._long_enough(X)
+        times, rest = self._fit_time(frame)
+        self._columns = Encoder().fit(rest)
+        self.report_ = self._columns.report()
+        order = np.argsort(times, kind="stable")
+        numbers = self._numbers(rest.iloc[order])
+        self.period_ = self._found_period(times[order], numbers)
+        self._season: dict[str, FloatArray] = {}
+        if self.period_ is not None:
+            phases = self._phases(times[order])
+            self._season = {name: _usual(values, phases) for name, values in numbers.items()}
+        return self
+
+    def of(self, X: Any) -> Windowed:
+        """Describe a series (n, d) by its windows.
+
+        Raises
+        ------
+        DataError
+            If there are fewer readings than a window has, or columns are missing or hold what `fit`
+            has not seen there.
+        """
+        frame = self._long_enough(X)
+        times, rest = self._read_time(frame)
+        order = np.argsort(times, kind="stable")
+        rest, times = rest.iloc[order], times[order]
+        described: dict[str, Any] = {}
+        for recipe, column in self._aligned(rest):
+            if isinstance(recipe, Date):
+                continue
+            if isinstance(recipe, Number):
+                found = self._of_numbers(recipe, _finite(recipe, column), times)
+            elif isinstance(recipe, Category):
+                found = self._of_levels(column)
+            else:
+                continue
+            described |= {f"{recipe.column} {what}": values for what, values in found.items()}
+        return Windowed(order, times, pd.DataFrame(described))
+
+    def state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """Give all that was learned, as a part for JSON and a part of arrays."""
+        columns, arrays = self._columns.state()
+        meta = {
+            "size": self.size,
+            "time": self.time,
+            "period": self.period,
+            "period_": self.period_,
+            "time_format": self._time_format,
+            "columns": columns,
+        }
+        arrays = {f"columns.{name}": array for name, array in arrays.items()}
+        for place, name in enumerate(self._season):
+            arrays[f"season.{place}"] = self._season[name]
+        return meta | {"seasonal": list(self._season)}, arrays
+
+    @classmethod
+    def from_state(cls, meta: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> "Windows":
+        """Restore windows from the two parts that `state` gave."""
+        windows = cls(meta["size"], time=meta["time"], period=meta["period"])
+        numbers = {"numbers": arrays["columns.numbers"]}
+        windows._columns = Encoder.from_state(meta["columns"], numbers)
+        windows.report_ = windows._columns.report()
+        windows.period_, windows._time_format = meta["period_"], meta["time_format"]
+        windows._season = {
+            name: arrays[f"season.{place}"] for place, name in enumerate(meta["seasonal"])
+        }
+        return windows
+
+    @property
+    def has_dates(self) -> bool:
+        """Whether times are dates, and the period is in days."""
+        return bool(self._time_format)
+
+    def _long_enough(self, X: Any) -> pd.DataFrame:
+        frame = as_frame(to_rows(X))
+        if len(frame) < self.size:
+            raise DataError(
+                f"the series has {len(frame)} readings and a window {self.size}; give a longer "
+                "series or a smaller window"
+            )
+        return frame
+
+    def _fit_time(self, frame: pd.DataFrame) -> tuple[FloatArray, pd.DataFrame]:
+        """Learn how times are written; give them (n,), and the other columns."""
+        self._time_format = ""
+        if self.time is not None:
+            column = self._time_column(frame)
+            written = cells.find_date_format(cells.distinct_values(column)[1])
+            dates = column.dtype.kind == "M" or isinstance(column.dtype, pd.PeriodDtype)
+            self._time_format = "ISO8601" if dates else written or ""
+        return self._read_time(frame)
+
+    def _read_time(self, frame: pd.DataFrame) -> tuple[FloatArray, pd.DataFrame]:
+        """Give times (n,), in days or as numbers or just the places, and the other columns."""
+        if self.time is None:
+            return np.arange(len(frame), dtype=np.float64), frame
+        column = self._time_column(frame)
+        if self._time_format:
+            times = cells.read_days(column, self._time_format)
+        else:
+            times = cells.read_numbers(column)
+        lacking = np.flatnonzero(~np.isfinite(times))
+        if len(lacking):
+            raise DataError(
+                f"column {str(self.time)!r} has no time in row {lacking[0] + 1}; fill it in, or "
+                "leave the row out"
+            )
+        return times, frame.drop(columns=column.name)
+
+    def _time_column(self, frame: pd.DataFrame) -> "pd.Series[Any]":
+        names = [str(name) for name in frame.columns]
+        if str(self.time) not in names:
+            raise DataError(
+                f"the series has no column {str(self.time)!r} for its time; it has "
+                f"{', '.join(map(repr, names[:10]))}{', ...' if len(names) > 10 else ''}"
+            )
+        return frame.iloc[:, names.index(str(self.time))]
+
+    def _aligned(self, frame: pd.DataFrame) -> "Iterator[tuple[Recipe, pd.Series[Any]]]":
+        rows = as_frame(self._columns.aligned(frame))
+        for place, recipe in enumerate(self._columns.recipes):
+            yield recipe, rows.iloc[:, place]
+
+    def _numbers(self, frame: pd.DataFrame) -> dict[str, FloatArray]:
+        """Columns of numbers (n,) by name."""
+        return {
+            recipe.column: _finite(recipe, column)
+            for recipe, column in self._aligned(frame)
+            if isinstance(recipe, Number) and not isinstance(recipe, Date)
+        }
+
+    def _of_numbers(
+        self, recipe: Number, values: FloatArray, times: FloatArray
+    ) -> dict[str, FloatArray]:
+        found = _described(values, self.size)
+        if recipe.column in self._season:
+            usual = self._season[recipe.column][self._phases(times)]
+            found |= _off_season(values - usual, self.size)
+        noise = NOISE * max(abs(recipe.below), abs(recipe.above))
+        return {what: np.where(np.abs(v) <= noise, 0.0, v) for what, v in found.items()}
+
+    def _of_levels(self, column: "pd.Series[Any]") -> dict[str, Any]:
+        codes = cells.distinct_values(column)[0]
+        changed = (np.diff(codes) != 0).astype(np.float64)
+        return {
+            "at the end": column.iloc[self.size - 1 :].reset_index(drop=True),
+            "changes": _over(changed, self.size - 1, lambda block: block.sum(axis=1)),
+        }
+
+    def _found_period(self, times: FloatArray, numbers: dict[str, FloatArray]) -> float | None:
+        if self.period is None:
+            return None
+        if self.period != "auto":
+            return self._given_period()
+        if self.time is None or not numbers:
+            return None
+        steps = np.diff(times)
+        step = float(np.median(steps)) if len(steps) else 0.0
+        if step <= 0 or np.mean(np.abs(steps - step) <= NEAR * step) < REGULAR:
+            return None
+        lag = _lag(np.stack([*numbers.values()]))
+        if lag is None:
+            return None
+        period = lag * step
+        natural = CALENDAR if self._time_format else ()
+        return next((day for day in natural if abs(period - day) <= SNAP * day), period)
+
+    def _given_period(self) -> float:
+        if self.time is None:
+            raise SettingError(
+                f"period is {self.period!r} but no column of time is named; name one, or leave "
+                "period out"
+            )
+        if isinstance(self.period, str) and self._time_format:
+            try:
+                length = pd.Timedelta(self.period) / cells.DAY
+            except ValueError:
+                length = 0.0
+        else:
+            length = float(self.period) if is_number(self.period) else 0.0  # type: ignore[arg-type]
+        allowed = "a number above 0" if not self._time_format else "a time such as '1D' or '8h'"
+        require(length > 0, "period", self.period, f"{allowed}, 'auto' or None")
+        return float(length)
+
+    def _phases(self, times: FloatArray) -> NDArray[np.intp]:
+        """Which part of the period each time (n,) is in."""
+        assert self.period_ is not None
+        turns = (times / self.period_ + 1e-9) % 1.0
+        return np.minimum((turns * BINS).astype(np.intp), BINS - 1)
+
+
+def _finite(recipe: Number, column: "pd.Series[Any]") -> FloatArray:
+    """Cells (n,) as numbers, NaN where missing or infinite."""
+    values = recipe.read(column)
+    return np.where(np.isfinite(values), values, np.nan)
+
+
+def _described(values: FloatArray, size: int) -> dict[str, FloatArray]:
+    """Say what windows of numbers (n,) look like."""
+    half, steps = size // 2, np.abs(np.diff(values))
+    return {
+        "mean": _over(values, size, lambda block: block.mean(axis=1)),
+        "spread": _over(values, size, lambda block: block.std(axis=1)),
+        "least": _over(values, size, lambda block: block.min(axis=1)),
+        "most": _over(values, size, lambda block: block.max(axis=1)),
+        "rise": _over(
+            values,
+            size,
+            lambda block: block[:, half:].mean(axis=1) - block[:, :half].mean(axis=1),
+        ),
+        "roughness": _over(steps, size - 1, lambda block: block.mean(axis=1)),
+        "largest step": _over(steps, size - 1, lambda block: block.max(axis=1)),
+    }
+
+
+def _off_season(off: FloatArray, size: int) -> dict[str, FloatArray]:
+    """How far windows lie from what is usual, by the distances (n,) of their readings."""
+    far = np.abs(off)
+    return {
+        "off season": _over(off, size, lambda block: block.mean(axis=1)),
+        "mean distance from season": _over(far, size, lambda block: block.mean(axis=1)),
+        "largest distance from season": _over(far, size, lambda block: block.max(axis=1)),
+    }
+
+
+def _over(values: FloatArray, size: int, summary: Callable[[Any], Any]) -> FloatArray:
+    """Sum up each stretch of a size in values (n,): (n - size + 1,), NaN where all are missing.
+
+    Each by itself, in blocks: what comes of a stretch does not depend on where the series begins.
+    """
+    stretches = sliding_window_view(values, size)
+    found = np.empty(len(stretches))
+    for block in cut(len(stretches), max(1, BLOCK_CELLS // size)):
+        part = np.ascontiguousarray(stretches[block])
+        if np.isnan(part).any():
+            part = np.ma.masked_invalid(part)
+        found[block] = np.ma.filled(summary(part), np.nan)
+    return found
+
+
+def _usual(values: FloatArray, phases: NDArray[np.intp]) -> FloatArray:
+    """Median (48,) of the values (n,) of each phase; of all where a phase was not seen."""
+    known = ~np.isnan(values)
+    usual = np.full(BINS, np.median(values[known]) if known.any() else 0.0)
+    for phase in np.unique(phases[known]):
+        usual[phase] = np.median(values[known & (phases == phase)])
+    return usual
+
+
+def _lag(columns: FloatArray) -> int | None:
+    """After how many readings columns (c, n) repeat themselves; ``None`` if they do not.
+
+    The highest autocorrelation, on average over columns, behind the first that is negative.
+    """
+    count = columns.shape[1]
+    most = count // CYCLES
+    known = [column for column in columns if np.isfinite(column).any() and np.nanstd(column) > 0]
+    if most < LEAST_LAG or not known:
+        return None
+    correlation = np.mean([_autocorrelation(column) for column in known], axis=0)[: most + 1]
+    negative = np.flatnonzero(correlation < 0)
+    start = max(int(negative[0]), LEAST_LAG) if len(negative) else most
+    if start >= most:
+        return None
+    lag = start + int(np.argmax(correlation[start:]))
+    return lag if correlation[lag] > CORRELATED else None
+
+
+def _autocorrelation(column: FloatArray) -> FloatArray:
+    """Autocorrelation (n,) of values (n,), by all lags; the highest and lowest count for less."""
+    column = np.where(np.isnan(column), np.nanmedian(column), column)
+    clipped = np.clip(column, *np.quantile(column, [0.02, 0.98]))
+    centred = clipped - clipped.mean()
+    spectrum = np.abs(np.fft.rfft(centred, 2 * len(column))) ** 2
+    found = np.fft.irfft(spectrum)[: len(column)]
+    return np.asarray(found / found[0] if found[0] > 0 else np.zeros(len(column)))

@@ -1,0 +1,183 @@
+"""Windows against slow loops, and what must not matter: where a series begins, order, units."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from oddshot.errors import DataError, SettingError
+from oddshot.mapping.windows import BINS, Windows
+
+HOURS = pd.date_range("2024-03-01", periods=480, freq="h")
+
+
+@pytest.fixture
+def daily():
+    """Twenty days with a daily season, hour by hour, and a column of states."""
+    generator = np.random.default_rng(0)
+    load = 10 + 3 * np.sin(2 * np.pi * np.arange(480) / 24) + generator.normal(0, 0.1, 480)
+    state = np.where(np.arange(480) % 7 < 5, "on", "off")
+    return pd.DataFrame({"at": HOURS, "load": load, "state": state})
+
+
+def slow(values, size):
+    """What windows look like, one after the other."""
+    found = []
+    for start in range(len(values) - size + 1):
+        part = np.array(values[start : start + size])
+        steps, half = np.abs(np.diff(part)), size // 2
+        found.append(
+            [
+                np.nanmean(part),
+                np.nanstd(part),
+                np.nanmin(part),
+                np.nanmax(part),
+                np.nanmean(part[half:]) - np.nanmean(part[:half]),
+                np.nanmean(steps),
+                np.nanmax(steps),
+            ]
+        )
+    return np.array(found)
+
+
+@pytest.mark.parametrize("size", [2, 5, 8])
+def test_windows_are_those_of_a_slow_loop(size):
+    values = np.random.default_rng(1).normal(size=40)
+    series = pd.DataFrame({"x": values})
+    rows = Windows(size).fit(series).of(series).rows
+    assert [*rows] == [
+        "x mean", "x spread", "x least", "x most", "x rise", "x roughness", "x largest step",
+    ]  # fmt: skip
+    np.testing.assert_allclose(rows, slow(values, size), rtol=1e-9, atol=1e-12)
+
+
+def test_gaps_are_left_out_of_a_window_and_a_window_of_gaps_is_one():
+    values = np.random.default_rng(1).normal(size=40)
+    values[[3, 5]] = np.nan
+    series = pd.DataFrame({"x": values, "y": np.arange(40.0) % 7})
+    rows = Windows(8).fit(series).of(series).rows
+    np.testing.assert_allclose(rows.iloc[:, :7], slow(values, 8), rtol=1e-9, atol=1e-12)
+    series.loc[10:25, "x"] = np.nan
+    gone = Windows(8).fit(series).of(series).rows["x mean"]
+    assert gone[gone.isna()].index.tolist() == [*range(10, 19)]
+
+
+def test_a_stuck_sensor_has_no_spread_whatever_it_shows():
+    series = pd.DataFrame({"x": [0.1] * 30 + [7e9 + 0.1] * 30, "y": np.arange(60.0) % 5})
+    rows = Windows(6).fit(series).of(series).rows
+    assert (rows["x spread"] == 0).sum() == 50
+
+
+@given(st.integers(0, 30), st.integers(2, 9), st.booleans())
+def test_a_window_does_not_depend_on_where_the_series_begins(cut, size, gaps):
+    generator = np.random.default_rng(cut)
+    series = pd.DataFrame({"x": generator.normal(1e6, 1, size=60), "s": ["a", "b", "b"] * 20})
+    if gaps:
+        series.loc[generator.random(60) < 0.2, "x"] = np.nan
+    windows = Windows(size).fit(series)
+    whole, tail = windows.of(series).rows, windows.of(series.iloc[cut:]).rows
+    pd.testing.assert_frame_equal(
+        whole.iloc[cut:].reset_index(drop=True), tail, check_exact=True, check_dtype=False
+    )
+
+
+def test_levels_are_told_by_the_last_and_by_changes(daily):
+    rows = Windows(4).fit(daily).of(daily).rows
+    assert rows["state at the end"].tolist() == daily["state"].tolist()[3:]
+    assert rows["state changes"].iloc[:4].tolist() == [0, 0, 1, 1]
+
+
+def test_readings_are_put_in_the_order_of_time(daily):
+    windows = Windows(4, time="at").fit(daily)
+    shuffled = daily.sample(frac=1, random_state=0)
+    order, _, rows = windows.of(shuffled)
+    assert shuffled["at"].iloc[order].is_monotonic_increasing
+    pd.testing.assert_frame_equal(rows, windows.of(daily).rows)
+
+
+def test_a_season_is_found_and_what_is_off_it_told(daily):
+    windows = Windows(4, time="at").fit(daily)
+    assert windows.period_ == 1.0
+    daily.loc[240, "load"] += 5
+    rows = windows.of(daily).rows
+    assert rows["load largest distance from season"].idxmax() in range(237, 241)
+    quiet = rows["load mean distance from season"].median()
+    assert quiet < 0.3
+
+
+@pytest.mark.parametrize("form", ["%Y-%m-%d %H:%M", "%d.%m.%Y %H:%M:%S"])
+def test_times_may_be_text_and_go_on_later(daily, form):
+    written = daily.assign(at=daily["at"].dt.strftime(form))
+    windows = Windows(4, time="at").fit(written)
+    assert windows.period_ == 1.0
+    later = daily.assign(at=daily["at"] + pd.Timedelta(days=40))
+    off = windows.of(later.assign(at=later["at"].dt.strftime(form))).rows
+    assert off["load mean distance from season"].median() < 0.3
+
+
+def test_times_may_be_numbers():
+    at = np.arange(400) * 10.0
+    series = pd.DataFrame({"s": at, "x": np.sin(2 * np.pi * at / 250)})
+    assert Windows(4, time="s").fit(series).period_ == 250.0
+    assert Windows(4, time="s", period=500).fit(series).period_ == 500.0
+    assert Windows(4, time="s", period=None).fit(series).period_ is None
+
+
+def test_noise_and_irregular_times_have_no_season(daily):
+    generator = np.random.default_rng(0)
+    noise = daily.assign(load=generator.normal(size=480))
+    assert Windows(4, time="at").fit(noise).period_ is None
+    irregular = daily.assign(at=np.cumsum(generator.exponential(size=480)))
+    assert Windows(4, time="at").fit(irregular).period_ is None
+
+
+def test_a_given_period_of_dates(daily):
+    assert Windows(4, time="at", period="7D").fit(daily).period_ == 7.0
+    assert Windows(4, time="at", period="12h").fit(daily).period_ == 0.5
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"period": "1D"}, "no column of time"),
+        ({"time": "at", "period": "weekly"}, "'1D'"),
+        ({"time": "at", "period": 0}, "'1D'"),
+        ({"time": "load", "period": "1D"}, "a number above 0"),
+    ],
+)
+def test_periods_that_are_none(daily, settings, told):
+    with pytest.raises(SettingError, match=told):
+        Windows(4, **settings).fit(daily)
+
+
+@pytest.mark.parametrize("size", [1, 2.5, True, "10"])
+def test_sizes_that_are_none(size):
+    with pytest.raises(SettingError, match="window is"):
+        Windows(size)
+
+
+def test_series_that_cannot_be_described(daily):
+    with pytest.raises(DataError, match="has 480 readings and a window 500"):
+        Windows(500).fit(daily)
+    with pytest.raises(DataError, match="no column 'time' for its time; it has 'at', 'load'"):
+        Windows(4, time="time").fit(daily)
+    gap = daily.copy()
+    gap.loc[7, "at"] = pd.NaT
+    with pytest.raises(DataError, match="'at' has no time in row 8"):
+        Windows(4, time="at").fit(gap)
+    windows = Windows(4, time="at").fit(daily)
+    with pytest.raises(DataError, match="'load'"):
+        windows.of(daily.drop(columns="load"))
+
+
+def test_what_was_learned_is_kept(daily):
+    windows = Windows(4, time="at").fit(daily)
+    meta, arrays = windows.state()
+    again = Windows.from_state(json.loads(json.dumps(meta)), arrays)
+    assert again.period_ == 1.0
+    assert again._season["load"].shape == (BINS,)
+    pd.testing.assert_frame_equal(again.of(daily).rows, windows.of(daily).rows)
+    assert again.report_ == windows.report_
