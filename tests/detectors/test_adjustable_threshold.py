@@ -5,6 +5,7 @@ from sklearn.metrics import f1_score
 
 from oddshot import FewShotDetector
 from oddshot.detectors.base import AnomalyDetector
+from oddshot.detectors.calibrated import Shown
 from oddshot.errors import CalibrationWarning, LabelError, SettingError
 from oddshot.thresholds.surprise import Surprise
 from small_priors import untrained_prior
@@ -20,7 +21,7 @@ class Largest(AnomalyDetector):
     def fit(self, X, y=None):
         raw = X.max(1)
         self._scale = Surprise().fit(raw)
-        self._set_threshold(raw, self._checked_contamination(), clean=False)
+        self._set_threshold(Shown(raw, raw[:0], False), self._checked_contamination())
         return self
 
     def anomaly_score(self, X):

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from oddshot.detectors.base import AnomalyDetector
+from oddshot.detectors.calibrated import Shown
 from oddshot.errors import SettingError
 from oddshot.thresholds.surprise import Surprise
 
@@ -19,7 +20,7 @@ class Farthest(AnomalyDetector):
         raw = np.abs(X).max(1)
         self._scale = Surprise().fit(raw)
         self._set_columns({"n_features_in_": X.shape[1]} if X.shape[1] > 1 else {})
-        self._set_threshold(raw, share, clean=False)
+        self._set_threshold(Shown(raw, raw[:0], False), share)
         return self
 
     def anomaly_score(self, X):

@@ -9,6 +9,7 @@ from sklearn.exceptions import NotFittedError
 
 from oddshot import FewShotDetector
 from oddshot.detectors.base import AnomalyDetector
+from oddshot.detectors.calibrated import Shown
 from oddshot.errors import CalibrationError, CalibrationWarning, DataError, LabelError, SettingError
 from oddshot.thresholds.conformal import conformal_p_values
 from oddshot.thresholds.surprise import Surprise
@@ -25,7 +26,7 @@ class Farthest(AnomalyDetector):
     def fit(self, X, y=None):
         raw = np.abs(X).max(1)
         self._scale = Surprise().fit(raw)
-        self._set_threshold(raw, self._checked_contamination(), clean=y is not None)
+        self._set_threshold(Shown(raw, raw[:0], y is not None), self._checked_contamination())
         return self
 
     def anomaly_score(self, X):
@@ -311,3 +312,37 @@ def test_rows_that_were_learned_from_do_not_calibrate_unnoticed():
     detector.calibrate(FRESH)
     few = RNG.integers(0, 4, (300, 4)).astype(float)  # of few kinds of rows all come again
     FewShotDetector(prior=untrained_prior()).fit(few[:250]).calibrate(few[250:280])
+
+
+def test_rows_of_few_kinds_have_as_many_false_alarms_as_promised():
+    shares = []
+    for seed in range(6):
+        generator = np.random.default_rng([seed, 41])
+        rows, new = (generator.integers(1, 6, size=(n, 3)).astype(float) for n in (300, 600))
+        detector = FewShotDetector(random_state=seed).fit(rows, np.zeros(300))
+        shares.append((detector.p_values(new) <= 0.1).mean())
+    assert 0.06 < np.mean(shares) < 0.15
+
+
+@pytest.mark.parametrize("method", ["split", "cross"])
+def test_levels_are_counted_without_the_rows_held_out(method):
+    shares = []
+    for seed in range(4):
+        generator = np.random.default_rng(seed)
+        rows, new = (
+            pd.DataFrame(np.minimum(generator.zipf(1.5, (n, 6)), 30)).astype(str).add_prefix("c")
+            for n in (300, 500)
+        )
+        detector = FewShotDetector(random_state=seed).fit(rows, np.zeros(300))
+        detector.calibrate(method=method)
+        shares.append((detector.p_values(new) <= 0.1).mean())
+    assert np.mean(shares) < 0.14
+
+
+def test_the_share_of_rows_that_repeat_is_flagged_as_asked():
+    rows = np.round(np.random.default_rng(0).normal(size=(400, 4)))
+    for share in (0.1, 0.2):
+        detector = FewShotDetector(contamination=share).fit(rows)
+        flagged = (detector.predict(rows) == -1).mean()
+        assert abs(flagged - share) < 0.01
+        assert detector.contamination_ == flagged

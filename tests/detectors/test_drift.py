@@ -245,3 +245,16 @@ def test_rows_given_to_fit_are_no_drift():
     lens = draw(400, 0)[watched._lens.holds(draw(400, 0))]
     with pytest.raises(DataError, match="rows given to fit"):
         watched.check(lens)
+
+
+def test_rows_that_repeat_a_few_times_are_no_drift():
+    def trips(generator, count):
+        amounts = [generator.lognormal(1, 0.5, count), generator.lognormal(2, 0.4, count)]
+        return np.round(np.stack([*amounts, generator.integers(1, 5, count)], axis=1))
+
+    ps = []
+    for seed in range(6):
+        generator = np.random.default_rng([seed, 61])
+        detector = FewShotDetector(random_state=seed).fit(trips(generator, 800))
+        ps.append(detector.check_drift(trips(generator, 400), permutations=299).p)
+    assert min(ps) > 0.01

@@ -6,16 +6,17 @@ import pytest
 import scipy.sparse as sp
 
 from oddshot.detectors import kept_rows
-from oddshot.detectors.kept_rows import KeptRows
+from oddshot.detectors.kept_rows import KeptRows, copies_in, rows_of_support
 from oddshot.errors import DataError
 from oddshot.mapping.encode import Encoder
-from oddshot.mapping.support import draw_support
+from oddshot.mapping.support import MOST_COPIES, draw_support
 
 
 def keep(rows, labels, **settings):
     encoded = Encoder().fit(rows).transform(rows)
-    support = draw_support(encoded, labels, seed=0, **settings)
-    return KeptRows.of(rows, encoded, labels, support), support
+    support = draw_support(encoded, labels, seed=0, copies_once=True, **settings)
+    found = rows_of_support(encoded, labels, support)
+    return KeptRows.of(rows, labels, found, 0), support
 
 
 @pytest.fixture
@@ -57,7 +58,23 @@ def test_the_rows_of_the_support_are_found_in_a_large_one():
     assert (kept.labels == 0).sum() == 5
     assert (np.diff(kept.places) > 0).all()
     found = kept.frame.to_numpy()[chosen][:, support.columns]
-    assert sorted(map(tuple, found)) == sorted(map(tuple, support.typical))
+    assert {*map(tuple, found)} == {*map(tuple, support.typical)}
+
+
+def test_all_copies_are_kept_and_counted():
+    generator = np.random.default_rng(0)
+    rows = np.concatenate([generator.integers(0, 9, (300, 2)), np.tile([3, 30], (40, 1))]) + 0.0
+    kept, support = keep(rows, np.full(340, -1, np.int8))
+    assert kept.places.tolist() == [*range(340)]
+    found = rows_of_support(rows, np.full(340, -1, np.int8), support)
+    copies = copies_in(found, support)
+    for row, count in zip(support.typical, copies, strict=True):
+        there = int((rows[:, support.columns] == row).all(axis=1).sum())
+        assert count == (1 if there > MOST_COPIES else there)
+    assert copies.sum() == 340
+    shares = kept.rows_of(rows[:, support.columns], support.typical)
+    assert sorted(np.concatenate(shares).tolist()) == [*range(340)]
+    assert [len(share) for share in shares] == copies.tolist()
 
 
 def test_known_anomalies_go_first_where_few_rows_are_kept(monkeypatch):
@@ -71,7 +88,7 @@ def test_known_anomalies_go_first_where_few_rows_are_kept(monkeypatch):
 def test_sparse_rows_are_kept_dense():
     rows = np.random.default_rng(0).poisson(0.5, (30, 4)).astype(float)
     kept, _ = keep(sp.csr_array(rows), labelled(30))
-    assert np.array_equal(kept.frame.to_numpy(), rows)
+    assert np.array_equal(kept.frame.to_numpy(), rows[kept.places])
     assert not kept.named
 
 
@@ -96,13 +113,13 @@ def test_columns_that_are_merely_counted_stay_so():
         again.aligned(np.ones((4, 3)))
 
 
-def test_of_equal_rows_the_first_is_relabelled_and_new_rows_have_no_place():
+def test_all_equal_rows_are_relabelled_and_new_rows_have_no_place():
     rows = np.repeat(np.arange(20.0)[:, None], 2, axis=0)
     kept, _ = keep(rows, np.full(40, -1, np.int8))
     told = np.array([[3.0], [99.0], [98.0]])
     labels = np.array([1, 0, 1], np.int8)
     later = kept.with_labels(rows, pd.DataFrame(told), told, labels)
-    assert np.flatnonzero(later.labels[:40] == 1).tolist() == [6]
+    assert np.flatnonzero(later.labels[:40] == 1).tolist() == [6, 7]
     assert later.labels[40:].tolist() == [0, 1]
     assert later.places.tolist() == [*range(40), -1, -1]
     assert later.succession.tolist() == [*range(42)]

@@ -201,14 +201,14 @@ def test_booleans_are_0_and_1() -> None:
 
 
 def test_dates_elapse_and_turn() -> None:
-    days = pd.to_datetime(["2024-01-01 00:00", "2024-01-02 06:00", "2024-01-03 12:00"])  # a Monday
+    days = pd.to_datetime(["2024-01-01 00:00", "2024-01-09 06:00", "2024-01-17 12:00"])  # a Monday
     frame = pd.DataFrame({"d": days})
     encoder = Encoder().fit(frame)
     assert [what for _, what in encoder.encoded_names_] == [
         "days", "hour sin", "hour cos", "weekday sin", "weekday cos",
     ]  # fmt: skip
     encoded = encoder.transform(frame)
-    np.testing.assert_allclose(encoded[:, 0], [0, 1.25, 2.5])
+    np.testing.assert_allclose(encoded[:, 0], [0, 8.25, 16.5])
     np.testing.assert_allclose(encoded[:, 1:3], [[0, 1], [1, 0], [0, -1]], atol=1e-12)
     angles = 2 * np.pi * np.arange(3) / 7
     np.testing.assert_allclose(encoded[:, 3], np.sin(angles))
@@ -218,12 +218,14 @@ def test_dates_elapse_and_turn() -> None:
 def test_circles_only_where_hours_and_weekdays_vary_and_gaps_are_their_centre() -> None:
     weekly = pd.Series(pd.date_range("2024-01-01", periods=5, freq="7D"))
     assert Encoder().fit(pd.DataFrame({"d": weekly})).encoded_names_ == [("d", "days")]
-    frame = pd.DataFrame({"d": pd.to_datetime(["2024-01-01", None, "2024-01-05"])})
+    short = pd.Series(pd.date_range("2024-01-01 08:00", periods=40, freq="h"))
+    assert Encoder().fit(pd.DataFrame({"d": short})).encoded_names_ == [("d", "days")]
+    frame = pd.DataFrame({"d": pd.to_datetime(["2024-01-01", None, "2024-01-19"])})
     encoder = Encoder().fit(frame)
     assert [what for _, what in encoder.encoded_names_] == [
         "days", "missing", "weekday sin", "weekday cos",
     ]  # fmt: skip
-    np.testing.assert_array_equal(encoder.transform(frame)[1], [2, 1, 0, 0])
+    np.testing.assert_array_equal(encoder.transform(frame)[1], [9, 1, 0, 0])
 
 
 def test_one_moment_is_one_date_in_every_spelling() -> None:
@@ -528,7 +530,7 @@ def test_amounts_are_numbers_as_people_write_them(texts, numbers):
     np.testing.assert_allclose(encoder.transform(pd.DataFrame({"x": texts}))[:, 0], numbers)
 
 
-@pytest.mark.parametrize("text", ["(5", "5)", "5-6", "3 000", "1,000,00", "$", "%"])
+@pytest.mark.parametrize("text", ["(5", "5)", "5-6", "30 00", "1,000,00", "$", "%"])
 def test_what_only_looks_like_an_amount_is_a_text(text):
     assert Encoder().fit(pd.DataFrame({"x": [text, text, "5", "6"]})).kinds_ == {"x": "category"}
 
@@ -540,12 +542,101 @@ def test_time_goes_on_and_that_is_not_odd():
     at = encoder.encoded_names_.index(("when", "days"))
 
     def seen(*when: str) -> list[float]:
-        given = pd.DataFrame({"when": pd.to_datetime([*when]), "x": 1})
+        given = pd.DataFrame({"when": pd.to_datetime([*when], format="ISO8601"), "x": 1})
         return encoder.transform(given)[:, at].tolist()
 
-    assert seen("2024-01-31", "2024-02-01", "2024-03-01", "2023-12-31") == [30.0, 29.0, 0.0, 1.0]
-    assert max(map(abs, seen("2033-12-31", "2014-02-02"))) <= 30
+    assert seen("2024-01-05 06:00", "2024-01-31") == [4.25, 30.0]
+    later = pd.date_range("2024-02-01 07:00", "2033-12-31", freq="h")
+    found = np.array(seen(*map(str, later)))
+    assert found.min() >= 7  # the first and the last of four weeks have few neighbours
+    assert found.max() < 21
+    np.testing.assert_allclose(found % 7, (later - days[0]) / pd.Timedelta(days=1) % 7)
+    assert np.bincount((found // 7).astype(int)).min(where=[False, True, True], initial=9e9) > 3e4
     assert seen("1970-01-01", "2099-01-01") == [-19723.0, 27394.0]
+
+
+@pytest.mark.parametrize(
+    ("start", "periods", "freq", "later"),
+    [
+        ("2024-01-01 08:00", 2880, "10s", "2024-01-01 16:00"),  # one shift, the next
+        ("2024-01-01", 2880, "1min", "2024-01-03"),  # two days
+        ("2024-01-01", 96, "1h", "2024-01-05"),  # Monday to Thursday
+        ("2024-01-01", 31, "1D", "2024-02-01"),
+    ],
+)
+def test_what_comes_next_lies_within_what_was_there(start, periods, freq, later):
+    rows = pd.DataFrame({"when": pd.date_range(start, periods=periods, freq=freq), "x": 1.5})
+    rows.loc[0, "x"] = 2.5
+    encoder = Encoder().fit(rows)
+    own = encoder.transform(rows)
+    next_ones = encoder.transform(
+        rows.assign(when=pd.date_range(later, periods=periods, freq=freq))
+    )
+    assert (next_ones >= own.min(axis=0) - 1e-9).all()
+    assert (next_ones <= own.max(axis=0) + 1e-9).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "written"),
+    [
+        ("day", [20240101 + day for day in range(28)], "%Y%m%d"),
+        ("createdAt", [1.7e12 + 6e7 * n for n in range(50)], "ms"),
+        ("event_time", [1.7e9 + 60 * n for n in range(50)], "s"),
+        ("amount", [20000000 + 7919 * n for n in range(60)], None),
+        ("balance", [1.7e9 + 60 * n for n in range(50)], None),
+        ("time", [0.5 + n for n in range(50)], None),
+        ("time", [1.7e9] * 40 + [1.7e9 + 1], None),
+    ],
+)
+def test_dates_written_as_numbers(name, values, written):
+    rows = pd.DataFrame({name: values, "x": np.arange(len(values)) % 5})
+    encoder = Encoder.from_state(*Encoder().fit(rows).state())
+    if written is None:
+        assert encoder.kinds_[name] in ("number", "left out")
+        return
+    assert encoder.recipes[0].date_format == written
+    texts = rows.astype({name: "int64"}).astype({name: str})
+    np.testing.assert_array_equal(encoder.transform(texts), encoder.transform(rows))
+
+
+@pytest.mark.parametrize(
+    ("texts", "form"),
+    [
+        ([f"{day:02d}.01.24" for day in range(1, 29)], "%d.%m.%y"),
+        ([f"{day:02d}/01/24" for day in range(1, 29)], "%d/%m/%y"),
+        ([f"24-01-{day:02d}" for day in range(1, 29)], "%y-%m-%d"),
+        ([f"{day:02d}-01-24" for day in range(1, 29)], "%d-%m-%y"),
+    ],
+)
+def test_years_of_two_digits(texts, form):
+    assert Encoder().fit(pd.DataFrame({"when": texts})).recipes[0].date_format == form
+
+
+@pytest.mark.parametrize(
+    ("texts", "numbers", "told"),
+    [
+        (["12.5 kg", "3 kg", "1,200 kg"], [12.5, 3, 1200], "in 'kg'"),
+        (["21.5°C", "-3 °C"], [21.5, -3], "in '°C'"),
+        (["1.50M", "900K"], [1.5e6, 9e5], "with 'K' for 1,000, 'M' for 1,000,000"),
+        (["12.50 CR", "3.10 DR"], [12.5, -3.1], "with 'CR' for 1, 'DR' for -1"),
+    ],
+)
+def test_units_are_read_and_told(texts, numbers, told):
+    encoder = Encoder().fit(pd.DataFrame({"x": [*texts, texts[0]]}))
+    note = encoder.report()[0]
+    assert (note.kind, note.cause, note.reason) == ("number", "unit", f"read as numbers {told}")
+    again = Encoder.from_state(*encoder.state())
+    np.testing.assert_allclose(again.transform(pd.DataFrame({"x": texts}))[:, 0], numbers)
+    with pytest.raises(DataError, match="'x' holds '5 lb' in row 1"):
+        again.transform(pd.DataFrame({"x": ["5 lb"]}))
+
+
+def test_levels_that_may_be_numbers_are_told():
+    generator = np.random.default_rng(0)
+    sizes = [f"{n} {('kg', 'g')[n % 2]}" for n in generator.integers(1, 60, 300)]
+    note = Encoder().fit(pd.DataFrame({"x": sizes})).report()[0]
+    assert note.cause == "digits"
+    assert note.reason.endswith("if they are numbers, write them as such, in one unit")
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,14 @@ from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
 from oddshot.detectors.base import AnomalyDetector
-from oddshot.detectors.calibrated import stand_for_normal
-from oddshot.detectors.calibration import OWN, SPLIT, Calibration, IndexArray
+from oddshot.detectors.calibrated import Shown, stand_for_normal
+from oddshot.detectors.calibration import (
+    OWN,
+    SPLIT,
+    Calibration,
+    IndexArray,
+    expected_again,
+)
 from oddshot.detectors.few_rows import LEAST_ROWS
 from oddshot.detectors.fitted_images import FittedImages
 from oddshot.detectors.fitted_table import FittedTable
@@ -70,9 +76,11 @@ class AdaptedPrior(AnomalyDetector):
         self._scale = Surprise().fit(fitted.typical_scores)
         self._set_columns(fitted.columns)
 
-    def _raw_scores(self) -> FloatArray:
-        """Raw scores of all rows given to `fit` that are kept, known anomalies at the end."""
-        return np.concatenate([self._fitted.typical_scores, self._fitted.known_scores])
+    def _shown_rows(self) -> Shown:
+        """Raw scores of the rows given to `fit`, as far as they are kept."""
+        fitted = self._fitted
+        typical = np.repeat(fitted.typical_scores, np.rint(fitted.copies).astype(np.intp))
+        return Shown(typical, fitted.known_scores, fitted.clean)
 
     def _table(self, what: str) -> FittedTable:
         """Return a table, which ``what`` needs."""
@@ -89,7 +97,9 @@ class AdaptedPrior(AnomalyDetector):
         used = np.flatnonzero(stand_for_normal(labels))
         clean = bool((labels[used] == NORMAL).all())
         stands = self._fitted.stands_for_new
-        return Calibration(OWN, (self._scale.apply(scores[used]),), clean, stands=stands)
+        times = expected_again(self._fitted.copies[used], self._fitted.occurrences[used])
+        own = np.repeat(self._scale.apply(scores[used]), times)
+        return Calibration(OWN, (own,), clean, stands=stands)
 
     def _held_out_calibration(self, method: str, folds: int) -> Calibration:
         fitted, labels = self._fitted, self._fitted.kept_labels

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from oddshot.detectors.calibrated import CalibratedVerdicts, lack_of_rows, too_few
+from oddshot.detectors.calibrated import CalibratedVerdicts, Shown, lack_of_rows, too_few
 from oddshot.detectors.calibration import Calibration, ThresholdRule
 from oddshot.detectors.checked_labels import checked_labels
 from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, FloatArray
@@ -136,9 +136,9 @@ class AdjustableThreshold(CalibratedVerdicts):
         self.contamination_ = self._flagged_share(threshold)
         return self
 
-    def _set_threshold(self, raw: FloatArray, share: float | None, *, clean: bool) -> None:
-        """Flag a share of raw scores (n,) of the rows given to `fit`; ``None``: as they look."""
-        self._shown = (raw, clean)
+    def _set_threshold(self, shown: Shown, share: float | None) -> None:
+        """Flag a share of the rows given to `fit`; ``None``: as they look."""
+        self._shown = shown
         self._calibration = self._probability = None
         threshold, self._rule = self._by_contamination("auto" if share is None else share)
         self.offset_ = -threshold
@@ -172,13 +172,14 @@ class AdjustableThreshold(CalibratedVerdicts):
     def _by_contamination(self, value: float | str, X: Any = None, y: Any = None) -> Choice:
         _leave_out(X, y, "contamination")
         share = checked_share(value)
-        raw, clean = self._shown or (self._scale.reference, False)
+        shown, raw = self._shown_or_reference(), self._scale.reference
         basis = f"{len(raw):,} rows"
-        if share is None:  # known anomalies, far above those to come, say nothing about them
-            if len(raw) > len(self._scale.reference):
-                basis = f"{len(self._scale.reference):,} rows that are no known anomalies"
-            raw = self._scale.reference
-            share = automatic_share(raw, clean=clean)
+        if share is not None:
+            raw = shown.raw
+            basis = f"{len(raw):,} rows"
+        else:  # known anomalies, far above those to come, say nothing about them
+            basis += " that are no known anomalies" if len(shown.known) else ""
+            share = automatic_share(raw, clean=shown.clean)
         return share_threshold(self._scale.apply(raw), share), _share_rule(share, basis)
 
     def _by_alpha(self, alpha: float, X: Any, y: Any) -> Choice:
@@ -275,8 +276,11 @@ class AdjustableThreshold(CalibratedVerdicts):
         return scores[known], (labels == ANOMALY)[known], basis, anomalies >= _FEW
 
     def _flagged_share(self, threshold: float) -> float:
-        raw, _ = self._shown or (self._scale.reference, False)
-        return float((self._scale.apply(raw) > threshold).mean())
+        return float((self._scale.apply(self._shown_or_reference().raw) > threshold).mean())
+
+    def _shown_or_reference(self) -> Shown:
+        """Rows given to `fit`, as far as they are known: an older version saved a part."""
+        return self._shown or Shown(self._scale.reference, np.zeros(0), clean=False)
 
 
 def checked_share(value: object) -> float | None:

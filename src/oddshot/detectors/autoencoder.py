@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from oddshot.data.images import Images, looks_like_images
 from oddshot.detectors.adversarial_fit import Losses, Recipe
 from oddshot.detectors.base import AnomalyDetector
+from oddshot.detectors.calibrated import Shown
 from oddshot.detectors.checked_labels import checked_labels
 from oddshot.detectors.fitted_autoencoder import FittedAutoencoder
 from oddshot.detectors.fronts import Front, ImageFront, TableFront
@@ -186,8 +187,9 @@ class AAEDetector(AnomalyDetector):
                 on_step=report,
             )
         self._keep(fitted, seed=support.seed, blend=float(self.reconstruction))
-        raw = np.concatenate([self._combined(*fitted.own), self._combined(*known)])
-        self._set_threshold(raw, contamination, clean=support.normal_share == 1.0)
+        clean = support.normal_share == 1.0
+        shown = Shown(self._combined(*fitted.own), self._combined(*known), clean)
+        self._set_threshold(shown, contamination)
         return self
 
     def anomaly_score(self, X: Any) -> FloatArray:
@@ -278,15 +280,15 @@ class AAEDetector(AnomalyDetector):
         """
         check_is_fitted(self)
         (state, tensors), (verdicts, calibration) = self._fitted.state(), self._verdict_state()
-        raw, clean = self._shown or (self._scale.reference, False)
+        shown = self._shown_or_reference()
         meta = {
             "given": _plain(self.get_params()) | {"random_state": self._seed},
             "blend": self._blend,
-            "clean": clean,
+            "clean": shown.clean,
             **verdicts,
             **state,
         }
-        tensors |= {**calibration, "shown": raw}
+        tensors |= {**calibration, "shown": shown.raw}
         save_state(path, kind="autoencoder", meta=meta, tensors=tensors)
 
     @classmethod
@@ -309,7 +311,8 @@ class AAEDetector(AnomalyDetector):
         fitted = FittedAutoencoder.from_state(meta, arrays)
         detector._keep(fitted, seed=given["random_state"], blend=float(meta["blend"]))
         if "shown" in arrays:  # none in what an older version saved
-            detector._shown = arrays["shown"], bool(meta["clean"])
+            typical, known = np.split(arrays["shown"], [len(detector._scale.reference)])
+            detector._shown = Shown(typical, known, bool(meta["clean"]))
         detector._restore_verdicts(meta, arrays)
         return detector
 

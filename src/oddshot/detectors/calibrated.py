@@ -3,7 +3,7 @@
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -37,6 +37,29 @@ MAX_CALIBRATION = 10_000
 LEARNED = 0.25  # share of rows to calibrate with that may be copies of rows learned from
 
 
+class Shown(NamedTuple):
+    """Raw scores of the rows given to `fit`.
+
+    Parameters
+    ----------
+    typical
+        Shape (m,): of unlabelled and known normal rows.
+    known
+        Shape (k,): of known anomalies.
+    clean
+        Whether all but these are known to be normal.
+    """
+
+    typical: FloatArray
+    known: FloatArray
+    clean: bool
+
+    @property
+    def raw(self) -> FloatArray:
+        """All of them, known anomalies last."""
+        return np.concatenate([self.typical, self.known])
+
+
 class CalibratedVerdicts(ABC):
     """What a detector can promise of its scores, once it is fitted.
 
@@ -46,7 +69,7 @@ class CalibratedVerdicts(ABC):
     """
 
     _scale: Surprise
-    _shown: tuple[FloatArray, bool] | None = None  # raw scores of the rows given to fit; clean
+    _shown: Shown | None = None
     _calibration: Calibration | None = None
     _probability: Probability | None = None
 
@@ -267,7 +290,7 @@ class CalibratedVerdicts(ABC):
         return self._known_probability().report
 
     def _own_calibration(self) -> Calibration:
-        clean = self._shown is not None and self._shown[1]
+        clean = self._shown is not None and self._shown.clean
         return Calibration(OWN, (self._scale.apply(self._scale.reference),), clean)
 
     def _held_out_calibration(self, method: str, folds: int) -> Calibration:  # noqa: ARG002

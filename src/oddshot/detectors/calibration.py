@@ -159,3 +159,30 @@ class ThresholdRule:
             "basis": self.basis,
             "promised": self.promised,
         }
+
+
+def expected_again(copies: FloatArray, occurrences: FloatArray) -> NDArray[np.intp]:
+    """How often each row that is compared with counts, to stand for new rows.
+
+    A new row that equals one given to `fit` is scored like that one, without it: as if it were new.
+    Rows that were there once so stand for themselves, for rows not seen before, and for themselves
+    as they come again. By Turing's estimate (Good 1953) the second come as often as the first, and
+    the third twice as often as there are rows that were seen twice.
+
+    Parameters
+    ----------
+    copies
+        Shape (m,): how many rows given to `fit` each stands for.
+    occurrences
+        Shape (m,): how many rows given to `fit` were equal to it.
+
+    Examples
+    --------
+    >>> expected_again(np.array([1.0, 1, 2, 2, 5]), np.array([1.0, 1, 2, 2, 5])).tolist()
+    [3, 3, 2, 2, 5]
+    """
+    times = np.maximum(np.rint(copies), 1).astype(np.intp)
+    once, twice = occurrences == 1, float((copies / occurrences)[occurrences == 2].sum())
+    if once.any():
+        times[once] += round(2 * twice / once.sum())
+    return times

@@ -14,7 +14,7 @@ from oddshot.episodes import FloatArray
 from oddshot.mapping.support import Support
 from oddshot.thresholds.surprise import Surprise
 
-ENOUGH_ROWS, ENOUGH_PER_COLUMN = 50, 5  # with so many, new rows look like those of the support
+ENOUGH_ROWS, ENOUGH_PER_COLUMN = 100, 5  # with so many, new rows look like those of the support
 LEAST_ROWS = 4  # of fewer none can be spared
 FOLDS, ENOUGH_HELD_OUT = 5, 200  # as many of the folds are held out as give so many rows
 
@@ -30,7 +30,7 @@ class SparesRows(Protocol):
     def teaching(self) -> int:
         """How many rows can be held out."""
 
-    def held_out(self, part: NDArray[np.intp]) -> tuple[Self, FloatArray]:
+    def without(self, part: NDArray[np.intp]) -> tuple[Self, FloatArray]:
         """Adapt again without some rows: what comes of it, and their raw scores by it."""
 
     def scored_arranged(self, rows: FloatArray) -> FloatArray:
@@ -68,5 +68,5 @@ def _held_out_in_folds(fitted: SparesRows) -> list[tuple[SparesRows, Surprise]]:
     """Adapt without each of some folds; beside it the scale of that fold's raw scores."""
     shuffled = np.random.default_rng([fitted.seed, 9]).permutation(fitted.teaching)
     folds = np.array_split(shuffled, min(FOLDS, fitted.teaching))
-    held_out = map(fitted.held_out, folds[: -(-ENOUGH_HELD_OUT // len(folds[0]))])
+    held_out = map(fitted.without, folds[: -(-ENOUGH_HELD_OUT // len(folds[0]))])
     return [(judge, Surprise().fit(raw)) for judge, raw in held_out]

@@ -62,8 +62,7 @@ class FewShotDetector(LearnsFromAnswers, GivesReasons, KeepsUp):
     offset_
         ``-threshold_``, on scikit-learn's scale.
     contamination_
-        Share of the rows that the detector compares with and of known anomalies that ``threshold_``
-        flags; of rows given to `fit` it is the same but for copies, which are kept once.
+        Share of the rows given to `fit` that ``threshold_`` flags, by those that are kept.
     column_report_
         What became of every column, and why one was left out; empty for images.
     n_features_in_, feature_names_in_
@@ -168,7 +167,7 @@ class FewShotDetector(LearnsFromAnswers, GivesReasons, KeepsUp):
         novel = self.novel if isinstance(self.novel, str) else float(self.novel)
         self._used = {"quality": self.quality, "novel": novel}
         self._keep(fitted)
-        self._set_threshold(self._raw_scores(), contamination, clean=fitted.clean)
+        self._set_threshold(self._shown_rows(), contamination)
         return self
 
     def save(self, path: str | Path) -> None:
@@ -270,7 +269,7 @@ class FewShotDetector(LearnsFromAnswers, GivesReasons, KeepsUp):
         else:
             threads = detector._threads()
             detector._keep(FittedTable.restored(prior, meta, parts, threads=threads))
-        detector._shown = detector._raw_scores(), detector._fitted.clean
+        detector._shown = detector._shown_rows()
         detector._restore_verdicts(meta, tensors)
         return detector
 

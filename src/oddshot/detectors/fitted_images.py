@@ -186,6 +186,16 @@ class FittedImages:
         return adapted, adapted._judged(rows[places])
 
     @property
+    def copies(self) -> FloatArray:
+        """Ones (m,): each image to compare with stands for itself."""
+        return np.ones(len(self.typical_scores))
+
+    @property
+    def occurrences(self) -> FloatArray:
+        """Ones (m,): images are hardly ever equal."""
+        return np.ones(len(self.typical_scores))
+
+    @property
     def teaching(self) -> int:
         """How many of these, from the first on, can be held out."""
         return len(self._told.rows) - self._told.known

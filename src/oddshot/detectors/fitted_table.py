@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from oddshot.detectors.few_rows import CrossConformal, can_spare, enough
-from oddshot.detectors.kept_rows import KeptRows
+from oddshot.detectors.kept_rows import KeptRows, copies_in, rows_of_support
 from oddshot.detectors.novelty import LABELS_ALONE, Novelty, without_labels
 from oddshot.detectors.raising import Raising
 from oddshot.detectors.tables import some_rows, table_rows
@@ -25,11 +25,12 @@ from oddshot.episodes import (
 from oddshot.errors import DataError, PriorError
 from oddshot.frames import RawRows, as_frame
 from oddshot.learners import Detector, Learner, Params, Shape, collate, restore
+from oddshot.mapping.columns import Category
 from oddshot.mapping.encode import ColumnNote, Encoder
 from oddshot.mapping.mapping import Mapping, Pool, last_told, support_sample
 from oddshot.mapping.quality import QUALITIES, Quality
 from oddshot.mapping.row_places import RowPlaces
-from oddshot.mapping.support import Support, draw_support
+from oddshot.mapping.support import MAX_TYPICAL, Support, draw_support
 from oddshot.mapping.threading import Narrowing, in_blocks
 from oddshot.priors import Prior
 from oddshot.thresholds.surprise import Surprise
@@ -48,6 +49,9 @@ class FittedTable:
         What the table taught: how columns become numbers, and rows to compare with.
     kept
         The same rows as the user gave them; ``None`` where an older version saved the detector.
+    copies
+        Shape (m,): how many rows given to fit each typical row of the mapping's base stands for;
+        ``None``: for itself.
     novelty
         What stays of the label-free view where there are known anomalies.
     spares_rows
@@ -69,11 +73,13 @@ class FittedTable:
         mapping: Mapping,
         *,
         kept: KeptRows | None = None,
+        copies: FloatArray | None = None,
         novelty: Novelty = LABELS_ALONE,
         spares_rows: bool | None = None,
     ) -> None:
         self.prior, self.encoder, self.kept = prior, encoder, kept
         self._mapping, self._novelty = mapping, novelty
+        self._copies = np.ones(len(mapping.base.typical)) if copies is None else copies
         self.spares_rows = can_spare(mapping.base) if spares_rows is None else spares_rows
         self._head = _head(*restore(prior), mapping, novelty)
         typical = self._judged(mapping.typical_)
@@ -104,6 +110,7 @@ class FittedTable:
         threads: int,
         quality: Quality = QUALITIES["standard"],
         novelty: Novelty = LABELS_ALONE,
+        spares_rows: bool | None = None,
     ) -> Self:
         """Adapt a prior to rows (n, d) with labels (n,)."""
         restore(prior)  # first: it tells at once whether it can
@@ -127,10 +134,17 @@ class FittedTable:
             copies_once=True,
             threads=threads,
         )
-        kept = KeptRows.of(rows, encoded, labels, support)
+        found = rows_of_support(encoded, labels, support)
         del encoded  # of wide tables it is the larger part of the memory
-        mapping = Mapping(threads=threads, left_out=quality.left_out).fit(support)
-        return cls(prior, encoder, mapping, kept=kept, novelty=novelty)
+        return cls(
+            prior,
+            encoder,
+            Mapping(threads=threads, left_out=quality.left_out).fit(support),
+            kept=KeptRows.of(rows, labels, found, seed),
+            copies=copies_in(found, support),
+            novelty=novelty,
+            spares_rows=spares_rows,
+        )
 
     def scored(self, X: Any) -> FloatArray:
         """Raw scores (n,) of rows (n, d).
@@ -184,6 +198,7 @@ class FittedTable:
             self.encoder,
             self._mapping.with_labels(pool, labels),
             kept=kept,
+            copies=self._copies,
             novelty=self._novelty,
             spares_rows=self.spares_rows,
         )
@@ -202,7 +217,36 @@ class FittedTable:
         return self.scored_arranged(self._mapping.support.typical[:PROBES])
 
     def held_out(self, part: NDArray[np.intp]) -> tuple[Self, FloatArray]:
-        """Adapt again without some of the kept rows: what comes of it, and their raw scores by it.
+        """Fit again without some of the kept rows: what comes of it, and their raw scores by it.
+
+        The rows that stay teach how columns are written, too: else the rarity of a level counts the
+        rows that are held out. Where no column has levels, or not all rows are kept as they were
+        given, see `without`.
+        """
+        kept, support = self.kept, self._mapping.support
+        levels = any(isinstance(recipe, Category) for recipe in self.encoder.recipes)
+        if not levels or kept is None or (kept.places < 0).any():
+            return self.without(part)
+        rows_of = kept.rows_of(self.arranged(kept.frame), support.typical)
+        if min(map(len, rows_of)) == 0:  # of a wide table
+            return self.without(part)
+        gone = np.concatenate([rows_of[at] for at in part])
+        rest = np.setdiff1d(np.arange(len(kept.frame)), gone)
+        adapted = type(self).fit(
+            self.prior,
+            kept.frame.iloc[rest],
+            kept.labels[rest],
+            seed=self.seed,
+            threads=self._mapping.threads,
+            quality=Quality(MAX_TYPICAL, self._mapping.left_out),
+            novelty=self._novelty,
+            spares_rows=False,
+        )
+        first = kept.frame.iloc[[rows_of[at][0] for at in part]]
+        return adapted, adapted.scored(first)
+
+    def without(self, part: NDArray[np.intp]) -> tuple[Self, FloatArray]:
+        """Adapt again without some rows of the support, and score these by what comes of it.
 
         How columns are written in numbers stays as all rows taught it.
         """
@@ -223,6 +267,19 @@ class FittedTable:
     def kept_labels(self) -> LabelArray:
         """Labels (m,) of the rows that ``typical_scores`` belong to: 0 or -1."""
         return self._mapping.support.labels
+
+    @property
+    def copies(self) -> FloatArray:
+        """How many rows given to fit each of these rows (m,) stands for."""
+        base = RowPlaces(self._mapping.base.typical).of(self._mapping.support.typical)
+        return np.where(base >= 0, self._copies[base], 1.0)  # others came with a label later
+
+    @property
+    def occurrences(self) -> FloatArray:
+        """How many rows given to fit were equal to each of these rows (m,)."""
+        rows = self._mapping.support.typical
+        first = RowPlaces(rows).of(rows)
+        return self.copies * np.bincount(first, minlength=len(rows))[first]
 
     @property
     def teaching(self) -> int:
@@ -269,6 +326,7 @@ class FittedTable:
             "support.columns": np.asarray(support.columns, dtype=np.int64),
             "support.typical": support.typical,
             "support.known": support.known,
+            "support.copies": self._copies,
             "later.rows": rows_later,
             "later.labels": labels_later,
             **{f"encoder.{name}": array for name, array in arrays.items()},
@@ -303,6 +361,7 @@ class FittedTable:
             encoder,
             mapping,
             kept=KeptRows.restored(meta["kept"], parts["kept"]) if meta.get("kept") else None,
+            copies=parts["support"].get("copies"),  # an older version counted none
             novelty=Novelty.checked(meta.get("novel", 0.0)),
             spares_rows=meta.get("spares_rows", False),  # an older version held none out
         )

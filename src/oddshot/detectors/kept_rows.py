@@ -1,9 +1,8 @@
 """Rows as the user gave them, kept beside a detector: the context, before it was encoded."""
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -15,11 +14,13 @@ from oddshot.errors import DataError
 from oddshot.frames import RawRows, as_frame, frame_from_arrow, to_rows
 from oddshot.mapping.cells import level
 from oddshot.mapping.row_places import RowPlaces
-from oddshot.mapping.support import Support
+from oddshot.mapping.support import MOST_COPIES, Support
 
 MOST_CELLS = 4_000_000
 FEWEST = 256
 BLOCK_ROWS = 65_536
+
+Found: TypeAlias = dict[tuple[bytes, int], list[int]]  # places of rows by content and label
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class KeptRows:
     """The rows that a detector compares with, and its known anomalies, in the order of `fit`.
 
     The encoded rows of a `Support` cannot give them back: columns may be left out there, and levels
-    written by their rarity alone.
+    written by their rarity alone. Copies that count once there are all here.
 
     Parameters
     ----------
@@ -45,18 +46,16 @@ class KeptRows:
     places: NDArray[np.intp]
 
     @classmethod
-    def of(
-        cls, rows: RawRows, encoded: FloatArray, labels: LabelArray, support: Support
-    ) -> "KeptRows":
-        """Find the rows of a support among the rows (n, d) that it was drawn from.
+    def of(cls, rows: RawRows, labels: LabelArray, found: Found, seed: int) -> "KeptRows":
+        """Take those of rows (n, d), labelled (n,), that `rows_of_support` has found.
 
         Of wide tables fewer are kept, so that there are at most 4 million cells, or 256 rows;
-        known anomalies go first.
+        known anomalies go first, the others are drawn by the seed.
         """
-        places = np.array([*_found(encoded, labels, support)], dtype=np.intp)
+        places = np.sort(np.array([at for equal in found.values() for at in equal], dtype=np.intp))
         most = max(FEWEST, MOST_CELLS // rows.shape[1])
         if len(places) > most:
-            shuffled = np.random.default_rng(support.seed).permutation(places)
+            shuffled = np.random.default_rng(seed).permutation(places)
             known_first = np.argsort(labels[shuffled] != ANOMALY, kind="stable")
             places = np.sort(shuffled[known_first][:most])
         return cls(as_frame(rows, places), labels[places].astype(np.int8), places)
@@ -112,10 +111,8 @@ class KeptRows:
         frame, rows, labels
             Rows told of later, (a, d) as they are and (a, p) encoded, and their labels (a,).
         """
-        inside = RowPlaces(encoded).of(rows)
-        found, new = inside >= 0, np.flatnonzero(inside < 0)
-        relabelled = self.labels.copy()
-        relabelled[inside[found]] = labels[found]
+        told, new = RowPlaces(rows).of(encoded), np.flatnonzero(RowPlaces(encoded).of(rows) < 0)
+        relabelled = np.where(told >= 0, labels[told], self.labels)
         names = [str(name) for name in self.frame.columns]
         added = frame.iloc[new].set_axis([str(name) for name in frame.columns], axis=1)
         if not isinstance(frame.columns, pd.RangeIndex) or set(names) <= set(added.columns):
@@ -125,6 +122,24 @@ class KeptRows:
             np.concatenate([relabelled, labels[new]]).astype(np.int8),
             np.concatenate([self.places, np.full(len(new), -1, dtype=np.intp)]),
         )
+
+    def rows_of(self, encoded: FloatArray, typical: FloatArray) -> list[NDArray[np.intp]]:
+        """Which kept rows (k, p), encoded, each typical row (m, p) of a support stands for.
+
+        Of several typical rows that are equal, each for one, and the last for those that are left.
+        """
+        content: dict[bytes, list[int]] = {}
+        for at in np.flatnonzero(self.labels != ANOMALY).tolist():
+            content.setdefault(encoded[at].tobytes(), []).append(at)
+        shares = Counter(row.tobytes() for row in typical)
+        found = []
+        for row in typical:
+            shares[row.tobytes()] -= 1
+            left = content.get(row.tobytes(), [])
+            take = 1 if shares[row.tobytes()] else len(left)
+            found.append(np.array(left[:take], dtype=np.intp))
+            content[row.tobytes()] = left[take:]
+        return found
 
     def state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """Give what `restored` needs: as JSON, and as arrays, the frame among them as Arrow."""
@@ -150,22 +165,43 @@ class KeptRows:
         return cls(frame, arrays["labels"].astype(np.int8), arrays["places"].astype(np.intp))
 
 
-def _found(encoded: FloatArray, labels: LabelArray, support: Support) -> Iterator[int]:
-    """Places of a support's rows, the first ones where several rows are encoded alike."""
+def rows_of_support(encoded: FloatArray, labels: LabelArray, support: Support) -> Found:
+    """Find the rows of a support among those (n, p), labelled (n,), that it was drawn from.
+
+    Returns
+    -------
+    dict
+        By content and label, in the support's columns: the places of all copies, where these count
+        once in the support; else of as many, the first ones, as it has.
+    """
     wanted = Counter((row.tobytes(), ANOMALY) for row in support.known)
     wanted.update(
         (row.tobytes(), label)
         for row, label in zip(support.typical, support.labels.tolist(), strict=True)
     )
+    found: Found = {key: [] for key in wanted}
     telling = np.concatenate([support.typical[:, -1], support.known[:, -1]])  # the most distinct
     for start in range(0, len(encoded), BLOCK_ROWS):
         block = encoded[start : start + BLOCK_ROWS]
         likely = np.flatnonzero(np.isin(block[:, support.columns[-1]], telling))
         for at, row in zip(start + likely, support.arranged(block[likely]), strict=True):
             key = (row.tobytes(), int(labels[at]))
-            if wanted[key] > 0:
-                wanted[key] -= 1
-                yield int(at)
+            if key in found:
+                found[key].append(int(at))
+    return {
+        key: places if wanted[key] == 1 and len(places) <= MOST_COPIES else places[: wanted[key]]
+        for key, places in found.items()
+    }
+
+
+def copies_in(found: Found, support: Support) -> FloatArray:
+    """How many rows given to fit each typical row (m,) of a support stands for."""
+    keys = [
+        (row.tobytes(), label)
+        for row, label in zip(support.typical, support.labels.tolist(), strict=True)
+    ]
+    held = Counter(keys)
+    return np.array([max(len(found[key]), 1) / held[key] for key in keys])
 
 
 def _arrow(column: "pd.Series[Any]") -> pa.Array:

@@ -67,7 +67,7 @@ class LearnsFromAnswers(AdaptedPrior):
         contamination, fitted = self._checked_contamination(), self._table("partial_fit")
         pool = fitted.pool(X)
         self._keep(fitted.with_labels(pool, checked_labels(y, len(pool)), X))
-        self._set_threshold(self._raw_scores(), contamination, clean=self._fitted.clean)
+        self._set_threshold(self._shown_rows(), contamination)
         return self
 
     def rank(self, X: Any) -> Ranking:
@@ -153,5 +153,5 @@ class LearnsFromAnswers(AdaptedPrior):
         """Return a detector that knows labels (n,) of a pool of rows X, too."""
         contamination, told = self._checked_contamination(), copy(self)
         told._keep(self._table("rank").with_labels(pool, labels, X))
-        told._set_threshold(told._raw_scores(), contamination, clean=told._fitted.clean)
+        told._set_threshold(told._shown_rows(), contamination)
         return told

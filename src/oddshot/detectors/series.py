@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from oddshot.detectors.base import AnomalyDetector
+from oddshot.detectors.calibrated import Shown
 from oddshot.detectors.checked_labels import checked_labels
 from oddshot.detectors.explanation import Explanations
 from oddshot.detectors.few_shot import FewShotDetector
@@ -203,7 +204,7 @@ class SeriesDetector(AnomalyDetector):
         self._scale = Surprise().fit(raw[~odd])
         self._set_columns(_columns(rows))
         clean = bool((readings[~odd] == NORMAL).all())
-        self._set_threshold(np.concatenate([raw[~odd], raw[odd]]), share, clean=clean)
+        self._set_threshold(Shown(raw[~odd], raw[odd], clean), share)
         return self
 
     def anomaly_score(self, X: Any) -> FloatArray:
@@ -331,13 +332,13 @@ class SeriesDetector(AnomalyDetector):
         check_is_fitted(self)
         (windows, learned), (judge, kept) = self._windows.state(), self.detector_._state()
         verdicts, calibration = self._verdict_state()
-        raw, clean = self._shown or (self._scale.reference, False)
+        shown = self._shown_or_reference()
         meta = {
             "windows": windows,
             "judge": judge,
             "contamination": self.contamination,
             "seed": self._seed,
-            "clean": clean,
+            "clean": shown.clean,
             "n_features_in": self.n_features_in_,
             "feature_names_in": [*map(str, getattr(self, "feature_names_in_", []))],
             **verdicts,
@@ -348,7 +349,7 @@ class SeriesDetector(AnomalyDetector):
             f"{_OWN}codes": self._codes,
             f"{_OWN}scores": self._own,
             "reference": self._scale.reference,
-            "shown": raw,
+            "known": shown.known,
             **calibration,
         }
         save_state(path, kind="series detector", meta=meta, tensors=tensors)
@@ -381,7 +382,8 @@ class SeriesDetector(AnomalyDetector):
             detector.detector_, detector._windows, detector._seed = judge, windows, meta["seed"]
             detector._recognise(tensors[f"{_OWN}codes"], tensors[f"{_OWN}scores"])
             detector._scale = Surprise().fit(tensors["reference"])
-            detector._shown = tensors["shown"], bool(meta["clean"])
+            shown = detector._scale.reference, tensors["known"], bool(meta["clean"])
+            detector._shown = Shown(*shown)
             names = meta["feature_names_in"]
             columns = {"n_features_in_": int(meta["n_features_in"])}
             known = {"feature_names_in_": np.array(names, dtype=object)} if names else {}

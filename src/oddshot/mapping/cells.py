@@ -23,11 +23,19 @@ Column: TypeAlias = "pd.Series[Any]"
 
 CODE_TEXT = re.compile(r"0\d+")  # leading zeros: a postcode, not a quantity
 DATE_TEXT = re.compile(r"\d{1,4}[-/. ](?:\d{1,2}|[A-Za-z]{3,9})[-/. ]\d{2,4}.*|[A-Za-z]{3,9} \d.*")
-DAYS = ("%Y/%m/%d", "%d.%m.%Y", "%m/%d/%Y", "%d/%m/%Y", "%d-%m-%Y", "%m/%d/%y", "%d %b %Y",
-        "%d-%b-%Y", "%d-%b-%y", "%b %d, %Y", "%B %d, %Y")  # fmt: skip
+DAYS = ("%Y/%m/%d", "%d.%m.%Y", "%m/%d/%Y", "%d/%m/%Y", "%d-%m-%Y", "%m/%d/%y", "%d/%m/%y",
+        "%d.%m.%y", "%d-%m-%y", "%y-%m-%d", "%d %b %Y", "%d-%b-%Y", "%d-%b-%y", "%b %d, %Y",
+        "%B %d, %Y")  # fmt: skip
 CLOCKS = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p")
 DATE_FORMATS = ("ISO8601", *(day + clock for day in DAYS for clock in CLOCKS))
 DAY = pd.Timedelta(days=1)
+SWAPPED = {"%m/%d": "%d/%m", "%d-%m-%y": "%y-%m-%d"}  # what could be meant, too
+COMPACT, EARLIEST, LATEST = "%Y%m%d", 1900_01_01, 2100_12_31  # dates written as one number
+SINCE_1970 = {"s": 86400.0, "ms": 86400e3, "us": 86400e6, "ns": 86400e9}  # of a day
+YEARS_SINCE_1970 = (20.0, 80.0)  # in which such times are believed
+TIME_NAME = re.compile(r"(?:.*[_ .-])?(?:time|timestamp|date|datetime|epoch|ts|unix|at)")
+CAMEL_TIME = re.compile(r".*[a-z](?:Time|Timestamp|Date|At)")
+FEWEST_DATES = 5
 CLEARLY = 4.0  # times as far apart dates must be the one way to be read the other
 NESTED = (list, dict, set, tuple, frozenset, np.ndarray, pd.Series, pd.DataFrame)
 EPOCH = pd.Timestamp("1970-01-01", tz="UTC")
@@ -56,7 +64,12 @@ def read_booleans(column: Column) -> FloatArray:
 
 
 def read_days(column: Column, date_format: str) -> FloatArray:
-    """Shape (n,): days since 1970 (UTC); NaN where missing. Text is in the `date_format`."""
+    """Shape (n,): days since 1970 (UTC); NaN where missing. Text is in the `date_format`.
+
+    That may be one of `find_number_date`; then cells are numbers.
+    """
+    if date_format == COMPACT or date_format in SINCE_1970:
+        return _days_of_numbers(read_numbers(column), date_format)
     if isinstance(column.dtype, pd.PeriodDtype):
         return _since_1970(pd.PeriodIndex(column).to_timestamp().tz_localize("UTC"))
     if column.dtype.kind == "M":
@@ -113,20 +126,55 @@ def find_date_format(values: Sequence[Any]) -> str | None:
     return None
 
 
-def _shorter(values: Sequence[Any], form: str) -> str:
-    """Choose days before months where dates can be read so, too, and are far closer together then.
+def find_number_date(name: str, values: FloatArray) -> str | None:
+    """Find how numbers (n,) are dates: as 20240131, or as time since 1970 where the name says so.
 
-    Not where one of both never changes: that may be the day as well as the month.
+    ``None`` where they are just numbers, as are fewer than five different ones.
     """
-    other = form.replace("%m/%d", "%d/%m")
+    named = TIME_NAME.fullmatch(name.strip().lower()) or CAMEL_TIME.fullmatch(name.strip())
+    values = values[~np.isnan(values)]
+    compact = len(values) and values.min() >= EARLIEST and values.max() <= LATEST
+    if not (named or compact) or not np.isfinite(values).all() or np.any(values % 1 > 0):
+        return None
+    known = np.unique(values)
+    if len(known) < FEWEST_DATES:
+        return None
+    if known[0] >= EARLIEST and known[-1] <= LATEST:
+        return None if np.isnan(_days_of_numbers(known, COMPACT)).any() else COMPACT
+    first, last = (365.25 * years for years in YEARS_SINCE_1970)
+    for unit, day in SINCE_1970.items():
+        if first <= known[0] / day and known[-1] / day <= last:
+            return unit
+    return None
+
+
+def _days_of_numbers(values: FloatArray, date_format: str) -> FloatArray:
+    if date_format in SINCE_1970:
+        return values / SINCE_1970[date_format]
+    texts = [f"{value:.0f}" if np.isfinite(value) else None for value in values]
+    dated = pd.to_datetime(
+        pd.Series(texts, dtype=object), format=COMPACT, errors="coerce", utc=True
+    )
+    return _since_1970(pd.DatetimeIndex(dated))
+
+
+def _shorter(values: Sequence[Any], form: str) -> str:
+    """Choose the other order in which dates can be read, if they are far closer together then.
+
+    Of days and months not where one of both never changes: that may be the one as the other.
+    """
+    meant = next((first for first in SWAPPED if first in form), None)
+    if meant is None:
+        return form
+    other = form.replace(meant, SWAPPED[meant])
     parts = [text.split("/")[:2] for text in map(str, values) if "/" in text]
-    if other == form or any(len({*side}) < 2 for side in zip(*parts, strict=True)):
+    if any(len({*side}) < 2 for side in zip(*parts, strict=True)):
         return form
-    months_first, days_first = (dates_or_none(values, tried) for tried in (form, other))
-    if months_first is None or days_first is None:
+    first, second = (dates_or_none(values, tried) for tried in (form, other))
+    if first is None or second is None:
         return form
-    closer = np.ptp(days_first[~np.isnan(days_first)])
-    return other if CLEARLY * closer <= np.ptp(months_first[~np.isnan(months_first)]) else form
+    closer = np.ptp(second[~np.isnan(second)])
+    return other if CLEARLY * closer <= np.ptp(first[~np.isnan(first)]) else form
 
 
 def are_booleans(values: Sequence[Any]) -> bool:

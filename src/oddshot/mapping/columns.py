@@ -6,7 +6,7 @@ Nothing depends on the order of the rows.
 
 import re
 from dataclasses import dataclass, field
-from typing import ClassVar, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -25,6 +25,9 @@ OFTEN_NEW, FEW_NEW = 0.01, 3  # share and number of rows, each the only one of i
 GAP_RANGES = 10.0  # how far outside a gap lies that fit never saw, in ranges with both margins
 CLIP_SPREADS = 1e6
 LARGEST = 1e100  # squares and cubes of encoded values, summed over a table, stay finite
+PARTS = 8  # of a time too short for whole days
+GOLDEN = (5**0.5 - 1) / 2  # its multiples, but for whole ones, spread evenly from 0 to 1
+TWICE_A_DAY, TWICE_A_WEEK = 2.0, 14.0  # days, from which on hours and weekdays come again
 FOLDED_DAYS, FOLDED_LENGTHS = 3653.0, 10.0  # so far off a date can be and still be time going on
 NEARLY_ALL = 0.9  # share of distinct texts from which a column names its rows
 COLLISIONS = 10.0  # pairs of equal integers that chance would give; numbers of rows have none
@@ -76,8 +79,10 @@ class Number:
 
     @property
     def cause(self) -> str:
-        """What its reason is about: "words" that were taken for gaps, or nothing of note."""
-        return "words" if self.missing and self.notation.words else ""
+        """What its reason is about: "words" taken for gaps, a "unit", or nothing of note."""
+        if self.missing and self.notation.words:
+            return "words"
+        return "unit" if self.notation.units else ""
 
     def outputs(self) -> list[str]:
         """Meaning of each encoded column."""
@@ -85,7 +90,7 @@ class Number:
 
     def reason(self) -> str:
         """Say what a user should know of it; often nothing."""
-        return _on_gaps(self)
+        return _on_number(self)
 
     def gap(self) -> float:
         """Give the value that stands for a gap."""
@@ -105,9 +110,11 @@ class Date(Number):
     """A column of dates: a number of days since `origin` (days after 1970), and two circles.
 
     Time goes on, and that is not odd: dates before and after those of fit, whose days are 0 to
-    `length`, are folded back among them, as by mirrors at both ends: one day later is one day from
-    the end, and a month is spread as a month was. Only dates off by more than ten years, and by
-    more than ten times that length, stay where they are: far outside.
+    `length`, are brought back among them. A week later becomes one of the weeks of fit, weekday and
+    hour as they are, a day one of its days; which one seems drawn at random, but not from the ends,
+    where few others are near. Only dates off by more than ten years, and by
+    more than ten times that length, stay where they are: far outside. Hours and weekdays are used
+    where fit saw each of them at least twice: on two days, in two weeks.
     """
 
     origin: float
@@ -131,9 +138,17 @@ class Date(Number):
         off = np.maximum(-days, days - self.length)
         near = off <= max(FOLDED_LENGTHS * self.length, FOLDED_DAYS)
         if self.length > 0:
-            folded = self.length - np.abs(days % (2 * self.length) - self.length)
-            days = np.where((off > 0) & near, folded, days)
+            days = np.where((off > 0) & near, self._among_those_of_fit(days), days)
         return days
+
+    def _among_those_of_fit(self, days: FloatArray) -> FloatArray:
+        """Move days (n,) by whole weeks, days, or small parts of `length` into its range."""
+        unit = next((unit for unit in (7.0, 1.0) if self.length >= 2 * unit), self.length / PARTS)
+        unit = 1.0 if unit == 7.0 and not self.weekday else unit
+        number, among = np.floor(days / unit), np.floor(self.length / unit)
+        ends = 1.0 if among >= 4 else 0.0
+        drawn = ends + np.floor(number * GOLDEN % 1.0 * (among - 2 * ends))
+        return np.asarray(days + (drawn - number) * unit)
 
     def write(self, column: Column, encoded: FloatArray) -> None:
         """Write the circles into the last of the column's outputs; a gap is their centre."""
@@ -153,7 +168,13 @@ class Category:
     levels: list[str | None]
     counts: list[int]
     kind: str = "category"
-    cause: ClassVar[str] = ""
+
+    @property
+    def cause(self) -> str:
+        """What its reason is about: "digits" with which most levels begin, or nothing of note."""
+        begun = [level[:1].isdigit() for level in self.levels if level is not None]
+        many = not self._one_hot() and sum(begun) >= NEARLY_ALL * len(begun)
+        return "digits" if many else ""
 
     def outputs(self) -> list[str]:
         """Meaning of each encoded column."""
@@ -162,7 +183,12 @@ class Category:
 
     def reason(self) -> str:
         """Say what a user should know of it; often nothing."""
-        return "" if self._one_hot() else f"{len(self.levels)} levels: their rarity is used"
+        if self._one_hot():
+            return ""
+        told = f"{len(self.levels)} levels: their rarity is used"
+        if self.cause == "digits":
+            told += "; if they are numbers, write them as such, in one unit"
+        return told
 
     def write(self, column: Column, encoded: FloatArray) -> None:
         """Write up to 12 levels as 0 or 1, then ``-log10`` of the level's share of fitted rows."""
@@ -224,7 +250,9 @@ def recipe(name: str, column: Column, *, named: bool) -> Recipe:
     if kind == "b":
         return number_recipe(name, cells.read_booleans(column), kind="boolean")
     if kind in "iufm":
-        return number_recipe(name, cells.read_numbers(column), named=named)
+        values = cells.read_numbers(column)
+        written = cells.find_number_date(name, values) if named and kind != "m" else None
+        return _date(name, column, written) if written else number_recipe(name, values, named=named)
     if kind == "c":
         raise DataError(f"Complex data not supported: column {name!r}; give real numbers")
     if kind == "M" or isinstance(column.dtype, pd.PeriodDtype):
@@ -295,6 +323,9 @@ def _date(name: str, column: Column, date_format: str) -> Recipe:
     if known[0] == known[-1] and not missing:
         return LeftOut(name, "constant (one date)")
     hour, weekday = cells.hour_and_weekday(known)
+    length = float(known[-1] - known[0])
+    if date_format in cells.SINCE_1970:  # as plain a number as it was given
+        hour = weekday = known[:0]
     return Date(
         name,
         "date",
@@ -303,9 +334,9 @@ def _date(name: str, column: Column, date_format: str) -> Recipe:
         varies=bool(known[0] < known[-1]),
         origin=float(known[0]),
         date_format=date_format,
-        hour=len(np.unique(hour)) > 1,
-        weekday=len(np.unique(weekday)) > 1,
-        length=float(known[-1] - known[0]),
+        hour=len(np.unique(hour)) > 1 and length >= TWICE_A_DAY,
+        weekday=len(np.unique(weekday)) > 1 and length >= TWICE_A_WEEK,
+        length=length,
     )
 
 
@@ -404,12 +435,13 @@ def _order(ordered: FloatArray, zeros: int, k: int) -> float:
     return 0.0 if k < negative + zeros else float(ordered[k - zeros])
 
 
-def _on_gaps(number: Number) -> str:
+def _on_number(number: Number) -> str:
+    units = f" {number.notation.told_units}" if number.notation.units else ""
     if not number.missing:
-        return ""
-    if number.notation.words:
-        words = number.notation.told
-        return f"read as numbers; {words} and gaps become the median and are flagged"
+        return f"read as numbers{units}" if units else ""
+    if units or number.notation.words:
+        words = f"{number.notation.told} and gaps" if number.notation.words else "gaps"
+        return f"read as numbers{units}; {words} become the median and are flagged"
     if not number.varies:
         return "constant but for gaps, which are flagged"
     return "gaps become the median and are flagged"

@@ -65,7 +65,8 @@ class ColumnNote:
         Why it is used in this way, or not at all, in words for the user.
     cause
         The same for programs: "constant", "identifier", "free text", ... of a column that is left
-        out, "words" of a column of numbers in which some words were taken for gaps.
+        out; "words" of numbers among which words were taken for gaps, "unit" of those with one,
+        "digits" of levels that may be numbers.
     """
 
     column: str
@@ -364,7 +365,7 @@ class _NumberBlock:
 def _recipes_of_matrix(matrix: Any, labels: list[str], *, named: bool) -> list[Recipe]:
     if not sp.issparse(matrix):
         return [
-            number_recipe(label, matrix[:, i].astype(np.float64), named=named)
+            recipe(label, pd.Series(matrix[:, i].astype(np.float64)), named=named)
             for i, label in enumerate(labels)
         ]
     by_column = sp.csc_array(matrix, dtype=np.float64)
@@ -443,8 +444,9 @@ def _settings(recipe: Recipe) -> dict[str, Any]:
 def _restored(column: dict[str, Any], rows: Iterator[list[float]]) -> Recipe:
     kind = column.pop("recipe")
     if "notation" in column:
-        comma, words = column["notation"]["comma"], column["notation"]["words"]
-        column["notation"] = Notation(comma, tuple(words))
+        told = column["notation"]
+        units = tuple((unit, float(factor)) for unit, factor in told.get("units", ()))
+        column["notation"] = Notation(told["comma"], tuple(told["words"]), units)
     if kind == "number":
         fill, low, high, below, above, missing, varies = next(rows)
         return Number(

@@ -6,7 +6,7 @@ import numbers
 import re
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
@@ -27,17 +27,22 @@ _CURRENCY = (
 
 
 def _amounts(thousands: str, point: str) -> re.Pattern[str]:
-    """Match $1,100.50, (3,000), 8.1 %, EUR -5.00, 1'250, <0.5, with other signs in the number."""
+    """Match $1,100.50, (3,000), 8.1 %, EUR -5.00, 1'250, 3 000-, <0.5, or with other signs."""
     return re.compile(
         r"[<>\u2264\u2265]?=?\s?(?P<bracket>\(?)(?P<before>[+\u2212-]?)"
         rf"(?:{_CURRENCY}\s?)?(?P<minus>[+\u2212-]?)"
-        rf"(?P<whole>[1-9]\d{{0,2}}(?:[{thousands}'\u2019\u00a0\u202f]\d{{3}})+|\d+)"
-        rf"(?P<rest>{point}\d*)?\s?(?P<unit>%|{_CURRENCY}|)(?P<closed>\)?)"
+        rf"(?P<whole>[1-9]\d{{0,2}}(?:[{thousands}'\u2019 \u00a0\u202f]\d{{3}})+|\d+)"
+        rf"(?P<rest>{point}\d*)?\s?(?P<unit>%|{_CURRENCY}|)(?P<after>[\u2212-]?)(?P<closed>\)?)"
     )
 
 
+_WITH_UNIT = re.compile(r"[^A-Za-z]*\d[\d.,]*\s?(?P<unit>[^\W\d_][^\d,;:]{0,11}|\u00b0[CF]?)")
+SCALES = (
+    {"K": 1e3, "k": 1e3, "M": 1e6, "B": 1e9, "bn": 1e9},
+    {"CR": 1.0, "DR": -1.0, "Cr": 1.0, "Dr": -1.0},
+)
 _WITH_POINT, _WITH_COMMA = _amounts(",", r"\."), _amounts(r"\.", ",")
-_CLOCK = re.compile(r"(?:(-?\d+) days?,? )?([+-]?)(\d{1,2}):(\d{2})(?::(\d{2}(?:\.\d*)?))?")
+_CLOCK = re.compile(r"(?:(-?\d+) days?,? )?([+-]?)(\d{1,4}):(\d{2})(?::(\d{2}(?:\.\d*)?))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +55,26 @@ class Notation:
         Whether a comma stands before the decimals, and points between thousands.
     words
         The texts that are no numbers and count as gaps; no others may occur.
+    units
+        What may stand behind a number, and by what it multiplies it: a unit by 1.
     """
 
     comma: bool = False
     words: tuple[str, ...] = ()
+    units: tuple[tuple[str, float], ...] = ()
 
     @property
     def told(self) -> str:
         """The first of the words, quoted."""
         more = ", ..." if len(self.words) > SHOWN else ""
         return ", ".join(map(repr, self.words[:SHOWN])) + more
+
+    @property
+    def told_units(self) -> str:
+        """The units, and what they stand for."""
+        if len(self.units) == 1:
+            return f"in {self.units[0][0]!r}"
+        return "with " + ", ".join(f"{unit!r} for {factor:,.0f}" for unit, factor in self.units)
 
     def read(self, values: Sequence[Any]) -> FloatArray | None:
         """All values as numbers, gaps as NaN; ``None`` if one is no number, and must be."""
@@ -80,7 +95,12 @@ class Notation:
 
     def _number(self, value: Any) -> float | None:
         if isinstance(value, str):
-            return self._of_text(value.strip())
+            text = value.strip()
+            for unit, factor in self.units:
+                number = self._of_text(text.removesuffix(unit).strip())
+                if number is not None and text.endswith(unit):
+                    return factor * number
+            return self._of_text(text)
         if isinstance(value, datetime.time):
             return (value.hour * 3600 + value.minute * 60 + value.second) / SECONDS
         if isinstance(value, datetime.timedelta):
@@ -104,7 +124,7 @@ class Notation:
         found = (_WITH_COMMA if self.comma else _WITH_POINT).fullmatch(text)
         if found is None or bool(found["bracket"]) != bool(found["closed"]):
             return None
-        signs = found["bracket"] + found["before"] + found["minus"]
+        signs = found["bracket"] + found["before"] + found["minus"] + found["after"]
         if len(signs) > 1:
             return None
         rest = (found["rest"] or "").replace(",", ".")
@@ -121,15 +141,20 @@ def find_notation(values: Sequence[Any]) -> Notation | None:
     many as the different words. Texts that tell more than a number are none: several currencies, or
     many with a sign as in "<50" and ">50".
 
-    >>> find_notation(["1.5", "$2,000"]), find_notation(["1.234,56", "7"]).comma
-    (Notation(comma=False, words=()), True)
+    One unit behind all numbers is one, and so are thousands and millions, credit and debit:
+
+    >>> find_notation(["1.5", "$2,000"]) == Notation(), find_notation(["1.234,56", "7"]).comma
+    (True, True)
+    >>> find_notation(["12.5 kg", "3 kg"]).units, find_notation(["1.5M", "900K"]).units
+    ((('kg', 1.0),), (('K', 1000.0), ('M', 1000000.0)))
     >>> find_notation([*map(str, range(30)), "ERR"]).words, find_notation(["1", "2", "A"])
     (('ERR',), None)
     """
     texts = [value.strip() for value in values if isinstance(value, str)]
-    both = [Notation()]
+    units = _units(texts)
+    both = [Notation(units=units)]
     if any("," in text for text in texts):
-        both.append(Notation(comma=True))
+        both.append(Notation(comma=True, units=units))
     strays = [notation.strays(values, most=FEW * len(values)) for notation in both]
     fewest = min(range(len(both)), key=lambda at: len(strays[at]))  # of equals the first
     found, words = both[fewest], strays[fewest]
@@ -138,8 +163,18 @@ def find_notation(values: Sequence[Any]) -> Notation | None:
         return None
     if not all(isinstance(word, str) and not re.search(r"\d", word) for word in words):
         return None
-    found = Notation(found.comma, tuple(sorted(word.strip() for word in words)))
+    found = replace(found, words=tuple(sorted(word.strip() for word in words)))
     return None if _tell_more(texts) else found
+
+
+def _units(texts: Sequence[str]) -> tuple[tuple[str, float], ...]:
+    """Find what stands behind numbers, if it is one unit or all of one of `SCALES`."""
+    found = {match["unit"] for text in texts if (match := _WITH_UNIT.fullmatch(text))}
+    found = {unit for unit in found if not re.fullmatch(_CURRENCY, unit)}
+    if len(found) == 1:
+        return tuple((unit, 1.0) for unit in found)
+    scale = next((scale for scale in SCALES if found and found <= scale.keys()), {})
+    return tuple(sorted((unit, scale[unit]) for unit in found if scale))
 
 
 def _tell_more(texts: Sequence[str]) -> bool:

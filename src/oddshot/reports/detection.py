@@ -131,7 +131,7 @@ class Detection:
         lines += [
             f"Column '{note.column}': {note.reason}."
             for note in self.columns
-            if note.cause == "words"
+            if note.cause in ("words", "unit", "digits")
         ]
         if self.labels is not None:
             anomalies = int((self.labels == ANOMALY).sum())
