@@ -37,6 +37,11 @@ class Fake:
     def anomaly_score(self, X):
         return np.abs((self.encoder.transform(X) - self.centre) / self.scale).max(axis=1)
 
+    contamination_ = 0.05
+
+    def unseen_levels(self, X):
+        return self.encoder.unseen_shares(X)
+
     kept = {}  # noqa: RUF012
 
     def save(self, path):

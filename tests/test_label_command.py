@@ -94,7 +94,7 @@ def test_labels_are_taken_kept_and_taken_up_again(here, prior):
     assert "Going on after 2 answers." in second.stdout
     assert asked(second.stdout)[0] == rows[-1]
     assert kept() == [*answers, f"{rows[-1]} anomaly"]
-    assert "2 anomalies and 1 normal rows are labelled" in second.stdout
+    assert "Answers: 2 anomalies, 1 normal rows" in second.stdout
 
 
 def test_a_row_is_shown_with_its_values_and_reasons(here, prior):
@@ -103,7 +103,7 @@ def test_a_row_is_shown_with_its_values_and_reasons(here, prior):
     assert "\x1b" not in output  # a cell must not talk to the terminal
     assert "where" in cells
     assert "amount is 900 (+" in output
-    assert "So far 1 anomalies, 0 normal rows." in output
+    assert "Answers so far: 1 anomalies, 0 normal rows." in output
 
 
 def test_there_is_nothing_to_take_back_at_first(here, prior):
@@ -221,7 +221,7 @@ def test_no_answer_is_lost_when_it_is_stopped(here, prior, how):
     assert process.returncode == (-signal.SIGKILL if how == signal.SIGKILL else 130)
     assert kept() == [f"{row} anomaly" for row in rows[:2]]
     if how == signal.SIGINT:
-        assert "2 anomalies and 0 normal rows are labelled" in rest
+        assert "Answers: 2 anomalies, 0 normal rows" in rest
     again = run(prior, [])
     assert "Going on after 2 answers." in again.stdout
     assert asked(again.stdout)[0] == rows[2]

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 import scipy.sparse as sp
 
-from oddshot.data.sources import read_table, write_table
+from oddshot.data.sources import read_table, write_table, written_cells
 from oddshot.errors import DataError, LabelError, SourceError
 from oddshot.mapping.encode import Encoder
 
@@ -199,6 +199,46 @@ def test_encodings(tmp_path: Path, encoding: str, notes: int) -> None:
     assert len(table.notes) == notes
 
 
+def test_what_is_not_utf8_is_windows_1252_as_most_programs_write(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_bytes("price;x\n5,5 €;1\n7,1 €;2\n".encode("cp1252"))
+    table = read_table(tmp_path / "t.csv")
+    assert isinstance(table.rows, pd.DataFrame)
+    assert table.rows["price"].tolist() == ["5,5 €", "7,1 €"]
+    assert table.notes == ("not UTF-8: read as Windows-1252",)
+    (tmp_path / "t.csv").write_bytes(b"name,x\n\x81,1\n")
+    assert read_table(tmp_path / "t.csv").notes == ("not UTF-8: read as Latin-1",)
+
+
+def test_one_damaged_letter_leaves_the_others_as_they_are(tmp_path: Path) -> None:
+    lines = ["größe,x", *(f"grün,{n}" for n in range(30))]
+    (tmp_path / "t.csv").write_bytes("\n".join(lines).encode() + b"\ngr\xfcn,7\n")
+    table = read_table(tmp_path / "t.csv")
+    assert isinstance(table.rows, pd.DataFrame)
+    assert table.rows["größe"].tolist() == ["grün"] * 30 + ["gr\ufffdn"]
+    assert table.notes[0].startswith("UTF-8 but for 1 bad byte(s), the first in line 32")
+
+
+@pytest.mark.parametrize(
+    ("above", "lines"),
+    [("Export of May\n", 1), ("# Bank\nAccount;7\n\n", 2), ("", 0)],
+)
+def test_titles_and_comments_above_a_table(tmp_path: Path, above: str, lines: int) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(above + "day;amount;shop\n" + "".join(f"{n};{n},5;a\n" for n in range(9)))
+    table = read_table(path)
+    assert isinstance(table.rows, pd.DataFrame)
+    assert list(table.rows.columns) == ["day", "amount", "shop"]
+    assert len(table.rows) == 9
+    cells = written_cells(path)
+    assert cells is not None
+    assert cells.iloc[0].tolist() == ["0", "0,5", "a"]
+    told = (f"the first {lines} line(s) are no rows, and left out",) if lines else ()
+    assert table.notes == told
+    path.write_text(path.read_text() + "sum;7\n")
+    with pytest.raises(SourceError, match=f"line {above.count(chr(10)) + 11} has 2 fields"):
+        read_table(path)
+
+
 def test_gzip_is_known_by_content_whatever_the_suffix(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_bytes(gzip.compress(b"a,b\n1,2\n"))
     assert read_table(tmp_path / "t.csv").rows.shape == (1, 2)
@@ -303,7 +343,7 @@ def test_json_lines_can_say_infinity_gaps_and_lists(tmp_path: Path) -> None:
         ("mixed/solar_flare.arff", "class", (1066, 11), 52),
         ("nsl_kdd/train_20_percent.csv.gz", None, (25192, 43), 55),
         ("nsl_kdd/attack_types.csv", None, (24, 2), 7),
-        ("skab/valve1_0.csv", "anomaly", (1147, 10), 12),
+        ("skab/valve1_0.csv", "anomaly", (1147, 10), 10),
         ("nab/realAWSCloudwatch/grok_asg_anomaly.csv", None, (4621, 2), 6),
     ],
 )

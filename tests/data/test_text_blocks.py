@@ -61,7 +61,7 @@ def test_compressed_files_other_encodings_and_no_header(tmp_path):
     path.write_bytes(gzip.compress("1,caf\xe9\n2,th\xe9\n\n3,eau\n".encode("latin-1")))
     blocks = DelimitedBlocks(path, block_rows=2)
     assert blocks.notes == (
-        "not UTF-8: read as Latin-1",
+        "not UTF-8: read as Windows-1252",
         "no header was found; columns are counted from 0",
     )
     assert blocks.columns == ["0", "1"]

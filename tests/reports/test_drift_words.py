@@ -12,6 +12,7 @@ def quiet():
     return Drift(
         rows=200,
         context_rows=500,
+        seen=200,
         alpha=0.01,
         p=0.4,
         p_rows=0.3,
@@ -53,7 +54,7 @@ def test_lost_columns_leave_no_share_flagged(quiet):
         ColumnChange("lb", "new column", 1.0, 0.0, ""),
     )
     found = lines_of("May", replace(quiet, columns=columns, flagged=None))
-    assert found[0] == "May: drift: kg (p 0.4, effect 0.05)"
+    assert found[0] == "May: drift: kg (of the other columns p 0.4, effect 0.05)"
     assert found[1:] == ["  kg: not among the new columns", "  new, and ignored: lb"]
 
 

@@ -7,6 +7,7 @@ ours and escapes with its traceback.
 Nothing heavy is imported before a command needs it, so that ``oddshot --help`` answers at once.
 """
 
+import os
 import sys
 import warnings
 from collections.abc import Callable
@@ -37,6 +38,9 @@ class _OneLineErrors(TyperGroup):
             with warnings.catch_warnings():
                 warnings.showwarning = _show(warnings.showwarning)
                 code = super().main(*args, **{**extra, "standalone_mode": False})
+        except BrokenPipeError:  # whoever read our lines has left, as `head` does; files are there
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(0)
         except OddshotError as error:
             message = str(error)
         except _UsageError as error:

@@ -1,12 +1,13 @@
 """``oddshot detect | fit | score``."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from oddshot.cli.console import console_of_stdout, progress_bar, say
-from oddshot.cli.inputs import Asked, Input, fitted, read_input
+from oddshot.cli.inputs import Asked, Input, fitted, read_input, unlike_fit
 from oddshot.cli.long_tables import long_table, score_beside
 from oddshot.cli.options import (
     Alpha,
@@ -145,6 +146,9 @@ def score(
     read = read_input(file, detector.prior, Asked(skip_damaged=skip_damaged))
     read = read._replace(notes=read.notes + promise.keep(detector, read.rows))
     found = _scored(detector, file, read, fitted=False)
+    if found.columns:
+        unlike = unlike_fit(detector, read.frame, found.flagged)
+        found = replace(found, notes=(*found.notes, *unlike))
     found = promise.add_p_values(found, detector, read.rows)
     found = with_reasons(found, detector, read, reasons)
     _tell(found, detector, read, out=out, report=report, top=top)
@@ -178,26 +182,26 @@ def _tell(
     report: Path | None,
     top: int,
 ) -> None:
-    """Say what was found, and write what was asked for."""
-    from oddshot.reports.writing import write_file
-
-    console = console_of_stdout()
-    for line in found.told():
-        say(console, line)
+    """Write what was asked for, then say what was found."""
+    written = []
     if out is not None:
         write_beside(read.file, read.frame, found.rows.iloc[:, found.own :], out)
-        say(
-            console,
-            f"Wrote {out}; new columns: '{found.score}', '{found.verdict}', '{found.rank}'.",
-        )
-    else:
-        console.print(_top_rows(found, top, most=max(5, console.width // 17)))
+        new = f"'{found.score}', '{found.verdict}', '{found.rank}'"
+        written.append(f"Wrote {out}; new columns: {new}.")
     if report is not None:
         from oddshot.reports.gathering import gathered
         from oddshot.reports.page import detection_page
+        from oddshot.reports.writing import write_file
 
         write_file(report, detection_page(found, gathered(detector, read.rows, found)))
-        say(console, f"Wrote {report}.")
+        written.append(f"Wrote {report}.")
+    console = console_of_stdout()
+    for line in found.told():
+        say(console, line)
+    if out is None:
+        console.print(_top_rows(found, top, most=max(5, console.width // 17)))
+    for line in written:
+        say(console, line)
 
 
 def check_reasons(number: int, file: str, out: Path | None) -> None:

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from oddshot.episodes import LabelArray
     from oddshot.priors import Prior
 
+MANY_UNSEEN = 0.2  # share of rows with levels that fit did not see, of which a user is told
+UNUSUAL, CLEARLY = 3.0, 1e-3  # times as many flagged as at fit, and how surely, to be told
+
 
 class Asked(NamedTuple):
     """What options say about the reading of FILE; all but the first are for images."""
@@ -146,6 +149,39 @@ def fitted(
         quality=quality,
     )
     return detector.fit(read.rows, read.labels)
+
+
+def unlike_fit(detector: "FewShotDetector", frame: "pd.DataFrame", flagged: int) -> tuple[str, ...]:
+    """Say in what new rows are unlike those of fit: new columns, new levels, far more anomalies.
+
+    Parameters
+    ----------
+    detector
+        Fitted before.
+    frame
+        Shape (n, d): the new rows, or some of them.
+    flagged
+        How many are above the threshold.
+    """
+    from scipy.stats import binom
+
+    notes = []
+    known = {str(name) for name in getattr(detector, "feature_names_in_", ())}
+    new = [str(name) for name in frame if str(name) not in known] if known else []
+    if new:
+        notes.append(f"Not there at fit, and ignored: {', '.join(map(repr, new[:5]))}.")
+    for column, share in detector.unseen_levels(frame).items():
+        if share > MANY_UNSEEN:
+            notes.append(
+                f"Column {column!r} holds levels that fit did not see in {share:.0%} of rows."
+            )
+    usual = min(1.0, UNUSUAL * detector.contamination_ + 0.01)
+    if binom.sf(flagged - 1, len(frame), usual) < CLEARLY:
+        notes.append(
+            f"That is far more than the {detector.contamination_:.1%} at fit; oddshot watch tells "
+            "whether the rows have moved."
+        )
+    return tuple(notes)
 
 
 def share_of(contamination: str) -> str | float:

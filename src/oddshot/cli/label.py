@@ -94,7 +94,7 @@ def label(
     except KeyboardInterrupt:
         say(console, "")
         stopped = True
-    _close(console, session, frame)
+    _close(console, session, data.as_written(frame))
     if export is not None:
         data.export(session, export)
         say(console, f"Wrote {export}.")
@@ -141,8 +141,8 @@ def _show(
     say(
         console,
         f"\nRow {question.row}: anomaly score {question.score:.3g}, threshold "
-        f"{session.detector.threshold_:.3g}; {WHY[question.why]}. So far {labels.count(1)} "
-        f"anomalies, {labels.count(0)} normal rows.",
+        f"{session.detector.threshold_:.3g}; {WHY[question.why]}. Answers so far: "
+        f"{labels.count(1)} anomalies, {labels.count(0)} normal rows.",
     )
     values = [*zip(row.columns, row.iloc[0].tolist(), strict=True)]
     cells = [f"{name} = {shown(value)}" for name, value in values[:MOST_CELLS]]
@@ -191,7 +191,7 @@ def _close(console: "Console", session: "LabellingSession", frame: "pd.DataFrame
     labels = session.labels
     say(
         console,
-        f"{labels.count(1)} anomalies and {labels.count(0)} normal rows are labelled; the same "
+        f"Answers: {labels.count(1)} anomalies, {labels.count(0)} normal rows; the same "
         f"command goes on.\nWrote {folder / LABELLED}, and a detector: "
         f"oddshot score {folder / DETECTOR} FILE",
     )
@@ -249,7 +249,7 @@ class _Data(NamedTuple):
         long = long_table(file)
         if long is None:
             learned = read_input(file, prior, Asked(name))
-            given = learned.labels
+            given, name = learned.labels, learned.label_column
             count = len(learned.frame)
         else:
             if name is not None:
@@ -260,6 +260,18 @@ class _Data(NamedTuple):
             count = long.blocks.rows
         unknown = np.full(count, -1, dtype=np.int8)
         return cls(file, learned, unknown if given is None else given, long, name)
+
+    def as_written(self, frame: "pd.DataFrame") -> "pd.DataFrame":
+        """Give cells of taken rows as FILE has them, where it is delimited text."""
+        from oddshot.data.sources import is_delimited, written_cells
+
+        if self.long is not None or not is_delimited(Path(self.file)):
+            return frame
+        cells = written_cells(self.file)
+        if cells is None:
+            return frame
+        columns = [at for at, name in enumerate(cells.columns) if str(name) != self.label_column]
+        return cells.iloc[frame.index, columns]
 
     @property
     def length(self) -> int:

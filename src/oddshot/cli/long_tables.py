@@ -1,11 +1,12 @@
 """Files of many rows: learned from in part, scored and written a block at a time."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from oddshot.cli.console import console_of_stdout, progress_bar, say
-from oddshot.cli.inputs import Asked, Input, check_for_table, without_results
+from oddshot.cli.inputs import Asked, Input, check_for_table, unlike_fit, without_results
 from oddshot.errors import SettingError
 
 if TYPE_CHECKING:
@@ -146,6 +147,10 @@ def score_beside(
         labels=labels,
         notes=() if learned is None else learned.notes,
     )
+    if learned is None:
+        first = next(iter(table.blocks.frames()))
+        above = int(found.rows[found.verdict].head(len(first)).sum())
+        found = replace(found, notes=(*found.notes, *unlike_fit(detector, first, above)))
     table.blocks.write_beside({str(n): found.rows[n].to_numpy() for n in found.rows.columns}, out)
     console = console_of_stdout()
     for line in found.told():

@@ -64,17 +64,19 @@ def watch(
     console = console_of_stdout()
     last: deque[bool] = deque(maxlen=among)
     alarms = 0
-    for name, rows in _windows(files, window, every):
+    for name, rows, left in _windows(files, window, every):
         found = monitor.check(rows, alpha=alpha, permutations=max(999, int(5 / alpha)))
         last.append(found.drifted)
         alarmed = sum(last) >= needed
         alarms += alarmed
         if as_json:
-            record = {"window": name, "alarm": alarmed, **found.to_dict()}
+            record = {"window": name, "alarm": alarmed, "left": left, **found.to_dict()}
             typer.echo(json.dumps(record, ensure_ascii=False))
             continue
         for line in lines_of(name, found):
             say(console, line)
+        if left:
+            say(console, f"  the last {left:,} rows of the file are too few for a window")
         if alarmed and among > 1:
             say(console, f"  alarm: drift in {sum(last)} of the last {len(last)} windows")
     raise typer.Exit(DRIFT if alarms else 0)
@@ -118,8 +120,8 @@ def refresh(
 
 def _windows(
     files: list[str], size: int | None, every: int | None
-) -> "Iterator[tuple[str, pd.DataFrame]]":
-    """Give each window a name; a last part that is too short for one goes into none."""
+) -> "Iterator[tuple[str, pd.DataFrame, int]]":
+    """Name each window, and tell with a file's last one how many rows are left over."""
     import pandas as pd
 
     from oddshot.data.sources import read_table
@@ -128,12 +130,15 @@ def _windows(
         table = read_table(file)
         rows = table.rows if isinstance(table.rows, pd.DataFrame) else pd.DataFrame(table.rows)
         if size is None:
-            yield file, rows
+            yield file, rows, 0
             continue
         if len(rows) < size:
             raise SettingError(f"--window is {size} but {file} has {len(rows)} rows; give less")
-        for start in range(0, len(rows) - size + 1, every or size):
-            yield f"{file}, rows {start + 1} to {start + size}", rows.iloc[start : start + size]
+        starts = range(0, len(rows) - size + 1, every or size)
+        for start in starts:
+            stop = start + size
+            left = len(rows) - stop if start == starts[-1] else 0
+            yield f"{file}, rows {start + 1} to {stop}", rows.iloc[start:stop], left
 
 
 def _rule(given: str) -> tuple[int, int]:

@@ -27,6 +27,7 @@ SPELLED = (str.lower, str.upper, str.title)
 GAPS = [*sorted({spell(word) for word in MISSING_WORDS for spell in SPELLED}), "NaN", "NaT"]
 SAMPLE_ROWS = 200
 SAMPLE_CHARACTERS = 200_000
+MOST_ABOVE, ENOUGH_BELOW = 10, 0.9  # lines above a table; share of lines that are as wide
 COMMA_NUMBER = re.compile(r"[+-]?\d+,\d+(?:[eE][+-]?\d+)?")
 THOUSANDS = re.compile(r"[+-]?(?:[1-9]\d{0,2}(?:\.\d{3})+|\d{1,3})")
 DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}(?:[ T].*)?|\d{1,2}:\d{2}(?::\d{2}.*)?")
@@ -62,17 +63,18 @@ def read_delimited(text: str, called: str) -> tuple[pd.DataFrame, tuple[str, ...
     SourceError
         If there is no row, or a line has too few or too many fields.
     """
-    text = _with_line_feeds(text)
+    text, before = _without_preamble(_with_line_feeds(text))
     try:
         dialect = sniff(text)
-        width = _check_widths(text, dialect.delimiter, called)
+        width = _check_widths(text, dialect.delimiter, called, before)
         frame = _fields_of(text, dialect, width, **values(dialect, width))
     except (csv.Error, pd.errors.ParserError) as error:
         raise SourceError(f"{called} is not a delimited text: {error}") from error
     if not len(frame):
         raise SourceError(f"{called} holds a header and no row; add rows beneath it")
     frame = without_points(frame, pointed(frame, dialect))
-    return frame, notes_on(frame, dialect)
+    skipped = (f"the first {before} line(s) are no rows, and left out",) if before else ()
+    return frame, (*skipped, *notes_on(frame, dialect))
 
 
 def delimited_cells(text: str) -> pd.DataFrame:
@@ -81,7 +83,7 @@ def delimited_cells(text: str) -> pd.DataFrame:
     Identifiers keep their leading zeros, numbers their digits, and gaps their words. Columns have
     the names of the header, equal ones too.
     """
-    text = _with_line_feeds(text)
+    text, _ = _without_preamble(_with_line_feeds(text))
     dialect = sniff(text)
     width = _check_widths(text, dialect.delimiter, "the text")
     cells = _fields_of(
@@ -96,6 +98,25 @@ def _with_line_feeds(text: str) -> str:
     """Leave out what ends the last line, and let line feeds end the others where none does."""
     text = text.rstrip("\r\n")
     return text if "\n" in text else text.replace("\r", "\n")
+
+
+def _without_preamble(text: str) -> tuple[str, int]:
+    """Leave out titles and comments above a table, and tell how many lines they are.
+
+    They are the first lines, up to ten, that have fewer fields than nearly all others.
+    """
+    sample = text[:SAMPLE_CHARACTERS]
+    rows = {d: [row for row in _rows(sample, d) if row][:SAMPLE_ROWS] for d in DELIMITERS}
+    delimiter = max(DELIMITERS, key=lambda d: _agreement(rows[d]))
+    widths = [len(row) for row in rows[delimiter]]
+    (width, count), *_ = Counter(widths).most_common(1) or [(1, 0)]
+    above = next((at for at, found in enumerate(widths) if found >= width), 0)
+    if not 0 < above <= MOST_ABOVE or width == 1 or count < ENOUGH_BELOW * (len(widths) - above):
+        return text, 0
+    lines = _rows(sample, delimiter)
+    for _ in islice((row for row in lines if row), above):
+        pass
+    return "".join(text.splitlines(keepends=True)[lines.line_num :]), lines.line_num
 
 
 def _fields_of(text: str, dialect: Dialect, width: int, **how: Any) -> pd.DataFrame:
@@ -233,19 +254,19 @@ def _kind(cell: str) -> str:
     return "date" if DATE.fullmatch(cell) else "word"
 
 
-def _check_widths(text: str, delimiter: str, called: str) -> int:
-    """Give the number of fields in every line, or say which line differs."""
+def _check_widths(text: str, delimiter: str, called: str, before: int = 0) -> int:
+    """Give the number of fields in every line, or say which differs; so many lines are above."""
     lines = _rows(text, delimiter)
     width = len(next(row for row in lines if row))
     if '"' not in text and _all_lines_have(text, delimiter, width - 1):
         return width
-    for _ in rows_of_width(_rows(text, delimiter), called):
+    for _ in rows_of_width(_rows(text, delimiter), called, before):
         pass
     return width
 
 
-def rows_of_width(lines: "_csv.Reader", called: str) -> Iterator[list[str]]:
-    """Give the rows that are not blank, all as wide as the first.
+def rows_of_width(lines: "_csv.Reader", called: str, before: int = 0) -> Iterator[list[str]]:
+    """Give the rows that are not blank, all as wide as the first; so many lines are above.
 
     Raises
     ------
@@ -258,7 +279,8 @@ def rows_of_width(lines: "_csv.Reader", called: str) -> Iterator[list[str]]:
             width = width or len(row)
             if len(row) != width:
                 raise SourceError(
-                    f"{called}: line {start} has {len(row)} fields, the lines above {width}; "
+                    f"{called}: line {before + start} has {len(row)} fields, the lines above "
+                    f"{width}; "
                     'correct it, put text that holds the delimiter in "quotes", close open quotes'
                 )
             yield row

@@ -29,6 +29,7 @@ from pyarrow import feather, parquet
 
 from oddshot.data.arff import read_arff
 from oddshot.data.delimited import delimited_cells, read_delimited
+from oddshot.data.encodings import other_than_utf8
 from oddshot.data.labels import parse_labels
 from oddshot.episodes import LabelArray, Rows, Table
 from oddshot.errors import DataError, SourceError
@@ -286,7 +287,8 @@ def _decoded(data: bytes, called: str) -> tuple[str, tuple[str, ...]]:
     try:
         return data.decode(encoding), ()
     except UnicodeDecodeError:
-        return data.decode("latin-1"), ("not UTF-8: read as Latin-1",)
+        found = other_than_utf8(data)
+        return data.decode(found.codec, errors=found.errors), (found.note,)
 
 
 def _from_delimited(data: bytes, called: str) -> Content:

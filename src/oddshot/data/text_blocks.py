@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import ClassVar
+from typing import IO, BinaryIO, ClassVar, cast
 
 import numpy as np
 import pandas as pd
@@ -28,6 +28,7 @@ from oddshot.data.delimited import (
     values,
     without_points,
 )
+from oddshot.data.encodings import Encoding, other_than_utf8
 from oddshot.data.labels import parse_labels
 from oddshot.data.sources import (
     GZIP,
@@ -40,6 +41,8 @@ from oddshot.data.sources import (
 )
 from oddshot.episodes import LabelArray
 from oddshot.errors import SourceError
+
+MOST_DECODED = 2**25  # bytes by which the encoding of others is told
 
 
 class DelimitedBlocks:
@@ -76,12 +79,14 @@ class DelimitedBlocks:
 
     def __init__(self, path: str | os.PathLike[str], *, block_rows: int = BLOCK_ROWS) -> None:
         self._path, self._block_rows = Path(path), block_rows
-        self._encoding = "utf-8-sig"
+        self._encoding = Encoding("utf-8-sig", "strict", "")
         self.notes: tuple[str, ...] = ()
         try:
             self._survey()
         except UnicodeDecodeError:
-            self._encoding, self.notes = "latin-1", ("not UTF-8: read as Latin-1",)
+            with open(self._path, "rb") as plain, unpacked(self._path, plain) as file:
+                self._encoding = other_than_utf8(file.read(MOST_DECODED))
+            self.notes = (self._encoding.note,)
             self._survey()
 
     @staticmethod
@@ -169,11 +174,9 @@ class DelimitedBlocks:
     @contextmanager
     def _reading(self) -> Iterator[io.TextIOWrapper]:
         try:
-            with (
-                open(self._path, "rb") as plain,
-                gzip.open(plain) if is_gzip(self._path) else plain as file,
-            ):
-                yield io.TextIOWrapper(file, encoding=self._encoding, newline="")
+            with open(self._path, "rb") as plain, unpacked(self._path, plain) as file:
+                codec, errors, _ = self._encoding
+                yield io.TextIOWrapper(file, encoding=codec, errors=errors, newline="")
         except (OSError, EOFError, zlib.error, csv.Error, pd.errors.ParserError) as error:
             raise SourceError(
                 f"{str(self._path)!r} cannot be read: {error}; write or copy it again"
@@ -186,12 +189,17 @@ def is_gzip(path: Path) -> bool:
         return file.read(len(GZIP)) == GZIP
 
 
+def unpacked(path: Path, plain: BinaryIO) -> IO[bytes]:
+    """Give an open file's content, uncompressed."""
+    return cast(IO[bytes], gzip.open(plain)) if is_gzip(path) else plain
+
+
 def is_long_text(path: str | os.PathLike[str], *, least_bytes: int) -> bool:
     """Tell whether a file is so large or larger, and delimited text of several columns."""
     path = Path(path)
     if not path.is_file() or path.stat().st_size < least_bytes or not is_delimited(path):
         return False
-    with open(path, "rb") as plain, gzip.open(plain) if is_gzip(path) else plain as file:
+    with open(path, "rb") as plain, unpacked(path, plain) as file:
         head = file.read(SAMPLE_CHARACTERS + 1)
     if head.startswith((b"\xff\xfe", b"\xfe\xff", *MAGIC)):
         return False

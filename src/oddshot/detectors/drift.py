@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import rankdata
+from scipy.stats import binom, rankdata
 
 from oddshot.detectors.drift_columns import (
     ColumnChange,
@@ -52,6 +52,7 @@ MOST_COMPARED = 1024  # a side; more rows would find smaller differences, and co
 FEWEST_CONTEXT = 20
 MEET = 0.05  # share of held-out rows up to which rows are said to be all different
 FOLDS = 5
+FAR_MORE = 3.0  # times the promised share of flagged rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,8 @@ class Drift:
     ----------
     rows, context_rows
         How many rows were compared, of the window and of the context.
+    seen
+        How many rows the window has, divided by ``block``.
     alpha
         Share of windows without a change that may be called drift.
     p
@@ -93,6 +96,7 @@ class Drift:
 
     rows: int
     context_rows: int
+    seen: int
     alpha: float
     p: float
     p_rows: float
@@ -114,8 +118,20 @@ class Drift:
 
     @property
     def more_anomalies(self) -> bool:
-        """Whether there are more odd rows, and the bulk stayed."""
-        return self.p_more <= self.alpha and not self.drifted
+        """Whether there are more odd rows, and the bulk stayed.
+
+        By `p_more`; or because far more are flagged than promised, as by a column that is not
+        compared.
+        """
+        return (self.p_more <= self.alpha or self._far_more_flagged()) and not self.drifted
+
+    def _far_more_flagged(self) -> bool:
+        """Tell whether more are flagged than chance gives where three times the share is usual."""
+        if self.flagged is None:
+            return False
+        usual = min(1.0, FAR_MORE * self.promised + 0.01)
+        surplus = binom.sf(round(self.flagged * self.seen) - 1, self.seen, usual)
+        return bool(surplus <= self.alpha / 10)
 
     @property
     def moved(self) -> tuple[ColumnChange, ...]:
@@ -253,7 +269,7 @@ class DriftMonitor:
             for name in window
             if name not in self._kept.named_frame
         ]
-        places = np.arange(len(window))
+        places, seen = np.arange(len(window)), len(window)
         if len(places) > MOST_COMPARED:
             drawn = np.random.default_rng([self._seed, 3]).permutation(places)
             places = np.sort(drawn[:MOST_COMPARED])
@@ -287,6 +303,7 @@ class DriftMonitor:
         return Drift(
             rows=n,
             context_rows=m,
+            seen=max(seen // self._block, 1),
             alpha=alpha,
             p=float(together[0]),
             p_rows=float(rows_p[0]),

@@ -5,6 +5,7 @@ from typing import Any, Self
 
 from numpy.typing import ArrayLike
 from sklearn.base import clone
+from sklearn.utils.validation import check_is_fitted
 
 from oddshot.detectors.adapted_prior import AdaptedPrior
 from oddshot.detectors.checked_labels import checked_labels
@@ -148,6 +149,32 @@ class KeepsUp(AdaptedPrior):
         )
         detector: Self = clone(self)
         return detector.fit(context, labels)
+
+    def unseen_levels(self, X: Any) -> dict[str, float]:
+        """Tell how many rows of X have levels that `fit` did not see.
+
+        Parameters
+        ----------
+        X
+            Shape (n, d), as for `anomaly_score`.
+
+        Returns
+        -------
+        dict
+            By column of categories: the share of such rows. Empty for images.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from oddshot import FewShotDetector
+        >>> rows = pd.DataFrame({"shop": ["a", "b"] * 20, "amount": range(40)})
+        >>> FewShotDetector().fit(rows).unseen_levels(rows.assign(shop=rows["shop"].str.upper()))
+        {'shop': 1.0}
+        """
+        check_is_fitted(self)
+        if not isinstance(self._fitted, FittedTable):
+            return {}
+        return self._fitted.encoder.unseen_shares(to_rows(X))
 
     def _raw_context(self, what: str) -> tuple[FittedTable, KeptRows]:
         """Return a table and its rows as the user gave them."""

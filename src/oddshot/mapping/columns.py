@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from oddshot.episodes import FloatArray
 from oddshot.errors import DataError
@@ -192,15 +193,23 @@ class Category:
 
     def write(self, column: Column, encoded: FloatArray) -> None:
         """Write up to 12 levels as 0 or 1, then ``-log10`` of the level's share of fitted rows."""
-        codes, distinct = cells.distinct_values(column)
-        unseen = len(self.levels)
-        position = {level: i for i, level in enumerate(self.levels)}
-        found = [position.get(cells.level(value), unseen) for value in distinct]
-        at = np.array([*found, position.get(None, unseen)])[codes]  # a gap has the code -1
+        at, unseen = self._places(column), len(self.levels)
         counts = np.array([*self.counts, self.unseen_count()])
         encoded[:, -1] = -np.log10(counts / sum(self.counts))[at]
         if self._one_hot():
             encoded[:, :-1] = at[:, None] == np.arange(unseen)
+
+    def is_unseen(self, column: Column) -> NDArray[np.bool_]:
+        """Tell which cells (n,) are of a level that fit did not see."""
+        return np.equal(self._places(column), len(self.levels))
+
+    def _places(self, column: Column) -> NDArray[np.intp]:
+        """Places (n,) of the cells' levels, behind all others for one that fit did not see."""
+        codes, distinct = cells.distinct_values(column)
+        unseen = len(self.levels)
+        position = {level: i for i, level in enumerate(self.levels)}
+        found = [position.get(cells.level(value), unseen) for value in distinct]
+        return np.array([*found, position.get(None, unseen)])[codes]  # a gap has the code -1
 
     def unseen_count(self) -> float:
         """Count behind the rarity of a level that fit did not see.

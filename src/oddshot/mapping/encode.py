@@ -32,7 +32,7 @@ from sklearn.exceptions import NotFittedError
 
 from oddshot.episodes import FloatArray
 from oddshot.errors import DataError
-from oddshot.frames import RawRows, sparse_columns, take_rows, to_rows
+from oddshot.frames import RawRows, as_frame, sparse_columns, take_rows, to_rows
 from oddshot.mapping.columns import (
     PLAIN,
     Category,
@@ -207,6 +207,15 @@ class Encoder:
             start + len(r.outputs()) - 1: unseen
             for start, r in zip(self._starts, self._recipes, strict=True)
             if isinstance(r, Category) and (unseen := r.unseen()) is not None
+        }
+
+    def unseen_shares(self, rows: RawRows) -> dict[str, float]:
+        """Tell in what share of rows (n, d) each column of categories holds an unseen level."""
+        frame = as_frame(self.aligned(rows))
+        return {
+            r.column: float(r.is_unseen(frame.iloc[:, i]).mean())
+            for i, r in enumerate(self._recipes)
+            if isinstance(r, Category)
         }
 
     def report(self) -> list[ColumnNote]:

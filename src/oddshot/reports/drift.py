@@ -20,7 +20,11 @@ def lines_of(window: str, found: Drift) -> list[str]:
         if found.flagged is None
         else f"; {found.flagged:.1%} flagged, {found.promised:.1%} promised"
     )
-    lines = [f"{window}: {found.verdict} (p {found.p:.3g}, effect {found.effect:.2f}{flagged})"]
+    lost = any(change.p == 0 for change in found.columns)  # no test is needed to tell
+    tested = "of the other columns " if lost else ""
+    lines = [
+        f"{window}: {found.verdict} ({tested}p {found.p:.3g}, effect {found.effect:.2f}{flagged})"
+    ]
     if found.least_p > found.alpha:
         lines.append(
             f"  too few rows: {found.rows} against {found.context_rows} of the context cannot give "
