@@ -4,6 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 import oddshot.meta_training
 from oddshot.data.tasks import EpisodeSettings
@@ -230,3 +231,28 @@ def test_the_real_mapping_in_two_processes(tables):
     prior = meta_train(tables[:2], jobs=2, **small)
     assert restore(prior)[0].shape.coordinates == len(COORDINATES)
     assert prior == meta_train(tables[:2], jobs=1, **small)
+
+
+def test_settings_may_be_numbers_of_numpy_and_torch_may_be_set_otherwise(tmp_path):
+    generator = np.random.default_rng(0)
+    tables = []
+    for _ in range(3):
+        labels = np.repeat([1, 0], [12, 100])
+        tables.append((generator.normal(size=(112, 3)) + 4 * labels[:, None], labels))
+    torch.set_default_dtype(torch.float64)
+    try:
+        with torch.inference_mode():
+            prior = meta_train(
+                tables,
+                "maml",
+                seed=np.int64(1),
+                episodes=np.int64(4),
+                steps=np.int64(2),
+                learning_rate=np.float32(0.001),
+                settings={"inner_steps": np.int64(2)},
+                out=tmp_path / "made",
+            )
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert {array.dtype for array in prior.tensors.values()} == {np.dtype(np.float32)}
+    assert Prior.load(tmp_path / "made") == prior

@@ -39,6 +39,7 @@ def test_everything_in_all_can_be_imported():
         "FewShotDetector",
         "OddshotError",
         "Prior",
+        "SeriesDetector",
         "__version__",
         "meta_train",
     ]

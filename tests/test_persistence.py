@@ -192,3 +192,12 @@ for i in itertools.count():
             process.wait()
         meta, tensors = load_state(tmp_path, kind="note")
         assert (tensors["a"] == meta["i"]).all()
+
+
+def test_a_changed_word_is_told(tmp_path):
+    save_state(tmp_path, kind="note", meta={"k": [1.5, {"a": None}]}, tensors={"w": np.ones(2)})
+    assert load_state(tmp_path, kind="note")[0] == {"k": [1.5, {"a": None}]}
+    file = tmp_path / "oddshot.json"
+    file.write_text(file.read_text().replace("1.5", "2.5"))
+    with pytest.raises(PriorError, match="was changed or is damaged; restore it or save again"):
+        load_state(tmp_path, kind="note")

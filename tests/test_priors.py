@@ -1,4 +1,5 @@
 import copy
+import json
 import pickle
 
 import numpy as np
@@ -119,3 +120,27 @@ def test_two_priors_ship(monkeypatch, tmp_path, prior):
 
 def test_default_lies_in_the_package():
     assert priors._weights().parts[-2:] == ("oddshot", "weights")
+
+
+def test_nothing_within_a_prior_changes():
+    prior = Prior("maml", {"hidden": [8], "shape": {"table": 3}}, {"w": np.ones(2)}, {"f": ["a"]})
+    for change in (
+        lambda: prior.settings["hidden"].append(1),
+        lambda: prior.settings["hidden"].__setitem__(0, 1),
+        lambda: prior.settings["shape"].update(table=4),
+        prior.provenance["f"].clear,
+    ):
+        with pytest.raises(TypeError, match="a prior never changes"):
+            change()
+    assert prior.settings["hidden"] == [8]
+    assert json.loads(json.dumps(dict(prior.settings))) == prior.settings
+    assert pickle.loads(pickle.dumps(prior)) == prior
+    assert copy.deepcopy(prior.settings["shape"]) == {"table": 3}
+
+
+def test_numbers_of_numpy_become_plain_ones(tmp_path):
+    prior = Prior("maml", {"inner_steps": np.int64(2)}, {"w": np.ones(2)}, {})
+    assert type(prior.settings["inner_steps"]) is int
+    assert repr(prior) == repr(Prior("maml", {"inner_steps": 2}, {"w": np.ones(2)}, {}))
+    prior.save(tmp_path)
+    assert Prior.load(tmp_path) == prior

@@ -29,7 +29,7 @@ from oddshot.learners.gated import GatedLearner
 from oddshot.mapping.mapping import COORDINATES, PLAIN, map_episode
 from oddshot.outer_loop import Recipe
 from oddshot.persistence import package_version
-from oddshot.priors import Prior
+from oddshot.priors import Prior, plain
 from oddshot.task_store import TaskStore
 from oddshot.training import train
 
@@ -155,6 +155,7 @@ def meta_train(
         patience=patience,
         log_every=log_every,
     )
+    seed, episodes = recipe.seed, int(episodes)
     folder = None if out is None else Path(out)
     shelf = Path(episode_store) if episode_store else folder and folder / "episodes"
     report = progress if progress and leads() else (lambda *_: None)
@@ -172,7 +173,7 @@ def meta_train(
             key={
                 "version": package_version(),
                 "seed": seed,
-                "episode settings": asdict(look),
+                "episode settings": plain(asdict(look)),
                 "coordinates": list(COORDINATES),
                 "tables": sha256("".join(contents).encode()).hexdigest(),
             },

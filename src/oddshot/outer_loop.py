@@ -24,6 +24,7 @@ from oddshot.episodes import MappedTask
 from oddshot.errors import TrainingError, is_number, is_whole, require
 from oddshot.learners import Learner, Params, Shape, TaskBatch, collate, make_learner
 from oddshot.persistence import under
+from oddshot.priors import plain
 
 State: TypeAlias = tuple[dict[str, Any], dict[str, NDArray[Any]]]
 
@@ -70,6 +71,8 @@ class Recipe:
         for name, known in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
             value = getattr(self, name)
             require(value in known, name, value, " or ".join(known))
+        for field in fields(self):  # a number of NumPy's would not go into a file
+            object.__setattr__(self, field.name, plain(getattr(self, field.name)))
 
     def rate(self, step: int) -> float:
         """Return the learning rate of the step that follows ``step`` others."""
@@ -124,6 +127,7 @@ class OuterLoop:
         This process, and its tie to the others.
     """
 
+    @torch.inference_mode(False)
     def __init__(self, job: Job, engine: Engine) -> None:
         self.job, self.recipe, self.engine = job, job.recipe, engine
         self.learner = job.build()
@@ -155,6 +159,7 @@ class OuterLoop:
         """Tasks learned from in a second, since the first step."""
         return round(self.step * self.recipe.batch_size / self.seconds, 1)
 
+    @torch.inference_mode(False)
     @torch.enable_grad()
     def advance(self) -> dict[str, float]:
         """Take one step; return its loss and its rate.

@@ -75,6 +75,7 @@ def save_state(
         "meta": dict(meta),
     }
     try:
+        state["meta_sha256"] = _digest(json.loads(json.dumps(state["meta"], allow_nan=False)))
         text = json.dumps(state, allow_nan=False, ensure_ascii=False, indent=1)
     except (TypeError, ValueError) as error:
         raise PriorError(
@@ -127,6 +128,10 @@ def load_state(path: str | Path, *, kind: str) -> tuple[dict[str, Any], dict[str
         raise PriorError(
             f"{path}: has format {found!r}, written by Oddshot {state.get('oddshot_version')}; "
             f"this version reads formats up to {FORMAT_VERSION}, upgrade Oddshot"
+        )
+    if state.get("meta_sha256", _digest(state["meta"])) != _digest(state["meta"]):  # older: none
+        raise PriorError(
+            f"{path / STATE_FILE}: was changed or is damaged; restore it or save again"
         )
     if state["kind"] != kind:
         raise PriorError(f"{path}: holds a {state['kind']}, not a {kind}; give the {kind}'s folder")
@@ -187,6 +192,10 @@ def package_version() -> str:
         return version("oddshot")
     except PackageNotFoundError:
         return "unknown"
+
+
+def _digest(meta: Mapping[str, Any]) -> str:
+    return sha256(json.dumps(meta, sort_keys=True).encode()).hexdigest()
 
 
 def _plain(path: Path, name: str, array: NDArray[Any]) -> NDArray[Any]:

@@ -8,7 +8,7 @@ from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,13 +58,13 @@ class Prior:
             array.flags.writeable = False
         object.__setattr__(self, "tensors", MappingProxyType(frozen))
         for name in ("settings", "provenance"):
-            own = deepcopy(dict(getattr(self, name)))
+            own = {key: _frozen(value) for key, value in getattr(self, name).items()}
             object.__setattr__(self, name, MappingProxyType(own))
 
     def __reduce__(self) -> tuple[type["Prior"], tuple[Any, ...]]:
         """Take dictionaries along: read-only views of them cannot be pickled."""
-        views = (self.settings, self.tensors, self.provenance)
-        return Prior, (self.learner, *map(dict, views))
+        settings, provenance = plain(self.settings), plain(self.provenance)
+        return Prior, (self.learner, settings, dict(self.tensors), provenance)
 
     def save(self, path: str | Path) -> None:
         """Write the prior into the folder ``path``, at once or not at all.
@@ -76,8 +76,8 @@ class Prior:
         """
         meta = {
             "learner": self.learner,
-            "settings": dict(self.settings),
-            "provenance": dict(self.provenance),
+            "settings": plain(self.settings),
+            "provenance": plain(self.provenance),
         }
         save_state(path, kind="prior", meta=meta, tensors=self.tensors)
 
@@ -136,7 +136,7 @@ class Prior:
     @property
     def fingerprint(self) -> str:
         """Twelve hexadecimal digits that tell priors apart: learner, settings and tensors."""
-        digest = sha256(json.dumps([self.learner, dict(self.settings)], sort_keys=True).encode())
+        digest = sha256(json.dumps([self.learner, plain(self.settings)], sort_keys=True).encode())
         for name, array in sorted(self.tensors.items()):
             digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
             digest.update(array.tobytes())
@@ -165,6 +165,52 @@ class Prior:
             f"Prior({self.learner!r}, {size:,} parameters, "
             f"{families} famil{'y' if families == 1 else 'ies'}, fingerprint {self.fingerprint})"
         )
+
+
+def plain(value: Any) -> Any:
+    """Make plain dictionaries and lists, and Python's numbers, of nested values.
+
+    >>> plain(MappingProxyType({"a": (1, np.float64(0.5))}))
+    {'a': [1, 0.5]}
+    """
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _frozen(value: Any) -> Any:
+    """Copy nested values so that nothing in them can be changed."""
+    if isinstance(value, Mapping):
+        return _FrozenDict({key: _frozen(item) for key, item in value.items()})
+    if isinstance(value, list | tuple):
+        return _FrozenList(_frozen(item) for item in value)
+    return value.item() if isinstance(value, np.generic) else deepcopy(value)
+
+
+def _refuse(*_: Any, **__: Any) -> NoReturn:
+    raise TypeError("a prior never changes; make another one")
+
+
+class _FrozenList(list[Any]):
+    """A list that cannot be changed; else one, also for JSON."""
+
+    __setitem__ = __delitem__ = __iadd__ = __imul__ = _refuse
+    append = extend = insert = pop = remove = clear = sort = reverse = _refuse
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return list, ([*self],)
+
+
+class _FrozenDict(dict[str, Any]):
+    """A dictionary that cannot be changed; else one, also for JSON."""
+
+    __setitem__ = __delitem__ = __ior__ = _refuse
+    pop = popitem = clear = update = setdefault = _refuse
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return dict, ({**self},)
 
 
 def _weights() -> Path:

@@ -84,6 +84,7 @@ def series(
     if not kept and window is None:
         raise SettingError("give --window: about how many readings what you look for lasts")
     read = read_input(file, prior, Asked(label_column))
+    read = read._replace(labels=_labels(read, normal))
     if kept:
         detector = SeriesDetector.load(kept[0], n_jobs=-1)
     else:
@@ -96,7 +97,7 @@ def series(
             random_state=seed,
             n_jobs=-1,
         )
-        detector.fit(read.rows, _labels(read, normal))
+        detector.fit(read.rows, read.labels)
     if alpha is not None:
         detector.set_threshold(alpha=alpha)
     _tell(detector, read, file, fitted=not kept, out=out, plot=plot, top=top)

@@ -75,6 +75,7 @@ class AdversarialFit:
         these.
     """
 
+    @torch.inference_mode(False)
     def __init__(
         self,
         networks: AdversarialAutoencoder,
@@ -115,6 +116,7 @@ class AdversarialFit:
         self._judged = order[: held or min(256, len(rows))]  # normal rows of the checks
         self._decoys = self._virtual(rows[self._judged][None]).detach()
 
+    @torch.inference_mode(False)
     @torch.enable_grad()
     def run(self, on_step: Callable[[int, Losses], None] | None = None) -> None:
         """Train to the last step, or until the held-out rows have not gained for a while.

@@ -21,6 +21,7 @@ from oddshot.errors import DataError, is_number, is_whole, require
 from oddshot.mapping.encode import ColumnNote
 from oddshot.mapping.support import draw_support
 from oddshot.persistence import load_state, reading_state, save_state
+from oddshot.priors import plain
 from oddshot.thresholds.surprise import Surprise
 
 
@@ -282,7 +283,7 @@ class AAEDetector(AnomalyDetector):
         (state, tensors), (verdicts, calibration) = self._fitted.state(), self._verdict_state()
         shown = self._shown_or_reference()
         meta = {
-            "given": _plain(self.get_params()) | {"random_state": self._seed},
+            "given": plain(self.get_params()) | {"random_state": self._seed},
             "blend": self._blend,
             "clean": shown.clean,
             **verdicts,
@@ -306,7 +307,9 @@ class AAEDetector(AnomalyDetector):
 
     @classmethod
     def _restored(cls, meta: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> "AAEDetector":
-        given = meta["given"] | {"reach": tuple(meta["given"]["reach"])}
+        given = dict(meta["given"])
+        if isinstance(given["reach"], list):  # what a next fit cannot take, it refuses itself
+            given["reach"] = tuple(given["reach"])
         detector = cls(**given)
         fitted = FittedAutoencoder.from_state(meta, arrays)
         detector._keep(fitted, seed=given["random_state"], blend=float(meta["blend"]))
@@ -378,11 +381,6 @@ class AAEDetector(AnomalyDetector):
             for scale, values in zip(self._surprise, (logits, errors), strict=True)
         )
         return (judged + self._blend * rebuilt) / (1 + self._blend)
-
-
-def _plain(settings: dict[str, Any]) -> dict[str, Any]:
-    """Bring numbers of NumPy to Python's, which JSON can hold."""
-    return {n: v.item() if isinstance(v, np.generic) else v for n, v in settings.items()}
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from oddshot.episodes import FloatArray
 from oddshot.errors import PriorError, SavedScoresWarning, SettingError
 from oddshot.mapping.quality import QUALITIES, Quality
 from oddshot.persistence import load_state, reading_state, save_state
-from oddshot.priors import Prior
+from oddshot.priors import Prior, plain
 
 MOST_OFF = 0.5  # decades by which a loaded detector's scores may be off, with a warning
 
@@ -95,6 +95,7 @@ class FewShotDetector(LearnsFromAnswers, GivesReasons, KeepsUp):
     """
 
     _used: dict[str, Any]  # settings by which scores differ, as they were in the last fit
+    _spares_rows: bool | None = None  # see `FittedTable`
 
     def __init__(
         self,
@@ -163,6 +164,7 @@ class FewShotDetector(LearnsFromAnswers, GivesReasons, KeepsUp):
                 threads=self._threads(),
                 quality=quality,
                 novelty=novelty,
+                spares_rows=self._spares_rows,
             )
         novel = self.novel if isinstance(self.novel, str) else float(self.novel)
         self._used = {"quality": self.quality, "novel": novel}
@@ -188,8 +190,8 @@ class FewShotDetector(LearnsFromAnswers, GivesReasons, KeepsUp):
         (state, arrays), (verdicts, calibration) = self._fitted.state(), self._verdict_state()
         meta = {
             "learner": prior.learner,
-            "settings": dict(prior.settings),
-            "provenance": dict(prior.provenance),
+            "settings": plain(prior.settings),
+            "provenance": plain(prior.provenance),
             "contamination": "auto" if share is None else share,
             **self._used,
             "seed": self._fitted.seed,

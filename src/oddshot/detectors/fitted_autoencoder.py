@@ -65,6 +65,7 @@ class FittedAutoencoder:
     own: tuple[FloatArray, FloatArray]
 
     @classmethod
+    @torch.inference_mode(False)
     def fit(
         cls,
         front: Front,

@@ -87,7 +87,7 @@ class Novelty:
         callable
             A head whose raw scores are surprises, in decades.
         """
-        own, odd = torch.from_numpy(typical)[None], torch.from_numpy(known)[None]
+        own, odd = torch.tensor(typical)[None], torch.tensor(known)[None]
         with torch.no_grad():
             raw = _raw(told, own), _raw(free, _blind(own)), _raw(free, _blind(odd))
         floor = self.floor(*raw)

@@ -188,6 +188,7 @@ class SeriesDetector(AnomalyDetector):
             quality=self.quality,
             novel=self.novel,
         )
+        judge._spares_rows = False  # rows left out at random would have their like beside them
         own = np.empty(len(described))
         for part, rest in _parts(len(described), windows.size):
             judge.fit(described.iloc[rest], labels[rest])

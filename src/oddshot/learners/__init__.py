@@ -24,7 +24,7 @@ from oddshot.learners.learner import Detector, Learner, Shape, TaskBatch, collat
 from oddshot.learners.prototypical import PrototypicalLearner
 from oddshot.learners.relation import RelationLearner
 from oddshot.networks import Params
-from oddshot.priors import Prior
+from oddshot.priors import Prior, plain
 
 __all__ = [
     "LEARNERS",
@@ -82,15 +82,15 @@ def make_learner(name: str, shape: Shape, settings: Mapping[str, Any] | None = N
     """
     if name not in LEARNERS:
         raise SettingError(f"no learner is called {name!r}; choose one of {', '.join(LEARNERS)}")
-    kind = LEARNERS[name]
+    kind, settings = LEARNERS[name], plain(settings or {})
     parameters = signature(kind).parameters
     known = [n for n in parameters if n not in {"shape", *kind.fixed}]
-    unknown = [n for n in settings or {} if n not in known]
+    unknown = [n for n in settings if n not in known]
     if unknown:
         raise SettingError(
             f"learner {name!r} has no setting {unknown[0]!r}; choose among {', '.join(known)}"
         )
-    for setting, value in (settings or {}).items():
+    for setting, value in settings.items():
         default = parameters[setting].default
         fits, allowed = _kinds(default)
         require(
@@ -99,7 +99,7 @@ def make_learner(name: str, shape: Shape, settings: Mapping[str, Any] | None = N
             value,
             f"{allowed}, as {default!r}",
         )
-    return kind(shape, **(settings or {}))
+    return kind(shape, **settings)
 
 
 def _kinds(default: object) -> tuple[Callable[[object], bool], str]:
@@ -128,7 +128,7 @@ def restore(prior: Prior) -> tuple[Learner, Params]:
     PriorError
         If the prior is of a learner that this version lacks, or its settings or tensors do not fit.
     """
-    settings = dict(prior.settings)
+    settings = plain(prior.settings)
     try:
         learner = make_learner(prior.learner, Shape(**settings.pop("shape")), settings)
     except (SettingError, KeyError, TypeError) as error:

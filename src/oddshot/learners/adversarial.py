@@ -84,9 +84,9 @@ class Chance:
         tasks, rows, width = size
 
         def uniform(*shape: int) -> Tensor:
-            return torch.rand(*shape, generator=generator)
+            return torch.rand(*shape, generator=generator, dtype=torch.float32)
 
-        directions = torch.randn(*size, generator=generator)
+        directions = torch.randn(*size, generator=generator, dtype=torch.float32)
         share = uniform(tasks, rows, 1)
         kept = uniform(*size) < share
         # one coordinate at least
@@ -215,7 +215,8 @@ def hold_off_loss(virtual: Tensor, rows: Tensor, mask: Tensor) -> Tensor:
 
 def spread_of(codes: Tensor, mask: Tensor) -> Tensor:
     """Root mean variance (B, 1, 1) of codes (B, n, L), where the mask (B, n) is True."""
-    weight = (mask / mask.sum(1, keepdim=True).clamp_min(1))[..., None]
+    shares = mask.to(codes.dtype)
+    weight = (shares / shares.sum(1, keepdim=True).clamp_min(1))[..., None]
     centre = (weight * codes).sum(1, keepdim=True)
     variance = (weight * (codes - centre).square()).sum(1, keepdim=True).mean(-1, keepdim=True)
     return variance.clamp_min(_SHARP**2).sqrt()

@@ -182,13 +182,13 @@ class AutoencoderLearner(Learner):
         width = self.shape.coordinates * self.shape.channels
         params = {
             **self._networks.initial_parameters(generator),
-            "known_weight": torch.full((width,), _FIRST),
-            "known_by_facts": torch.zeros(self.shape.table, width),
+            "known_weight": torch.full((width,), _FIRST, dtype=torch.float32),
+            "known_by_facts": torch.zeros(self.shape.table, width, dtype=torch.float32),
             **unstandardised(self.shape),
         }
         if self._learn_rates:
             for player, rate in self._first_rates.items():
-                params[_RATE + player] = torch.tensor(log(rate))
+                params[_RATE + player] = torch.tensor(log(rate), dtype=torch.float32)
         return params
 
     def constants(self, tasks: Sequence[MappedTask]) -> Params:

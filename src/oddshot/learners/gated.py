@@ -95,9 +95,9 @@ class GatedLearner(Learner):
             f"one number above 0 for each of the {len(anchor)} places of the anchor",
         )
         self._hidden, self._embedding, self._hardness = hidden, embedding, hardness
-        self._hinges = torch.tensor([float(t) for t in hinges])
+        self._hinges = torch.tensor([float(t) for t in hinges], dtype=torch.float32)
         self._channels = shape.channels + len(self._hinges)
-        self._plain = torch.zeros(shape.coordinates, self._channels)
+        self._plain = torch.zeros(shape.coordinates, self._channels, dtype=torch.float32)
         for place, share in zip(anchor, shares, strict=True):
             self._plain[place, 0] += anchor_weight * share / sum(shares)
 
@@ -105,21 +105,21 @@ class GatedLearner(Learner):
         """Draw a gate that starts close to equal weights."""
 
         def normal(*size: int, scale: float) -> Tensor:
-            return scale * torch.randn(*size, generator=generator)
+            return scale * torch.randn(*size, generator=generator, dtype=torch.float32)
 
         count = self.shape.coordinates
         seen = self.shape.evidence + self.shape.table + self._embedding
         return {
-            "weight": torch.zeros(count, self._channels),
-            "table": torch.zeros(self.shape.table, count, self._channels),
+            "weight": torch.zeros(count, self._channels, dtype=torch.float32),
+            "table": torch.zeros(self.shape.table, count, self._channels, dtype=torch.float32),
             "embedding": normal(count, self._embedding, scale=0.3),
             "gate_in": normal(seen, self._hidden, scale=seen**-0.5),
-            "gate_bias": torch.zeros(self._hidden),
+            "gate_bias": torch.zeros(self._hidden, dtype=torch.float32),
             "gate_out": normal(self._hidden, self._channels, scale=0.1 * self._hidden**-0.5),
-            "evidence_mean": torch.zeros(count, self.shape.evidence),
-            "evidence_spread": torch.ones(count, self.shape.evidence),
-            "table_mean": torch.zeros(self.shape.table),
-            "table_spread": torch.ones(self.shape.table),
+            "evidence_mean": torch.zeros(count, self.shape.evidence, dtype=torch.float32),
+            "evidence_spread": torch.ones(count, self.shape.evidence, dtype=torch.float32),
+            "table_mean": torch.zeros(self.shape.table, dtype=torch.float32),
+            "table_spread": torch.ones(self.shape.table, dtype=torch.float32),
         }
 
     def constants(self, tasks: Sequence[MappedTask]) -> Params:

@@ -118,7 +118,10 @@ class PrototypicalLearner(EmbeddingLearner):
         self._first_scale = 10.0 if distance == "cosine" else 1 / embedding
 
     def _likeness_parameters(self, generator: torch.Generator) -> Params:  # noqa: ARG002
-        return {"log_scale": torch.tensor(log(self._first_scale)), "radius": torch.ones(2)}
+        return {
+            "log_scale": torch.tensor(log(self._first_scale), dtype=torch.float32),
+            "radius": torch.ones(2, dtype=torch.float32),
+        }
 
     def _likeness(self, params: Params, classes: Classes) -> Likeness:
         scale = params["log_scale"].exp()

@@ -184,5 +184,6 @@ class _Drawn:
             logs = np.where(seen, np.log(np.where(seen, nearest, 1.0) + self._floor), 0.0)
             columns.append(logs.sum(axis=1) / np.maximum(seen.sum(axis=1), 1))
         squares *= -0.5 / self._width  # in place: what was used above is used up
-        columns.append(-np.log(np.exp(squares, out=squares).mean(axis=1) + 1e-12))
+        with np.errstate(under="ignore"):
+            columns.append(-np.log(np.exp(squares, out=squares).mean(axis=1) + 1e-12))
         return np.column_stack(columns)

@@ -128,18 +128,18 @@ class ConvolutionalCoder(Coder):
 
         def drawn(*size: int, seen: int, scale: float = 1.0) -> Tensor:
             spread: float = scale * (2 / seen) ** 0.5
-            return spread * torch.randn(*size, generator=generator)
+            return spread * torch.randn(*size, generator=generator, dtype=torch.float32)
 
         return {
             "encoder.conv0": drawn(few, channels, 3, 3, seen=9 * channels),
             "encoder.conv1": drawn(many, few, 3, 3, seen=9 * few),
-            "encoder.bias0": torch.zeros(few),
-            "encoder.bias1": torch.zeros(many),
+            "encoder.bias0": torch.zeros(few, dtype=torch.float32),
+            "encoder.bias1": torch.zeros(many, dtype=torch.float32),
             "encoder.out": drawn(flat, self.codes, seen=flat, scale=_FIRST),
             "decoder.in": drawn(self.codes, flat, seen=self.codes),
-            "decoder.bias0": torch.zeros(flat),
+            "decoder.bias0": torch.zeros(flat, dtype=torch.float32),
             "decoder.conv0": drawn(many, few, 3, 3, seen=9 * many // 4),
-            "decoder.bias1": torch.zeros(few),
+            "decoder.bias1": torch.zeros(few, dtype=torch.float32),
             "decoder.conv1": drawn(few, channels, 3, 3, seen=9 * few // 4, scale=_FIRST),
         }
 

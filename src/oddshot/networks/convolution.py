@@ -139,14 +139,18 @@ class ConvolutionalNetwork(Network):
         params: Params = {}
         channels = self._image[0]
         for block in range(self._blocks):
-            weight = torch.randn(self._filters, 3, 3, channels, generator=generator)
+            weight = torch.randn(
+                self._filters, 3, 3, channels, generator=generator, dtype=torch.float32
+            )
             params[f"weight{block}"] = weight * (2 / (9 * channels)) ** 0.5
-            params[f"scale{block}"] = torch.ones(self._filters)
-            params[f"bias{block}"] = torch.zeros(self._filters)
+            params[f"scale{block}"] = torch.ones(self._filters, dtype=torch.float32)
+            params[f"bias{block}"] = torch.zeros(self._filters, dtype=torch.float32)
             channels = self._filters
-        weight = torch.randn(self._features, self._outputs, generator=generator)
+        weight = torch.randn(
+            self._features, self._outputs, generator=generator, dtype=torch.float32
+        )
         params[f"weight{self._blocks}"] = weight * (2 / self._features) ** 0.5
-        params[f"bias{self._blocks}"] = torch.zeros(self._outputs)
+        params[f"bias{self._blocks}"] = torch.zeros(self._outputs, dtype=torch.float32)
         return params
 
     def run(

@@ -74,8 +74,10 @@ class PerceptronEncoder(Encoder):
         params: Params = {}
         for layer, width in enumerate(self._widths[1:]):
             seen = self._widths[layer]
-            params[f"weight{layer}"] = seen**-0.5 * torch.randn(width, seen, generator=generator)
-            params[f"bias{layer}"] = torch.zeros(width)
+            params[f"weight{layer}"] = seen**-0.5 * torch.randn(
+                width, seen, generator=generator, dtype=torch.float32
+            )
+            params[f"bias{layer}"] = torch.zeros(width, dtype=torch.float32)
         return params
 
     def __call__(self, params: Params, inputs: Tensor) -> Tensor:
@@ -215,11 +217,14 @@ def _check(channels: int, filters: int) -> None:
 
 def _kernel(width: int, seen: int, size: int, generator: torch.Generator) -> Tensor:
     scale = sqrt(2 / (seen * size * size))  # He et al. 2015, equation 10
-    return scale * torch.randn(width, seen, size, size, generator=generator)
+    return scale * torch.randn(width, seen, size, size, generator=generator, dtype=torch.float32)
 
 
 def _normalisation(name: str, channels: int) -> Params:
-    return {f"scale{name}": torch.ones(channels), f"bias{name}": torch.zeros(channels)}
+    return {
+        f"scale{name}": torch.ones(channels, dtype=torch.float32),
+        f"bias{name}": torch.zeros(channels, dtype=torch.float32),
+    }
 
 
 def _normalised(maps: Tensor, params: Params, name: str) -> Tensor:

@@ -48,13 +48,17 @@ class MonotonePerceptron:
 
         ``log_direct`` (in, out) makes the sum that stands beside the layers, at first the mean.
         """
-        direct = torch.full((self._widths[0], self._widths[-1]), -log(self._widths[0]))
+        direct = torch.full(
+            (self._widths[0], self._widths[-1]), -log(self._widths[0]), dtype=torch.float32
+        )
         params: Params = {"log_direct": direct}
         for layer, width in enumerate(self._widths[1:]):
             seen = self._widths[layer]
-            drawn = torch.randn(seen, width, generator=generator)
+            drawn = torch.randn(seen, width, generator=generator, dtype=torch.float32)
             params[f"log_weight{layer}"] = 0.5 * drawn - log(seen)
-            params[f"bias{layer}"] = 0.5 * torch.randn(width, generator=generator)
+            params[f"bias{layer}"] = 0.5 * torch.randn(
+                width, generator=generator, dtype=torch.float32
+            )
         return params
 
     def __call__(self, params: Params, inputs: Tensor) -> Tensor:

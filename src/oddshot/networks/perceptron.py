@@ -67,8 +67,11 @@ class Perceptron(Network):
         params: Params = {}
         for layer, (fan_in, fan_out) in enumerate(pairwise(self._widths)):
             weight, bias = _names(layer)
-            params[weight] = torch.randn(fan_in, fan_out, generator=generator) * (2 / fan_in) ** 0.5
-            params[bias] = torch.zeros(1, fan_out)
+            params[weight] = (
+                torch.randn(fan_in, fan_out, generator=generator, dtype=torch.float32)
+                * (2 / fan_in) ** 0.5
+            )
+            params[bias] = torch.zeros(1, fan_out, dtype=torch.float32)
         return params
 
     def run(

@@ -1,0 +1,192 @@
+"""Odd stretches of series: found, scored alike at once and later, kept, and promises about them."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+
+from oddshot import SeriesDetector
+from oddshot.detectors import series as module
+from oddshot.detectors.series import covering_means, window_labels
+from oddshot.errors import DataError, LabelError, PriorError, SettingError
+
+DAYS = 14
+
+
+def machine(seed, *, start="2024-03-01", days=DAYS):
+    """Readings of two sensors, every half hour, with a daily season."""
+    generator = np.random.default_rng(seed)
+    at = pd.date_range(start, periods=48 * days, freq="30min")
+    hours = at.hour + at.minute / 60
+    return pd.DataFrame(
+        {
+            "at": at,
+            "load": 10 + 4 * np.sin(2 * np.pi * hours / 24) + generator.normal(0, 0.3, len(at)),
+            "heat": 50 + np.cumsum(generator.normal(0, 0.05, len(at))),
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def odd():
+    """A series in which the load is stuck for ten readings."""
+    series = machine(0)
+    series.loc[300:309, "load"] = 13.5
+    return series
+
+
+@pytest.fixture(scope="module")
+def detector(odd):
+    return SeriesDetector(window=8, time="at", random_state=0).fit(odd)
+
+
+def test_a_stuck_sensor_is_found_and_named(detector, odd):
+    first = detector.stretches(odd)[0]
+    assert 296 <= first.peak <= 313
+    assert first.score > detector.threshold_
+    assert np.isin(np.arange(304, 309), first.places).all()
+    (row,) = detector.explain(odd, [first.peak])
+    assert row.top(1)[0][0].startswith("load ")
+    scores = detector.anomaly_score(odd)
+    assert scores[first.peak] == first.score == scores.max()
+    assert len(first) == len(first.places)
+
+
+def test_stretches_are_what_is_above_the_threshold(detector, odd):
+    scores, found = detector.anomaly_score(odd), detector.stretches(odd)
+    above = np.flatnonzero(scores > detector.threshold_)
+    covered = np.concatenate([stretch.places for stretch in found])
+    assert np.isin(above, covered).all()
+    assert len(np.unique(covered)) == len(covered)
+    assert [s.score for s in found] == sorted((s.score for s in found), reverse=True)
+    assert (detector.predict(odd) == np.where(scores > detector.threshold_, -1, 1)).all()
+
+
+def test_the_season_is_known_to_later_readings(detector):
+    assert detector.period_ == 1.0
+    later = machine(7, start="2024-04-20", days=4)
+    assert (detector.anomaly_score(later) > detector.threshold_).mean() < 0.15
+    night = later.assign(load=later["load"].iloc[::-1].to_numpy())  # the day upside down
+    assert detector.anomaly_score(night).mean() > detector.anomaly_score(later).mean() + 0.3
+
+
+def test_readings_given_to_fit_are_scored_by_what_has_not_seen_them(odd):
+    """Overlapping windows are nearly alike: else each would be typical by its neighbours."""
+    quiet = machine(1)
+    normal = np.zeros(len(quiet))
+    made = SeriesDetector(window=8, time="at", random_state=0).fit(quiet, normal)
+    made.set_threshold(alpha=0.05)
+    own = (made.anomaly_score(quiet) > made.threshold_).mean()
+    new = np.mean(
+        [(made.anomaly_score(machine(seed)) > made.threshold_).mean() for seed in (2, 3, 4)]
+    )
+    assert own < 0.06
+    assert new < 0.25
+    plain = made.detector_.anomaly_score(made.windows(quiet).rows)
+    assert plain.mean() < module.covering_means(made._own, 1).mean()
+
+
+def test_the_order_of_readings_does_not_matter_where_their_time_is_given(detector, odd):
+    shuffled = odd.sample(frac=1, random_state=0)
+    scores = pd.Series(detector.anomaly_score(odd), index=odd.index)
+    found = pd.Series(detector.anomaly_score(shuffled), index=shuffled.index)
+    np.testing.assert_array_equal(found.sort_index(), scores)
+    again = SeriesDetector(window=8, time="at", random_state=0).fit(shuffled)
+    np.testing.assert_array_equal(again.anomaly_score(odd), scores)
+
+
+def test_the_end_of_a_series_scores_as_in_the_whole(detector, odd):
+    whole, tail = detector.anomaly_score(odd), detector.anomaly_score(odd.iloc[200:])
+    np.testing.assert_allclose(tail[7:], whole[207:], rtol=1e-12)
+
+
+def test_labels_help_to_find_more_of_their_kind():
+    series, later = machine(0), machine(5, start="2024-04-01")
+    for start in (60, 200, 410):  # a slight kind of anomaly
+        series.loc[start : start + 7, "heat"] += 0.35
+        later.loc[start : start + 7, "heat"] += 0.35
+    truth = np.zeros(len(series), bool)
+    for start in (60, 200, 410):
+        truth[start : start + 8] = True
+    labels = np.where(truth, 1, -1)
+    ranks = []
+    for known in (None, labels):
+        made = SeriesDetector(window=8, time="at", random_state=0).fit(series, known)
+        scores = made.anomaly_score(later)
+        ranks.append(scores[truth].mean() - scores[~truth].mean())
+    assert ranks[1] > ranks[0]
+
+
+def test_what_is_saved_scores_alike(detector, odd, tmp_path):
+    detector.save(tmp_path / "kept")
+    again = SeriesDetector.load(tmp_path / "kept")
+    later = machine(9)
+    for series in (odd, later):
+        np.testing.assert_array_equal(again.anomaly_score(series), detector.anomaly_score(series))
+    assert again.threshold_ == detector.threshold_
+    assert again.set_threshold(contamination=0.1).threshold_ == (
+        clone(detector).set_params(contamination=0.1).fit(odd).threshold_
+    )
+    assert [*again.feature_names_in_] == ["at", "load", "heat"]
+    assert str(again.threshold_rule_)
+    with pytest.raises(PriorError, match="holds a series detector, not a detector"):
+        type(detector.detector_).load(tmp_path / "kept")
+
+
+def test_plain_matrices_are_series_in_their_order():
+    values = np.random.default_rng(0).normal(size=(300, 2))
+    values[100:104] += 8
+    made = SeriesDetector(window=4, random_state=0).fit(values)
+    assert 96 <= made.stretches(values)[0].peak < 108
+    assert made.period_ is None
+    assert made.n_features_in_ == 2
+    assert made.fit_predict(values).shape == (300,)
+
+
+@pytest.mark.parametrize(
+    ("readings", "size", "labels"),
+    [
+        ([1, 1, 1, 1, 0, 0, 0, 0], 4, [1, 1, 1, -1, 0]),
+        ([0, 0, 0, 1, 0, 0, 0, 0], 4, [1, 1, 1, 1, 0]),
+        ([-1, 0, 0, 0, 0], 3, [-1, 0, 0]),
+        ([1, 1, 1, 1, 1], 2, [1, 1, 1, 1]),
+    ],
+)
+def test_windows_are_labelled_by_their_readings(readings, size, labels):
+    assert window_labels(np.array(readings, dtype=np.int8), size).tolist() == labels
+
+
+def test_covering_means_are_those_of_a_slow_loop():
+    scores = np.random.default_rng(0).normal(size=20)
+    slow = [scores[max(i - 4, 0) : i + 1].mean() for i in range(24)]
+    np.testing.assert_allclose(covering_means(scores, 5), slow)
+
+
+def test_parts_share_no_reading_with_what_judges_them():
+    for windows, size in ((200, 8), (40, 10), (31, 10)):
+        seen = []
+        for part, rest in module._parts(windows, size):
+            seen += part.tolist()
+            assert len(rest) >= windows // 3
+            apart = min(np.abs(part[:, None] - rest).min(), size)
+            assert apart >= (size if windows >= 10 * size else 1)
+        assert seen == [*range(windows)]
+
+
+def test_mistakes_are_named(odd):
+    with pytest.raises(DataError, match="has 20 readings; with a window of 8 at least 32"):
+        SeriesDetector(window=8).fit(odd.iloc[:20])
+    with pytest.raises(SettingError, match="window is 1"):
+        SeriesDetector(window=1).fit(odd)
+    with pytest.raises(DataError, match="no column 'when'"):
+        SeriesDetector(window=8, time="when").fit(odd)
+    with pytest.raises(LabelError):
+        SeriesDetector(window=8).fit(odd, np.zeros(3))
+    with pytest.raises(NotFittedError):
+        SeriesDetector(window=8).anomaly_score(odd)
+    made = SeriesDetector(window=8, time="at").fit(odd)
+    with pytest.raises(DataError, match="has 3 readings and a window 8"):
+        made.anomaly_score(odd.iloc[:3])
+    with pytest.raises(SettingError, match="places: 9999 is that of no reading"):
+        made.explain(odd, [9999])
