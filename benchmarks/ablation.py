@@ -34,7 +34,7 @@ import pandas as pd
 import torch
 
 from oddshot.episodes import ANOMALY, UNLABELLED, FloatArray, MappedTask
-from oddshot.evaluation.benchmarks import machine
+from oddshot.evaluation.machine import machine
 from oddshot.evaluation.metrics import auroc, average_precision, paired_bootstrap
 from oddshot.learners import LEARNERS, collate, restore
 from oddshot.mapping.isolation import Isolation

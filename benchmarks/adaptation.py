@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from oddshot.episodes import ANOMALY, UNLABELLED, MappedTask
-from oddshot.evaluation.benchmarks import machine
+from oddshot.evaluation.machine import machine
 from oddshot.evaluation.metrics import auroc, average_precision, paired_bootstrap
 from oddshot.learners import (
     LEARNERS,

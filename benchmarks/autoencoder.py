@@ -29,7 +29,7 @@ from oddshot.data.splits import few_label_split
 from oddshot.detectors.autoencoder import AAEDetector
 from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, Table
 from oddshot.errors import DataError, OddshotError
-from oddshot.evaluation.benchmarks import machine
+from oddshot.evaluation.machine import machine
 from oddshot.evaluation.metrics import auroc, average_precision, paired_bootstrap
 from oddshot.evaluation.models import Scorer
 from oddshot.evaluation.peers import find_peers

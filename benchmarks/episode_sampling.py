@@ -16,7 +16,7 @@ from collections.abc import Callable
 import numpy as np
 
 from oddshot.data.class_pool import ClassPool, EpisodeRows
-from oddshot.evaluation.benchmarks import machine
+from oddshot.evaluation.machine import machine
 
 FEW_SHOT = {"ways": 5, "shots": 5, "queries": 15}
 ONE_CLASS = {"shots": 10, "queries": 10}

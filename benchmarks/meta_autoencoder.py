@@ -21,7 +21,7 @@ import pandas as pd
 import torch
 
 from oddshot.episodes import NORMAL, MappedTask
-from oddshot.evaluation.benchmarks import machine
+from oddshot.evaluation.machine import machine
 from oddshot.evaluation.metrics import auroc, average_precision, paired_bootstrap
 from oddshot.learners import Learner, Params, collate, make_learner, restore
 from oddshot.meta_training import in_fold

@@ -27,7 +27,7 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from oddshot.data.omniglot import Characters, ImageTasks, read_omniglot, split_alphabets
-from oddshot.evaluation.benchmarks import machine
+from oddshot.evaluation.machine import machine
 from oddshot.learners.adaptation import Adaptation
 from oddshot.learners.inner_loop import Rows
 from oddshot.losses import binary_cross_entropy, cross_entropy

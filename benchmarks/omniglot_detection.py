@@ -27,8 +27,8 @@ from sklearn.metrics import roc_auc_score
 
 from oddshot.data.omniglot import ImageTasks, read_omniglot, split_alphabets
 from oddshot.episodes import FloatArray
-from oddshot.evaluation.benchmarks import machine
 from oddshot.evaluation.deep_peers import DEEP_MODELS, DeepModel
+from oddshot.evaluation.machine import machine
 from oddshot.learners import collate, restore
 from oddshot.persistence import is_saved, replace_file
 from oddshot.priors import Prior

@@ -23,7 +23,7 @@ import torch
 from explanation import COLLECTIONS, is_number, set_apart, unseen
 
 from oddshot import FewShotDetector, Prior
-from oddshot.evaluation.benchmarks import machine
+from oddshot.evaluation.machine import machine
 from oddshot.evaluation.peers import find_peers
 from oddshot.mapping.encode import Encoder
 from oddshot.reports.tables import markdown_table

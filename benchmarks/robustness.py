@@ -20,10 +20,12 @@ import pandas as pd
 from figures import panels
 
 from oddshot.data.collections import load_collection
-from oddshot.evaluation.benchmarks import machine, run_benchmark, sample_tables, summarise
+from oddshot.evaluation.benchmarks import run_benchmark, sample_tables
+from oddshot.evaluation.machine import machine
 from oddshot.evaluation.metrics import paired_bootstrap
 from oddshot.evaluation.protocols import FEW_LABEL
 from oddshot.evaluation.robustness import DUPLICATES, IRRELEVANT, LABEL_ERRORS, Disturbance
+from oddshot.evaluation.summary import summarise
 from oddshot.reports.bench_page import bench_page
 from oddshot.reports.tables import markdown_table
 

@@ -29,7 +29,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from oddshot import FewShotDetector, SeriesDetector
 from oddshot.detectors.series import covering_means
-from oddshot.evaluation.benchmarks import machine
+from oddshot.evaluation.machine import machine
 from oddshot.evaluation.peers import find_peers
 from oddshot.mapping.windows import Windows
 from oddshot.reports.tables import markdown_table

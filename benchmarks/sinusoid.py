@@ -24,7 +24,7 @@ import pandas as pd
 import torch
 from figures import mean_and_interval, panels
 
-from oddshot.evaluation.benchmarks import machine
+from oddshot.evaluation.machine import machine
 from oddshot.learners.adaptation import Adaptation
 from oddshot.learners.inner_loop import Rows
 from oddshot.networks import Params, Perceptron, SmoothSquaredError

@@ -7,8 +7,8 @@ import pytest
 from typer.testing import CliRunner
 
 from oddshot.cli import app
-from oddshot.evaluation.benchmarks import read_results
 from oddshot.evaluation.published import FILES
+from oddshot.evaluation.results import read_results
 
 PUBLISHED = """table,metric,la_pct,dataset,algorithm,value,rank
 D6,AUCROC,5,one,CatB,91.5,1
@@ -84,7 +84,7 @@ def test_folders_that_sampled_to_other_sizes_are_not_mixed(ran, folder, tmp_path
         "--detectors", "logistic", "--max-rows", "50", "--out", tmp_path / "small",
     )  # fmt: skip
     from oddshot.errors import SettingError
-    from oddshot.evaluation.benchmarks import read_folders
+    from oddshot.evaluation.results import read_folders
 
     with pytest.raises(SettingError, match="max_rows = 4000 and 50"):
         read_folders([out, tmp_path / "small"])

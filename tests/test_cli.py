@@ -9,8 +9,8 @@ import pytest
 from typer.testing import CliRunner
 
 from oddshot.cli import app
-from oddshot.evaluation.benchmarks import read_results
 from oddshot.evaluation.demonstration import rare_malignant
+from oddshot.evaluation.results import read_results
 from oddshot.mapping.encode import Encoder
 from oddshot.priors import Prior
 

@@ -8,13 +8,9 @@ import pytest
 from oddshot.episodes import Table
 from oddshot.errors import SettingError, SourceError
 from oddshot.evaluation import benchmarks, peers
-from oddshot.evaluation.benchmarks import (
-    SEEN,
-    read_results,
-    run_benchmark,
-    sample_tables,
-    summarise,
-)
+from oddshot.evaluation.benchmarks import run_benchmark, sample_tables
+from oddshot.evaluation.results import SEEN, read_results
+from oddshot.evaluation.summary import summarise
 from oddshot.priors import Prior
 
 CHEAP = ("extra-trees", "logistic")

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from oddshot.errors import SettingError
-from oddshot.evaluation.benchmarks import summarise
 from oddshot.evaluation.published import FILES, published_beside
+from oddshot.evaluation.summary import summarise
 from oddshot.reports.tables import published_title
 
 ADBENCH = """table,metric,la_pct,dataset,algorithm,value,rank

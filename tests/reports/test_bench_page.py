@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from oddshot.evaluation.benchmarks import summarise
 from oddshot.evaluation.published import Published
+from oddshot.evaluation.summary import summarise
 from oddshot.reports.bench_page import bench_page
 
 EVIL = "<script>alert('x')</script>&"

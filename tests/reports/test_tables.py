@@ -4,7 +4,8 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from oddshot.evaluation.benchmarks import Result, Summary, summarise
+from oddshot.evaluation.results import Result
+from oddshot.evaluation.summary import Summary, summarise
 from oddshot.reports.tables import summary_as_markdown, summary_for_terminal
 
 

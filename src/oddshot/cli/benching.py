@@ -10,8 +10,8 @@ from oddshot.cli.options import Jobs, PriorPath, names_of, numbers_of
 from oddshot.errors import SettingError
 
 if TYPE_CHECKING:
-    from oddshot.evaluation.benchmarks import Summary
     from oddshot.evaluation.published import Published
+    from oddshot.evaluation.summary import Summary
 
 Anchors = Annotated[
     Path | None,
@@ -84,9 +84,10 @@ def bench(
 ) -> None:
     """Compare detectors on a folder of labelled tables. Goes on where a run was stopped."""
     from oddshot.data.collections import load_collection
-    from oddshot.evaluation.benchmarks import run_benchmark, sample_tables, summarise
+    from oddshot.evaluation.benchmarks import run_benchmark, sample_tables
     from oddshot.evaluation.peers import group_names
     from oddshot.evaluation.robustness import Disturbance
+    from oddshot.evaluation.summary import summarise
     from oddshot.priors import Prior
     from oddshot.reports.bench_page import bench_page
     from oddshot.reports.figures import draw_label_curves
@@ -147,7 +148,8 @@ def bench_report(
     anchors: Anchors = None,
 ) -> None:
     """Write one page with tables and figures on what `bench` has measured."""
-    from oddshot.evaluation.benchmarks import read_folders, summarise
+    from oddshot.evaluation.results import read_folders
+    from oddshot.evaluation.summary import summarise
     from oddshot.reports.bench_page import bench_page
     from oddshot.reports.writing import write_file
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pandas as pd
 
 from oddshot.errors import SettingError
-from oddshot.evaluation.benchmarks import Comparison
 from oddshot.evaluation.protocols import ADBENCH, DTE, ONE_CLASS
+from oddshot.evaluation.summary import Comparison
 
 FILES: Mapping[str, str] = {
     ADBENCH: "adbench_paper_per_dataset.csv.gz",

@@ -6,12 +6,12 @@ from html import escape
 import numpy as np
 import pandas as pd
 
-from oddshot.evaluation.benchmarks import Comparison, Summary
 from oddshot.evaluation.metrics import paired_bootstrap
 from oddshot.evaluation.protocols import ADBENCH, FEW_LABEL
 from oddshot.evaluation.published import Published
 from oddshot.evaluation.ranks import compare_ranks
 from oddshot.evaluation.robustness import DUPLICATES, IRRELEVANT, LABEL_ERRORS, Disturbance
+from oddshot.evaluation.summary import Comparison, Summary
 from oddshot.reports.bench_figures import (
     FIGURE_STYLE,
     Curve,

@@ -11,9 +11,9 @@ from rich.markup import escape
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from oddshot.evaluation.benchmarks import Comparison, Summary
 from oddshot.evaluation.protocols import ADBENCH, FEW_LABEL
 from oddshot.evaluation.published import Published
+from oddshot.evaluation.summary import Comparison, Summary
 
 
 def comparison_cells(comparison: Comparison, reference: str) -> tuple[list[str], list[list[str]]]:

@@ -1,0 +1,174 @@
+"""Rows of a benchmark on disk: written one by one, read again, whatever stopped the run."""
+
+import csv
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pandas as pd
+
+from oddshot.errors import SettingError
+from oddshot.evaluation.peers import OWN
+from oddshot.priors import Prior
+
+METRICS = ("auroc", "ap", "ap_norm")
+SEEN = "the prior has seen this family in meta-training; allow_seen=True tests it all the same"
+
+Run: TypeAlias = tuple[str, str, str, int, int, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One run of one detector: a row of ``results.csv``.
+
+    Parameters
+    ----------
+    protocol, table, family, collection, k, seed, detector
+        What ran. A disturbed protocol's name ends with the disturbance, as "few-label
+        irrelevant=0.3". In adbench k is the per cent of anomalies that are labelled.
+    seen
+        Whether the prior has seen the table's family in meta-training.
+    auroc, ap, ap_norm
+        On the test part; ``nan`` where the run failed.
+    fit_seconds, score_seconds
+        Wall clock, one thread.
+    error
+        Why it failed; empty where it did not.
+    """
+
+    protocol: str
+    table: str
+    family: str
+    collection: str
+    k: int
+    seed: int
+    detector: str
+    seen: bool = False
+    auroc: float = float("nan")
+    ap: float = float("nan")
+    ap_norm: float = float("nan")
+    fit_seconds: float = float("nan")
+    score_seconds: float = float("nan")
+    error: str = ""
+
+
+_COLUMNS = [field.name for field in fields(Result)]
+_KEY = ["protocol", "collection", "table", "k", "seed", "detector"]
+
+
+def read_results(out: Path) -> pd.DataFrame:
+    """Read the rows that `run_benchmark` wrote; of a repeated run the last counts.
+
+    Raises
+    ------
+    SettingError
+        The folder holds no results.
+    """
+    file = out / "results.csv"
+    if not file.exists():
+        raise SettingError(f"{out} holds no results.csv; run the benchmark first")
+    text = dict.fromkeys(("table", "family", "collection", "detector", "error"), str)
+    numbers = (*METRICS, "fit_seconds", "score_seconds")
+    missing = {name: ["nan", ""] for name in numbers}
+    frame = pd.read_csv(file, dtype=text, keep_default_na=False, na_values=missing)
+    return frame.drop_duplicates(_KEY, keep="last", ignore_index=True)
+
+
+def read_folders(folders: Sequence[Path]) -> pd.DataFrame:
+    """Read the rows of several folders that `run_benchmark` wrote.
+
+    Where two hold the same run, the later one counts. "oddshot" carries the folder's name where its
+    prior is another than in the first folder that has one.
+
+    Raises
+    ------
+    SettingError
+        A folder holds no results, or two sampled the tables of one protocol to different sizes.
+    """
+    parts: list[pd.DataFrame] = []
+    first_prior: str | None = None
+    sizes: dict[str, tuple[Path, int | None]] = {}
+    for folder in folders:
+        rows, settings = read_results(folder), _read_settings(folder / "settings.json")
+        prior = settings.get("prior")
+        first_prior = first_prior or prior
+        if prior and prior != first_prior:
+            rows["detector"] = rows["detector"].replace({OWN: f"{OWN} ({folder.name})"})
+        for protocol in sorted(set(rows["protocol"])):
+            kept, size = sizes.setdefault(protocol, (folder, settings.get("max_rows")))
+            if size != settings.get("max_rows"):
+                raise SettingError(
+                    f"{kept} and {folder} hold {protocol} with max_rows = {size} and "
+                    f"{settings.get('max_rows')}; such runs are not comparable, report them apart"
+                )
+        parts.append(rows)
+    if not parts:
+        raise SettingError("no folder of results; give one that the benchmark wrote")
+    return pd.concat(parts).drop_duplicates(_KEY, keep="last", ignore_index=True)
+
+
+def append_results(file: Path, results: list[Result]) -> None:
+    """Write rows at the end of a file, on the disk before this returns."""
+    new = not file.exists() or file.stat().st_size == 0
+    with file.open("a", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        if new:
+            writer.writerow(_COLUMNS)
+        writer.writerows(
+            [_cell_text(getattr(result, name)) for name in _COLUMNS] for result in results
+        )
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def _cell_text(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else " ".join(str(value).split())
+
+
+def repair_and_read(file: Path, *, asked_seen: bool) -> set[Run]:
+    """Cut a last line that a kill tore, and return the runs that need not be repeated."""
+    if not file.exists():
+        return set()
+    content = file.read_bytes()
+    whole = content[: content.rfind(b"\n") + 1]
+    if whole != content:
+        file.write_bytes(whole)
+    if not whole:
+        return set()
+    results = read_results(file.parent)
+    if list(results.columns) != _COLUMNS:
+        raise SettingError(f"{file} has other columns than this version writes; choose another out")
+    if asked_seen:
+        results = results[results["error"] != SEEN]
+    return set(runs_of(results))
+
+
+def runs_of(results: pd.DataFrame) -> Iterator[Run]:
+    """Tell what ran in each row."""
+    return results[_KEY].itertuples(index=False, name=None)
+
+
+def check_settings(file: Path, *, max_rows: int | None, prior: Prior | None) -> None:
+    """Refuse to mix rows of other settings into one file; runs without a prior go with any."""
+    settings = {"max_rows": max_rows, "prior": prior.fingerprint if prior is not None else None}
+    kept = _read_settings(file)
+    if kept:
+        if settings["prior"] is None or kept["prior"] is None:
+            settings["prior"] = kept["prior"] = settings["prior"] or kept["prior"]
+        for name, value in settings.items():
+            if value != kept[name]:
+                raise SettingError(
+                    f"{file.parent} holds results with {name} = {kept[name]}, not {value}; "
+                    "choose another folder"
+                )
+    file.write_text(json.dumps(settings) + "\n", encoding="utf-8")
+
+
+def _read_settings(file: Path) -> dict[str, Any]:
+    settings: dict[str, Any] = {}
+    if file.exists():
+        settings = json.loads(file.read_text(encoding="utf-8"))
+    return settings

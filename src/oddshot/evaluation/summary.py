@@ -1,0 +1,147 @@
+"""What the rows of a benchmark say: detectors compared on what all of them finished."""
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from oddshot.evaluation.machine import machine
+from oddshot.evaluation.metrics import Interval, mean_ranks, paired_bootstrap, win_rates
+from oddshot.evaluation.peers import OWN
+from oddshot.evaluation.results import METRICS, SEEN
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """How detectors compare on one protocol and k.
+
+    Parameters
+    ----------
+    protocol, k
+        What is compared.
+    tables, cells, left_out
+        Number of tables, of (table, seed) cells that every detector finished, and of other cells.
+    scores
+        One row per detector, best AUROC first: for each of auroc, ap and ap_norm the mean over
+        tables, ``_median``, and mean ``_rank``; the share of tables ``_win`` on which the
+        reference beats it; and seconds.
+    differences
+        For each other detector and metric: reference minus detector, with its 95% interval over
+        tables. Empty where the reference did not take part.
+    missing
+        Detectors that took part and finished nothing.
+    by_table
+        One row per (collection, table), columns (metric, detector): the means behind ``scores``.
+    """
+
+    protocol: str
+    k: int
+    tables: int
+    cells: int
+    left_out: int
+    scores: pd.DataFrame
+    differences: dict[tuple[str, str], Interval]
+    missing: tuple[str, ...]
+    by_table: pd.DataFrame
+
+    def of(self, detector: str, metric: str = "auroc") -> "pd.Series[float]":
+        """Return a detector's means by table, indexed by (collection, table)."""
+        column: pd.Series[float] = self.by_table[metric, detector]
+        return column
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Comparisons of all protocols and k, with what they do not show.
+
+    Parameters
+    ----------
+    reference
+        The detector that the others are compared with.
+    comparisons
+        One per protocol and k.
+    skipped_seen
+        Tables that "oddshot" was not tested on, because its prior has seen their family.
+    tested_seen
+        Tables that it was tested on although its prior has seen them.
+    failures
+        Detector and error of each other run that failed, with the number of such runs.
+    machine
+        Processor, cores and versions.
+    """
+
+    reference: str
+    comparisons: tuple[Comparison, ...]
+    skipped_seen: tuple[str, ...]
+    tested_seen: tuple[str, ...]
+    failures: dict[tuple[str, str], int]
+    machine: str
+
+
+def summarise(results: pd.DataFrame, *, reference: str = OWN) -> Summary:
+    """Compare detectors on the cells that all of them finished.
+
+    A table's seeds are averaged first; means, ranks, wins and intervals are over tables.
+
+    Parameters
+    ----------
+    results
+        What `run_benchmark` returned.
+    reference
+        The detector that the others are compared with.
+    """
+    failed = results[results["error"] != ""]
+    skipped = failed[failed["error"] == SEEN]
+    others = failed[failed["error"] != SEEN]
+    failures = Counter(zip(others["detector"], others["error"], strict=True))
+    tested = results[results["seen"] & (results["error"] == "")]
+    settings = sorted(set(zip(results["protocol"], results["k"], strict=True)))
+    return Summary(
+        reference=reference,
+        comparisons=tuple(_compare(results, protocol, k, reference) for protocol, k in settings),
+        skipped_seen=tuple(sorted(set(skipped["table"]))),
+        tested_seen=tuple(sorted(set(tested["table"]))),
+        failures=dict(failures.most_common()),
+        machine=machine(),
+    )
+
+
+def _compare(results: pd.DataFrame, protocol: str, k: int, reference: str) -> Comparison:
+    rows = results[(results["protocol"] == protocol) & (results["k"] == k)]
+    ok = rows[rows["error"] == ""]
+    detectors = sorted(set(ok["detector"]))
+    missing = tuple(sorted(set(rows["detector"]) - set(detectors)))
+    cell = ["collection", "table", "seed"]
+    wide = ok.pivot(index=cell, columns="detector", values=list(METRICS)).dropna()
+    by_table = wide.groupby(level=["collection", "table"]).mean()
+    all_cells = len(rows[cell].drop_duplicates())
+    columns: dict[str, Any] = {}
+    differences: dict[tuple[str, str], Interval] = {}
+    for metric in METRICS if len(by_table) else ():
+        values = pd.DataFrame(by_table[metric])
+        columns[metric] = values.mean()
+        columns[f"{metric}_median"] = values.median()
+        columns[f"{metric}_rank"] = mean_ranks(values)
+        if reference in detectors:
+            columns[f"{metric}_win"] = win_rates(values, of=reference)
+            for other in detectors:
+                if other != reference:
+                    pair = paired_bootstrap(values[reference], values[other])
+                    differences[other, metric] = pair
+    seconds = ok.groupby("detector")[["fit_seconds", "score_seconds"]].mean()
+    columns |= {name: seconds[name] for name in ("fit_seconds", "score_seconds")}
+    scores = pd.DataFrame(columns, index=pd.Index(detectors, name="detector"))
+    if "auroc" in scores:
+        scores = scores.sort_values("auroc", ascending=False)
+    return Comparison(
+        protocol=protocol,
+        k=k,
+        tables=len(by_table),
+        cells=len(wide),
+        left_out=all_cells - len(wide),
+        scores=scores,
+        differences=differences,
+        missing=missing,
+        by_table=by_table,
+    )
