@@ -42,7 +42,7 @@ from oddshot.mapping.label_free import LABEL_FREE
 from oddshot.mapping.labelled import LABELLED_NAMES
 from oddshot.mapping.mapping import COORDINATES, PLAIN
 from oddshot.mapping.neighbours import Neighbours, Subsets
-from oddshot.mapping.shape import Shape
+from oddshot.mapping.shape import Ellipsoids
 from oddshot.mapping.tails import Tails
 from oddshot.meta_training import anchored_to, in_fold
 from oddshot.priors import Prior
@@ -134,7 +134,7 @@ def variants(*, retrain: bool) -> dict[str, Variant]:
 
 def blocks() -> dict[str, tuple[str, ...]]:
     """Name the coordinates of each block, label-aware ones by what they rest on."""
-    free = (Neighbours, Subsets, Tails, Shape, Isolation)
+    free = (Neighbours, Subsets, Tails, Ellipsoids, Isolation)
     found = {block.__name__: tuple(block.names) for block in free}
     aware = LABELLED_NAMES
     models = tuple(name for name in aware if name.startswith(("trees", "logistic")))

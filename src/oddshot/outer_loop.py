@@ -41,7 +41,25 @@ SCHEDULES: dict[str, Callable[[float], float]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """The arguments of `oddshot.training.train` that say how the outer loop is run."""
+    """How the outer loop is run.
+
+    Parameters
+    ----------
+    seed
+        Decides initial parameters and batches.
+    steps, batch_size
+        Number of outer steps, and of tasks in each.
+    learning_rate, weight_decay
+        Initial rate of the optimiser, and its decoupled decay.
+    optimizer, schedule
+        Names in ``OPTIMIZERS`` and ``SCHEDULES``.
+    clip_norm
+        Longest gradient; ``None``: any length.
+    patience
+        Validations in a row without a better AUROC after which it stops; ``None``: never.
+    log_every
+        Steps between two lines of the log, and two validations.
+    """
 
     seed: int
     steps: int

@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from oddshot.detectors.adversarial_fit import CHECK_EVERY, AdversarialFit, Recipe
+from oddshot.detectors.adversarial_fit import CHECK_EVERY, AdversarialFit, AdversarialSettings
 from oddshot.detectors.neighbourhood import Neighbourhood
 from oddshot.errors import TrainingError
 from oddshot.learners.adversarial import PLAYERS, AdversarialAutoencoder
@@ -61,7 +61,9 @@ def training(
         "patience": None,
     }
     made = networks(PerceptronCoder(COLUMNS, hidden=16), view.width, hidden=16)
-    return AdversarialFit(made, view, normal, odd, Recipe(**{**recipe, **changes}), seed=seed)
+    return AdversarialFit(
+        made, view, normal, odd, AdversarialSettings(**{**recipe, **changes}), seed=seed
+    )
 
 
 def far_from(start: Params, end: Params, player: str) -> float:

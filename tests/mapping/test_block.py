@@ -7,11 +7,11 @@ from oddshot.mapping.block import Reference
 from oddshot.mapping.isolation import Isolation
 from oddshot.mapping.mapping import LABEL_FREE
 from oddshot.mapping.neighbours import Neighbours, Subsets
-from oddshot.mapping.shape import Shape
+from oddshot.mapping.shape import Ellipsoids
 from oddshot.mapping.spaces import Spaces
 from oddshot.mapping.tails import Tails
 
-BLOCKS = (Neighbours, Subsets, Tails, Shape, Isolation)
+BLOCKS = (Neighbours, Subsets, Tails, Ellipsoids, Isolation)
 BLOB = np.random.default_rng(0).normal(size=(150, 4))
 BLOB[:, 3] += 0.8 * BLOB[:, 0]
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from oddshot.mapping.shape import EXPLAINED, Ellipsoid, Residual, Shape
+from oddshot.mapping.shape import EXPLAINED, Ellipsoid, Ellipsoids, Residual
 
 RNG = np.random.default_rng(0)
 MIXING = np.array([[1, 0.8, 0, 0], [0, 0.5, 0, 0], [0, 0, 2, 0.3], [0, 0, 0, 1]])
@@ -112,7 +112,7 @@ def test_rows_in_the_plane_have_no_residual_and_rows_beside_it_have():
     ids=["one row", "two rows", "five rows", "one column", "constant", "copied columns"],
 )
 def test_degenerate_rows(see, rows):
-    block = Shape()
+    block = Ellipsoids()
     reference, new = see(rows, np.r_[rows, rows + 1])
     typical, found = block.fit(reference, RNG), block.transform(new)
     assert typical.shape == (len(rows), len(block.names))

@@ -33,7 +33,7 @@ _ENOUGH = 10  # of these
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Recipe:
+class AdversarialSettings:
     """How the players are trained; the names are those of `AAEDetector`'s arguments."""
 
     steps: int
@@ -82,7 +82,7 @@ class AdversarialFit:
         view: Neighbourhood,
         rows: Tensor,
         known: Tensor,
-        recipe: Recipe,
+        recipe: AdversarialSettings,
         *,
         seed: int,
     ) -> None:

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from oddshot.data.images import Images, looks_like_images
-from oddshot.detectors.adversarial_fit import Losses, Recipe
+from oddshot.detectors.adversarial_fit import AdversarialSettings, Losses
 from oddshot.detectors.base import AnomalyDetector
 from oddshot.detectors.calibrated import Shown
 from oddshot.detectors.checked_labels import checked_labels
@@ -319,7 +319,7 @@ class AAEDetector(AnomalyDetector):
         detector._restore_verdicts(meta, arrays)
         return detector
 
-    def _recipe(self) -> Recipe:
+    def _recipe(self) -> AdversarialSettings:
         """Check the settings."""
         for name, least in (("steps", 1), ("batch_size", 2), ("neighbours", 1)):
             value = getattr(self, name)
@@ -344,7 +344,7 @@ class AAEDetector(AnomalyDetector):
         require(fits, "trim", self.trim, "a share from 0 to 0.5")
         fits = self.patience is None or (is_whole(self.patience) and self.patience >= 1)
         require(fits, "patience", self.patience, "a whole number from 1 on, or None")
-        return Recipe(
+        return AdversarialSettings(
             steps=self.steps,
             batch_size=self.batch_size,
             learning_rate=self.learning_rate,

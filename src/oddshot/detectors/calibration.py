@@ -122,8 +122,8 @@ class ThresholdRule:
     basis
         The rows that it was chosen on.
     promised
-        Whether these were enough. Where not, ``alpha`` and ``budget`` went by the tail of the
-        scores, ``fdr`` selected nothing.
+        Whether these were enough, and stand for new rows. Where not, ``alpha`` and ``budget`` went
+        by the tail of the scores, and ``fdr`` selected few or none.
 
     Examples
     --------

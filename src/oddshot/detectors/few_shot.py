@@ -1,4 +1,20 @@
-"""The detector: a prior, fitted to one data set with whatever labels there are."""
+"""The detector: a prior, fitted to one data set with whatever labels there are.
+
+What it can do, by file:
+
+====================== =========================================================================
+few_shot               fit, save, load
+adapted_prior          anomaly_score, column_report_
+base                   predict, decision_function, score_samples: scikit-learn's face
+adjustable_threshold   threshold_, set_threshold
+calibrated             p_values, select, calibrate, predict_proba
+learns_from_answers    partial_fit, rank, suggest
+gives_reasons          explain, importance
+keeps_up               check_drift, drift_monitor, refresh, unseen_levels
+====================== =========================================================================
+
+It keeps a `FittedTable`, or `FittedImages`, which turn rows into raw scores.
+"""
 
 import warnings
 from pathlib import Path

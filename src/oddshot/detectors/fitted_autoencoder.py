@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from oddshot.detectors.adversarial_fit import AdversarialFit, Losses, Recipe
+from oddshot.detectors.adversarial_fit import AdversarialFit, AdversarialSettings, Losses
 from oddshot.detectors.fronts import Front, front_of
 from oddshot.detectors.neighbourhood import Neighbourhood, has_shades, inner_rows
 from oddshot.episodes import NORMAL, FloatArray
@@ -70,7 +70,7 @@ class FittedAutoencoder:
         cls,
         front: Front,
         support: Support,
-        recipe: Recipe,
+        recipe: AdversarialSettings,
         *,
         trim: float,
         neighbours: int,

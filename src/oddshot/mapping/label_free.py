@@ -13,13 +13,13 @@ from oddshot.mapping.isolation import Isolation
 from oddshot.mapping.labelled import Seen
 from oddshot.mapping.neighbours import Neighbours, Subsets
 from oddshot.mapping.row_places import RowPlaces
-from oddshot.mapping.shape import Shape
+from oddshot.mapping.shape import Ellipsoids
 from oddshot.mapping.spaces import NAMES, Spaces, Views
 from oddshot.mapping.support import Support
 from oddshot.mapping.tails import Tails
 from oddshot.mapping.threading import in_blocks
 
-LABEL_FREE = Neighbours.names + Subsets.names + Tails.names + Shape.names + Isolation.names
+LABEL_FREE = Neighbours.names + Subsets.names + Tails.names + Ellipsoids.names + Isolation.names
 
 
 class LabelFree:
@@ -53,7 +53,7 @@ class LabelFree:
             self.neighbours_,
             Subsets(threads=self._threads),
             Tails(),
-            Shape(),
+            Ellipsoids(),
             self._isolation,
         )
         self._blocks = [block for block in every if type(block).__name__ not in self._left_out]

@@ -1,5 +1,7 @@
 """Mahalanobis distances, reconstruction residuals and broken dependencies between columns."""
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -94,7 +96,7 @@ class Residual:
         return np.asarray(np.log1p(beside)[:, None])
 
 
-class Shape:
+class Ellipsoids:
     """`Ellipsoid` and `Residual` in the standardised and the quantile space."""
 
     names = (
@@ -116,17 +118,20 @@ class Shape:
         self._standard: list[Ellipsoid | Residual] = [Ellipsoid(trim=False), Ellipsoid(trim=True)]
         self._quantile = Ellipsoid(trim=False)
         self._residuals = [Residual(share) for share in EXPLAINED]
-        return self._gather(reference.typical, "fit")
+        seen = [model.fit(points) for model, points in self._each(reference.typical)]
+        return np.concatenate(seen, axis=1)
 
     def transform(self, rows: Views) -> FloatArray:
         """See `Block`."""
-        return self._gather(rows, "coordinates")
+        seen = [model.coordinates(points) for model, points in self._each(rows)]
+        return np.concatenate(seen, axis=1)
 
-    def _gather(self, rows: Views, method: str) -> FloatArray:
+    def _each(self, rows: Views) -> Iterator[tuple[Ellipsoid | Residual, FloatArray]]:
+        """Give each model, and the rows in its space."""
         standard, quantile = _double(rows.standard), _double(rows.quantile)
-        plan = [*((model, standard) for model in self._standard), (self._quantile, quantile)]
-        plan += [(model, standard) for model in self._residuals]
-        return np.concatenate([getattr(model, method)(points) for model, points in plan], axis=1)
+        yield from ((model, standard) for model in self._standard)
+        yield self._quantile, quantile
+        yield from ((model, standard) for model in self._residuals)
 
 
 def _double(points: Float32Array) -> FloatArray:
