@@ -381,3 +381,17 @@ def test_arrays_of_numpy_and_scipy(tmp_path):
     np.save(tmp_path / "d.npy", np.array([{}], dtype=object))
     with pytest.raises(SourceError, match="holds Python objects"):
         read_table(tmp_path / "d.npy")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a;b\n1;x;2\n2;y;3\n3;z;1\n",  # a header one field short, as R writes it
+        "a,b,c\n1,2,3,\n4,5,6,\n7,8,9,\n",
+        "1,2\n3,4,5,6\n7,8,9,10\n1,2,3,4\n",
+    ],
+)
+def test_what_may_be_a_row_is_not_taken_for_a_title(tmp_path: Path, text: str) -> None:
+    (tmp_path / "t.csv").write_text(text)
+    with pytest.raises(SourceError, match="fields, the lines above"):
+        read_table(tmp_path / "t.csv")

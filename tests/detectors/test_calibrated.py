@@ -347,3 +347,18 @@ def test_the_share_of_rows_that_repeat_is_flagged_as_asked():
         flagged = (detector.predict(rows) == -1).mean()
         assert abs(flagged - share) < 0.01
         assert detector.contamination_ == flagged
+
+
+def test_rows_that_alone_make_a_column_vary_can_be_held_out():
+    rows = pd.DataFrame({"status": ["ok"] * 150 + ["err"] + ["ok"] * 149})
+    rows["retries"] = np.where(rows["status"] == "err", 3, 0)
+    detector = FewShotDetector(random_state=0).fit(rows)
+    for method in ("split", "cross"):
+        assert np.isfinite(detector.calibrate(method=method).p_values(rows)).all()
+
+
+def test_scores_far_outside_of_few_rows_are_finite():
+    rows = np.repeat([[0.0, 1.0], [1.0, 0.0], [2.0, 2.0]], 30, axis=0)
+    labels = np.r_[1, 1, np.full(88, -1)]
+    detector = FewShotDetector(random_state=0).fit(rows, labels)
+    assert np.isfinite(detector.anomaly_score(rows + 0.01)).all()

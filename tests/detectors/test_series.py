@@ -190,3 +190,27 @@ def test_mistakes_are_named(odd):
         made.anomaly_score(odd.iloc[:3])
     with pytest.raises(SettingError, match="places: 9999 is that of no reading"):
         made.explain(odd, [9999])
+
+
+@pytest.mark.parametrize("kind", [float, bool, lambda v: np.where(v > 0, "on", "off")])
+def test_one_burst_in_a_flat_series_is_found(kind):
+    flat = np.zeros(2000)
+    flat[700:710] = 5
+    series = pd.DataFrame({"x": kind(flat) if not isinstance(kind, type) else flat.astype(kind)})
+    made = SeriesDetector(window=10, random_state=0).fit(series)
+    assert 690 <= made.stretches(series)[0].peak < 720
+
+
+def test_a_share_is_flagged_where_a_series_repeats_itself():
+    series = pd.DataFrame({"x": np.arange(400) % 7})
+    made = SeriesDetector(window=12, contamination=0.1, random_state=0).fit(series)
+    assert (made.predict(series) == -1).mean() <= 0.1
+
+
+def test_the_shortest_series_and_labels_that_leave_nothing():
+    values = np.random.default_rng(0).normal(size=(8, 1))
+    assert SeriesDetector(window=2).fit(values).anomaly_score(values).shape == (8,)
+    with pytest.raises(DataError, match="200 of 200 readings are labelled as odd"):
+        SeriesDetector(window=8).fit(np.arange(200.0)[:, None] % 9, np.ones(200))
+    with pytest.raises(DataError, match="no column is left to describe windows by"):
+        SeriesDetector(window=4).fit(pd.DataFrame({"day": pd.date_range("2024-01-01", periods=99)}))

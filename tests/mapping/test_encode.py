@@ -617,8 +617,12 @@ def test_years_of_two_digits(texts, form):
     [
         (["12.5 kg", "3 kg", "1,200 kg"], [12.5, 3, 1200], "in 'kg'"),
         (["21.5°C", "-3 °C"], [21.5, -3], "in '°C'"),
-        (["1.50M", "900K"], [1.5e6, 9e5], "with 'K' for 1,000, 'M' for 1,000,000"),
-        (["12.50 CR", "3.10 DR"], [12.5, -3.1], "with 'CR' for 1, 'DR' for -1"),
+        (
+            ["1.50M", "900K"],
+            [1.5e6, 9e5],
+            "with 'K' for 1,000, 'M' for 1,000,000, 'B' for 1,000,000,000",
+        ),
+        (["12.50 CR", "3.10 DR"], [12.5, -3.1], "with 'DR' for -1, 'CR' for 1"),
     ],
 )
 def test_units_are_read_and_told(texts, numbers, told):

@@ -111,3 +111,23 @@ def test_values_of_other_types():
     ]
     expected = [1.0, 1.5, 0.75, 2.0, 1.5, np.inf, np.nan]
     np.testing.assert_allclose(Notation().read(values), expected)
+
+
+@pytest.mark.parametrize(
+    ("texts", "value", "number"),
+    [
+        (["900", "1.2K"], "3M", 3e6),
+        (["7bn", "1"], "7B", 7e9),
+        (["5 kg", "7 kg"], "5 KG", 5.0),
+        (["12 km/h", "9 km/h"], "3 km/h", 3.0),
+        (["1.5 m", "2 m"], "3 M", None),
+        (["242.00", "1279.00 CR"], "1 CR", None),
+        (["12:30 PM", "1:30 PM"], "1:30 PM", None),
+        (["26 Main St", "3 Main St"], "4 Main St", None),
+        (["12.5N", "9.1N"], "1N", None),
+    ],
+)
+def test_units_are_no_words_and_scales_are_whole(texts, value, number):
+    found = find_notation(texts)
+    read = None if found is None else found.read([value])
+    assert (read is None) if number is None else (read.tolist() == [number])

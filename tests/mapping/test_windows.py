@@ -145,6 +145,7 @@ def test_a_given_period_of_dates(daily):
         ({"period": "1D"}, "no column of time"),
         ({"time": "at", "period": "weekly"}, "'1D'"),
         ({"time": "at", "period": 0}, "'1D'"),
+        ({"time": "at", "period": 24}, "'1D'"),
         ({"time": "load", "period": "1D"}, "a number above 0"),
     ],
 )
@@ -181,3 +182,23 @@ def test_what_was_learned_is_kept(daily):
     assert again._season["load"].shape == (BINS,)
     pd.testing.assert_frame_equal(again.of(daily).rows, windows.of(daily).rows)
     assert again.report_ == windows.report_
+
+
+def test_a_week_in_daily_readings_and_a_day_on_a_trend():
+    at = pd.date_range("2024-01-01", periods=300)
+    load = np.where(at.day_of_week < 5, 10.0, 3.0) + np.random.default_rng(0).normal(0, 0.3, 300)
+    daily = pd.DataFrame({"at": at, "load": load})
+    assert Windows(4, time="at").fit(daily).period_ == 7.0
+    rising = pd.DataFrame({"at": HOURS, "load": np.sin(np.arange(480) * np.pi / 12)})
+    rising["load"] += np.arange(480) * 0.1
+    assert Windows(4, time="at").fit(rising).period_ == 1.0
+
+
+def test_time_by_place_and_as_one_number(daily):
+    assert Windows(4, time=0).fit(daily).period_ == 1.0
+    compact = daily.iloc[::24].reset_index(drop=True)
+    compact["at"] = compact["at"].dt.strftime("%Y%m%d").astype(int)
+    assert Windows(4, time="at").fit(compact).has_dates
+    windows = Windows(4, time="at", period=pd.Timedelta("1D")).fit(daily)
+    meta, arrays = windows.state()
+    assert Windows.from_state(json.loads(json.dumps(meta)), arrays).period_ == 1.0

@@ -103,7 +103,9 @@ def _with_line_feeds(text: str) -> str:
 def _without_preamble(text: str) -> tuple[str, int]:
     """Leave out titles and comments above a table, and tell how many lines they are.
 
-    They are the first lines, up to ten, that have fewer fields than nearly all others.
+    They are the first lines, up to ten, that have fewer fields than nearly all others, where a
+    header follows. A single line that is but one field short is none: it may be the header, of a
+    table whose rows begin with a name or end with a delimiter.
     """
     sample = text[:SAMPLE_CHARACTERS]
     rows = {d: [row for row in _rows(sample, d) if row][:SAMPLE_ROWS] for d in DELIMITERS}
@@ -113,10 +115,13 @@ def _without_preamble(text: str) -> tuple[str, int]:
     above = next((at for at, found in enumerate(widths) if found >= width), 0)
     if not 0 < above <= MOST_ABOVE or width == 1 or count < ENOUGH_BELOW * (len(widths) - above):
         return text, 0
+    below = [row for row in rows[delimiter][above:] if len(row) == width]
+    if (above == 1 and widths[0] == width - 1) or not _is_header(below):
+        return text, 0
     lines = _rows(sample, delimiter)
     for _ in islice((row for row in lines if row), above):
         pass
-    return "".join(text.splitlines(keepends=True)[lines.line_num :]), lines.line_num
+    return "\n".join(text.split("\n")[lines.line_num :]), lines.line_num
 
 
 def _fields_of(text: str, dialect: Dialect, width: int, **how: Any) -> pd.DataFrame:

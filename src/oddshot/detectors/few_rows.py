@@ -60,8 +60,9 @@ class CrossConformal:
             return np.zeros(0)
         judges = self._judges or _held_out_in_folds(fitted)
         self._judges = judges  # at once: another thread may be scoring, too
-        shares = [10 ** -scale.apply(judge.scored_arranged(rows)) for judge, scale in judges]
-        return np.asarray(-np.log10(np.mean(shares, axis=0)))
+        decades = np.stack([scale.apply(judge.scored_arranged(rows)) for judge, scale in judges])
+        least = decades.min(axis=0)  # in front: a share of 10**-400 is no number
+        return np.asarray(least - np.log10(np.mean(10 ** (least - decades), axis=0)))
 
 
 def _held_out_in_folds(fitted: SparesRows) -> list[tuple[SparesRows, Surprise]]:

@@ -232,16 +232,19 @@ class FittedTable:
             return self.without(part)
         gone = np.concatenate([rows_of[at] for at in part])
         rest = np.setdiff1d(np.arange(len(kept.frame)), gone)
-        adapted = type(self).fit(
-            self.prior,
-            kept.frame.iloc[rest],
-            kept.labels[rest],
-            seed=self.seed,
-            threads=self._mapping.threads,
-            quality=Quality(MAX_TYPICAL, self._mapping.left_out),
-            novelty=self._novelty,
-            spares_rows=False,
-        )
+        try:
+            adapted = type(self).fit(
+                self.prior,
+                kept.frame.iloc[rest],
+                kept.labels[rest],
+                seed=self.seed,
+                threads=self._mapping.threads,
+                quality=Quality(MAX_TYPICAL, self._mapping.left_out),
+                novelty=self._novelty,
+                spares_rows=False,
+            )
+        except DataError:  # no column varies without these rows
+            return self.without(part)
         first = kept.frame.iloc[[rows_of[at][0] for at in part]]
         return adapted, adapted.scored(first)
 

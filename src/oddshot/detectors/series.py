@@ -189,19 +189,19 @@ class SeriesDetector(AnomalyDetector):
             novel=self.novel,
         )
         judge._spares_rows = False  # rows left out at random would have their like beside them
-        own = np.empty(len(described))
-        for part, rest in _parts(len(described), windows.size):
-            judge.fit(described.iloc[rest], labels[rest])
-            own[part] = judge.anomaly_score(described.iloc[part])
-        self.detector_ = judge.fit(described, labels)
-        self._windows, self._seed = windows, seed
-        self._recognise(hash_rows(described), own)
-        raw, odd = covering_means(own, windows.size), readings == ANOMALY
-        if odd.all():
+        odd = readings == ANOMALY
+        if (labels != ANOMALY).sum() < windows.size:
             raise DataError(
-                "all readings are labelled as odd; some that are unlabelled or normal are needed "
-                "to compare with"
+                f"{int(odd.sum())} of {len(odd)} readings are labelled as odd, which leaves "
+                f"{int((labels != ANOMALY).sum())} windows of {windows.size} without one; more are "
+                "needed to compare with"
             )
+        own = _judged_apart(judge, described, labels, windows.size)
+        self.detector_ = judge.fit(described, labels)
+        own = np.where(np.isnan(own), judge.anomaly_score(described), own)
+        self._windows, self._seed = windows, seed
+        own = self._recognised(hash_rows(described), own)
+        raw = covering_means(own, windows.size)
         self._scale = Surprise().fit(raw[~odd])
         self._set_columns(_columns(rows))
         clean = bool((readings[~odd] == NORMAL).all())
@@ -304,6 +304,11 @@ class SeriesDetector(AnomalyDetector):
         check_is_fitted(self)
         return self._windows.of(table_rows(X, but=NOT_A_TABLE))
 
+    def numbers(self, X: Any) -> dict[str, FloatArray]:
+        """Columns of numbers (n,) of a series by name, as they are read; NaN where missing."""
+        check_is_fitted(self)
+        return self._windows.numbers(table_rows(X, but=NOT_A_TABLE))
+
     @property
     def period_(self) -> float | None:
         """The period in days, or in the unit of ``time``; ``None`` where there is none."""
@@ -381,7 +386,7 @@ class SeriesDetector(AnomalyDetector):
                 novel=judge.novel,
             )
             detector.detector_, detector._windows, detector._seed = judge, windows, meta["seed"]
-            detector._recognise(tensors[f"{_OWN}codes"], tensors[f"{_OWN}scores"])
+            detector._codes, detector._own = tensors[f"{_OWN}codes"], tensors[f"{_OWN}scores"]
             detector._scale = Surprise().fit(tensors["reference"])
             shown = detector._scale.reference, tensors["known"], bool(meta["clean"])
             detector._shown = Shown(*shown)
@@ -407,10 +412,11 @@ class SeriesDetector(AnomalyDetector):
             scores[~known] = self.detector_.anomaly_score(described.iloc[np.flatnonzero(~known)])
         return scores
 
-    def _recognise(self, codes: NDArray[np.uint64], own: FloatArray) -> None:
-        """Remember the scores (m,) of windows given to `fit`; of equal ones the first."""
-        self._codes, first = np.unique(codes, return_index=True)
-        self._own = own[first]
+    def _recognised(self, codes: NDArray[np.uint64], own: FloatArray) -> FloatArray:
+        """Remember the scores (m,) of windows given to `fit`; equal ones get their mean."""
+        self._codes, place = np.unique(codes, return_inverse=True)
+        self._own = np.bincount(place, own) / np.bincount(place)
+        return self._own[place]
 
 
 def window_labels(readings: LabelArray, size: int) -> LabelArray:
@@ -445,6 +451,23 @@ def covering_means(scores: FloatArray, size: int) -> FloatArray:
     return np.asarray(sums / counts)
 
 
+def _judged_apart(
+    judge: FewShotDetector, described: pd.DataFrame, labels: LabelArray, size: int
+) -> FloatArray:
+    """Scores (m,) of windows, each by what has seen none near it.
+
+    NaN where that has nothing to learn from, as without the one burst of a signal that is flat.
+    """
+    own = np.full(len(described), np.nan)
+    for part, rest in _parts(len(described), size):
+        try:
+            judge.fit(described.iloc[rest], labels[rest])
+        except DataError:
+            continue
+        own[part] = judge.anomaly_score(described.iloc[part])
+    return own
+
+
 def _inside(marked: NDArray[np.bool_], size: int) -> NDArray[np.intp]:
     """How many readings of each window are marked."""
     sums = np.cumsum(np.concatenate([[0], marked]))
@@ -457,7 +480,7 @@ def _parts(windows: int, size: int) -> Iterator[tuple[NDArray[np.intp], NDArray[
     Where little would be left to learn from, those that share the fewest.
     """
     places = np.arange(windows)
-    for part in np.array_split(places, FOLDS):
+    for part in np.array_split(places, min(FOLDS, windows)):
         apart: NDArray[np.intp] = np.maximum(part[0] - places, places - part[-1])
         rest = np.flatnonzero(apart >= min(size, np.sort(apart)[-(windows // 2)]))
         yield part, rest

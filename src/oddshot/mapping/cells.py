@@ -29,12 +29,20 @@ DAYS = ("%Y/%m/%d", "%d.%m.%Y", "%m/%d/%Y", "%d/%m/%Y", "%d-%m-%Y", "%m/%d/%y", 
 CLOCKS = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p")
 DATE_FORMATS = ("ISO8601", *(day + clock for day in DAYS for clock in CLOCKS))
 DAY = pd.Timedelta(days=1)
+SHORT_YEARS = ("%d.%m.%y", "%d-%m-%y", "%y-%m-%d")  # only where all parts have two digits, for
+PADDED = re.compile(r"\d{2}[.-]\d{2}[.-]\d{2}(?:\D.*)?")  # versions and scores look like these
 SWAPPED = {"%m/%d": "%d/%m", "%d-%m-%y": "%y-%m-%d"}  # what could be meant, too
 COMPACT, EARLIEST, LATEST = "%Y%m%d", 1900_01_01, 2100_12_31  # dates written as one number
 SINCE_1970 = {"s": 86400.0, "ms": 86400e3, "us": 86400e6, "ns": 86400e9}  # of a day
 YEARS_SINCE_1970 = (20.0, 80.0)  # in which such times are believed
 TIME_NAME = re.compile(r"(?:.*[_ .-])?(?:time|timestamp|date|datetime|epoch|ts|unix|at)")
 CAMEL_TIME = re.compile(r".*[a-z](?:Time|Timestamp|Date|At)")
+LASTING = re.compile(
+    r".*(response|elapsed|run|wait|latency|cpu|process|execut|load|cycle|lead|travel|play|reaction"
+    r"|idle|up|down|busy|service|flight|life|total)[a-z_ .-]*time",
+    re.I,
+)  # durations, not moments
+MOST_TIMES = 1.75  # the earliest, that moments since 1970 are
 FEWEST_DATES = 5
 CLEARLY = 4.0  # times as far apart dates must be the one way to be read the other
 NESTED = (list, dict, set, tuple, frozenset, np.ndarray, pd.Series, pd.DataFrame)
@@ -118,7 +126,10 @@ def find_date_format(values: Sequence[Any]) -> str | None:
     texts = [v.strip() for v in values if isinstance(v, str) and not _is_missing_word(v)]
     if not all(DATE_TEXT.fullmatch(text) for text in texts):
         return None
+    padded = all(PADDED.fullmatch(text) for text in texts)
     for form in DATE_FORMATS:
+        if form.startswith(SHORT_YEARS) and not padded:
+            continue
         if dates_or_none(values[:20], form) is None:
             continue
         if dates_or_none(values, form) is not None:
@@ -132,6 +143,7 @@ def find_number_date(name: str, values: FloatArray) -> str | None:
     ``None`` where they are just numbers, as are fewer than five different ones.
     """
     named = TIME_NAME.fullmatch(name.strip().lower()) or CAMEL_TIME.fullmatch(name.strip())
+    named = named if not LASTING.fullmatch(name.strip()) else None
     values = values[~np.isnan(values)]
     compact = len(values) and values.min() >= EARLIEST and values.max() <= LATEST
     if not (named or compact) or not np.isfinite(values).all() or np.any(values % 1 > 0):
@@ -142,6 +154,8 @@ def find_number_date(name: str, values: FloatArray) -> str | None:
     if known[0] >= EARLIEST and known[-1] <= LATEST:
         return None if np.isnan(_days_of_numbers(known, COMPACT)).any() else COMPACT
     first, last = (365.25 * years for years in YEARS_SINCE_1970)
+    if known[-1] > MOST_TIMES * known[0]:
+        return None
     for unit, day in SINCE_1970.items():
         if first <= known[0] / day and known[-1] / day <= last:
             return unit

@@ -36,10 +36,14 @@ def _amounts(thousands: str, point: str) -> re.Pattern[str]:
     )
 
 
-_WITH_UNIT = re.compile(r"[^A-Za-z]*\d[\d.,]*\s?(?P<unit>[^\W\d_][^\d,;:]{0,11}|\u00b0[CF]?)")
+_LETTERS = r"[^\W\d_]{1,11}"
+_WITH_UNIT = re.compile(
+    rf"[^A-Za-z]*\d[\d.,]*\s?(?P<unit>{_LETTERS}(?:/{_LETTERS}|[\u00b2\u00b3])?|\u00b0[CF]?)"
+)
+NO_UNITS = frozenset({"am", "pm", "n", "e", "s", "w"})  # of the clock, and of the compass
 SCALES = (
     {"K": 1e3, "k": 1e3, "M": 1e6, "B": 1e9, "bn": 1e9},
-    {"CR": 1.0, "DR": -1.0, "Cr": 1.0, "Dr": -1.0},
+    {"CR": 1.0, "DR": -1.0},
 )
 _WITH_POINT, _WITH_COMMA = _amounts(",", r"\."), _amounts(r"\.", ",")
 _CLOCK = re.compile(r"(?:(-?\d+) days?,? )?([+-]?)(\d{1,4}):(\d{2})(?::(\d{2}(?:\.\d*)?))?")
@@ -74,7 +78,8 @@ class Notation:
         """The units, and what they stand for."""
         if len(self.units) == 1:
             return f"in {self.units[0][0]!r}"
-        return "with " + ", ".join(f"{unit!r} for {factor:,.0f}" for unit, factor in self.units)
+        once = {factor: unit for unit, factor in reversed(self.units)}
+        return "with " + ", ".join(f"{once[at]!r} for {at:,.0f}" for at in sorted(once, key=abs))
 
     def read(self, values: Sequence[Any]) -> FloatArray | None:
         """All values as numbers, gaps as NaN; ``None`` if one is no number, and must be."""
@@ -97,8 +102,10 @@ class Notation:
         if isinstance(value, str):
             text = value.strip()
             for unit, factor in self.units:
-                number = self._of_text(text.removesuffix(unit).strip())
-                if number is not None and text.endswith(unit):
+                if not _ends_in(text, unit):
+                    continue
+                number = self._of_text(text[: -len(unit)].strip())
+                if number is not None:
                     return factor * number
             return self._of_text(text)
         if isinstance(value, datetime.time):
@@ -145,8 +152,8 @@ def find_notation(values: Sequence[Any]) -> Notation | None:
 
     >>> find_notation(["1.5", "$2,000"]) == Notation(), find_notation(["1.234,56", "7"]).comma
     (True, True)
-    >>> find_notation(["12.5 kg", "3 kg"]).units, find_notation(["1.5M", "900K"]).units
-    ((('kg', 1.0),), (('K', 1000.0), ('M', 1000000.0)))
+    >>> find_notation(["12.5 kg", "3 kg"]).units, find_notation(["1.5M", "9"]).read(["2K"]).tolist()
+    ((('kg', 1.0),), [2000.0])
     >>> find_notation([*map(str, range(30)), "ERR"]).words, find_notation(["1", "2", "A"])
     (('ERR',), None)
     """
@@ -167,14 +174,23 @@ def find_notation(values: Sequence[Any]) -> Notation | None:
     return None if _tell_more(texts) else found
 
 
+def _ends_in(text: str, unit: str) -> bool:
+    """Whether a text ends in a unit; of longer ones in capitals, too: of one letter, m is not M."""
+    end = text[-len(unit) :]
+    return end == unit or (len(unit) > 1 and end.lower() == unit.lower())
+
+
 def _units(texts: Sequence[str]) -> tuple[tuple[str, float], ...]:
     """Find what stands behind numbers, if it is one unit or all of one of `SCALES`."""
     found = {match["unit"] for text in texts if (match := _WITH_UNIT.fullmatch(text))}
     found = {unit for unit in found if not re.fullmatch(_CURRENCY, unit)}
-    if len(found) == 1:
-        return tuple((unit, 1.0) for unit in found)
-    scale = next((scale for scale in SCALES if found and found <= scale.keys()), {})
-    return tuple(sorted((unit, scale[unit]) for unit in found if scale))
+    if not found or any(unit.lower() in NO_UNITS for unit in found):
+        return ()
+    for scale in SCALES:
+        if found <= scale.keys():
+            both = len(found) > 1 or min(scale.values()) > 0  # a credit alone has no debit beside
+            return tuple(scale.items()) if both else ()
+    return tuple((unit, 1.0) for unit in found) if len(found) == 1 else ()
 
 
 def _tell_more(texts: Sequence[str]) -> bool:

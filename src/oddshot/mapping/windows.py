@@ -30,10 +30,10 @@ from oddshot.mapping.threading import cut
 
 BINS = 48  # parts of a period, each with a usual value
 CYCLES = 3  # periods that are seen at least before one is believed
-LEAST_LAG = 8  # readings of the shortest period that is looked for
+LEAST_LAG = 4  # readings of the shortest period that is looked for
 CORRELATED = 0.25  # autocorrelation from which on a period is believed
 REGULAR, NEAR = 0.9, 0.01  # share of steps in time that are alike, and how nearly
-CALENDAR, SNAP = (1 / 24, 1.0, 7.0), 0.02  # periods in days that one found nearby is taken for
+CALENDAR, SNAP = (1 / 24, 1.0, 7.0), 0.05  # periods in days that one found nearby is taken for
 NOISE = 1e-12  # of a column's reach: what differs by less is rounding
 BLOCK_CELLS = 2**22
 
@@ -69,7 +69,7 @@ class Windows:
         Name, or place, of a column of dates or numbers by which readings are put in order; ``None``
         if they come in order. It is not described itself.
     period
-        After how long a season starts anew, in the unit of ``time``: a number, or of dates a text
+        After how long a season starts anew: a number in the unit of ``time``, or of dates a text
         such as "1D"; "auto" looks for one; ``None``: there is none. A season needs ``time``, so
         that readings that come later are met at the right moment.
 
@@ -114,6 +114,8 @@ class Windows:
         times, rest = self._fit_time(frame)
         self._columns = Encoder().fit(rest)
         self.report_ = self._columns.report()
+        if not any(note.used and note.kind != "date" for note in self.report_):
+            raise DataError("no column is left to describe windows by; give one besides the dates")
         order = np.argsort(times, kind="stable")
         numbers = self._numbers(rest.iloc[order])
         self.period_ = self._found_period(times[order], numbers)
@@ -149,13 +151,17 @@ class Windows:
             described |= {f"{recipe.column} {what}": values for what, values in found.items()}
         return Windowed(order, times, pd.DataFrame(described))
 
+    def numbers(self, X: Any) -> dict[str, FloatArray]:
+        """Columns of numbers (n,) of a series by name, as they are read; NaN where missing."""
+        return self._numbers(self._read_time(as_frame(to_rows(X)))[1])
+
     def state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """Give all that was learned, as a part for JSON and a part of arrays."""
         columns, arrays = self._columns.state()
         meta = {
             "size": self.size,
             "time": self.time,
-            "period": self.period,
+            "period": self._told_period(),
             "period_": self.period_,
             "time_format": self._time_format,
             "columns": columns,
@@ -163,6 +169,10 @@ class Windows:
         arrays = {f"columns.{name}": array for name, array in arrays.items()}
         for place, name in enumerate(self._season):
             arrays[f"season.{place}"] = self._season[name]
+        meta = {
+            name: value.item() if isinstance(value, np.generic) else value
+            for name, value in meta.items()
+        }
         return meta | {"seasonal": list(self._season)}, arrays
 
     @classmethod
@@ -197,7 +207,11 @@ class Windows:
         self._time_format = ""
         if self.time is not None:
             column = self._time_column(frame)
-            written = cells.find_date_format(cells.distinct_values(column)[1])
+            if column.dtype.kind in "iuf":
+                values = cells.read_numbers(column)
+                written = cells.find_number_date(str(column.name), values)
+            else:
+                written = cells.find_date_format(cells.distinct_values(column)[1])
             dates = column.dtype.kind == "M" or isinstance(column.dtype, pd.PeriodDtype)
             self._time_format = "ISO8601" if dates else written or ""
         return self._read_time(frame)
@@ -221,6 +235,10 @@ class Windows:
 
     def _time_column(self, frame: pd.DataFrame) -> "pd.Series[Any]":
         names = [str(name) for name in frame.columns]
+        if is_whole(self.time) and str(self.time) not in names:
+            place = int(self.time)  # type: ignore[arg-type]
+            if -len(names) <= place < len(names):
+                return frame.iloc[:, place]
         if str(self.time) not in names:
             raise DataError(
                 f"the series has no column {str(self.time)!r} for its time; it has "
@@ -283,16 +301,28 @@ class Windows:
                 f"period is {self.period!r} but no column of time is named; name one, or leave "
                 "period out"
             )
-        if isinstance(self.period, str) and self._time_format:
-            try:
-                length = pd.Timedelta(self.period) / cells.DAY
-            except ValueError:
-                length = 0.0
+        if self._time_format:
+            length = self._days()
         else:
             length = float(self.period) if is_number(self.period) else 0.0  # type: ignore[arg-type]
         allowed = "a number above 0" if not self._time_format else "a time such as '1D' or '8h'"
         require(length > 0, "period", self.period, f"{allowed}, 'auto' or None")
         return float(length)
+
+    def _told_period(self) -> float | str | None:
+        """Give the period as it was given, as JSON can hold it."""
+        if self.period is None or isinstance(self.period, str):
+            return self.period
+        return f"{self.period_}D" if self._time_format else self.period_
+
+    def _days(self) -> float:
+        """Length of the given period; 0 where it is none, as a number, of days or of hours."""
+        if is_number(self.period):
+            return 0.0
+        try:
+            return float(pd.Timedelta(self.period) / cells.DAY)  # type: ignore[arg-type]
+        except (TypeError, ValueError):
+            return 0.0
 
     def _phases(self, times: FloatArray) -> NDArray[np.intp]:
         """Which part of the period each time (n,) is in."""
@@ -382,7 +412,8 @@ def _autocorrelation(column: FloatArray) -> FloatArray:
     """Autocorrelation (n,) of values (n,), by all lags; the highest and lowest count for less."""
     column = np.where(np.isnan(column), np.nanmedian(column), column)
     clipped = np.clip(column, *np.quantile(column, [0.02, 0.98]))
-    centred = clipped - clipped.mean()
+    places = np.arange(len(column))
+    centred = clipped - np.polyval(np.polyfit(places, clipped, 1), places)
     spectrum = np.abs(np.fft.rfft(centred, 2 * len(column))) ** 2
     found = np.fft.irfft(spectrum)[: len(column)]
     return np.asarray(found / found[0] if found[0] > 0 else np.zeros(len(column)))

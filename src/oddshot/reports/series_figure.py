@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 
 from oddshot.detectors.series import SeriesDetector, Stretch
-from oddshot.frames import as_frame, to_rows
 from oddshot.reports.figures import BLUE, GREY, ORANGE, draw_figure
 
 MOST_PANELS = 4
@@ -34,20 +33,20 @@ def draw_series(detector: SeriesDetector, X: Any, stretches: list[Stretch], path
     SettingError
         matplotlib is not installed.
     """
-    frame, scores, windows = as_frame(to_rows(X)), detector.anomaly_score(X), detector.windows(X)
+    scores, windows = detector.anomaly_score(X), detector.windows(X)
     moments: Any = windows.times
     if detector.has_dates:
         moments = pd.to_datetime(windows.times, unit="D").to_numpy()
+    numbers = detector.numbers(X)
     names = _telling(detector, X, stretches)
-    columns = [frame[name].iloc[windows.order] for name in names]
     place = np.argsort(windows.order)
     spans = [moments[place[stretch.places[[0, -1]]]] for stretch in stretches]
 
     def fill(figure: Any) -> None:
-        *panels, last = figure.subplots(len(columns) + 1, 1, sharex=True, squeeze=False)[:, 0]
-        for ax, values in zip(panels, columns, strict=True):
-            ax.plot(moments, pd.to_numeric(values, errors="coerce"), color=GREY, lw=0.8)
-            ax.set_ylabel(shorten(str(values.name), 26, placeholder="…"), fontsize=9)
+        *panels, last = figure.subplots(len(names) + 1, 1, sharex=True, squeeze=False)[:, 0]
+        for ax, name in zip(panels, names, strict=True):
+            ax.plot(moments, numbers[name][windows.order], color=GREY, lw=0.8)
+            ax.set_ylabel(shorten(name, 26, placeholder="…"), fontsize=9)
         last.plot(moments, scores[windows.order], color=BLUE, lw=0.9)
         last.axhline(detector.threshold_, color="black", lw=0.8, ls="--")
         last.set_ylabel("anomaly score", fontsize=9)
@@ -56,10 +55,10 @@ def draw_series(detector: SeriesDetector, X: Any, stretches: list[Stretch], path
             for first, end in spans:
                 ax.axvspan(first, end, color=ORANGE, alpha=0.25, lw=0)
 
-    draw_figure(fill, path, size=(11.0, 1.5 * (len(columns) + 1) + 0.7))
+    draw_figure(fill, path, size=(11.0, 1.5 * (len(names) + 1) + 0.7))
 
 
-def _telling(detector: SeriesDetector, X: Any, stretches: list[Stretch]) -> list[Any]:
+def _telling(detector: SeriesDetector, X: Any, stretches: list[Stretch]) -> list[str]:
     """Names of the columns of numbers that make stretches odd, most of all first."""
     numbers = [note.column for note in detector.column_report_ if note.kind == "number"]
     weights = dict.fromkeys(numbers, 0.0)
@@ -70,5 +69,4 @@ def _telling(detector: SeriesDetector, X: Any, stretches: list[Stretch]) -> list
                 sources = [name for name in numbers if described.startswith(f"{name} ")]
                 if sources:
                     weights[max(sources, key=len)] += max(float(part), 0.0)
-    names = {str(name): name for name in as_frame(to_rows(X)).columns}
-    return [names[name] for name in sorted(numbers, key=lambda n: -weights[n])[:MOST_PANELS]]
+    return sorted(numbers, key=lambda name: -weights[name])[:MOST_PANELS]
