@@ -305,7 +305,7 @@ def block_places() -> dict[str, list[int]]:
         for name in block.names:
             group = f"{block.__name__}, {name.rsplit('_', 1)[1]}"
             named[group] = (*named.get(group, ()), name)
-    plain: tuple[Any, ...] = (tails.Tails, shape.Shape, isolation.Isolation)
+    plain: tuple[Any, ...] = (tails.Tails, shape.Ellipsoids, isolation.Isolation)
     aware = [getattr(labelled, name) for name in LABEL_AWARE]
     named |= {block.__name__: block.names for block in (*plain, *aware)}
     return {group: [COORDINATES.index(name) for name in names] for group, names in named.items()}

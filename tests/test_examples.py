@@ -53,6 +53,7 @@ def test_the_page_on_meta_learning_runs():
     found: dict[str, object] = {}
     exec(code, found)
     assert found["losses"].shape == (32,)
+    assert all(value.grad is not None for value in found["params"].values())
 
 
 def test_the_readme_runs(tmp_path, monkeypatch):

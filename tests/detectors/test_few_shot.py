@@ -668,6 +668,7 @@ def change(folder, **changes):
     state = json.loads((folder / STATE_FILE).read_text())
     meta = {**state["meta"], **changes.pop("meta", {})}
     meta = {name: value for name, value in meta.items() if value is not ...}
+    del state["meta_sha256"]  # an older version wrote none
     (folder / STATE_FILE).write_text(json.dumps({**state, "meta": meta, **changes}))
 
 
