@@ -56,6 +56,8 @@ def test_the_first_readings_may_be_known_as_normal(file):
     said = told(file, "--window", 8, "--time-column", "at", "--normal", 200, "--alpha", 0.01)
     assert "200 known normal rows" in said
     assert "Threshold 2" in said
+    found = float(said.split("rows score above it (")[1].split("%")[0])
+    assert 1 < found < 15
 
 
 @pytest.mark.parametrize(

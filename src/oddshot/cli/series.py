@@ -46,7 +46,10 @@ def series(
     ] = "auto",
     label_column: Labels = None,
     normal: Annotated[
-        int, typer.Option("--normal", min=0, metavar="N", help="The first N are known as normal.")
+        int,
+        typer.Option(
+            "--normal", min=0, metavar="N", help="Learn from the first N alone: they are normal."
+        ),
     ] = 0,
     contamination: Contamination = "auto",
     alpha: Alpha = None,
@@ -67,6 +70,9 @@ def series(
     With DIR, the detector that --keep kept judges the readings; options are then --alpha, --out,
     --plot and --top.
     """
+    import pandas as pd
+
+    from oddshot.data.images import holds_images
     from oddshot.detectors.series import SeriesDetector
 
     *kept, file = paths
@@ -83,7 +89,11 @@ def series(
         )
     if not kept and window is None:
         raise SettingError("give --window: about how many readings what you look for lasts")
+    if holds_images(file):
+        raise SettingError(f"{file} holds images; series takes a table of readings")
     read = read_input(file, prior, Asked(label_column))
+    rows = read.rows
+    assert isinstance(rows, pd.DataFrame)
     read = read._replace(labels=_labels(read, normal))
     if kept:
         detector = SeriesDetector.load(kept[0], n_jobs=-1)
@@ -97,7 +107,8 @@ def series(
             random_state=seed,
             n_jobs=-1,
         )
-        detector.fit(read.rows, read.labels)
+        taught = slice(normal or None)
+        detector.fit(rows[taught], None if read.labels is None else read.labels[taught])
     if alpha is not None:
         detector.set_threshold(alpha=alpha)
     _tell(detector, read, file, fitted=not kept, out=out, plot=plot, top=top)
@@ -170,7 +181,7 @@ def _scored(
 
 
 def _labels(read: Input, normal: int) -> "LabelArray | None":
-    """Labels of the readings, the first ``normal`` of them being normal where nothing is said."""
+    """Labels of the readings; the first ``normal`` of them are normal where nothing is said."""
     import numpy as np
 
     if not normal:
