@@ -111,13 +111,12 @@ def series(
         detector.fit(rows[taught], None if read.labels is None else read.labels[taught])
     if alpha is not None:
         detector.set_threshold(alpha=alpha)
-    _tell(detector, read, file, fitted=not kept, out=out, plot=plot, top=top)
     if keep is not None:
         detector.save(keep)
-        say(
-            console_of_stdout(),
-            f"Kept in {keep}; judge later readings with: oddshot series {keep} FILE",
-        )
+    _tell(detector, read, file, fitted=not kept, out=out, plot=plot, top=top)
+    if keep is not None:
+        told = f"Kept in {keep}; judge later readings with: oddshot series {keep} FILE"
+        say(console_of_stdout(), told)
 
 
 def _tell(
@@ -130,23 +129,25 @@ def _tell(
     plot: Path | None,
     top: int,
 ) -> None:
-    """Say what was found, and write what was asked for."""
+    """Write what was asked for, then say what was found."""
     stretches = detector.stretches(read.rows)
     found = _scored(detector, read, file, stretches, fitted=fitted)
-    console = console_of_stdout()
-    for line in found.told():
-        say(console, line)
-    say(console, _on_windows(detector))
-    console.print(_table(detector, read, stretches, top))
+    written = []
     if out is not None:
         write_beside(read.file, read.frame, found.rows.iloc[:, found.own :], out)
         new = ", ".join(repr(str(name)) for name in found.rows.columns[found.own :])
-        say(console, f"Wrote {out}; new columns: {new}.")
+        written.append(f"Wrote {out}; new columns: {new}.")
     if plot is not None:
         from oddshot.reports.series_figure import draw_series
 
         draw_series(detector, read.rows, stretches, plot)
-        say(console, f"Wrote {plot}.")
+        written.append(f"Wrote {plot}.")
+    console = console_of_stdout()
+    for line in [*found.told(), _on_windows(detector)]:
+        say(console, line)
+    console.print(_table(detector, read, stretches, top))
+    for line in written:
+        say(console, line)
 
 
 def _scored(
