@@ -585,6 +585,9 @@ def test_what_comes_next_lies_within_what_was_there(start, periods, freq, later)
         ("amount", [20000000 + 7919 * n for n in range(60)], None),
         ("balance", [1.7e9 + 60 * n for n in range(50)], None),
         ("time", [0.5 + n for n in range(50)], None),
+        ("update_time", [1.7e9 + 60 * n for n in range(50)], "s"),
+        ("response_time", [1.7e9 + 60 * n for n in range(50)], None),
+        ("responseTime", [1.7e9 + 60 * n for n in range(50)], None),
         ("time", [1.7e9] * 40 + [1.7e9 + 1], None),
     ],
 )

@@ -37,11 +37,37 @@ SINCE_1970 = {"s": 86400.0, "ms": 86400e3, "us": 86400e6, "ns": 86400e9}  # of a
 YEARS_SINCE_1970 = (20.0, 80.0)  # in which such times are believed
 TIME_NAME = re.compile(r"(?:.*[_ .-])?(?:time|timestamp|date|datetime|epoch|ts|unix|at)")
 CAMEL_TIME = re.compile(r".*[a-z](?:Time|Timestamp|Date|At)")
-LASTING = re.compile(
-    r".*(response|elapsed|run|wait|latency|cpu|process|execut|load|cycle|lead|travel|play|reaction"
-    r"|idle|up|down|busy|service|flight|life|total)[a-z_ .-]*time",
-    re.I,
-)  # durations, not moments
+WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
+LASTING = frozenset(
+    {
+        "average",
+        "busy",
+        "cpu",
+        "cycle",
+        "delivery",
+        "elapsed",
+        "execution",
+        "flight",
+        "idle",
+        "latency",
+        "lead",
+        "life",
+        "load",
+        "mean",
+        "play",
+        "process",
+        "processing",
+        "reaction",
+        "response",
+        "run",
+        "service",
+        "total",
+        "transit",
+        "travel",
+        "wait",
+        "waiting",
+    }
+)  # fmt: skip - before "time" in the name of a duration
 MOST_TIMES = 1.75  # the earliest, that moments since 1970 are
 FEWEST_DATES = 5
 CLEARLY = 4.0  # times as far apart dates must be the one way to be read the other
@@ -143,7 +169,8 @@ def find_number_date(name: str, values: FloatArray) -> str | None:
     ``None`` where they are just numbers, as are fewer than five different ones.
     """
     named = TIME_NAME.fullmatch(name.strip().lower()) or CAMEL_TIME.fullmatch(name.strip())
-    named = named if not LASTING.fullmatch(name.strip()) else None
+    if not LASTING.isdisjoint(word.lower() for word in WORD.findall(name)):
+        named = None
     values = values[~np.isnan(values)]
     compact = len(values) and values.min() >= EARLIEST and values.max() <= LATEST
     if not (named or compact) or not np.isfinite(values).all() or np.any(values % 1 > 0):

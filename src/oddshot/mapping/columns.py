@@ -113,9 +113,9 @@ class Date(Number):
     Time goes on, and that is not odd: dates before and after those of fit, whose days are 0 to
     `length`, are brought back among them. A week later becomes one of the weeks of fit, weekday and
     hour as they are, a day one of its days; which one seems drawn at random, but not from the ends,
-    where few others are near. Only dates off by more than ten years, and by
-    more than ten times that length, stay where they are: far outside. Hours and weekdays are used
-    where fit saw each of them at least twice: on two days, in two weeks.
+    where few others are near. Only dates off by more than ten years, and by more than ten times
+    that length, stay where they are: far outside. Hours and weekdays are used where fit saw each
+    at least twice: on two days, in two weeks.
     """
 
     origin: float
