@@ -56,6 +56,16 @@ def test_the_page_on_meta_learning_runs():
     assert all(value.grad is not None for value in found["params"].values())
 
 
+def test_the_page_on_series_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    page = (ROOT / "docs" / "series.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    found: dict[str, object] = {}
+    exec(code, found)
+    assert 690 <= found["first"].peak < 720
+    assert (tmp_path / "kept").is_dir()
+
+
 def test_the_readme_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
