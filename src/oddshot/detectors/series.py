@@ -198,7 +198,9 @@ class SeriesDetector(AnomalyDetector):
             )
         own = _judged_apart(judge, described, labels, windows.size)
         self.detector_ = judge.fit(described, labels)
-        own = np.where(np.isnan(own), judge.anomaly_score(described), own)
+        unjudged = np.isnan(own)
+        if unjudged.any():
+            own[unjudged] = judge.anomaly_score(described[unjudged])
         self._windows, self._seed = windows, seed
         own = self._recognised(hash_rows(described), own)
         raw = covering_means(own, windows.size)
