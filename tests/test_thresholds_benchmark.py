@@ -60,12 +60,12 @@ def test_the_default_threshold_is_printed(thresholds, folder, capsys):
 def test_few_rows_are_judged_with_and_without_rows_held_out(
     thresholds, folder, capsys, monkeypatch
 ):
-    monkeypatch.setattr(thresholds, "FEW", (12, 100))
+    monkeypatch.setattr(thresholds, "FEW", (12, 80))
     thresholds.main([str(folder / "tables"), "--prior", str(folder / "prior"), "--few-rows"])
     _, _, *lines = capsys.readouterr().out.strip().splitlines()
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
     assert [row[0] for row in cells] == [
-        f"{count} x 3, 2 tables, {how}" for count in (12, 100) for how in ("held out", "as its own")
+        f"{count} x 3, 2 tables, {how}" for count in (12, 80) for how in ("held out", "as its own")
     ]
     assert float(cells[0][1][:6]) <= float(cells[1][1][:6])
-    assert cells[2][1:] == cells[3][1:]  # of 100 rows and three columns none is held out
+    assert cells[2][1:] == cells[3][1:]  # of 80 rows and three columns none is held out

@@ -14,7 +14,7 @@ from oddshot.episodes import FloatArray
 from oddshot.mapping.support import Support
 from oddshot.thresholds.surprise import Surprise
 
-ENOUGH_ROWS, ENOUGH_PER_COLUMN = 100, 5  # with so many, new rows look like those of the support
+ENOUGH_ROWS, ENOUGH_PER_COLUMN = 75, 5  # with so many, new rows look like those of the support
 LEAST_ROWS = 4  # of fewer none can be spared
 FOLDS, ENOUGH_HELD_OUT = 5, 200  # as many of the folds are held out as give so many rows
 
