@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from oddshot.cli.console import console_of_stdout, progress_bar, say
-from oddshot.cli.inputs import Asked, Input, fitted, read_input, unlike_fit
+from oddshot.cli.inputs import Asked, Input, fitted, read_input, scored_rows, unlike_fit
 from oddshot.cli.long_tables import long_table, score_beside
 from oddshot.cli.options import (
     Alpha,
@@ -75,7 +75,7 @@ def detect(
     read = read_input(file, prior, asked)
     detector = fitted(read, contamination, seed, quality)
     read = read._replace(notes=read.notes + promise.keep(detector, read.rows, label_column))
-    found = _scored(detector, file, read, fitted=True)
+    found = scored_rows(detector, file, read, fitted=True)
     found = promise.add_p_values(found, detector, read.rows)
     found = with_reasons(found, detector, read, reasons)
     _tell(found, detector, read, out=out, report=report, top=top)
@@ -107,7 +107,7 @@ def fit(
     detector = fitted(read, contamination, seed, quality)
     read = read._replace(notes=read.notes + promise.keep(detector, read.rows, label_column))
     detector.save(out)
-    found = _scored(detector, file, read, fitted=True)
+    found = scored_rows(detector, file, read, fitted=True)
     console = console_of_stdout()
     for line in found.told():
         say(console, line)
@@ -145,32 +145,13 @@ def score(
         return
     read = read_input(file, detector.prior, Asked(skip_damaged=skip_damaged))
     read = read._replace(notes=read.notes + promise.keep(detector, read.rows))
-    found = _scored(detector, file, read, fitted=False)
+    found = scored_rows(detector, file, read, fitted=False)
     if found.columns:
         unlike = unlike_fit(detector, read.frame, found.flagged)
         found = replace(found, notes=(*found.notes, *unlike))
     found = promise.add_p_values(found, detector, read.rows)
     found = with_reasons(found, detector, read, reasons)
     _tell(found, detector, read, out=out, report=report, top=top)
-
-
-def _scored(detector: "FewShotDetector", file: str, read: Input, *, fitted: bool) -> "Detection":
-    """Score the table; ``fitted``: whether the detector has just learned from it."""
-    import numpy as np
-
-    from oddshot.reports.detection import scored
-
-    given = np.full(len(read.frame), -1, dtype=np.int8) if read.labels is None else read.labels
-    return scored(
-        read.frame,
-        detector.anomaly_score(read.rows),
-        float(detector.threshold_),
-        source="standard input" if file == "-" else file,
-        columns=detector.column_report_,
-        labels=given if fitted else None,
-        notes=read.notes,
-        label_column=read.label_column,
-    )
 
 
 def _tell(

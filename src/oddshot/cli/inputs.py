@@ -1,4 +1,4 @@
-"""Reading FILE: a table, or images, at the edge of the program; and fitting a detector on it."""
+"""Reading FILE: a table, or images, at the edge of the program; fitting and scoring by it."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -10,8 +10,10 @@ if TYPE_CHECKING:
 
     from oddshot.data.images import Images
     from oddshot.detectors.few_shot import FewShotDetector
+    from oddshot.detectors.series import SeriesDetector
     from oddshot.episodes import LabelArray
     from oddshot.priors import Prior
+    from oddshot.reports.detection import Detection
 
 MANY_UNSEEN = 0.2  # share of rows with levels that fit did not see, of which a user is told
 UNUSUAL, CLEARLY = 3.0, 1e-3  # times as many flagged as at fit, and how surely, to be told
@@ -149,6 +151,27 @@ def fitted(
         quality=quality,
     )
     return detector.fit(read.rows, read.labels)
+
+
+def scored_rows(
+    detector: "FewShotDetector | SeriesDetector", file: str, read: Input, *, fitted: bool
+) -> "Detection":
+    """Score the table; ``fitted``: whether the detector has just learned from it."""
+    import numpy as np
+
+    from oddshot.reports.detection import scored
+
+    given = np.full(len(read.frame), -1, dtype=np.int8) if read.labels is None else read.labels
+    return scored(
+        read.frame,
+        detector.anomaly_score(read.rows),
+        float(detector.threshold_),
+        source="standard input" if file == "-" else file,
+        columns=detector.column_report_,
+        labels=given if fitted else None,
+        notes=read.notes,
+        label_column=read.label_column,
+    )
 
 
 def unlike_fit(detector: "FewShotDetector", frame: "pd.DataFrame", flagged: int) -> tuple[str, ...]:

@@ -6,17 +6,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from oddshot.cli.console import console_of_stdout, say
-from oddshot.cli.inputs import Asked, Input, read_input, share_of
+from oddshot.cli.inputs import Asked, Input, read_input, scored_rows, share_of
 from oddshot.cli.options import Alpha, Contamination, Labels, Out, PriorPath, Seed
 from oddshot.cli.outputs import check_outputs, check_picture, write_beside
 from oddshot.errors import SettingError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from oddshot.detectors.explanation import Explanation
     from oddshot.detectors.series import SeriesDetector, Stretch
     from oddshot.episodes import LabelArray
     from oddshot.reports.detection import Detection
 
 STRETCH = "anomaly_stretch"
+EXPLAINED = 10  # stretches whose reasons choose what is drawn
 NAMED = 2  # columns of windows that are named as the reason of a stretch
 
 
@@ -131,7 +135,9 @@ def _tell(
 ) -> None:
     """Write what was asked for, then say what was found."""
     stretches = detector.stretches(read.rows)
-    found = _scored(detector, read, file, stretches, fitted=fitted)
+    found = _numbered(scored_rows(detector, file, read, fitted=fitted), stretches)
+    peaks = [stretch.peak for stretch in stretches[: max(top, EXPLAINED)]]
+    reasons = list(detector.explain(read.rows, peaks)) if peaks else []
     written = []
     if out is not None:
         write_beside(read.file, read.frame, found.rows.iloc[:, found.own :], out)
@@ -140,43 +146,25 @@ def _tell(
     if plot is not None:
         from oddshot.reports.series_figure import draw_series
 
-        draw_series(detector, read.rows, stretches, plot)
+        draw_series(
+            detector, read.rows, stretches, plot, scores=found.scores, reasons=reasons[:EXPLAINED]
+        )
         written.append(f"Wrote {plot}.")
     console = console_of_stdout()
     for line in [*found.told(), _on_windows(detector)]:
         say(console, line)
-    console.print(_table(detector, read, stretches, top))
+    console.print(_table(detector, read, stretches, reasons[:top]))
     for line in written:
         say(console, line)
 
 
-def _scored(
-    detector: "SeriesDetector",
-    read: Input,
-    file: str,
-    stretches: "list[Stretch]",
-    *,
-    fitted: bool,
-) -> "Detection":
-    """Put scores beside the readings, and the number of the stretch that each lies in."""
+def _numbered(found: "Detection", stretches: "list[Stretch]") -> "Detection":
+    """Put beside the scores the number of the stretch that each reading lies in."""
     import numpy as np
 
-    from oddshot.reports.detection import scored
-
-    number = np.zeros(len(read.frame), dtype=np.int64)
+    number = np.zeros(len(found.rows), dtype=np.int64)
     for place, stretch in enumerate(stretches, 1):
         number[stretch.places] = place
-    given = np.full(len(read.frame), -1, dtype=np.int8) if read.labels is None else read.labels
-    found = scored(
-        read.frame,
-        detector.anomaly_score(read.rows),
-        float(detector.threshold_),
-        source="standard input" if file == "-" else file,
-        columns=detector.column_report_,
-        labels=given if fitted else None,
-        notes=read.notes,
-        label_column=read.label_column,
-    )
     what = "which stretch a reading lies in, the oddest is 1, none 0"
     return found.with_column(STRETCH, number, what)
 
@@ -214,8 +202,13 @@ def _on_windows(detector: "SeriesDetector") -> str:
     return f"{told}, with a season of {detector.period_:.6g} {days or ''}".rstrip() + "."
 
 
-def _table(detector: "SeriesDetector", read: Input, stretches: "list[Stretch]", top: int) -> Any:
-    """List the oddest stretches: from when to when, how odd, and why."""
+def _table(
+    detector: "SeriesDetector",
+    read: Input,
+    stretches: "list[Stretch]",
+    reasons: "Sequence[Explanation]",
+) -> Any:
+    """List the oddest stretches that reasons are given for: when, how odd, and why."""
     import pandas as pd
     from rich.markup import escape
     from rich.table import Table
@@ -225,7 +218,7 @@ def _table(detector: "SeriesDetector", read: Input, stretches: "list[Stretch]", 
 
     rows = read.rows
     assert isinstance(rows, pd.DataFrame)
-    listed = stretches[:top]
+    listed = stretches[: len(reasons)]
     if not listed:
         return "No stretch is above the threshold."
     hidden = len(stretches) - len(listed)
@@ -239,8 +232,7 @@ def _table(detector: "SeriesDetector", read: Input, stretches: "list[Stretch]", 
         table.add_column(name, justify="right" if name in ("", "readings", "score") else "left")
     names = [str(name) for name in rows.columns]
     time = None if detector.time is None else rows.iloc[:, names.index(str(detector.time))]
-    found = detector.explain(rows, [stretch.peak for stretch in listed])
-    for place, (stretch, row) in enumerate(zip(listed, found, strict=True), 1):
+    for place, (stretch, row) in enumerate(zip(listed, reasons, strict=True), 1):
         ends = [stretch.places[0], stretch.places[-1]]
         told = [str(end) if time is None else text_of(time.iloc[end]) for end in ends]
         why = "; ".join(

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -271,17 +272,17 @@ class FittedTable:
         """Labels (m,) of the rows that ``typical_scores`` belong to: 0 or -1."""
         return self._mapping.support.labels
 
-    @property
+    @cached_property
     def copies(self) -> FloatArray:
         """How many rows given to fit each of these rows (m,) stands for."""
         base = RowPlaces(self._mapping.base.typical).of(self._mapping.support.typical)
         return np.where(base >= 0, self._copies[base], 1.0)  # others came with a label later
 
-    @property
+    @cached_property
     def occurrences(self) -> FloatArray:
         """How many rows given to fit were equal to each of these rows (m,)."""
         rows = self._mapping.support.typical
-        first = RowPlaces(rows).of(rows)
+        first = self._mapping.places_.of(rows)
         return self.copies * np.bincount(first, minlength=len(rows))[first]
 
     @property

@@ -1,5 +1,6 @@
 """A series as a picture: the columns that matter, the score, and the odd stretches."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from textwrap import shorten
 from typing import Any
@@ -7,14 +8,23 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from oddshot.detectors.explanation import Explanation
 from oddshot.detectors.series import SeriesDetector, Stretch
+from oddshot.episodes import FloatArray
 from oddshot.reports.figures import BLUE, GREY, ORANGE, draw_figure
 
 MOST_PANELS = 4
-EXPLAINED = 10  # stretches whose reasons choose the columns
 
 
-def draw_series(detector: SeriesDetector, X: Any, stretches: list[Stretch], path: Path) -> None:
+def draw_series(
+    detector: SeriesDetector,
+    X: Any,
+    stretches: list[Stretch],
+    path: Path,
+    *,
+    scores: FloatArray,
+    reasons: Iterable[Explanation],
+) -> None:
     """Draw a series and its scores over time, the odd stretches shaded.
 
     Parameters
@@ -27,18 +37,22 @@ def draw_series(detector: SeriesDetector, X: Any, stretches: list[Stretch], path
         What `SeriesDetector.stretches` found in it.
     path
         The PNG file.
+    scores
+        Shape (n,): of the readings.
+    reasons
+        Why the oddest stretches are odd; they choose the columns that are drawn.
 
     Raises
     ------
     SettingError
         matplotlib is not installed.
     """
-    scores, windows = detector.anomaly_score(X), detector.windows(X)
+    windows = detector.windows(X)
     moments: Any = windows.times
     if detector.has_dates:
         moments = pd.to_datetime(windows.times, unit="D").to_numpy()
     numbers = detector.numbers(X)
-    names = _telling(detector, X, stretches)
+    names = _telling(detector, reasons)
     place = np.argsort(windows.order)
     spans = [moments[place[stretch.places[[0, -1]]]] for stretch in stretches]
 
@@ -58,15 +72,13 @@ def draw_series(detector: SeriesDetector, X: Any, stretches: list[Stretch], path
     draw_figure(fill, path, size=(11.0, 1.5 * (len(names) + 1) + 0.7))
 
 
-def _telling(detector: SeriesDetector, X: Any, stretches: list[Stretch]) -> list[str]:
+def _telling(detector: SeriesDetector, reasons: Iterable[Explanation]) -> list[str]:
     """Names of the columns of numbers that make stretches odd, most of all first."""
     numbers = [note.column for note in detector.column_report_ if note.kind == "number"]
     weights = dict.fromkeys(numbers, 0.0)
-    if stretches:
-        peaks = [stretch.peak for stretch in stretches[:EXPLAINED]]
-        for row in detector.explain(X, peaks):
-            for described, part in zip(row.columns, row.contributions, strict=True):
-                sources = [name for name in numbers if described.startswith(f"{name} ")]
-                if sources:
-                    weights[max(sources, key=len)] += max(float(part), 0.0)
+    for row in reasons:
+        for described, part in zip(row.columns, row.contributions, strict=True):
+            sources = [name for name in numbers if described.startswith(f"{name} ")]
+            if sources:
+                weights[max(sources, key=len)] += max(float(part), 0.0)
     return sorted(numbers, key=lambda name: -weights[name])[:MOST_PANELS]
