@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from oddshot import AAEDetector, FewShotDetector, Prior
+from oddshot import AAEDetector, FewShotDetector, Prior, SeriesDetector
 from oddshot.errors import SavedScoresWarning
 from oddshot.persistence import FORMAT_VERSION
 
@@ -32,17 +32,21 @@ def test_there_are_files_of_every_format():
 def test_saved_files_load_and_score_as_they_did(folder):
     expected = json.loads((folder / "expected.json").read_text())
     rows = pd.read_csv(folder / "rows.csv", dtype={"paid": str})
+    visits, readings = (pd.read_csv(folder / name) for name in ("visits.csv", "readings.csv"))
     with warnings.catch_warnings(action="ignore", category=SavedScoresWarning):
-        table = FewShotDetector.load(folder / "table")
-    found = {
-        "table": table.anomaly_score(rows),
-        "autoencoder": AAEDetector.load(folder / "autoencoder").anomaly_score(
-            rows[["a", "b"]].to_numpy()
-        ),
-        "images": FewShotDetector.load(folder / "images").anomaly_score(pictures(4, seed=1)),
-    }
+        found = {
+            "table": FewShotDetector.load(folder / "table").anomaly_score(rows),
+            "few-rows": FewShotDetector.load(folder / "few-rows").anomaly_score(visits),
+            "series": SeriesDetector.load(folder / "series").anomaly_score(readings[40:]),
+        }
+    found["autoencoder"] = AAEDetector.load(folder / "autoencoder").anomaly_score(
+        rows[["a", "b"]].to_numpy()
+    )
+    found["images"] = FewShotDetector.load(folder / "images").anomaly_score(pictures(4, seed=1))
+    assert found.keys() | {"prior"} == expected.keys()
     for kind, scores in found.items():
-        atol = 0.04 if kind == "table" else 1e-3  # the mapping was corrected since
+        mapped = kind in ("table", "few-rows", "series")
+        atol = 0.04 if mapped else 1e-3  # of the first the mapping was corrected since
         np.testing.assert_allclose(scores, expected[kind], atol=atol, err_msg=kind)
     assert Prior.load(folder / "prior").fingerprint == expected["prior"]
 
@@ -52,8 +56,12 @@ def test_a_calibration_comes_along(folder):
     rows = pd.read_csv(folder / "rows.csv", dtype={"paid": str})
     with warnings.catch_warnings(action="ignore", category=SavedScoresWarning):
         loaded = FewShotDetector.load(folder / "table")
+        held_out = FewShotDetector.load(folder / "few-rows")
     assert loaded.calibration_.rows == 30
     assert loaded.p_values(rows).min() >= 1 / 31
+    assert held_out.calibration_.method == "cross"
+    assert held_out.threshold_rule_.settings == {"alpha": 0.05}
+    assert held_out.p_values(pd.read_csv(folder / "visits.csv"))[2] == pytest.approx(1 / 38)
 
 
 def test_the_command_line_tells_of_other_scores_in_one_line():
