@@ -109,7 +109,7 @@ def test_detect_shows_the_oddest_rows_and_says_what_it_did(file):
     told = ok("detect", file, "--label-column", "fraud", "--top", "3", "--seed", "5")
     assert "200 rows" in told
     assert "column 'id'" in told
-    assert "1 known anomalies, 1 known normal rows, 198 rows without a label" in told
+    assert "1 known anomaly, 1 known normal row, 198 rows without a label" in told
     assert "rows score above it" in told
     first = next(line for line in told.splitlines() if "row017" in line)
     assert "True" in first

@@ -114,7 +114,7 @@ def test_labels_come_from_a_table(folder, tmp_path):
     labels = tmp_path / "labels.csv"
     labels.write_text("image,odd,level\n7.png,1,250\n12.jpg,0,105\n")
     told = ok("detect", folder, "--labels", labels, "--label-column", "odd")
-    assert "1 known anomalies, 1 known normal images, 11 images without a label" in told
+    assert "1 known anomaly, 1 known normal image, 11 images without a label" in told
     assert Fake.made.y.tolist() == [-1] * 7 + [1] + [-1] * 4 + [0]
     labels.write_text("image,odd\n70.png,1\n7.png,0\n")
     assert "names '70.png'" in refused("detect", folder, "--labels", labels)

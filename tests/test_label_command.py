@@ -97,6 +97,14 @@ def test_labels_are_taken_kept_and_taken_up_again(here, prior):
     assert "Answers: 2 anomalies, 1 normal rows" in second.stdout
 
 
+def test_a_column_that_is_left_out_stays_so(here, prior):
+    run(prior, ["q"], "--leave-out", "shop", "--label-column", "fraud")
+    result = run(prior, ["s", "q"])
+    assert "shop" not in result.stdout
+    columns = FewShotDetector.load("sales-labels/detector").column_report_
+    assert [note.column for note in columns] == ["amount"]
+
+
 def test_a_row_is_shown_with_its_values_and_reasons(here, prior):
     output = run(prior, ["a"] * 4).stdout
     (cells,) = [line for line in output.splitlines() if line.startswith("  amount = 900, ")]

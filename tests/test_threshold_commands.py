@@ -135,3 +135,82 @@ def test_mistakes_are_one_line(run, options, message):
     assert message in told
     assert told.startswith("oddshot: ")
     assert len(told.splitlines()) == 1
+
+
+@pytest.fixture(scope="module")
+def customers(folder):
+    """Purchases of 30 customers, and of other ones, with a column that says whose they are."""
+    rng = np.random.default_rng(1)
+    for name, first in (("known", 0), ("new", 30)):
+        who = np.repeat(np.arange(first, first + 30), 8)
+        rows = pd.DataFrame(rng.normal(size=(240, 2)), columns=["amount", "hour"])
+        rows["amount"] += np.repeat(rng.normal(0, 3, 30), 8)
+        rows.insert(0, "customer", [f"C{number:03d}" for number in who])
+        rows.to_csv(folder / f"{name}.csv", index=False)
+    return folder
+
+
+def invoke(*arguments):
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    return result.exit_code, result.stdout if result.exit_code == 0 else result.stderr
+
+
+def test_columns_that_are_left_out_are_not_learned_from(customers):
+    prior = ("--prior", customers / "prior")
+    kept = ("--out", customers / "no-names")
+    code, told = invoke("fit", customers / "known.csv", *prior, *kept, "--leave-out", "customer")
+    assert code == 0
+    assert "2 of 2 columns used" in told
+    assert "Not learned from, as asked: customer." in told
+    code, told = invoke("score", customers / "no-names", customers / "new.csv")
+    assert (code, "Not there at fit, and ignored: 'customer'." in told) == (0, True)
+    both = ("--leave-out", "customer", "--leave-out", "hour", "--top", "1")
+    code, told = invoke("detect", customers / "known.csv", *prior, *both)
+    assert "1 of 1 columns used" in told
+    assert "customer" in told.splitlines()[-4]  # it is shown all the same
+    code, told = invoke("explain", customers / "known.csv", *prior, *both)
+    assert "amount is" in told
+
+
+def test_groups_are_held_out_together(customers):
+    kept = ("--out", customers / "grouped", "--prior", customers / "prior")
+    grouped = ("--alpha", "0.1", "--group-column", "customer")
+    code, told = invoke("fit", customers / "known.csv", *kept, *grouped, "--calibrate", "cross")
+    assert code == 0
+    assert "2 of 2 columns used" in told
+    assert "240 rows given to fit, held out part by part, in 30 groups" in told
+    given = ("--calibrate", customers / "new.csv", *grouped)
+    code, told = invoke("score", customers / "grouped", customers / "known.csv", *given)
+    assert "240 rows that the detector has not learned from, in 30 groups" in told
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--group-column", "customer"], "--group-column customer says what is held out together"),
+        (["--leave-out", "custmer"], "known.csv' has no column 'custmer'; near it: 'customer'"),
+        (
+            [f"--leave-out={name}" for name in ("customer", "amount", "hour")],
+            "--leave-out leaves no column of",
+        ),
+        (
+            ["--group-column", "shop", "--calibrate", "cross"],
+            "known.csv' has no column 'shop'",
+        ),
+    ],
+)
+def test_mistakes_about_columns_are_named(customers, options, message):
+    code, told = invoke("detect", customers / "known.csv", *options)
+    assert (code, told.count("\n")) == (2, 1)
+    assert message in told
+
+
+def test_a_number_names_a_column_of_text_without_a_header_but_none_of_an_array(tmp_path):
+    rows = np.random.default_rng(0).normal(size=(40, 3))
+    np.savetxt(tmp_path / "bare.csv", rows, delimiter=",")
+    np.save(tmp_path / "bare.npy", rows)
+    code, told = invoke("detect", tmp_path / "bare.csv", "--leave-out", "0")
+    assert "Not learned from, as asked: 0." in told
+    code, told = invoke("detect", tmp_path / "bare.npy", "--leave-out", "0")
+    assert code == 2
+    assert "has no names of columns" in told

@@ -50,7 +50,7 @@ def test_without_header_columns_are_counted_and_it_is_said() -> None:
     assert list(frame.columns) == ["0", "1", "2"]
     assert frame["1"].tolist() == ["Private", "State-gov"]
     assert frame["2"].isna().tolist() == [True, False]
-    assert "no header" in notes[0]
+    assert "No header" in notes[0]
 
 
 def test_decimal_commas_between_semicolons() -> None:

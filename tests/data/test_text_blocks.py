@@ -62,7 +62,7 @@ def test_compressed_files_other_encodings_and_no_header(tmp_path):
     blocks = DelimitedBlocks(path, block_rows=2)
     assert blocks.notes == (
         "not UTF-8: read as Windows-1252",
-        "no header was found; columns are counted from 0",
+        "No header was found; columns are counted from 0.",
     )
     assert blocks.columns == ["0", "1"]
     assert pd.concat(blocks.frames())["1"].tolist() == ["caf\xe9", "th\xe9", "eau"]

@@ -362,3 +362,71 @@ def test_scores_far_outside_of_few_rows_are_finite():
     labels = np.r_[1, 1, np.full(88, -1)]
     detector = FewShotDetector(random_state=0).fit(rows, labels)
     assert np.isfinite(detector.anomaly_score(rows + 0.01)).all()
+
+
+# groups: rows of one customer are alike, and new rows come from new customers
+
+CUSTOMERS = np.repeat(np.arange(40), 6)
+BUYS = RNG.normal(0, 3, size=(40, 2))[CUSTOMERS] + RNG.normal(size=(240, 2))
+
+
+@pytest.mark.parametrize("method", ["split", "cross"])
+def test_groups_are_held_out_whole_and_count_as_one(method, tmp_path):
+    order = RNG.permutation(240)
+    detector = FewShotDetector(prior=untrained_prior()).fit(BUYS[order])
+    detector.calibrate(method=method, groups=CUSTOMERS[order])
+    calibration = detector.calibration_
+    assert calibration.worth == (20 if method == "split" else 40)
+    assert str(calibration).endswith(f", in {calibration.worth} groups")
+    typical = detector._fitted.support.typical[:, np.argsort(detector._fitted.support.columns)]
+    held = [
+        {int(CUSTOMERS[np.argmin(np.abs(BUYS - row).sum(1))]) for row in typical[part]}
+        for part in calibration.parts
+    ]
+    assert len(set.union(*held)) == sum(map(len, held)) == calibration.worth
+    expected = conformal_p_values(
+        detector._scores_by_part(calibration, FRESH[:50]),
+        calibration.scores,
+        calibration_weights=np.full(calibration.rows, 1 / 6),
+    )
+    np.testing.assert_allclose(detector.p_values(FRESH[:50]), expected)
+    detector.set_threshold(alpha=0.1).save(tmp_path)
+    again = FewShotDetector.load(tmp_path)
+    np.testing.assert_allclose(again.p_values(ODD), detector.p_values(ODD))
+    assert str(again.threshold_rule_) == str(detector.threshold_rule_)
+    again.calibrate(method=method, groups=CUSTOMERS[order])
+    np.testing.assert_allclose(again.p_values(ODD), detector.p_values(ODD))
+
+
+def test_a_group_that_is_given_counts_as_one_and_promises_say_so(farthest):
+    farthest.calibrate(BUYS, groups=CUSTOMERS)
+    assert farthest.calibration_.least_p_value == 1 / 41
+    with pytest.warns(CalibrationWarning, match="240 calibration rows in 40 groups cannot promise"):
+        farthest.set_threshold(alpha=0.01)
+    with pytest.warns(CalibrationWarning, match="smaller batches or more groups"):
+        farthest.select(np.r_[FRESH, ODD[:3]], alpha=0.05)
+    farthest.set_threshold(alpha=0.1)
+    np.testing.assert_array_equal(
+        farthest.anomaly_score(FRESH) > farthest.threshold_, farthest.p_values(FRESH) <= 0.1
+    )
+
+
+def test_of_labelled_rows_only_those_that_calibrate_count(farthest):
+    labels = np.where(CUSTOMERS < 30, 0, 1)
+    farthest.calibrate(BUYS, labels, groups=[f"C{number}" for number in CUSTOMERS])
+    assert (farthest.calibration_.rows, farthest.calibration_.worth) == (180, 30)
+
+
+def test_mistakes_with_groups_are_named(fitted):
+    with pytest.raises(DataError, match="fit was given 160 rows but groups has 161"):
+        fitted.calibrate(groups=np.arange(161) % 7)
+    with pytest.raises(DataError, match="all 160 rows that can be held out are of one group"):
+        fitted.calibrate(groups=np.zeros(160))
+    with pytest.raises(DataError, match="X has 400 rows but groups has 3"):
+        fitted.calibrate(FRESH, groups=[1, 2, 3])
+    answered = few_shot().partial_fit(ODD[:1], [1])
+    with pytest.raises(DataError, match="labels came later"):
+        answered.calibrate(groups=np.arange(160))
+    grouped = few_shot().calibrate(groups=np.arange(160) % 20)
+    with pytest.raises(SettingError, match="the calibration rows come in groups"):
+        grouped.p_values(FRESH, shift=True)

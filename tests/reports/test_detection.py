@@ -36,7 +36,7 @@ def test_what_is_told():
     told = "\n".join(found(labels=np.array([1, 0, -1, -1], dtype=np.int8), notes=["Mind."]).told())
     assert "a.csv: 4 rows; 1 of 2 columns used." in told
     assert "column 'id' (every value differs)" in told
-    assert "1 known anomalies, 1 known normal rows, 2 rows without a label" in told
+    assert "1 known anomaly, 1 known normal row, 2 rows without a label" in told
     assert "Threshold 1.5: 2 rows score above it (50.0%)." in told
     assert "Mind.\nLabelled normal, though above the threshold, and not counted: 1." in told
 
@@ -53,7 +53,7 @@ def test_without_columns_the_rows_are_images():
     labels = np.array([1, 0, -1, -1], dtype=np.int8)
     told = "\n".join(found(columns=(), labels=labels, source="nuts").told())
     assert "nuts: 4 images." in told
-    assert "1 known normal images, 2 images without a label" in told
+    assert "1 known normal image, 2 images without a label" in told
     assert "2 images score above it" in told
     assert "rows" not in told
 

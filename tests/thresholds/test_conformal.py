@@ -7,6 +7,7 @@ from hypothesis.extra import numpy as nps
 from oddshot.errors import DataError, SettingError
 from oddshot.thresholds.conformal import (
     conformal_p_values,
+    group_weights,
     least_p_value,
     rows_needed,
     threshold_at,
@@ -78,6 +79,35 @@ def test_above_the_threshold_are_exactly_the_small_p_values(calibration, alpha):
     threshold = threshold_at(calibration, alpha)
     small = conformal_p_values(scores, calibration) <= alpha * (1 + 1e-9)
     np.testing.assert_array_equal(scores > threshold, small)
+
+
+@given(some_scores, st.floats(0.01, 0.99), st.integers(0, 99))
+def test_so_they_are_where_rows_come_in_groups(calibration, alpha, seed):
+    groups = np.random.default_rng(seed).integers(0, 5, len(calibration))
+    weights, scores = group_weights(groups), np.arange(-11.0, 11.0)
+    assert weights.sum() == pytest.approx(len(set(groups.tolist())))
+    threshold = threshold_at(calibration, alpha, weights=weights)
+    p_values = conformal_p_values(scores, calibration, calibration_weights=weights)
+    np.testing.assert_array_equal(scores > threshold, p_values <= alpha + 1e-9)
+
+
+def test_rows_of_new_groups_raise_no_more_alarms_than_promised():
+    rng, alarms = np.random.default_rng(0), []
+    for _ in range(2000):
+        sizes = rng.integers(1, 30, 25)
+        groups = np.repeat(np.arange(25), sizes)
+        centres = rng.normal(0, 3, 26)
+        calibration = np.abs(centres[groups] + rng.normal(size=len(groups)))
+        new = np.abs(centres[25:] + rng.normal(size=1))
+        alarms.append(
+            [
+                conformal_p_values(new, calibration, calibration_weights=weights)[0] <= 0.1
+                for weights in (None, group_weights(groups))
+            ]
+        )
+    as_single_rows, in_groups = np.mean(alarms, axis=0)
+    assert as_single_rows > 0.11
+    assert 0.05 < in_groups < 0.11
 
 
 @pytest.mark.parametrize("alpha", [0.001, 0.01, 0.05, 0.1, 0.3, 0.5])

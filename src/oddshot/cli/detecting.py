@@ -16,9 +16,11 @@ from oddshot.cli.options import (
     Contamination,
     Fdr,
     File,
+    GroupColumn,
     ImageLabels,
     ImageSize,
     Labels,
+    LeaveOut,
     Out,
     PriorPath,
     Quality,
@@ -42,6 +44,7 @@ def detect(
     file: File,
     *,
     label_column: Labels = None,
+    leave_out: LeaveOut = None,
     labels: ImageLabels = None,
     size: ImageSize = None,
     skip_damaged: SkipDamaged = False,
@@ -56,6 +59,7 @@ def detect(
     fdr: Fdr = None,
     budget: Budget = None,
     calibrate: Calibrate = None,
+    group_column: GroupColumn = None,
     quality: Quality = "standard",
     reasons: Reasons = 0,
     top: Top = 10,
@@ -63,9 +67,9 @@ def detect(
     """Fit on a table, or a folder of images, and score its own rows."""
     check_outputs(file, out, report)
     check_reasons(reasons, file, out)
-    promise = Promise(alpha, fdr, budget, calibrate)
+    promise = Promise(alpha, fdr, budget, calibrate, group_column)
     promise.check(contamination=contamination)
-    asked = Asked(label_column, labels, size, skip_damaged)
+    asked = Asked(label_column, tuple(leave_out or ()), group_column, labels, size, skip_damaged)
     whole = report is not None or reasons > 0 or promise != Promise()
     table = None if whole or out is None else long_table(file, out)
     if table is not None and out is not None:
@@ -74,7 +78,7 @@ def detect(
         return
     read = read_input(file, prior, asked)
     detector = fitted(read, contamination, seed, quality)
-    read = read._replace(notes=read.notes + promise.keep(detector, read.rows, label_column))
+    read = read._replace(notes=read.notes + promise.keep(detector, read, label_column))
     found = scored_rows(detector, file, read, fitted=True)
     found = promise.add_p_values(found, detector, read.rows)
     found = with_reasons(found, detector, read, reasons)
@@ -86,6 +90,7 @@ def fit(
     *,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the detector.")],
     label_column: Labels = None,
+    leave_out: LeaveOut = None,
     labels: ImageLabels = None,
     size: ImageSize = None,
     skip_damaged: SkipDamaged = False,
@@ -96,16 +101,17 @@ def fit(
     fdr: Fdr = None,
     budget: Budget = None,
     calibrate: Calibrate = None,
+    group_column: GroupColumn = None,
     quality: Quality = "standard",
 ) -> None:
     """Fit on a table, or a folder of images, and keep the detector."""
-    promise = Promise(alpha, fdr, budget, calibrate)
+    promise = Promise(alpha, fdr, budget, calibrate, group_column)
     promise.check(contamination=contamination)
-    asked = Asked(label_column, labels, size, skip_damaged)
+    asked = Asked(label_column, tuple(leave_out or ()), group_column, labels, size, skip_damaged)
     table = long_table(file)
     read = read_input(file, prior, asked) if table is None else table.sample(prior, asked, seed)
     detector = fitted(read, contamination, seed, quality)
-    read = read._replace(notes=read.notes + promise.keep(detector, read.rows, label_column))
+    read = read._replace(notes=read.notes + promise.keep(detector, read, label_column))
     detector.save(out)
     found = scored_rows(detector, file, read, fitted=True)
     console = console_of_stdout()
@@ -127,6 +133,7 @@ def score(
     fdr: Fdr = None,
     budget: Budget = None,
     calibrate: Calibrate = None,
+    group_column: GroupColumn = None,
     reasons: Reasons = 0,
     top: Top = 10,
 ) -> None:
@@ -135,7 +142,7 @@ def score(
 
     check_outputs(file, out, report)
     check_reasons(reasons, file, out)
-    promise = Promise(alpha, fdr, budget, calibrate)
+    promise = Promise(alpha, fdr, budget, calibrate, group_column)
     promise.check()
     detector = FewShotDetector.load(folder, n_jobs=-1)
     whole = report is not None or reasons > 0 or promise != Promise()
@@ -144,7 +151,7 @@ def score(
         score_beside(detector, table, out)
         return
     read = read_input(file, detector.prior, Asked(skip_damaged=skip_damaged))
-    read = read._replace(notes=read.notes + promise.keep(detector, read.rows))
+    read = read._replace(notes=read.notes + promise.keep(detector, read))
     found = scored_rows(detector, file, read, fitted=False)
     if found.columns:
         unlike = unlike_fit(detector, read.frame, found.flagged)
@@ -231,7 +238,7 @@ def _top_rows(found: "Detection", number: int, *, most: int) -> Any:
     rows = found.top(number)
     hidden = max(rows.shape[1] - most, 0)
     table = Table(
-        title=f"The {len(rows)} oddest {found.things}",
+        title=f"The {len(rows)} oddest {found.things}" if len(rows) > 1 else "The oddest one",
         title_justify="left",
         caption=f"{hidden} more columns; --out writes them all" if hidden else None,
         caption_justify="left",

@@ -7,9 +7,11 @@ import typer
 
 from oddshot.cli.console import console_of_stdout, say
 from oddshot.cli.inputs import Asked, fitted, read_input
-from oddshot.cli.options import Contamination, Labels, PriorPath, Seed, numbers_of
+from oddshot.cli.options import Contamination, Labels, LeaveOut, PriorPath, Seed, numbers_of
 from oddshot.cli.outputs import check_outputs
 from oddshot.errors import SettingError
+
+NOT_FITTED = (None, None, 0, "default", "auto")  # what options are where nothing is fitted
 
 
 def explain(
@@ -38,13 +40,14 @@ def explain(
         typer.Option("--out", metavar="PATH", help="Write all contributions (CSV or Parquet)."),
     ] = None,
     label_column: Labels = None,
+    leave_out: LeaveOut = None,
     seed: Seed = 0,
     prior: PriorPath = "default",
     contamination: Contamination = "auto",
 ) -> None:
     """Say why rows are odd: which columns, compared with what, what would make them normal.
 
-    With FILE alone, the detector is fitted on it first, and the last four options are for that.
+    With FILE alone, the detector is fitted on it first, and the last five options are for that.
     """
     import numpy as np
     import pandas as pd
@@ -62,17 +65,17 @@ def explain(
     if holds_images(table):
         raise SettingError(f"{table} holds images, which have no columns; explain takes tables")
     if not kept:
-        read = read_input(table, prior, Asked(label_column))
+        read = read_input(table, prior, Asked(label_column, tuple(leave_out or ())))
         detector = fitted(read, contamination, seed)
     elif len(kept) > 1:
         raise SettingError(f"{len(paths)} paths are given; give FILE, or DIR and FILE")
-    elif (label_column, seed, prior, contamination) == (None, 0, "default", "auto"):
+    elif (label_column, leave_out, seed, prior, contamination) == NOT_FITTED:
         detector = FewShotDetector.load(kept[0], n_jobs=-1)
         read = read_input(table, detector.prior, Asked())
     else:
         raise SettingError(
-            f"{kept[0]} is a detector that was fitted before: --label-column, --seed, --prior and "
-            f"--contamination are for fitting; leave them out, or leave out {kept[0]}"
+            f"{kept[0]} is a detector that was fitted before: --label-column, --leave-out, --seed, "
+            f"--prior and --contamination are for fitting; leave them out, or leave out {kept[0]}"
         )
     assert isinstance(read.rows, pd.DataFrame)
     if rows is None:

@@ -1,7 +1,7 @@
 """Reading FILE: a table, or images, at the edge of the program; fitting and scoring by it."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from oddshot.errors import SettingError
 
@@ -20,9 +20,11 @@ UNUSUAL, CLEARLY = 3.0, 1e-3  # times as many flagged as at fit, and how surely,
 
 
 class Asked(NamedTuple):
-    """What options say about the reading of FILE; all but the first are for images."""
+    """What options say about the reading of FILE; the last three are for images."""
 
     label_column: str | None = None
+    leave_out: tuple[str, ...] = ()
+    group_column: str | None = None
     labels: str | None = None
     size: str | None = None
     skip_damaged: bool = False
@@ -32,7 +34,7 @@ class Input(NamedTuple):
     """The user's table as it is, the rows to learn from, their labels, notes, and the prior.
 
     ``file`` is where the table stands, where it was read whole, ``label_column`` the name of the
-    frame's column that the labels came from.
+    frame's column that the labels came from, ``groups`` the group of each row.
     """
 
     frame: "pd.DataFrame"
@@ -42,6 +44,7 @@ class Input(NamedTuple):
     prior: "Prior | str | Path"
     file: str | None = None
     label_column: str | None = None
+    groups: "pd.Series[Any] | None" = None
 
 
 def read_input(file: str, prior: "Prior | str | Path", asked: Asked) -> Input:
@@ -70,7 +73,8 @@ def read_input(file: str, prior: "Prior | str | Path", asked: Asked) -> Input:
         names = [str(column) for column in frame.columns]
         name = names[column_position(names, name, repr(file))]
     rows, notes = without_results(rows, notes)
-    return Input(frame, rows, labels, notes, prior, file, name)
+    rows, notes, groups = set_aside(rows, notes, file, asked)
+    return Input(frame, rows, labels, notes, prior, file, name, groups)
 
 
 def without_results(
@@ -86,6 +90,38 @@ def without_results(
     return rows.drop(columns=ours), (*notes, told)
 
 
+def set_aside(
+    rows: "pd.DataFrame", notes: tuple[str, ...], file: str, asked: Asked
+) -> "tuple[pd.DataFrame, tuple[str, ...], pd.Series[Any] | None]":
+    """Leave out the columns that options name, note that, and give that of the groups.
+
+    Raises
+    ------
+    SettingError, SourceError
+        If FILE has no such column, no names of columns, or none would be left.
+    """
+    import pandas as pd
+
+    from oddshot.data.sources import column_position
+
+    asked_for = [*asked.leave_out, *([asked.group_column] if asked.group_column else [])]
+    if not asked_for:
+        return rows, notes, None
+    if isinstance(rows.columns, pd.RangeIndex):
+        raise SettingError(
+            f"{file} has no names of columns, by which --leave-out and --group-column work; give "
+            "it a header"
+        )
+    names = [str(name) for name in rows.columns]
+    places = [column_position(names, name, repr(file)) for name in asked_for]
+    left = [place for place in range(len(names)) if place not in places]
+    if not left:
+        raise SettingError(f"--leave-out leaves no column of {file} to learn from; name fewer")
+    groups = rows.iloc[:, places[-1]] if asked.group_column else None
+    told = ", ".join(dict.fromkeys(names[place] for place in places))
+    return rows.iloc[:, left], (*notes, f"Not learned from, as asked: {told}."), groups
+
+
 def check_for_table(file: str, asked: Asked) -> None:
     """Refuse options for images where FILE is a table.
 
@@ -94,7 +130,7 @@ def check_for_table(file: str, asked: Asked) -> None:
     SettingError
         If there is one.
     """
-    if asked != Asked(asked.label_column):
+    if asked[3:] != Asked()[3:]:
         raise SettingError(
             f"{file} holds no images, and --labels, --size and --skip-damaged are for these; "
             "--label-column names the labels of a table"
@@ -108,6 +144,10 @@ def _read_images(file: str, prior: "Prior | str | Path", asked: Asked) -> Input:
     from oddshot.data.images import read_images
     from oddshot.priors import Prior
 
+    if asked.leave_out or asked.group_column:
+        raise SettingError(
+            f"{file} holds images; --leave-out and --group-column name columns of a table"
+        )
     if asked.label_column is not None and asked.labels is None:
         raise SettingError(
             f"{file} holds images; --label-column names a column of the table given with --labels"
@@ -196,7 +236,8 @@ def unlike_fit(detector: "FewShotDetector", frame: "pd.DataFrame", flagged: int)
     for column, share in detector.unseen_levels(frame).items():
         if share > MANY_UNSEEN:
             notes.append(
-                f"Column {column!r} holds levels that fit did not see in {share:.0%} of rows."
+                f"Column {column!r} holds levels that fit did not see in {share:.0%} of rows; if "
+                "they are mere names, fit again with --leave-out."
             )
     usual = min(1.0, UNUSUAL * detector.contamination_ + 0.01)
     if binom.sf(flagged - 1, len(frame), usual) < CLEARLY:

@@ -10,7 +10,7 @@ import typer
 from oddshot.cli.console import console_of_stdout, say
 from oddshot.cli.inputs import Asked, Input, fitted, read_input
 from oddshot.cli.long_tables import LongTable, check_written_as_read, long_table
-from oddshot.cli.options import Labels
+from oddshot.cli.options import Labels, LeaveOut
 from oddshot.cli.outputs import check_table_output, write_beside
 from oddshot.errors import OddshotError, SettingError
 
@@ -49,6 +49,7 @@ def label(
         ),
     ] = None,
     label_column: Labels = None,
+    leave_out: LeaveOut = None,
     export: Annotated[
         Path | None,
         typer.Option(
@@ -68,7 +69,7 @@ def label(
     """Show one row after the other, take its label, and rank all rows anew.
 
     Every answer is on the disk before the next row is shown. The same command goes on where it
-    stopped; it need not repeat --label-column, --seed and --prior.
+    stopped; it need not repeat --label-column, --leave-out, --seed and --prior.
     """
     from oddshot.detectors.labelling_session import LabellingSession, SessionFolder
 
@@ -76,7 +77,8 @@ def label(
         check_table_output("--export", file, export)
         check_written_as_read("--export", file, export)
     folder = Path(f"{Path(file).stem}-labels") if out is None else out
-    about = _about(file, folder, {"label_column": label_column, "seed": seed, "prior": prior})
+    asked = {"label_column": label_column, "leave_out": leave_out, "seed": seed, "prior": prior}
+    about = _about(file, folder, asked)
     data = _Data.read(file, about)
     detector = fitted(data.learned, "auto", about["seed"])
     kept = SessionFolder(folder, about)
@@ -213,10 +215,11 @@ def _about(file: str, folder: Path, asked: dict[str, Any]) -> dict[str, Any]:
     if holds_images(file):
         raise SettingError(f"{file} holds images; label takes tables")
     begun = SessionFolder.peek(folder)
-    about = {
+    about: dict[str, Any] = {
         "file": Path(file).name,
         "fingerprint": fingerprint(file),
         "label_column": None,
+        "leave_out": [],
         "seed": 0,
         "prior": "default",
     }
@@ -246,16 +249,16 @@ class _Data(NamedTuple):
         from oddshot.data.sources import column_position
 
         name, prior = about["label_column"], about["prior"]
-        long = long_table(file)
+        asked, long = Asked(name, tuple(about["leave_out"])), long_table(file)
         if long is None:
-            learned = read_input(file, prior, Asked(name))
+            learned = read_input(file, prior, asked)
             given, name = learned.labels, learned.label_column
             count = len(learned.frame)
         else:
             if name is not None:
                 columns = long.blocks.columns
                 name = columns[column_position(columns, name, repr(file))]
-            learned = long.sample(prior, Asked(name), about["seed"])
+            learned = long.sample(prior, asked._replace(label_column=name), about["seed"])
             given = None if name is None else long.blocks.labels(name)
             count = long.blocks.rows
         unknown = np.full(count, -1, dtype=np.int8)

@@ -6,7 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from oddshot.cli.console import console_of_stdout, progress_bar, say
-from oddshot.cli.inputs import Asked, Input, check_for_table, unlike_fit, without_results
+from oddshot.cli.inputs import (
+    Asked,
+    Input,
+    check_for_table,
+    set_aside,
+    unlike_fit,
+    without_results,
+)
 from oddshot.errors import SettingError
 
 if TYPE_CHECKING:
@@ -56,7 +63,8 @@ class LongTable(NamedTuple):
             table = read_table(frame, label_column=name)
             rows, taken = pd.DataFrame(table.rows), table.labels
         rows, notes = without_results(rows, notes)
-        return Input(frame, rows, taken, notes, prior)
+        rows, notes, groups = set_aside(rows, notes, self.file, asked)
+        return Input(frame, rows, taken, notes, prior, groups=groups)
 
     def scores(self, detector: "FewShotDetector") -> Iterator["FloatArray"]:
         """Score block by block."""

@@ -22,6 +22,23 @@ Labels = Annotated[
         help="Column with what is known: 1 anomaly, 0 normal, empty unknown.",
     ),
 ]
+LeaveOut = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--leave-out",
+        metavar="NAME",
+        help="Column not to learn from, such as a number of customers; again for another one.",
+    ),
+]
+GroupColumn = Annotated[
+    str | None,
+    typer.Option(
+        "--group-column",
+        metavar="NAME",
+        help="With --calibrate: rows alike here, as of one customer, are held out together and "
+        "count as one. It is not learned from.",
+    ),
+]
 ImageLabels = Annotated[
     str | None,
     typer.Option(

@@ -7,7 +7,7 @@ import typer
 
 from oddshot.cli.console import console_of_stdout, say
 from oddshot.cli.inputs import Asked, Input, read_input, scored_rows, share_of
-from oddshot.cli.options import Alpha, Contamination, Labels, Out, PriorPath, Seed
+from oddshot.cli.options import Alpha, Contamination, Labels, LeaveOut, Out, PriorPath, Seed
 from oddshot.cli.outputs import check_outputs, check_picture, write_beside
 from oddshot.errors import SettingError
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 STRETCH = "anomaly_stretch"
 EXPLAINED = 10  # stretches whose reasons choose what is drawn
 NAMED = 2  # columns of windows that are named as the reason of a stretch
+# what options are where nothing is fitted, in their order
+NOT_FITTED = (None, None, "auto", None, None, 0, "auto", None, 0, "default")
 
 
 def series(
@@ -49,6 +51,7 @@ def series(
         ),
     ] = "auto",
     label_column: Labels = None,
+    leave_out: LeaveOut = None,
     normal: Annotated[
         int,
         typer.Option(
@@ -85,8 +88,8 @@ def series(
         check_picture("--plot", file, plot)
     if len(kept) > 1:
         raise SettingError(f"{len(paths)} paths are given; give FILE, or DIR and FILE")
-    given = (window, time_column, period, label_column, normal, contamination, keep, seed, prior)
-    if kept and given != (None, None, "auto", None, 0, "auto", None, 0, "default"):
+    about_series = (window, time_column, period, label_column, leave_out, normal)
+    if kept and (*about_series, contamination, keep, seed, prior) != NOT_FITTED:
         raise SettingError(
             f"{kept[0]} is a detector that was fitted before; leave out all options but --alpha, "
             "--out, --plot and --top"
@@ -95,7 +98,7 @@ def series(
         raise SettingError("give --window: about how many readings what you look for lasts")
     if holds_images(file):
         raise SettingError(f"{file} holds images; series takes a table of readings")
-    read = read_input(file, prior, Asked(label_column))
+    read = read_input(file, prior, Asked(label_column, tuple(leave_out or ())))
     rows = read.rows
     assert isinstance(rows, pd.DataFrame)
     read = read._replace(labels=_labels(read, normal))

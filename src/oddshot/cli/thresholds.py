@@ -20,6 +20,7 @@ class Promise(NamedTuple):
     fdr: float | None = None
     budget: str | None = None
     calibrate: str | None = None
+    group_column: str | None = None
 
     def check(self, *, contamination: str = "auto") -> None:
         """Refuse options that contradict each other, before any work is done.
@@ -27,13 +28,18 @@ class Promise(NamedTuple):
         Raises
         ------
         SettingError
-            If more than one sets the threshold, or one is malformed.
+            If more than one sets the threshold, one is malformed, or groups calibrate nothing.
         """
         rules = {"--alpha": self.alpha, "--fdr": self.fdr, "--budget": self.budget}
         given = [name for name, value in rules.items() if value is not None]
         given += ["--contamination"] if contamination != "auto" else []
         if len(given) > 1:
             raise SettingError(f"{' and '.join(given)} each set the threshold; give one")
+        if self.group_column is not None and self.calibrate is None:
+            raise SettingError(
+                f"--group-column {self.group_column} says what is held out together; add "
+                "--calibrate cross, or leave the column out with --leave-out"
+            )
         self.alerts()
 
     def alerts(self) -> int | tuple[int, int] | None:
@@ -54,7 +60,7 @@ class Promise(NamedTuple):
         return int(parts[0]) if len(parts) == 1 else (int(parts[0]), int(parts[1]))
 
     def keep(
-        self, detector: "FewShotDetector", rows: Any, label_column: str | None = None
+        self, detector: "FewShotDetector", read: Input, label_column: str | None = None
     ) -> tuple[str, ...]:
         """Calibrate, and set the threshold, as asked.
 
@@ -62,8 +68,8 @@ class Promise(NamedTuple):
         ----------
         detector
             Fitted; it is changed.
-        rows
-            Those of FILE.
+        read
+            What FILE holds.
         label_column
             Of the rows' labels, by name or number. Where a file to calibrate with has it, too (a
             column of that name, or one more than were learned from), it tells which of its rows are
@@ -76,24 +82,27 @@ class Promise(NamedTuple):
         """
         with _warnings_as_lines() as lines:
             if self.calibrate in ("cross", "split"):
-                detector.calibrate(method=self.calibrate)
+                detector.calibrate(method=self.calibrate, groups=read.groups)
             elif self.calibrate is not None:
-                other = read_input(self.calibrate, detector.prior, Asked())
+                asked = Asked(group_column=self.group_column)
+                other = read_input(self.calibrate, detector.prior, asked)
                 if label_column is not None and self._holds(label_column, other, detector):
-                    other = read_input(self.calibrate, detector.prior, Asked(label_column))
+                    asked = asked._replace(label_column=label_column)
+                    other = read_input(self.calibrate, detector.prior, asked)
                 elif label_column is not None:
                     lines.append(
                         f"{self.calibrate} has no column {label_column!r}; nothing is known of its "
                         "rows."
                     )
-                detector.calibrate(other.rows, other.labels)
+                detector.calibrate(other.rows, other.labels, groups=other.groups)
             alerts = self.alerts()
             if self.alpha is not None:
                 detector.set_threshold(alpha=self.alpha)
             elif self.fdr is not None:
-                detector.set_threshold(fdr=self.fdr, X=rows)
+                detector.set_threshold(fdr=self.fdr, X=read.rows)
             elif alerts is not None:
-                detector.set_threshold(budget=alerts, X=rows if isinstance(alerts, int) else None)
+                of_file = read.rows if isinstance(alerts, int) else None
+                detector.set_threshold(budget=alerts, X=of_file)
         if self == Promise():
             return ()
         return (f"The threshold: {detector.threshold_rule_}.", *lines)

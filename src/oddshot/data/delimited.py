@@ -302,7 +302,7 @@ def _all_lines_have(text: str, delimiter: str, count: int) -> bool:
 def notes_on(frame: pd.DataFrame, dialect: Dialect) -> tuple[str, ...]:
     """Say what a reader should know of the header."""
     if dialect.names is None:
-        return ("no header was found; columns are counted from 0",)
+        return ("No header was found; columns are counted from 0.",)
     return tuple(
         f"column {new!r} has the header {old!r} in the file"
         for old, new in zip(dialect.names, frame.columns, strict=True)

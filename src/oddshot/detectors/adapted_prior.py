@@ -21,9 +21,11 @@ from oddshot.detectors.calibration import (
 from oddshot.detectors.few_rows import LEAST_ROWS
 from oddshot.detectors.fitted_images import FittedImages
 from oddshot.detectors.fitted_table import FittedTable
+from oddshot.detectors.groups import Groups
 from oddshot.episodes import NORMAL, Float32Array, FloatArray
 from oddshot.errors import DataError, SettingError
 from oddshot.mapping.encode import ColumnNote
+from oddshot.thresholds.conformal import group_weights
 from oddshot.thresholds.surprise import Surprise
 
 
@@ -101,7 +103,7 @@ class AdaptedPrior(AnomalyDetector):
         own = np.repeat(self._scale.apply(scores[used]), times)
         return Calibration(OWN, (own,), clean, stands=stands)
 
-    def _held_out_calibration(self, method: str, folds: int) -> Calibration:
+    def _held_out_calibration(self, method: str, folds: int, groups: Groups | None) -> Calibration:
         fitted, labels = self._fitted, self._fitted.kept_labels
         used = np.flatnonzero(stand_for_normal(labels))
         used = used[used < fitted.teaching]
@@ -112,10 +114,18 @@ class AdaptedPrior(AnomalyDetector):
             )
         shuffled = np.random.default_rng([fitted.seed, 3]).permutation(used)
         count = 2 if method == SPLIT else min(folds, len(used))
-        parts = tuple(np.array_split(shuffled, count)[: 1 if method == SPLIT else count])
+        of_rows = None if groups is None else fitted.groups_of(groups)
+        dealt = (
+            tuple(np.array_split(shuffled, count))
+            if of_rows is None
+            else of_rows.dealt(shuffled, count)
+        )
+        parts = dealt[:1] if method == SPLIT else dealt
+        weights = None if of_rows is None else group_weights(of_rows.numbers[np.concatenate(parts)])
         self._parts, raw = _adapted_without(fitted, parts)
         scores = [part.scale.apply(r) for part, r in zip(self._parts, raw, strict=True)]
-        return Calibration(method, tuple(scores), bool((labels[used] == NORMAL).all()), parts)
+        clean = bool((labels[used] == NORMAL).all())
+        return Calibration(method, tuple(scores), clean, parts, weights=weights)
 
     def _scores_by_part(self, calibration: Calibration, X: Any) -> list[FloatArray]:
         if not calibration.parts:

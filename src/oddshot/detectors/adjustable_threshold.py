@@ -193,7 +193,10 @@ class AdjustableThreshold(CalibratedVerdicts):
         _need(X, "fdr", "X, the batch of rows that it is to hold in")
         _leave_out(None, y, "fdr")
         calibration, scores = self.calibration_, self.anomaly_score(X)
-        selected = discoveries(conformal_p_values(scores, calibration.pooled), level)
+        p_values = conformal_p_values(
+            scores, calibration.pooled, calibration_weights=calibration.weights
+        )
+        selected = discoveries(p_values, level)
         lack = lack_of_rows(calibration, level, selected, batch=True)
         if lack:
             warnings.warn(lack, CalibrationWarning, stacklevel=3)
@@ -237,7 +240,7 @@ class AdjustableThreshold(CalibratedVerdicts):
         """Threshold that a share of rows may exceed, and whether it can be promised."""
         check_level(name, share)
         calibration = self.calibration_
-        threshold = threshold_at(calibration.pooled, share)
+        threshold = threshold_at(calibration.pooled, share, weights=calibration.weights)
         if np.isfinite(threshold):
             if calibration.doubt:
                 warnings.warn(calibration.doubt, CalibrationWarning, stacklevel=4)

@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from oddshot.detectors.calibration import GIVEN, OWN, Calibration
 from oddshot.detectors.checked_labels import checked_labels
+from oddshot.detectors.groups import Groups
 from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, Float32Array, FloatArray, LabelArray
 from oddshot.errors import (
     CalibrationError,
@@ -24,6 +25,7 @@ from oddshot.mapping.row_places import RowPlaces
 from oddshot.thresholds.conformal import (
     check_level,
     conformal_p_values,
+    group_weights,
     least_p_value,
     rows_needed,
 )
@@ -187,6 +189,7 @@ class CalibratedVerdicts(ABC):
         *,
         method: str | None = None,
         folds: int = 5,
+        groups: ArrayLike | None = None,
         probability: str = "auto",
         prevalence: float | None = None,
     ) -> Self:
@@ -208,6 +211,10 @@ class CalibratedVerdicts(ABC):
             once: exact, by a detector of the other half. ``None`` is "cross".
         folds
             Parts of "cross", 2 or more. Each costs a fit, and a p-value as many scores.
+        groups
+            Shape (n,): which rows belong together, such as those of one customer, patient or day;
+            of ``X``, or, without it, of the rows given to `fit`. Groups are held out whole, and
+            count as one each: promises then hold for rows of new groups, and 1% takes 99 groups.
         probability, prevalence
             As method and prevalence of `Probability`.
 
@@ -235,12 +242,14 @@ class CalibratedVerdicts(ABC):
             require(prevalence is None, "prevalence", prevalence, "left out where X is")
             require(method in (None, "split", "cross"), "method", method, "'split' or 'cross'")
             require(is_whole(folds) and folds >= 2, "folds", folds, "a whole number from 2 on")
-            self._calibration = self._held_out_calibration(method or "cross", int(folds))
+            together = None if groups is None else Groups.of(groups)
+            self._calibration = self._held_out_calibration(method or "cross", int(folds), together)
             self._probability = None
             return self
         require(method is None, "method", method, "left out where X is given")
         scores = self.anomaly_score(X)
         labels = checked_labels(y, len(scores))
+        together = None if groups is None else Groups.of(groups, rows=len(scores))
         trusted = np.flatnonzero(stand_for_normal(labels))
         if not len(trusted):
             raise LabelError(
@@ -260,6 +269,7 @@ class CalibratedVerdicts(ABC):
             (scores[trusted],),
             bool((labels[trusted] == NORMAL).all()),
             numbers=None if numbers is None else numbers[trusted],
+            weights=None if together is None else group_weights(together.numbers[trusted]),
         )
         return self
 
@@ -293,7 +303,7 @@ class CalibratedVerdicts(ABC):
         clean = self._shown is not None and self._shown.clean
         return Calibration(OWN, (self._scale.apply(self._scale.reference),), clean)
 
-    def _held_out_calibration(self, method: str, folds: int) -> Calibration:  # noqa: ARG002
+    def _held_out_calibration(self, method: str, folds: int, groups: Groups | None) -> Calibration:  # noqa: ARG002
         """Calibrate on rows given to `fit`, held out."""
         raise SettingError(
             f"{type(self).__name__} cannot be made again without some of its rows; give calibrate "
@@ -333,6 +343,11 @@ class CalibratedVerdicts(ABC):
         return calibration.numbers
 
     def _shift_weights(self, calibration: Calibration, X: Any) -> ShiftWeights:
+        if calibration.weights is not None:
+            raise SettingError(
+                "shift is True, but the calibration rows come in groups; calibrate without groups "
+                "to weight single rows"
+            )
         numbers, new = self._calibration_numbers(calibration), self._numbers(X)
         if numbers is None or new is None:
             raise SettingError(
@@ -385,19 +400,19 @@ def lack_of_rows(
         return too_few(calibration, alpha)
     if calibration.doubt or selected.any() or not batch:
         return calibration.doubt
-    rows = calibration.rows if weights is None else int(weights.effective_rows)
+    rows = calibration.worth if weights is None else int(weights.effective_rows)
     needed = least_discoveries(rows, len(selected), alpha)
     if needed == 1:
         return ""
-    worth = f"{calibration.rows:,} calibration rows"
+    worth = calibration.counted
     if weights is not None:
         worth += f", weighted for a shift and worth {rows:,},"
     more = "" if calibration.clean else ", and only known normal ones: these may hide anomalies"
     return (
         f"nothing is selected: with {worth} no p-value is below {least_p_value(rows):.2g}, so of "
         f"{len(selected):,} rows at a false discovery rate of {alpha:g} either {needed:,} stand "
-        f"out from all of them or none is selected; give smaller batches or more calibration "
-        f"rows{more}"
+        f"out from all of them or none is selected; give smaller batches or more "
+        f"{'calibration rows' if calibration.weights is None else 'groups'}{more}"
     )
 
 
@@ -405,7 +420,9 @@ def _p_values(
     scores: list[FloatArray], calibration: Calibration, weights: ShiftWeights | None
 ) -> FloatArray:
     if weights is None:
-        return conformal_p_values(scores, calibration.scores)
+        return conformal_p_values(
+            scores, calibration.scores, calibration_weights=calibration.weights
+        )
     new, counted = weights.new, weights.calibration
     return conformal_p_values(scores, calibration.scores, weights=new, calibration_weights=counted)
 
@@ -413,6 +430,7 @@ def _p_values(
 def too_few(calibration: Calibration, alpha: float) -> str:
     """Say that calibration rows cannot promise a rate."""
     return (
-        f"{calibration.rows:,} calibration rows cannot promise {alpha:g}: no p-value is below "
-        f"{calibration.least_p_value:.2g}; it takes {rows_needed(alpha):,} rows"
+        f"{calibration.counted} cannot promise {alpha:g}: no p-value is below "
+        f"{calibration.least_p_value:.2g}; it takes {rows_needed(alpha):,} "
+        f"{'rows' if calibration.weights is None else 'groups'}"
     )

@@ -45,6 +45,9 @@ class Calibration:
         has them itself.
     stands
         Of "own": whether scores of new rows are comparable also where the rows are few.
+    weights
+        Shape (m,), part by part: what each row counts where rows come in groups, which count 1
+        each (see `group_weights`); ``None``: rows count alike.
     """
 
     method: str
@@ -53,6 +56,7 @@ class Calibration:
     parts: tuple[IndexArray, ...] = ()
     numbers: Float32Array | None = field(default=None, repr=False)
     stands: bool = False
+    weights: FloatArray | None = field(default=None, repr=False)
 
     @property
     def pooled(self) -> FloatArray:
@@ -65,13 +69,25 @@ class Calibration:
         return sum(map(len, self.scores))
 
     @property
+    def worth(self) -> int:
+        """Number of groups where rows come in such, else of rows."""
+        return self.rows if self.weights is None else round(self.weights.sum())
+
+    @property
+    def counted(self) -> str:
+        """How many rows, or groups, there are, in words."""
+        if self.weights is None:
+            return f"{self.rows:,} calibration rows"
+        return f"{self.rows:,} calibration rows in {self.worth:,} groups"
+
+    @property
     def least_p_value(self) -> float:
-        """The smallest p-value there can be: 1 / (m + 1)."""
-        return least_p_value(self.rows)
+        """The smallest p-value there can be: 1 / (m + 1), with m rows or groups."""
+        return least_p_value(self.worth)
 
     def promises(self, alpha: float) -> bool:
-        """Whether there are rows enough for a p-value of alpha."""
-        return self.rows >= rows_needed(alpha)
+        """Whether there are rows, or groups, enough for a p-value of alpha."""
+        return self.worth >= rows_needed(alpha)
 
     @property
     def doubt(self) -> str:
@@ -84,14 +100,15 @@ class Calibration:
         )
 
     def __str__(self) -> str:
-        return f"{self.rows:,} {HOW[self.method]}"
+        grouped = "" if self.weights is None else f", in {self.worth:,} groups"
+        return f"{self.rows:,} {HOW[self.method]}{grouped}"
 
     def state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """Return what `from_state` needs, as JSON and as arrays."""
         arrays: dict[str, NDArray[Any]] = {f"scores{i}": s for i, s in enumerate(self.scores)}
         arrays |= {f"part{i}": part.astype(np.int64) for i, part in enumerate(self.parts)}
-        if self.numbers is not None:
-            arrays["numbers"] = self.numbers
+        optional = {"numbers": self.numbers, "weights": self.weights}
+        arrays |= {name: array for name, array in optional.items() if array is not None}
         meta = {"method": self.method, "clean": self.clean, "scores": len(self.scores)}
         return meta, arrays
 
@@ -106,6 +123,7 @@ class Calibration:
             bool(meta["clean"]),
             tuple(arrays[f"part{i}"].astype(np.intp) for i in range(count * held_out)),
             arrays.get("numbers"),
+            weights=arrays.get("weights"),
         )
 
 

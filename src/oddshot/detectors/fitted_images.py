@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from oddshot.data.images import Images, looks_like_images, to_images
+from oddshot.detectors.groups import Groups
 from oddshot.detectors.novelty import LABELS_ALONE, Floor, Novelty
 from oddshot.episodes import (
     ANOMALY,
@@ -199,6 +200,13 @@ class FittedImages:
     def teaching(self) -> int:
         """How many of these, from the first on, can be held out."""
         return len(self._told.rows) - self._told.known
+
+    def groups_of(self, groups: Groups) -> Groups:  # noqa: ARG002
+        """Refuse: which of the images given to fit are kept is not known."""
+        raise DataError(
+            "groups are given, but which of the images given to fit are kept is not known; give "
+            "calibrate images X of other groups"
+        )
 
     @property
     def column_report(self) -> list[Any]:

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from oddshot.detectors.few_rows import CrossConformal, can_spare, enough
+from oddshot.detectors.groups import Groups
 from oddshot.detectors.kept_rows import KeptRows, copies_in, rows_of_support
 from oddshot.detectors.novelty import LABELS_ALONE, Novelty, without_labels
 from oddshot.detectors.raising import Raising
@@ -224,12 +225,10 @@ class FittedTable:
         rows that are held out. Where no column has levels, or not all rows are kept as they were
         given, see `without`.
         """
-        kept, support = self.kept, self._mapping.support
+        kept = self.kept
         levels = any(isinstance(recipe, Category) for recipe in self.encoder.recipes)
-        if not levels or kept is None or (kept.places < 0).any():
-            return self.without(part)
-        rows_of = kept.rows_of(self.arranged(kept.frame), support.typical)
-        if min(map(len, rows_of)) == 0:  # of a wide table
+        rows_of = self._kept_rows_of() if levels else None
+        if kept is None or rows_of is None:
             return self.without(part)
         gone = np.concatenate([rows_of[at] for at in part])
         rest = np.setdiff1d(np.arange(len(kept.frame)), gone)
@@ -266,6 +265,40 @@ class FittedTable:
             spares_rows=False,
         )
         return adapted, adapted.scored_arranged(support.typical[part])
+
+    def groups_of(self, groups: Groups) -> Groups:
+        """Find the groups of the typical rows (m,) among those of the rows (n,) given to fit.
+
+        Of rows that are equal and belong to several groups the first one's.
+
+        Raises
+        ------
+        DataError
+            If there are not as many as rows given to fit, or not all of these rows are kept.
+        """
+        kept, rows_of = self.kept, self._kept_rows_of()
+        if kept is None or rows_of is None:
+            raise DataError(
+                "groups are given, but the detector no longer knows which of the rows given to fit "
+                "those are that it keeps (labels came later, columns are many, or an older version "
+                "saved it); fit again, or give calibrate rows X of other groups"
+            )
+        given = kept.given or max(len(groups.numbers), int(kept.places.max()) + 1)
+        if len(groups.numbers) != given:
+            raise DataError(
+                f"fit was given {given:,} rows but groups has {len(groups.numbers):,}; give one "
+                "for each of these rows, in their order"
+            )
+        first = kept.places[[rows[0] for rows in rows_of]]
+        return Groups(groups.numbers[first])
+
+    def _kept_rows_of(self) -> list[NDArray[np.intp]] | None:
+        """Which kept rows each typical row stands for; ``None`` where not all are as given."""
+        kept = self.kept
+        if kept is None or (kept.places < 0).any():
+            return None
+        found = kept.rows_of(self.arranged(kept.frame), self._mapping.support.typical)
+        return found if min(map(len, found)) else None
 
     @property
     def kept_labels(self) -> LabelArray:

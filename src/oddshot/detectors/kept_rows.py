@@ -39,11 +39,14 @@ class KeptRows:
     places
         Shape (k,): where each row stood among those given to `fit`, rising; then -1 for those that
         came with a label later.
+    given
+        How many rows were given to `fit`; 0 where an older version did not keep it.
     """
 
     frame: pd.DataFrame
     labels: LabelArray
     places: NDArray[np.intp]
+    given: int = 0
 
     @classmethod
     def of(cls, rows: RawRows, labels: LabelArray, found: Found, seed: int) -> "KeptRows":
@@ -58,7 +61,8 @@ class KeptRows:
             shuffled = np.random.default_rng(seed).permutation(places)
             known_first = np.argsort(labels[shuffled] != ANOMALY, kind="stable")
             places = np.sort(shuffled[known_first][:most])
-        return cls(as_frame(rows, places), labels[places].astype(np.int8), places)
+        kept = labels[places].astype(np.int8)
+        return cls(as_frame(rows, places), kept, places, rows.shape[0])
 
     @property
     def succession(self) -> NDArray[np.intp]:
@@ -121,6 +125,7 @@ class KeptRows:
             pd.concat([self.frame, added.set_axis(self.frame.columns, axis=1)], ignore_index=True),
             np.concatenate([relabelled, labels[new]]).astype(np.int8),
             np.concatenate([self.places, np.full(len(new), -1, dtype=np.intp)]),
+            self.given,
         )
 
     def rows_of(self, encoded: FloatArray, typical: FloatArray) -> list[NDArray[np.intp]]:
@@ -149,7 +154,7 @@ class KeptRows:
         sink = pa.BufferOutputStream()
         with pa.ipc.new_stream(sink, table.schema) as writer:
             writer.write_table(table)
-        return {"named": self.named}, {
+        return {"named": self.named, "given": self.given}, {
             "table": np.frombuffer(sink.getvalue(), dtype=np.uint8),
             "labels": self.labels,
             "places": self.places.astype(np.int64),
@@ -162,7 +167,8 @@ class KeptRows:
             frame = frame_from_arrow(reader.read_all())
         if not settings["named"]:
             frame.columns = pd.RangeIndex(frame.shape[1])
-        return cls(frame, arrays["labels"].astype(np.int8), arrays["places"].astype(np.intp))
+        labels, places = arrays["labels"].astype(np.int8), arrays["places"].astype(np.intp)
+        return cls(frame, labels, places, settings.get("given", 0))
 
 
 def rows_of_support(encoded: FloatArray, labels: LabelArray, support: Support) -> Found:

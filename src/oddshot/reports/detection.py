@@ -10,6 +10,7 @@ from scipy.stats import rankdata
 
 from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, FloatArray, LabelArray
 from oddshot.mapping.encode import ColumnNote
+from oddshot.wording import counted
 
 NEW_COLUMNS = ("anomaly_score", "anomaly", "anomaly_rank")
 P_VALUE, REASONS = "anomaly_p", "anomaly_reasons"  # columns before these, where they were asked for
@@ -122,7 +123,7 @@ class Detection:
         """Say in plain sentences what was done and found."""
         used = [note for note in self.columns if note.used]
         of = f"; {len(used)} of {len(self.columns)} columns used" if self.columns else ""
-        lines = [f"{self.source}: {len(self.rows):,} {self.things}{of}."]
+        lines = [f"{self.source}: {counted(len(self.rows), self.things)}{of}."]
         lines += [
             f"Left out: column '{note.column}' ({note.reason})."
             for note in self.columns
@@ -137,18 +138,18 @@ class Detection:
             anomalies = int((self.labels == ANOMALY).sum())
             normal = int((self.labels == NORMAL).sum())
             if anomalies or normal:
+                unknown = len(self.labels) - anomalies - normal
                 lines.append(
-                    f"Labels: {anomalies:,} known anomalies, "
-                    f"{normal:,} known normal {self.things}, "
-                    f"{len(self.labels) - anomalies - normal:,} {self.things} without a label."
+                    f"Labels: {counted(anomalies, 'known anomalies')}, "
+                    f"{counted(normal, f'known normal {self.things}')}, "
+                    f"{counted(unknown, self.things)} without a label."
                 )
             else:
                 option = "--label-column" if self.columns else "--labels"
                 lines.append(f"Labels: none. A few labelled anomalies would help ({option}).")
-        lines.append(
-            f"Threshold {self.threshold:.4g}: {self.flagged:,} {self.things} score above it "
-            f"({self.flagged / max(len(self.rows), 1):.1%})."
-        )
+        above = f"{counted(self.flagged, self.things)} score{'s' * (self.flagged == 1)}"
+        share = self.flagged / max(len(self.rows), 1)
+        lines.append(f"Threshold {self.threshold:.4g}: {above} above it ({share:.1%}).")
         return lines + list(self.notes)
 
 

@@ -14,6 +14,7 @@ from rich.text import Text
 from oddshot.evaluation.protocols import ADBENCH, FEW_LABEL
 from oddshot.evaluation.published import Published
 from oddshot.evaluation.summary import Comparison, Summary
+from oddshot.wording import counted
 
 
 def comparison_cells(comparison: Comparison, reference: str) -> tuple[list[str], list[list[str]]]:
@@ -88,7 +89,9 @@ def published_cells(found: Published) -> tuple[list[str], list[list[str]]]:
 def published_title(found: Published) -> str:
     """Say who published the figures, and what they are over."""
     if found.same:
-        over = f"both over the same {_count(len(found.tables), 'data set')}, each on its own splits"
+        over = (
+            f"both over the same {counted(len(found.tables), 'data sets')}, each on its own splits"
+        )
         if found.left_out:
             over += f" (without {', '.join(found.left_out)}: the published runs trained on copies)"
     else:
@@ -154,8 +157,8 @@ def comparison_title(comparison: Comparison) -> str:
     """Name a comparison, and say how much it is over."""
     title = (
         f"{setting_title(comparison.protocol, comparison.k)}: "
-        f"{_count(comparison.tables, 'table')}, "
-        f"{_count(comparison.cells, 'split')} that every detector finished"
+        f"{counted(comparison.tables, 'tables')}, "
+        f"{counted(comparison.cells, 'splits')} that every detector finished"
     )
     if comparison.left_out:
         title += f" ({comparison.left_out} left out)"
@@ -172,13 +175,13 @@ def remarks(summary: Summary) -> Iterator[str]:
         )
     if summary.skipped_seen:
         yield (
-            f"oddshot was not tested on {_count(len(summary.skipped_seen), 'table')} whose family "
-            f"its prior has seen in meta-training: {_listed(summary.skipped_seen)}"
+            f"oddshot was not tested on {counted(len(summary.skipped_seen), 'tables')} whose "
+            f"family its prior has seen in meta-training: {_listed(summary.skipped_seen)}"
         )
     if summary.tested_seen:
         yield (
             f"Not a fair test of oddshot: its prior has seen the families of "
-            f"{_count(len(summary.tested_seen), 'table')}: {_listed(summary.tested_seen)}"
+            f"{counted(len(summary.tested_seen), 'tables')}: {_listed(summary.tested_seen)}"
         )
     for comparison in summary.comparisons:
         if comparison.missing:
@@ -191,12 +194,8 @@ def remarks(summary: Summary) -> Iterator[str]:
         alike.setdefault((error, times), []).append(detector)
     for (error, times), detectors in alike.items():
         each = " each" if len(detectors) > 1 else ""
-        yield f"{_listed(tuple(detectors))} failed {_count(times, 'time')}{each}: {error}"
+        yield f"{_listed(tuple(detectors))} failed {counted(times, 'times')}{each}: {error}"
     yield f"Machine: {summary.machine}"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _listed(names: tuple[str, ...]) -> str:

@@ -5,9 +5,10 @@ scored alike, by a detector that has learned from none of them.
 """
 
 from collections.abc import Sequence
-from math import ceil, floor
+from math import ceil
 
 import numpy as np
+from numpy.typing import NDArray
 
 from oddshot.episodes import FloatArray
 from oddshot.errors import DataError, is_number, require
@@ -34,7 +35,8 @@ def conformal_p_values(
     theorem 4); seen is about alpha.
 
     Weighted for covariate shift (Tibshirani et al. 2019, section 2): every row counts by its
-    likelihood ratio of new against calibration rows.
+    likelihood ratio of new against calibration rows. Weighted for rows that come in groups: see
+    `group_weights`.
 
     Parameters
     ----------
@@ -101,7 +103,31 @@ def rows_needed(alpha: float) -> int:
     return max(ceil(1 / alpha - 1 - _ROUNDING), 0)
 
 
-def threshold_at(calibration: FloatArray, alpha: float) -> float:
+def group_weights(groups: NDArray[np.intp]) -> FloatArray:
+    """Give calibration rows weights (m,) by which each group counts as one.
+
+    Rows of one customer, or of one day, are alike, so many of them say no more of other customers
+    than one. Where groups are exchangeable, and rows within a group, a row of a new group has
+    ``P(p <= alpha) <= alpha`` by p-values with these weights (hierarchical conformal prediction,
+    Lee, Barber and Willett 2023; Dunn, Wasserman and Ramdas 2023).
+
+    Parameters
+    ----------
+    groups
+        Shape (m,): the number of each row's group.
+
+    Examples
+    --------
+    >>> group_weights(np.array([0, 0, 0, 0, 1])).tolist()
+    [0.25, 0.25, 0.25, 0.25, 1.0]
+    """
+    _, number, size = np.unique(groups, return_inverse=True, return_counts=True)
+    return np.asarray(1 / size[number])
+
+
+def threshold_at(
+    calibration: FloatArray, alpha: float, *, weights: FloatArray | None = None
+) -> float:
     """Score above which, and only above which, the p-value is alpha or less.
 
     Parameters
@@ -110,6 +136,8 @@ def threshold_at(calibration: FloatArray, alpha: float) -> float:
         Shape (m,): scores of calibration rows.
     alpha
         Share of normal rows that may score above it, in (0, 1).
+    weights
+        Shape (m,): what each row counts, where a new one counts 1; ``None``: as much.
 
     Returns
     -------
@@ -122,10 +150,15 @@ def threshold_at(calibration: FloatArray, alpha: float) -> float:
     (94.0, inf)
     """
     check_level("alpha", alpha)
-    allowed = floor(alpha * (len(calibration) + 1) + _ROUNDING) - 1
+    counted = np.ones(len(calibration)) if weights is None else weights
+    allowed = alpha * (counted.sum() + 1) - 1 + _ROUNDING
     if allowed < 0:
         return float("inf")
-    return float(np.sort(calibration)[len(calibration) - 1 - allowed])
+    order = np.argsort(calibration)
+    from_here = np.append(np.cumsum(counted[order][::-1])[::-1], 0.0)
+    ranked = calibration[order]
+    above = from_here[np.searchsorted(ranked, ranked, side="right")]
+    return float(ranked[np.argmax(above <= allowed)])
 
 
 def check_level(name: str, value: float) -> None:

@@ -1,0 +1,75 @@
+"""Which rows belong together: those of one customer, one patient, one day."""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils import column_or_1d
+
+from oddshot.errors import DataError
+
+
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """The group of each row.
+
+    Parameters
+    ----------
+    numbers
+        Shape (n,): equal for rows of one group.
+    """
+
+    numbers: NDArray[np.intp]
+
+    @classmethod
+    def of(cls, groups: ArrayLike, *, rows: int | None = None) -> Self:
+        """Read groups (n,) by any values; ``rows``: how many there must be.
+
+        Raises
+        ------
+        DataError
+            If they are no list of values, are as many as one for each row, or one is missing.
+        """
+        try:
+            values = column_or_1d(groups if isinstance(groups, pd.Series) else np.asarray(groups))
+        except ValueError as error:
+            raise DataError(f"groups cannot be read: {error}") from error
+        if rows is not None and len(values) != rows:
+            raise DataError(f"X has {rows} rows but groups has {len(values)}; give one a row")
+        numbers, _ = pd.factorize(pd.Series(values))
+        missing = int((numbers < 0).sum())
+        if missing:
+            raise DataError(
+                f"groups is missing for {missing:,} of {len(values):,} rows, first in row "
+                f"{int(np.argmin(numbers))}; give each row a group"
+            )
+        return cls(numbers.astype(np.intp))
+
+    def dealt(self, order: NDArray[np.intp], parts: int) -> tuple[NDArray[np.intp], ...]:
+        """Deal some of the rows, in a random order, into parts of like sizes, groups whole.
+
+        Raises
+        ------
+        DataError
+            If all these rows are of one group.
+
+        Examples
+        --------
+        >>> groups = Groups(np.array([0, 0, 0, 1, 1, 2]))
+        >>> [part.tolist() for part in groups.dealt(np.array([5, 4, 3, 2, 1, 0]), 2)]
+        [[2, 1, 0], [4, 3, 5]]
+        """
+        by_group: dict[int, list[int]] = {}
+        for row in order.tolist():
+            by_group.setdefault(int(self.numbers[row]), []).append(row)
+        if len(by_group) < 2:
+            raise DataError(
+                f"all {len(order):,} rows that can be held out are of one group, which leaves "
+                "none to compare with; leave groups out, or give calibrate rows X of other groups"
+            )
+        dealt: list[list[int]] = [[] for _ in range(min(parts, len(by_group)))]
+        for rows in sorted(by_group.values(), key=len, reverse=True):
+            min(dealt, key=len).extend(rows)
+        return tuple(np.array(part, dtype=np.intp) for part in dealt)
