@@ -148,9 +148,22 @@ def test_cells_of_a_text_come_out_as_they_were_written(tmp_path, delimiter):
     table = tmp_path / "table.csv"
     table.write_text("\n".join(delimiter.join(line) for line in lines) + "\n")
     ok("detect", table, "--out", tmp_path / "out.csv")
-    written = [line.split(",") for line in (tmp_path / "out.csv").read_text().splitlines()]
+    written = [line.split(delimiter) for line in (tmp_path / "out.csv").read_text().splitlines()]
     assert [line[:4] for line in written] == lines
     assert written[0][4:] == ["anomaly_score", "anomaly", "anomaly_rank"]
+    ok("detect", table, "--out", tmp_path / "out.tsv")
+    tabbed = [line.split("\t") for line in (tmp_path / "out.tsv").read_text().splitlines()]
+    assert tabbed == written
+
+
+def test_a_text_with_decimal_commas_gets_scores_with_such(tmp_path):
+    values = np.random.default_rng(0).normal(size=(40, 2))
+    lines = ["a;b", *(f"{one:.3f};{other:.2f}".replace(".", ",") for one, other in values)]
+    (tmp_path / "table.csv").write_text("\n".join(lines))
+    ok("detect", tmp_path / "table.csv", "--out", tmp_path / "out.csv")
+    found = pd.read_csv(tmp_path / "out.csv", sep=";", decimal=",")
+    assert found["anomaly_score"].dtype == np.float64
+    assert found["a"].tolist() == values[:, 0].round(3).tolist()
 
 
 def test_detect_reads_standard_input(file):

@@ -229,8 +229,10 @@ def test_titles_and_comments_above_a_table(tmp_path: Path, above: str, lines: in
     assert isinstance(table.rows, pd.DataFrame)
     assert list(table.rows.columns) == ["day", "amount", "shop"]
     assert len(table.rows) == 9
-    cells = written_cells(path)
-    assert cells is not None
+    written = written_cells(path)
+    assert written is not None
+    cells, dialect = written
+    assert (dialect.delimiter, dialect.decimal) == (";", ",")
     assert cells.iloc[0].tolist() == ["0", "0,5", "a"]
     told = (f"the first {lines} line(s) are no rows, and left out",) if lines else ()
     assert table.notes == told

@@ -48,8 +48,8 @@ def test_rows_are_written_as_they_stand_with_new_columns(path, tmp_path):
     for name in ("out.csv", "out.tsv", "out.csv.gz"):
         blocks.write_beside(new, tmp_path / name)
     lines = (tmp_path / "out.csv").read_text().splitlines()
-    assert lines[0] == "kg,colour,code,note,fraud,score,odd"
-    assert lines[3] == '"2,5",red,002,no; 2,1,0.25,False'
+    assert lines[0] == "kg;colour;code;note;fraud;score;odd"
+    assert lines[3] == '2,5;red;002;"no; 2";1;0,25;False'
     assert len(lines) == 13
     assert gzip.decompress((tmp_path / "out.csv.gz").read_bytes()).decode().splitlines() == lines
     assert (tmp_path / "out.tsv").read_text().splitlines()[3].split("\t")[0] == "2,5"

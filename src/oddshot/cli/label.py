@@ -270,9 +270,10 @@ class _Data(NamedTuple):
 
         if self.long is not None or not is_delimited(Path(self.file)):
             return frame
-        cells = written_cells(self.file)
-        if cells is None:
+        written = written_cells(self.file)
+        if written is None:
             return frame
+        cells, _ = written
         columns = [at for at, name in enumerate(cells.columns) if str(name) != self.label_column]
         return cells.iloc[frame.index, columns]
 

@@ -53,7 +53,8 @@ def write_beside(file: str | None, frame: "pd.DataFrame", added: "pd.DataFrame",
     ----------
     file
         Where the table was read, if from a file. What stands in it is written again, if ``out`` is
-        of the same kind: cells of delimited text as they are, Parquet with its types and index.
+        of the same kind: cells of delimited text as they are, with what stands between them (in
+        `.tsv` tabs), Parquet with its types and index.
     frame
         Shape (n, d): the table as it was understood, for all else.
     added
@@ -70,9 +71,9 @@ def write_beside(file: str | None, frame: "pd.DataFrame", added: "pd.DataFrame",
         beside = {str(name): column.to_numpy() for name, column in added.items()}
         ParquetBlocks(file).write_beside(beside, out)
         return
-    cells = written_cells(file) if file is not None and is_delimited(out) else None
-    rows = frame if cells is None else cells
-    write_table(pd.concat([rows, added.set_axis(rows.index, axis=0)], axis=1), out)
+    written = written_cells(file) if file is not None and is_delimited(out) else None
+    rows, like = (frame, None) if written is None else written
+    write_table(pd.concat([rows, added.set_axis(rows.index, axis=0)], axis=1), out, like=like)
 
 
 def _check(called: str, file: str, path: Path) -> None:

@@ -77,8 +77,8 @@ def read_delimited(text: str, called: str) -> tuple[pd.DataFrame, tuple[str, ...
     return frame, (*skipped, *notes_on(frame, dialect))
 
 
-def delimited_cells(text: str) -> pd.DataFrame:
-    """Cells of a text that `read_delimited` can read, as they are written there.
+def delimited_cells(text: str) -> tuple[pd.DataFrame, Dialect]:
+    """Cells of a text that `read_delimited` can read, as they are written there, and how that is.
 
     Identifiers keep their leading zeros, numbers their digits, and gaps their words. Columns have
     the names of the header, equal ones too.
@@ -91,7 +91,7 @@ def delimited_cells(text: str) -> pd.DataFrame:
     )
     if dialect.names is not None:
         cells = cells.iloc[1:].reset_index(drop=True)
-    return cells.set_axis(dialect.names or [str(i) for i in range(width)], axis=1)
+    return cells.set_axis(dialect.names or [str(i) for i in range(width)], axis=1), dialect
 
 
 def _with_line_feeds(text: str) -> str:

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from pyarrow import feather, parquet
 
 from oddshot.data.arff import read_arff
-from oddshot.data.delimited import delimited_cells, read_delimited
+from oddshot.data.delimited import Dialect, delimited_cells, read_delimited
 from oddshot.data.encodings import other_than_utf8
 from oddshot.data.labels import parse_labels
 from oddshot.episodes import LabelArray, Rows, Table
@@ -114,7 +114,7 @@ def read_content(source: str | os.PathLike[str]) -> Content:
     return READERS[form](data, called)
 
 
-def written_cells(source: str | os.PathLike[str]) -> pd.DataFrame | None:
+def written_cells(source: str | os.PathLike[str]) -> tuple[pd.DataFrame, Dialect] | None:
     """Cells (n, d) of a file of delimited text as they are written in it, to be written again.
 
     ``None`` where the file is of another format, or can be read but once, as standard input and
@@ -143,7 +143,9 @@ def _unpacked(source: str | os.PathLike[str], called: str) -> tuple[bytes, str]:
     return data, _format(data, suffix, called)
 
 
-def write_table(frame: pd.DataFrame, path: str | os.PathLike[str]) -> None:
+def write_table(
+    frame: pd.DataFrame, path: str | os.PathLike[str], *, like: Dialect | None = None
+) -> None:
     """Write a data frame without its index; the file appears complete or not at all.
 
     Parameters
@@ -153,6 +155,8 @@ def write_table(frame: pd.DataFrame, path: str | os.PathLike[str]) -> None:
     path
         The suffix decides: `.csv`, `.tsv`, `.jsonl` and `.ndjson`, each also with `.gz`;
         `.parquet`, `.pq`, `.feather`, `.arrow`, `.ipc`.
+    like
+        For `.csv`: the delimiter and decimal sign to write; else comma and point.
 
     Raises
     ------
@@ -169,7 +173,10 @@ def write_table(frame: pd.DataFrame, path: str | os.PathLike[str]) -> None:
         )
     try:
         with writing(path) as partial, open(partial, "wb") as file:
-            write(frame, file, path)
+            if like is not None and write is _write_text:
+                _write_text(frame, file, path, like)
+            else:
+                write(frame, file, path)
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
         raise SourceError(
             f"cannot write {path.name!r}: {_one_line(error)}; write a .csv file"
@@ -206,9 +213,16 @@ def text_file(file: Any, path: Path) -> Iterator[io.TextIOWrapper]:
         yield text
 
 
-def delimiter_of(path: Path) -> str:
-    """Tell what separates the cells of delimited text that is written to ``path``."""
-    return "\t" if table_suffix(path) in (".tsv", ".tab") else ","
+def signs_of(path: Path, like: Dialect | None = None) -> tuple[str, str]:
+    """Tell delimiter and decimal sign of delimited text that is written to ``path``.
+
+    They are those of the text that it is to be ``like``, where the suffix leaves that open.
+    """
+    if table_suffix(path) in (".tsv", ".tab"):
+        return "\t", "." if like is None else like.decimal
+    if like is None or like.delimiter.isspace():
+        return ",", "."
+    return like.delimiter, like.decimal
 
 
 def is_delimited(path: Path) -> bool:
@@ -452,7 +466,8 @@ def _listed(names: Sequence[str]) -> str:
     return f"it has {', '.join(map(repr, names[:12]))}" + (", ..." if len(names) > 12 else "")
 
 
-def _write_text(frame: pd.DataFrame, file: Any, path: Path) -> None:
+def _write_text(frame: pd.DataFrame, file: Any, path: Path, like: Dialect | None = None) -> None:
+    delimiter, decimal = signs_of(path, like)
     with text_file(file, path) as text:
         if FORMATS[table_suffix(path)] == "json lines":
             for record in frame.to_dict("records"):
@@ -464,7 +479,7 @@ def _write_text(frame: pd.DataFrame, file: Any, path: Path) -> None:
                 columns = zip(objects, frame.items(), strict=True)
                 cells = [column.map(_cell) if maybe else column for maybe, (_, column) in columns]
                 frame = pd.concat(cells, axis=1)
-            frame.to_csv(text, index=False, sep=delimiter_of(path))
+            frame.to_csv(text, index=False, sep=delimiter, decimal=decimal)
 
 
 def _cell(value: Any) -> Any:

@@ -34,8 +34,8 @@ from oddshot.data.sources import (
     GZIP,
     MAGIC,
     column_position,
-    delimiter_of,
     is_delimited,
+    signs_of,
     text_file,
     writing,
 )
@@ -119,17 +119,19 @@ class DelimitedBlocks:
     ) -> None:
         """See `Blocks`; to delimited text, too, and cells as they are."""
         path = Path(path)
+        delimiter, decimal = signs_of(path, self._dialect)
         with (
             writing(path) as partial,
             open(partial, "wb") as file,
             text_file(file, path) as text,
         ):
-            table = csv.writer(text, delimiter=delimiter_of(path), lineterminator=os.linesep)
+            table = csv.writer(text, delimiter=delimiter, lineterminator=os.linesep)
             old = self._cells()
             table.writerow([*(self.columns if self._dialect.names is None else next(old)), *new])
             for start in range(0, self.rows, self._block_rows):
                 block = slice(start, start + self._block_rows)
-                added = zip(*(column[block].tolist() for column in new.values()), strict=True)
+                columns = (_written(column[block], decimal) for column in new.values())
+                added = zip(*columns, strict=True)
                 rows = islice(old, self._block_rows)
                 table.writerows([*cells, *more] for cells, more in zip(rows, added, strict=True))
 
@@ -181,6 +183,14 @@ class DelimitedBlocks:
             raise SourceError(
                 f"{str(self._path)!r} cannot be read: {error}; write or copy it again"
             ) from error
+
+
+def _written(column: NDArray[np.generic], decimal: str) -> list[object]:
+    """Give the cells of a new column, numbers with their decimal sign."""
+    cells: list[object] = column.tolist()
+    if decimal == "." or column.dtype.kind != "f":
+        return cells
+    return [str(cell).replace(".", decimal) for cell in cells]
 
 
 def is_gzip(path: Path) -> bool:
