@@ -41,8 +41,14 @@ def test_everything_in_all_can_be_imported():
         "Prior",
         "SeriesDetector",
         "__version__",
+        "average_precision_scorer",
+        "detection_report",
         "meta_train",
+        "read_images",
+        "roc_auc_scorer",
+        "suggest",
     ]
+    assert {name for name in dir(oddshot) if not name.startswith("__")} < set(oddshot.__all__)
 
 
 def test_names_come_from_their_homes():

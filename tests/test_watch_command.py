@@ -57,7 +57,7 @@ def test_a_file_is_read_window_by_window(run):
     lines = run("watch", "month.csv", "--window", 100, "--json").output.splitlines()
     found = [json.loads(line) for line in lines]
     assert [one["drifted"] for one in found] == [False, True, False, True]
-    assert [one["window"].split(", ")[1] for one in found][-1] == "rows 301 to 400"
+    assert [one["window"].split(", ")[1] for one in found][-1] == "rows 300 to 399"
     assert found[1]["moved"] == ["amount"]
     assert found[1]["columns"][0]["factor"] == 1000.0
 

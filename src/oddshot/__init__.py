@@ -9,12 +9,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from oddshot.data.images import read_images
     from oddshot.detectors.autoencoder import AAEDetector
     from oddshot.detectors.few_shot import FewShotDetector
+    from oddshot.detectors.scorers import average_precision_scorer, roc_auc_scorer
     from oddshot.detectors.series import SeriesDetector
+    from oddshot.detectors.suggestion import suggest
     from oddshot.errors import OddshotError
     from oddshot.meta_training import meta_train
     from oddshot.priors import Prior
+    from oddshot.reports.gathering import detection_report
 
     __version__: str
 
@@ -25,7 +29,12 @@ __all__ = [
     "Prior",
     "SeriesDetector",
     "__version__",
+    "average_precision_scorer",
+    "detection_report",
     "meta_train",
+    "read_images",
+    "roc_auc_scorer",
+    "suggest",
 ]
 
 _HOMES = {
@@ -34,7 +43,12 @@ _HOMES = {
     "OddshotError": "oddshot.errors",
     "Prior": "oddshot.priors",
     "SeriesDetector": "oddshot.detectors.series",
+    "average_precision_scorer": "oddshot.detectors.scorers",
+    "detection_report": "oddshot.reports.gathering",
     "meta_train": "oddshot.meta_training",
+    "read_images": "oddshot.data.images",
+    "roc_auc_scorer": "oddshot.detectors.scorers",
+    "suggest": "oddshot.detectors.suggestion",
 }
 
 
@@ -52,4 +66,4 @@ if not TYPE_CHECKING:  # a type checker would take any name for one that is here
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({name for name in globals() if name.startswith("__")} | {*__all__})

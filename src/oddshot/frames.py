@@ -1,6 +1,7 @@
 """Tables in memory, whoever made them, as one of three kinds: data frame, matrix, sparse matrix."""
 
 import re
+from os import PathLike
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -62,6 +63,10 @@ def to_rows(X: Any) -> RawRows:
             raise DataError(
                 f"X is a {type(X).__name__}, not a table; give rows and columns ({error})"
             ) from error
+    if isinstance(X, str | PathLike):
+        raise DataError(
+            f"X is {str(X)!r}, a path or a text; read the table first, as by pandas.read_csv"
+        )
     if hasattr(X, "collect"):
         raise DataError(f"X is a {type(X).__name__}, a plan and not yet a table; call collect()")
     return _from_array(X)

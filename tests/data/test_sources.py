@@ -234,7 +234,7 @@ def test_titles_and_comments_above_a_table(tmp_path: Path, above: str, lines: in
     cells, dialect = written
     assert (dialect.delimiter, dialect.decimal) == (";", ",")
     assert cells.iloc[0].tolist() == ["0", "0,5", "a"]
-    told = (f"the first {lines} line(s) are no rows, and left out",) if lines else ()
+    told = (f"Left out above the table: {lines} line{'s' * (lines > 1)}.",) if lines else ()
     assert table.notes == told
     path.write_text(path.read_text() + "sum;7\n")
     with pytest.raises(SourceError, match=f"line {above.count(chr(10)) + 11} has 2 fields"):

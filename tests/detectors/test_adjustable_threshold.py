@@ -161,3 +161,16 @@ def test_known_anomalies_count_among_the_rows_given_to_fit_also_after_loading(tm
     assert again.threshold_ == made.threshold_
     assert again.set_threshold(contamination=0.2).threshold_ == pytest.approx(expected)
     assert (again.predict(ROWS[:120]) == -1).sum() == 24
+
+
+def test_a_threshold_of_ones_own(detector):
+    assert detector.set_threshold(value=1.25).threshold_ == 1.25
+    assert str(detector.threshold_rule_) == "1.25, as given"
+    for wrong, message in (
+        ({"value": -1.0}, "value is -1.0; it must be a number, 0 or more"),
+        ({"value": "high"}, "value is 'high'"),
+        ({"value": 1.0, "X": ROWS}, "value takes no X"),
+        ({"value": 1.0, "alpha": 0.1}, "set_threshold was given alpha and value"),
+    ):
+        with pytest.raises(SettingError, match=message):
+            detector.set_threshold(**wrong)

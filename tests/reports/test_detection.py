@@ -37,8 +37,16 @@ def test_what_is_told():
     assert "a.csv: 4 rows; 1 of 2 columns used." in told
     assert "column 'id' (every value differs)" in told
     assert "1 known anomaly, 1 known normal row, 2 rows without a label" in told
-    assert "Threshold 1.5: 2 rows score above it (50.0%)." in told
+    assert "Threshold 1.5: 3 rows score above it (75.0%)." in told
     assert "Mind.\nLabelled normal, though above the threshold, and not counted: 1." in told
+    assert "Labelled as anomalies, though not above the threshold, and counted: 1." in told
+
+
+def test_a_row_that_is_known_to_be_an_anomaly_is_one():
+    detection = found(labels=np.array([1, -1, -1, -1], dtype=np.int8))
+    assert list(detection.rows["anomaly"]) == [True] * 4
+    assert list(detection.rows["anomaly_rank"]) == [4, 2, 1, 3]
+    assert detection.sureness()[0] == "known"
 
 
 def test_a_row_that_is_known_to_be_normal_is_no_anomaly():
@@ -54,7 +62,7 @@ def test_without_columns_the_rows_are_images():
     told = "\n".join(found(columns=(), labels=labels, source="nuts").told())
     assert "nuts: 4 images." in told
     assert "1 known normal image, 2 images without a label" in told
-    assert "2 images score above it" in told
+    assert "3 images score above it" in told
     assert "rows" not in told
 
 

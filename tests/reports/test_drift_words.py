@@ -30,9 +30,7 @@ def quiet():
 
 
 def test_quiet(quiet):
-    assert lines_of("May", quiet) == [
-        "May: quiet (p 0.4, effect 0.05; 2.0% flagged, 1.0% promised)"
-    ]
+    assert lines_of("May", quiet) == ["May: quiet (p 0.4, effect 0.05; 2.0% flagged, 1.0% at fit)"]
 
 
 def test_more_anomalies(quiet):

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from oddshot.cli.console import console_of_stdout, progress_bar, say
-from oddshot.cli.inputs import Asked, Input, fitted, read_input, scored_rows, unlike_fit
+from oddshot.cli.inputs import (
+    Asked,
+    Input,
+    fitted,
+    read_input,
+    scored_rows,
+    unlike_fit,
+    with_hint_at_labels,
+)
 from oddshot.cli.long_tables import long_table, score_beside
 from oddshot.cli.options import (
     Alpha,
@@ -32,12 +40,14 @@ from oddshot.cli.options import (
 from oddshot.cli.outputs import check_outputs, write_beside
 from oddshot.cli.thresholds import Promise
 from oddshot.errors import SettingError
+from oddshot.wording import counted
 
 if TYPE_CHECKING:
     from oddshot.detectors.few_shot import FewShotDetector
     from oddshot.reports.detection import Detection
 
 EXPLAINED_AT_ONCE = 50
+UNSET = (None, "auto")
 
 
 def detect(
@@ -73,16 +83,19 @@ def detect(
     whole = report is not None or reasons > 0 or promise != Promise()
     table = None if whole or out is None else long_table(file, out)
     if table is not None and out is not None:
-        read = table.sample(prior, asked, seed)
+        read = with_hint_at_labels(table.sample(prior, asked, seed))
         score_beside(fitted(read, contamination, seed, quality), table, out, read, label_column)
         return
-    read = read_input(file, prior, asked)
+    read = with_hint_at_labels(read_input(file, prior, asked))
     detector = fitted(read, contamination, seed, quality)
     read = read._replace(notes=read.notes + promise.keep(detector, read, label_column))
     found = scored_rows(detector, file, read, fitted=True)
     found = promise.add_p_values(found, detector, read.rows)
     found = with_reasons(found, detector, read, reasons)
-    _tell(found, detector, read, out=out, report=report, top=top)
+    fitting = {"--label-column": label_column, "--contamination": contamination}
+    again = [file, *(f"{name} {value}" for name, value in fitting.items() if value not in UNSET)]
+    again += [f"--leave-out {name}" for name in (*(leave_out or ()), group_column) if name]
+    _tell(found, detector, read, again, out=out, report=report, top=top)
 
 
 def fit(
@@ -105,18 +118,24 @@ def fit(
     quality: Quality = "standard",
 ) -> None:
     """Fit on a table, or a folder of images, and keep the detector."""
+    from oddshot.persistence import is_saved
+
     promise = Promise(alpha, fdr, budget, calibrate, group_column)
     promise.check(contamination=contamination)
     asked = Asked(label_column, tuple(leave_out or ()), group_column, labels, size, skip_damaged)
     table = long_table(file)
     read = read_input(file, prior, asked) if table is None else table.sample(prior, asked, seed)
+    read = with_hint_at_labels(read)
     detector = fitted(read, contamination, seed, quality)
     read = read._replace(notes=read.notes + promise.keep(detector, read, label_column))
+    replaced = is_saved(out)
     detector.save(out)
     found = scored_rows(detector, file, read, fitted=True)
     console = console_of_stdout()
     for line in found.told():
         say(console, line)
+    if replaced:
+        say(console, f"Replaced the detector that was in {out}.")
     say(console, f"Kept in {out}; score new rows with: oddshot score {out} FILE")
 
 
@@ -158,24 +177,28 @@ def score(
         found = replace(found, notes=(*found.notes, *unlike))
     found = promise.add_p_values(found, detector, read.rows)
     found = with_reasons(found, detector, read, reasons)
-    _tell(found, detector, read, out=out, report=report, top=top)
+    _tell(found, detector, read, [str(folder), file], out=out, report=report, top=top)
 
 
 def _tell(
     found: "Detection",
     detector: "FewShotDetector",
     read: Input,
+    again: list[str],
     *,
     out: Path | None,
     report: Path | None,
     top: int,
 ) -> None:
-    """Write what was asked for, then say what was found."""
+    """Write what was asked for, then say what was found.
+
+    ``again`` is what `oddshot explain` has to be given to come to the same detector.
+    """
     written = []
     if out is not None:
-        write_beside(read.file, read.frame, found.rows.iloc[:, found.own :], out)
-        new = f"'{found.score}', '{found.verdict}', '{found.rank}'"
-        written.append(f"Wrote {out}; new columns: {new}.")
+        added = found.rows.iloc[:, found.own :]
+        write_beside(read.file, read.frame, added, out)
+        written.append(f"Wrote {out}; new columns: {', '.join(map(repr, added))}.")
     if report is not None:
         from oddshot.reports.gathering import gathered
         from oddshot.reports.page import detection_page
@@ -187,7 +210,10 @@ def _tell(
     for line in found.told():
         say(console, line)
     if out is None:
-        console.print(_top_rows(found, top, most=max(5, console.width // 17)))
+        console.print(_top_rows(found, top, most=max(5, console.width // 13)))
+        if found.columns and found.source == again[-1 if len(again) == 2 else 0]:
+            rows = ",".join(map(str, found.order[:2]))
+            say(console, f"Why: oddshot explain {' '.join(again)} --rows {rows}")
     for line in written:
         say(console, line)
 
@@ -210,8 +236,8 @@ def with_reasons(
     """Say in a new column why the ``number`` oddest rows are odd."""
     import pandas as pd
 
+    from oddshot.detectors.explanation_words import reasons
     from oddshot.reports.detection import REASONS
-    from oddshot.reports.explanation import reasons
 
     if not number:
         return found
@@ -235,16 +261,18 @@ def _top_rows(found: "Detection", number: int, *, most: int) -> Any:
 
     from oddshot.reports.page_cells import text_of
 
-    rows = found.top(number)
+    short = {found.score: "score", found.verdict: "anomaly"}
+    rows = found.top(number).drop(columns=found.rank).rename(columns=short)
+    rows.insert(0, "row", found.order[: len(rows)])
     hidden = max(rows.shape[1] - most, 0)
     table = Table(
         title=f"The {len(rows)} oddest {found.things}" if len(rows) > 1 else "The oddest one",
         title_justify="left",
-        caption=f"{hidden} more columns; --out writes them all" if hidden else None,
+        caption=f"{counted(hidden, 'more columns')}; --out writes all" if hidden else None,
         caption_justify="left",
     )
     for position, name in enumerate(rows.columns[:most]):
-        least = len(str(name)) if position < 3 else None  # rank, score and verdict stay whole
+        least = len(str(name)) if position < 3 else None  # row, score and verdict stay whole
         table.add_column(
             escape(str(name)), overflow="ellipsis", no_wrap=True, max_width=24, min_width=least
         )

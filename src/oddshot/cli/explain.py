@@ -54,9 +54,10 @@ def explain(
 
     from oddshot.data.images import holds_images
     from oddshot.data.sources import write_table
+    from oddshot.detectors.explanation_words import told
     from oddshot.detectors.few_shot import FewShotDetector
     from oddshot.persistence import is_saved
-    from oddshot.reports.explanation import as_text, told
+    from oddshot.reports.explanation import as_text
 
     *kept, table = paths
     if is_saved(table):

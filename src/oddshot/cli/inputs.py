@@ -193,6 +193,23 @@ def fitted(
     return detector.fit(read.rows, read.labels)
 
 
+def with_hint_at_labels(read: Input) -> Input:
+    """Note columns that look like labels, where none was named and they are learned from."""
+    import pandas as pd
+
+    from oddshot.data.labels import look_like_labels
+
+    if read.labels is not None or not isinstance(read.rows, pd.DataFrame):
+        return read
+    told = tuple(
+        f"Column {name!r} looks like labels, and is learned from as any other; give "
+        f"--label-column {name}, or --leave-out {name}."
+        for name, column in read.rows.items()
+        if look_like_labels(str(name), column)
+    )
+    return read._replace(notes=read.notes + told)
+
+
 def scored_rows(
     detector: "FewShotDetector | SeriesDetector", file: str, read: Input, *, fitted: bool
 ) -> "Detection":

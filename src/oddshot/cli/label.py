@@ -135,7 +135,7 @@ def _show(
     frame: "pd.DataFrame",
     columns: int,
 ) -> None:
-    from oddshot.reports.explanation import reasons, shown
+    from oddshot.detectors.explanation_words import reasons, shown
 
     row = frame.iloc[[question.place]]
     found = session.detector.explain(row, changes=False)[0]

@@ -216,7 +216,7 @@ def _table(
     from rich.markup import escape
     from rich.table import Table
 
-    from oddshot.reports.explanation import shown
+    from oddshot.detectors.explanation_words import shown
     from oddshot.reports.page_cells import text_of
 
     rows = read.rows

@@ -12,6 +12,7 @@ from oddshot.cli.console import console_of_stdout, say
 from oddshot.cli.inputs import Asked, read_input
 from oddshot.cli.options import Labels
 from oddshot.errors import SettingError
+from oddshot.wording import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,6 +80,9 @@ def watch(
             say(console, f"  the last {left:,} rows of the file are too few for a window")
         if alarmed and among > 1:
             say(console, f"  alarm: drift in {sum(last)} of the last {len(last)} windows")
+        if found.drifted and window is None:
+            factors = "".join(f" --factor {n}={x:g}" for n, x in found.factors.items())
+            say(console, f"  to go on: oddshot refresh {folder} {name}{factors} --out NEWER")
     raise typer.Exit(DRIFT if alarms else 0)
 
 
@@ -115,7 +119,10 @@ def refresh(
     console = console_of_stdout()
     for warning in caught:
         say(console, str(warning.message))
-    say(console, f"Fitted again on {len(read.frame)} rows of {file}; kept in {out}")
+    old = f"all old labels and {keep:.0%} of the old unlabelled rows"
+    say(console, f"Fitted again on {counted(len(read.frame), 'rows')} of {file}, with {old}.")
+    say(console, f"Threshold {newer.threshold_:.4g} ({detector.threshold_:.4g} before).")
+    say(console, f"Kept in {out}; score new rows with: oddshot score {out} FILE")
 
 
 def _windows(
@@ -138,7 +145,7 @@ def _windows(
         for start in starts:
             stop = start + size
             left = len(rows) - stop if start == starts[-1] else 0
-            yield f"{file}, rows {start + 1} to {stop}", rows.iloc[start:stop], left
+            yield f"{file}, rows {start} to {stop - 1}", rows.iloc[start:stop], left
 
 
 def _rule(given: str) -> tuple[int, int]:

@@ -18,6 +18,7 @@ import pandas as pd
 
 from oddshot.errors import SourceError
 from oddshot.frames import MISSING_WORDS, NUMBER_TEXT
+from oddshot.wording import counted
 
 if TYPE_CHECKING:
     import _csv
@@ -73,7 +74,7 @@ def read_delimited(text: str, called: str) -> tuple[pd.DataFrame, tuple[str, ...
     if not len(frame):
         raise SourceError(f"{called} holds a header and no row; add rows beneath it")
     frame = without_points(frame, pointed(frame, dialect))
-    skipped = (f"the first {before} line(s) are no rows, and left out",) if before else ()
+    skipped = (f"Left out above the table: {counted(before, 'lines')}.",) if before else ()
     return frame, (*skipped, *notes_on(frame, dialect))
 
 

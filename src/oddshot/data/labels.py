@@ -20,6 +20,38 @@ WORDS = {
 }
 # what a label column is called, in small letters, where the user does not say
 LABEL_NAMES = ("label", "anomaly", "is_anomaly", "outlier", "y", "target", "class")
+OTHER_NAMES = (
+    "labels",
+    "is_outlier",
+    "anomalous",
+    "fraud",
+    "is_fraud",
+    "isfraud",
+    "defect",
+    "fault",
+)
+
+MOSTLY_GAPS = 0.6  # share of gaps from which on a column of labels' words is taken for such
+
+
+def look_like_labels(name: str, column: "pd.Series[Any]") -> bool:
+    """Tell whether a column is likely one of labels: by its name, or by how few values it has.
+
+    >>> look_like_labels("is_fraud", pd.Series([1, 0, 0]))
+    True
+    >>> look_like_labels("checked", pd.Series(["yes", None, None, None, "no"]))
+    True
+    >>> look_like_labels("member", pd.Series(["yes", "no", "no"]))
+    False
+    """
+    named = name.lower() in (*LABEL_NAMES, *OTHER_NAMES)
+    gaps = float(column.isna().mean())
+    if not 0 < column.nunique() <= 3 or not (named or MOSTLY_GAPS <= gaps < 1):
+        return False
+    try:
+        return bool((parse_labels(column) == ANOMALY).any())
+    except LabelError:
+        return False
 
 
 def parse_labels(values: Any, *, column: str = "y") -> LabelArray:

@@ -66,6 +66,7 @@ class AdjustableThreshold(CalibratedVerdicts):
         contamination: float | str | None = None,
         f_beta: float | None = None,
         cost: tuple[float, float] | None = None,
+        value: float | None = None,
         X: Any = None,
         y: ArrayLike | None = None,
     ) -> Self:
@@ -86,6 +87,8 @@ class AdjustableThreshold(CalibratedVerdicts):
             The beta of the best F-beta on ``X`` with labels ``y``.
         cost
             Prices ``(false_alarm, miss)``, for the least cost on ``X`` with labels ``y``.
+        value
+            The threshold itself, in the unit of the scores.
         X, y
             Rows, and their labels, for rules that need them. Labelled rows must not have been given
             to `fit`: a known anomaly that taught the detector is found too easily.
@@ -123,6 +126,7 @@ class AdjustableThreshold(CalibratedVerdicts):
             "contamination": (contamination, self._by_contamination),
             "f_beta": (f_beta, self._by_f_beta),
             "cost": (cost, self._by_cost),
+            "value": (value, self._by_value),
         }
         asked = [name for name, (value, _) in rules.items() if value is not None]
         if len(asked) != 1:
@@ -130,8 +134,8 @@ class AdjustableThreshold(CalibratedVerdicts):
                 f"set_threshold was given {' and '.join(asked) or 'no rule'}; give one of "
                 f"{', '.join(rules)}"
             )
-        value, choose = rules[asked[0]]
-        threshold, self._rule = choose(value, X, y)
+        wanted, choose = rules[asked[0]]
+        threshold, self._rule = choose(wanted, X, y)
         self.offset_ = -threshold
         self.contamination_ = self._flagged_share(threshold)
         return self
@@ -235,6 +239,11 @@ class AdjustableThreshold(CalibratedVerdicts):
         settings = {"false_alarm": float(prices[0]), "miss": float(prices[1])}
         rule = ThresholdRule("cost", settings, basis, enough)
         return cost_threshold(scores, truth, **settings), rule
+
+    def _by_value(self, value: float, X: Any, y: Any) -> Choice:
+        _leave_out(X, y, "value")
+        require(is_number(value) and value >= 0, "value", value, "a number, 0 or more")
+        return float(value), ThresholdRule("value", {"value": float(value)})
 
     def _threshold_at(self, name: str, share: float) -> tuple[float, bool]:
         """Threshold that a share of rows may exceed, and whether it can be promised."""

@@ -134,7 +134,7 @@ class ThresholdRule:
     Parameters
     ----------
     rule
-        "contamination", "alpha", "fdr", "budget", "f_beta" or "cost".
+        "contamination", "alpha", "fdr", "budget", "f_beta", "cost", or "value": as given.
     settings
         What was asked for.
     basis
@@ -163,9 +163,12 @@ class ThresholdRule:
             "budget": "at most {alerts:g} of {rows:g} rows are expected above it",
             "f_beta": "the best F{beta:g}",
             "cost": "the least cost, a false alarm at {false_alarm:g} and a miss at {miss:g}",
+            "value": "{value:.4g}, as given",
         }[self.rule]
         shares = {n: 100 * value[n] for n in ("share", "alpha", "fdr") if n in value}
         said = told.format(**{**value, **shares})
+        if not self.basis:
+            return said
         lacking = "" if self.promised else "; too few rows to promise it"
         return f"{said} (from {self.basis}{lacking})"
 

@@ -7,7 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from oddshot.detectors.explanation_words import told
 from oddshot.episodes import FloatArray
+from oddshot.wording import counted
+
+PRINTED = 10  # rows whose explanation is printed
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +55,11 @@ class Change:
     score: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Explanation:
     """Why a row has its anomaly score: ``score = baseline + contributions.sum()``.
+
+    Printed, it says so in sentences.
 
     Parameters
     ----------
@@ -94,6 +100,13 @@ class Explanation:
         """Whether the row is an anomaly."""
         return self.score > self.threshold
 
+    def __str__(self) -> str:
+        return "\n".join(told(self, sought=False))
+
+    def __repr__(self) -> str:
+        most = ", ".join(f"{name} {part:+.2g}" for name, _, part in self.top())
+        return f"<Explanation of row {self.row}: score {self.score:.3g}, {most}>"
+
     def top(self, number: int = 3) -> list[tuple[str, Any, float]]:
         """Column, value and contribution of the largest contributions above 0, largest first."""
         order = np.argsort(-self.contributions, kind="stable")[:number]
@@ -104,9 +117,11 @@ class Explanation:
         ]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Explanations:
     """The explanations of some rows, in their order: a sequence, and tables of it.
+
+    Printed, it says in sentences why the first ten have their scores.
 
     Examples
     --------
@@ -130,6 +145,14 @@ class Explanations:
 
     def __iter__(self) -> Iterator[Explanation]:
         return iter(self.rows)
+
+    def __str__(self) -> str:
+        left = len(self) - PRINTED
+        more = [f"(and {counted(left, 'more rows')})"] if left > 0 else []
+        return "\n\n".join([*map(str, self.rows[:PRINTED]), *more])
+
+    def __repr__(self) -> str:
+        return f"<Explanations of {counted(len(self), 'rows')}: print them, or see to_frame()>"
 
     def to_frame(self, top: int | None = None) -> pd.DataFrame:
         """Lay the contributions out, a line for each row and column.

@@ -38,7 +38,8 @@ def some_rows(X: Any, *, but: str = IMAGES_HAVE_A_PRIOR) -> RawRows:
     rows = table_rows(X, but=but)
     if not rows.shape[0]:
         raise DataError(
-            f"Found array with 0 sample(s) (shape={rows.shape}) while a minimum of 1 is required."
+            f"no row is given; at least 1 is needed (found array with 0 sample(s), "
+            f"shape={rows.shape})"
         )
     return rows
 

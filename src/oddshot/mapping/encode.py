@@ -45,6 +45,7 @@ from oddshot.mapping.columns import (
 )
 from oddshot.mapping.notation import Notation
 from oddshot.mapping.threading import cut
+from oddshot.wording import counted
 
 BLOCK_ROWS = 4096
 NARROW_CELLS = 2**20  # of narrow tables more rows go into a block, up to so many cells
@@ -411,7 +412,7 @@ def _by_name(rows: pd.DataFrame, names: list[str], left_out: set[str]) -> pd.Dat
     if missing:
         shown = ", ".join(map(repr, missing[:10])) + (", ..." if len(missing) > 10 else "")
         raise DataError(
-            f"{len(missing)} column(s) seen at fit are missing: {shown}; "
+            f"{counted(len(missing), 'columns')} of fit lacking: {shown}; "
             f"the rows have {', '.join(map(repr, given[:10]))}{', ...' if len(given) > 10 else ''}"
         )
     _check_unique([name for name in given if name in set(names)])
@@ -435,8 +436,8 @@ def _check_size(rows: RawRows) -> None:
     if samples < 2:
         least = 1 if samples == 0 else 2
         raise DataError(
-            f"Found array with {samples} sample(s) (shape={rows.shape}) "
-            f"while a minimum of {least} is required."
+            f"{counted(samples, 'rows')} given; at least {least} needed (found array with "
+            f"{samples} sample(s), shape={rows.shape})"
         )
 
 

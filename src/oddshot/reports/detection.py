@@ -29,8 +29,8 @@ class Detection:
     rows
         The user's rows and columns in their order, and three more columns at the end.
     score, verdict, rank
-        The names of these: anomaly score (higher is odder), whether it is above the threshold and
-        nobody said that the row is normal, and the place by score (1 is the oddest).
+        The names of these: anomaly score (higher is odder), whether the row is labelled as an
+        anomaly, or not as normal and above the threshold, and the place by score (1 is the oddest).
     threshold
         Scores above it are called anomalies.
     columns
@@ -59,7 +59,7 @@ class Detection:
 
     @property
     def flagged(self) -> int:
-        """Number of rows above the threshold that are not known to be normal."""
+        """Number of rows that count as anomalies."""
         return int(self.rows[self.verdict].sum())
 
     @property
@@ -147,9 +147,10 @@ class Detection:
             else:
                 option = "--label-column" if self.columns else "--labels"
                 lines.append(f"Labels: none. A few labelled anomalies would help ({option}).")
-        above = f"{counted(self.flagged, self.things)} score{'s' * (self.flagged == 1)}"
-        share = self.flagged / max(len(self.rows), 1)
-        lines.append(f"Threshold {self.threshold:.4g}: {above} above it ({share:.1%}).")
+        above = int((self.scores > self.threshold).sum())
+        told = f"{counted(above, self.things)} score{'s' * (above == 1)}"
+        share = above / max(len(self.rows), 1)
+        lines.append(f"Threshold {self.threshold:.4g}: {told} above it ({share:.1%}).")
         return lines + list(self.notes)
 
 
@@ -240,9 +241,14 @@ def scored_beside(
     normal = np.zeros(len(scores), dtype=np.bool_) if labels is None else labels == NORMAL
     if cleared := int((above & normal).sum()):
         said.append(f"Labelled normal, though above the threshold, and not counted: {cleared:,}.")
+    known = np.zeros(len(scores), dtype=np.bool_) if labels is None else labels == ANOMALY
+    if missed := int((known & ~above).sum()):
+        said.append(
+            f"Labelled as anomalies, though not above the threshold, and counted: {missed:,}."
+        )
     return Detection(
         source=source,
-        rows=pd.DataFrame({score: scores, verdict: above & ~normal, rank: ranks}),
+        rows=pd.DataFrame({score: scores, verdict: (above & ~normal) | known, rank: ranks}),
         score=score,
         verdict=verdict,
         rank=rank,

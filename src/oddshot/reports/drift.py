@@ -18,7 +18,7 @@ def lines_of(window: str, found: Drift) -> list[str]:
     flagged = (
         ""
         if found.flagged is None
-        else f"; {found.flagged:.1%} flagged, {found.promised:.1%} promised"
+        else f"; {found.flagged:.1%} flagged, {found.promised:.1%} at fit"
     )
     lost = any(change.p == 0 for change in found.columns)  # no test is needed to tell
     tested = "of the other columns " if lost else ""
@@ -35,7 +35,8 @@ def lines_of(window: str, found: Drift) -> list[str]:
             f"  an effect so large shows from {found.rows_needed:,} rows on; {found.rows:,} were "
             f"compared, which show one of {found.least_effect:.2f}"
         )
-    moved = found.moved
+    fresh_levels = {change.column for change in found.moved if change.kind == "new levels"}
+    moved = [c for c in found.moved if c.kind != "levels" or c.column not in fresh_levels]
     lines += [f"  {c.column}: {c.detail}" for c in moved[:SHOWN]]
     if len(moved) > SHOWN:
         lines.append(f"  and {len(moved) - SHOWN} more")

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 
 from oddshot.detectors.explanation import Explanation
+from oddshot.detectors.explanation_words import told
 from oddshot.episodes import ANOMALY, NORMAL
 from oddshot.reports.detection import Detection
 from oddshot.reports.evidence import Evidence
-from oddshot.reports.explanation import told
 from oddshot.reports.page_cells import brief, cell, name_of, number, safe, text_of
 
 MAX_COLUMNS = 10

@@ -3,7 +3,8 @@ import pandas as pd
 import pytest
 
 from oddshot.detectors.explanation import Change, CounterExample, Explanation, Explanations
-from oddshot.reports.explanation import as_text, reasons, shown, told
+from oddshot.detectors.explanation_words import reasons, shown, told
+from oddshot.reports.explanation import as_text
 
 
 def explained(**other) -> Explanation:
@@ -100,3 +101,13 @@ def test_text_of_all_contributions_has_cells_of_one_type():
     assert frame["value"].tolist() == ["900", "there"]
     assert frame["typical"].tolist() == ["103", "here"]
     assert frame["contribution"].tolist() == [2.0, 0.6]
+
+
+def test_printed_an_explanation_says_so_and_its_repr_is_short():
+    found = explained()
+    assert str(found) == "\n".join(told(found, sought=False))
+    assert repr(found) == "<Explanation of row r17: score 3, amount +2, shop +0.6>"
+    several = Explanations((found,) * 12)
+    assert str(several).startswith(f"{found}\n\n{found}")
+    assert str(several).endswith("(and 2 more rows)")
+    assert repr(several) == "<Explanations of 12 rows: print them, or see to_frame()>"

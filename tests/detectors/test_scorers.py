@@ -1,0 +1,46 @@
+"""Scorers for scikit-learn, in which a good detector is not the worst."""
+
+import numpy as np
+import pytest
+from sklearn.ensemble import IsolationForest
+from sklearn.metrics import average_precision_score, roc_auc_score
+from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+import oddshot
+from oddshot import FewShotDetector
+from oddshot.errors import LabelError
+from small_priors import untrained_prior
+
+RNG = np.random.default_rng(0)
+ROWS = np.r_[RNG.normal(size=(90, 3)), RNG.normal(4, 1, size=(12, 3))]
+LABELS = np.repeat([0, 1], [90, 12])
+
+
+def test_they_are_scikit_learns_figures_the_right_way_round():
+    detector = FewShotDetector(prior=untrained_prior()).fit(ROWS)
+    scores = detector.anomaly_score(ROWS)
+    assert oddshot.roc_auc_scorer(detector, ROWS, LABELS) == roc_auc_score(LABELS, scores)
+    found = oddshot.average_precision_scorer(detector, ROWS, LABELS)
+    assert found == average_precision_score(LABELS, scores)
+
+
+def test_unlabelled_rows_are_left_out_and_one_kind_has_no_figure():
+    forest = IsolationForest(random_state=0).fit(ROWS)
+    half = np.where(np.arange(102) % 2, LABELS, -1)
+    expected = roc_auc_score(LABELS[1::2], -forest.score_samples(ROWS[1::2]))
+    assert oddshot.roc_auc_scorer(forest, ROWS, half) == expected
+    assert np.isnan(oddshot.roc_auc_scorer(forest, ROWS, np.zeros(102)))
+    with pytest.raises(LabelError, match="X has 102 rows but y has 2"):
+        oddshot.roc_auc_scorer(forest, ROWS, [0, 1])
+
+
+def test_cross_validation_and_grid_search_take_them():
+    scorer, folds = oddshot.average_precision_scorer, StratifiedKFold(3)
+    model = make_pipeline(StandardScaler(), FewShotDetector(prior=untrained_prior()))
+    assert cross_val_score(model, ROWS, LABELS, scoring=scorer, cv=folds).min() > 0.9
+    search = GridSearchCV(
+        FewShotDetector(prior=untrained_prior()), {"novel": [0.0, 1.0]}, scoring=scorer, cv=folds
+    )
+    assert search.fit(ROWS, LABELS).best_score_ > 0.9
