@@ -40,7 +40,7 @@ from oddshot.learners import LEARNERS, collate, restore
 from oddshot.mapping.isolation import Isolation
 from oddshot.mapping.label_free import LABEL_FREE
 from oddshot.mapping.labelled import LABELLED_NAMES
-from oddshot.mapping.mapping import COORDINATES, PLAIN
+from oddshot.mapping.mapping import COORDINATES, HOLLOW, PLAIN
 from oddshot.mapping.neighbours import Neighbours, Subsets
 from oddshot.mapping.shape import Ellipsoids
 from oddshot.mapping.tails import Tails
@@ -231,7 +231,7 @@ class Bench:
             settings: dict[str, Any] = {}
             recipe: dict[str, Any] = {}
             if variant.learner == "gated":
-                settings = anchored_to(PLAIN if variant.anchored else {})
+                settings = anchored_to(PLAIN, HOLLOW) if variant.anchored else anchored_to({})
                 recipe = {"learning_rate": 0.003, "weight_decay": 0.1}
             _PRIORS[key] = train(
                 tasks,

@@ -42,7 +42,7 @@ from oddshot.learners.gradient import GradientLearner
 from oddshot.learners.inner_loop import Rows
 from oddshot.learners.learner import beside_facts
 from oddshot.losses import binary_cross_entropy, ranking_loss
-from oddshot.mapping.mapping import LABEL_FREE, PLAIN
+from oddshot.mapping.mapping import HOLLOW, LABEL_FREE, PLAIN
 from oddshot.meta_training import anchored_to, in_fold
 from oddshot.networks import Perceptron
 from oddshot.priors import Prior
@@ -328,7 +328,7 @@ def _network(learner: str = "maml", *, twin: str | None = "none", **settings: An
 
 def _gate(learner: str = "gated", *, twin: str | None = None) -> Variant:
     recipe = {"learning_rate": 0.003, "weight_decay": 0.1}
-    return Variant(learner=learner, settings=anchored_to(PLAIN), twin=twin, recipe=recipe)
+    return Variant(learner=learner, settings=anchored_to(PLAIN, HOLLOW), twin=twin, recipe=recipe)
 
 
 def _variants() -> dict[str, Variant]:

@@ -31,7 +31,7 @@ from oddshot.data.fields import OTHER
 from oddshot.evaluation.domains import loss, query_auroc, tables_by_field
 from oddshot.evaluation.metrics import paired_bootstrap
 from oddshot.evaluation.protocols import left_out_families
-from oddshot.mapping.mapping import PLAIN
+from oddshot.mapping.mapping import HOLLOW, PLAIN
 from oddshot.meta_training import anchored_to, train
 from oddshot.task_store import TaskStore
 
@@ -123,7 +123,7 @@ def trained(
     return train(
         tasks,
         learner="gated",
-        settings=anchored_to(PLAIN),
+        settings=anchored_to(PLAIN, HOLLOW),
         steps=max(1, min(steps, PASSES * len(tasks) // BATCH)),
         batch_size=BATCH,
         learning_rate=RATE,

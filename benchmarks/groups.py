@@ -3,12 +3,12 @@
     python benchmarks/groups.py [../shared/data] [--repeats 12]
 
 *simulated*: 50 groups of 5 to 60 rows of three numbers, whose means differ three times as much as
-rows of a group; judged is one row of each of 200 new groups, at alpha = 0.1. *skab* (Katser and Kozitsin 2020): the
-first 400 readings, all normal, of 10 of the 16 runs, judged by those of the other 6, at alpha = 0.2,
-for which five groups are enough. Printed is the share of new normal rows with a p-value of alpha or
-less, or above the threshold for it: by own rows, held out row by row ("cross"), and held out by
-groups ("cross" and "split"). Mean and 95% interval over repeats; of skab over draws of the same
-runs.
+rows of a group; judged is one row of each of 200 new groups, at alpha = 0.1. *skab* (Katser and
+Kozitsin 2020): the first 400 readings, all normal, of 10 of the 16 runs, judged by those of the
+other 6, at alpha = 0.2, for which five groups are enough. Printed is the share of new normal rows
+with a p-value of alpha or less, or above the threshold for it: by own rows, held out row by row
+("cross"), and held out by groups ("cross" and "split"). Mean and 95% interval over repeats; of skab
+over draws of the same runs.
 """
 
 import argparse

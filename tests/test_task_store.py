@@ -23,7 +23,9 @@ class Maker:
         labels = (rng.random(5 + number) < 0.5).astype(np.int8)
         rows = rng.normal(size=(5 + number, 3, 2)).astype(np.float32)
         context = Context(
-            rng.normal(size=(3, 2)).astype(np.float32), rng.normal(size=4).astype(np.float32)
+            rng.normal(size=(3, 2)).astype(np.float32),
+            rng.normal(size=4).astype(np.float32),
+            hollow=number / 8,
         )
         name, family = f"task{number}", f"family{number % 3}"
         return MappedTask(name, family, number, rows, labels, rows[:4], labels[:4], context)
@@ -52,6 +54,7 @@ def assert_same(found: MappedTask, expected: MappedTask, rtol: float = 0.0) -> N
         np.testing.assert_allclose(mine, theirs, rtol=rtol, atol=rtol)
     np.testing.assert_array_equal(found.context.evidence, expected.context.evidence)
     np.testing.assert_array_equal(found.context.table, expected.context.table)
+    assert found.context.hollow == expected.context.hollow
 
 
 @pytest.mark.parametrize("kept", [True, False])

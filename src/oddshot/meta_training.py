@@ -26,7 +26,7 @@ from oddshot.errors import (
 from oddshot.frames import hash_rows, to_rows
 from oddshot.learners import LEARNERS
 from oddshot.learners.gated import GatedLearner
-from oddshot.mapping.mapping import COORDINATES, PLAIN, map_episode
+from oddshot.mapping.mapping import COORDINATES, HOLLOW, PLAIN, map_episode
 from oddshot.outer_loop import Recipe
 from oddshot.persistence import package_version
 from oddshot.priors import Prior, plain
@@ -186,7 +186,7 @@ def meta_train(
     trained_on = store.of_families({source.family for source in kept} - validating)
     chosen = dict(settings or {})
     if learner == GatedLearner.name and "anchor" not in chosen:
-        chosen = {**anchored_to(PLAIN), **chosen}
+        chosen = {**anchored_to(PLAIN, HOLLOW), **chosen}
     return train(
         trained_on,
         learner=learner,
@@ -212,10 +212,13 @@ def meta_train(
     )
 
 
-def anchored_to(plain: Mapping[str, float]) -> dict[str, Any]:
-    """Give settings of "gated": an anchor of coordinates by name, with their shares."""
-    places = [COORDINATES.index(name) for name in plain]
-    return {"anchor": places, "anchor_shares": list(plain.values())}
+def anchored_to(plain: Mapping[str, float], hollow: Sequence[str] = ()) -> dict[str, Any]:
+    """Give settings of "gated": an anchor of coordinates by name, with their shares.
+
+    ``hollow`` names those that stand in where the middle of the data is empty.
+    """
+    places, others = ([COORDINATES.index(name) for name in names] for names in (plain, hollow))
+    return {"anchor": places, "anchor_shares": list(plain.values()), "anchor_hollow": others}
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,7 @@ class Shard:
                 tensors[f"{at}/{name}"] = np.clip(rows, -bound, bound).astype(np.float16)
             tensors.update({f"{at}/{name}": getattr(task, name) for name in _LABELS})
             tensors.update({f"{at}/{name}": getattr(task.context, name) for name in _CONTEXT})
+            tensors[f"{at}/hollow"] = np.array(task.context.hollow, dtype=np.float32)
         named = [{"name": t.name, "family": t.family, "seed": int(t.seed)} for t in tasks]
         return cls(first, named, tensors)
 
@@ -64,7 +65,11 @@ class Shard:
             support_labels=of["support_labels"],
             query=of["query"].astype(np.float32),
             query_labels=of["query_labels"],
-            context=Context(of["evidence"], of["table"]),
+            context=Context(
+                of["evidence"],
+                of["table"],
+                float(self.tensors.get(f"{at}/hollow", 0.0)),  # an older version kept none
+            ),
         )
 
 

@@ -137,6 +137,29 @@ def test_the_anchor_is_a_weighted_mean_of_surprise_where_there_is_no_hint(synthe
     torch.testing.assert_close(added(equal)[2], expected, **close)
 
 
+def test_where_the_middle_is_empty_another_anchor_stands_in(synthetic_tasks):
+    (blank,) = synthetic_tasks(1, known=0)
+    empty = [replace(blank.context, hollow=hollow) for hollow in (0.1, 0.25, 0.325, 0.4, 0.9)]
+    tasks = [replace(blank, context=context) for context in empty]
+    plain, params = gated(tasks)
+    pulled, _ = gated(tasks, anchor=[2], anchor_weight=8.0, anchor_hollow=[0, 1])
+    fixed, _ = gated(tasks, anchor=[2], anchor_weight=8.0)
+    batch = collate(tasks)
+    assert batch.hollow.tolist() == pytest.approx([0.1, 0.25, 0.325, 0.4, 0.9])
+    scores = pulled.detector(params, batch)(batch.query)
+    added = scores - plain.detector(params, batch)(batch.query)
+    surprise = batch.query[0, ..., 0]
+    usual, other = 8 * surprise[:, 2], 4 * surprise[:, 0] + 4 * surprise[:, 1]
+    expected = torch.stack([usual, usual, (usual + other) / 2, other, other])
+    torch.testing.assert_close(added, expected, rtol=1e-4, atol=1e-5)
+    assert torch.equal(scores[:2], fixed.detector(params, batch)(batch.query)[:2])
+
+
+def test_places_that_are_none_are_refused(synthetic_tasks):
+    with pytest.raises(SettingError, match="anchor_hollow"):
+        gated(synthetic_tasks(1), anchor=[2], anchor_hollow=[1000])
+
+
 @pytest.mark.parametrize("shares", [[1.0], [1.0, 0.0]])
 def test_shares_that_do_not_fit_the_anchor_are_refused(synthetic_tasks, shares):
     with pytest.raises(SettingError, match="anchor_shares"):

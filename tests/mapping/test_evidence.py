@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from oddshot.mapping.block import Reference
-from oddshot.mapping.evidence import EVIDENCE, TABLE, gather_evidence
+from oddshot.mapping.evidence import EVIDENCE, TABLE, gather_evidence, hollowness
 from oddshot.mapping.spaces import Views
 
 RNG = np.random.default_rng(0)
@@ -21,6 +21,8 @@ def gathered(typical=TYPICAL, known=None, columns=COLUMNS, normal_share=0.25):
         label_free=FREE,
         far=0,
         near=1,
+        centre=0,
+        spread=[1, 2],
         reference=Reference(views, views[:0]),
         normal_share=normal_share,
     )
@@ -153,3 +155,21 @@ def test_few_and_equal_rows(count):
     )
     assert np.isfinite(context.evidence).all()
     assert np.isfinite(context.table).all()
+
+
+def test_the_middle_is_empty_where_all_ways_say_so():
+    far = RNG.permutation(400).astype(float)
+    alone = np.column_stack([far, -far])
+    assert hollowness(far, alone[:, :1]) == pytest.approx(19.5 / 399)
+    assert hollowness(far, alone[:, 1:]) == pytest.approx(1 - 19.5 / 399)
+    assert hollowness(far, alone) == pytest.approx(19.5 / 399)
+    context = gathered()
+    expected = hollowness(TYPICAL[:, 0, 0].astype(float), TYPICAL[:, 1:3, 0].astype(float))
+    assert context.hollow == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("count", [1, 2, 15])
+def test_of_few_or_equal_rows_nothing_can_be_said(count):
+    far = np.arange(float(count))
+    assert hollowness(far, -far[:, None]) == pytest.approx(0.5 if count > 1 else 0)
+    assert hollowness(np.zeros(count), -far[:, None]) == pytest.approx(0.5 if count > 1 else 0)

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from oddshot.episodes import ANOMALY, Context, Float32Array, FloatArray, MappedTask
+from oddshot.episodes import ANOMALY, Float32Array, FloatArray, MappedTask
 from oddshot.errors import SettingError, is_number
 from oddshot.mapping.evidence import EVIDENCE, TABLE
 from oddshot.mapping.label_free import LABEL_FREE
@@ -145,7 +145,7 @@ def without_labels(task: MappedTask) -> MappedTask:
         task,
         support=task.support[stays],
         support_labels=task.support_labels[stays],
-        context=Context(evidence, table),
+        context=replace(task.context, evidence=evidence, table=table),
     )
 
 

@@ -16,6 +16,7 @@ from oddshot.networks import Params
 
 _START = -3.5  # softplus(-3.5) = 0.03: every coordinate has a say, none much
 _REACH = 3.0  # in standard deviations: no table is stranger than this to the gate
+_FILLED, _HOLLOW = 0.25, 0.4  # how hollow data are that have a middle, and such that have none
 
 
 class GatedLearner(Learner):
@@ -46,6 +47,9 @@ class GatedLearner(Learner):
         collection hurts on another, and plain detectors are hard to beat: shrink towards them. It
         is no part of the meta-loss, which would only learn to offset it (docs/experiments.md).
         With shares, one for each place, the mean is a weighted one.
+    anchor_hollow
+        Places of coordinates whose mean stands in for the anchor's where the middle of the data is
+        empty (`Context.hollow`, from 0.25 on, wholly from 0.4); none: nothing does.
 
     Raises
     ------
@@ -66,6 +70,7 @@ class GatedLearner(Learner):
         anchor: Sequence[int] = (),
         anchor_shares: Sequence[float] | None = None,
         anchor_weight: float = 5.0,
+        anchor_hollow: Sequence[int] = (),
     ) -> None:
         super().__init__(
             shape,
@@ -76,17 +81,19 @@ class GatedLearner(Learner):
             anchor=list(anchor),
             anchor_shares=None if anchor_shares is None else list(anchor_shares),
             anchor_weight=anchor_weight,
+            anchor_hollow=list(anchor_hollow),
         )
         for name, value in (("hidden", hidden), ("embedding", embedding)):
             self._require(value >= 1, name, value, "1 or more")
         for name, amount in (("hardness", hardness), ("anchor_weight", anchor_weight)):
             self._require(amount >= 0, name, amount, "0 or more")
-        self._require(
-            all(0 <= place < shape.coordinates for place in anchor),
-            "anchor",
-            list(anchor),
-            f"places of coordinates, 0 to {shape.coordinates - 1}",
-        )
+        for name, places in (("anchor", anchor), ("anchor_hollow", anchor_hollow)):
+            self._require(
+                all(0 <= place < shape.coordinates for place in places),
+                name,
+                list(places),
+                f"places of coordinates, 0 to {shape.coordinates - 1}",
+            )
         shares = [1.0] * len(anchor) if anchor_shares is None else [float(s) for s in anchor_shares]
         self._require(
             len(shares) == len(anchor) and all(share > 0 for share in shares),
@@ -100,6 +107,9 @@ class GatedLearner(Learner):
         self._plain = torch.zeros(shape.coordinates, self._channels, dtype=torch.float32)
         for place, share in zip(anchor, shares, strict=True):
             self._plain[place, 0] += anchor_weight * share / sum(shares)
+        self._hollow = torch.zeros_like(self._plain) if anchor_hollow else self._plain
+        for place in anchor_hollow:
+            self._hollow[place, 0] += anchor_weight / len(anchor_hollow)
 
     def initial_parameters(self, generator: torch.Generator) -> Params:
         """Draw a gate that starts close to equal weights."""
@@ -148,7 +158,11 @@ class GatedLearner(Learner):
     def detector(self, params: Params, batch: TaskBatch) -> Detector:
         """Read the weights off the context; the rows of the support are not looked at."""
         weights = self._weights(params, batch)
-        weights = weights + _without_a_hint(batch)[:, None, None] * self._plain.to(weights)
+        filled = ((_HOLLOW - batch.hollow) / (_HOLLOW - _FILLED)).clamp(0, 1).to(weights)
+        anchor = torch.lerp(
+            self._hollow.to(weights), self._plain.to(weights), filled[:, None, None]
+        )
+        weights = weights + _without_a_hint(batch)[:, None, None] * anchor
         return partial(self._score, weights)
 
     def _score(self, weights: Tensor, rows: Tensor) -> Tensor:

@@ -70,6 +70,8 @@ class TaskBatch:
         True where a row is no padding.
     evidence, table
         Shapes (B, C, E) and (B, G).
+    hollow
+        Shape (B,): see `Context`.
     """
 
     support: Tensor
@@ -80,6 +82,7 @@ class TaskBatch:
     query_mask: Tensor
     evidence: Tensor
     table: Tensor
+    hollow: Tensor
 
     def __len__(self) -> int:
         return len(self.support)
@@ -118,6 +121,7 @@ def collate(tasks: Sequence[MappedTask]) -> TaskBatch:
         query_mask=query_mask,
         evidence=torch.tensor(np.stack([task.context.evidence for task in tasks])),
         table=torch.tensor(np.stack([task.context.table for task in tasks])),
+        hollow=torch.tensor([task.context.hollow for task in tasks], dtype=torch.float32),
     )
 
 

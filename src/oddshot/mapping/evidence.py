@@ -1,10 +1,14 @@
 """What a support says about its coordinates: which to trust on this data set, and how much."""
 
-import numpy as np
+from collections.abc import Sequence
 
-from oddshot.episodes import Context, Float32Array
+import numpy as np
+from scipy.stats import rankdata
+
+from oddshot.episodes import Context, Float32Array, FloatArray
 from oddshot.mapping.block import Reference
 
+INNER, INNER_ROWS = 0.1, 20  # nearest the centre: a share of the rows, and at least so many
 EVIDENCE = (
     "known_rank",
     "known_decades",
@@ -40,6 +44,8 @@ def gather_evidence(
     label_free: int,
     far: int,
     near: int,
+    centre: int,
+    spread: Sequence[int],
     reference: Reference,
     normal_share: float,
 ) -> Context:
@@ -56,6 +62,8 @@ def gather_evidence(
         Two telling coordinates: distance from everything, and from the nearest neighbours in
         relation to their own distances. Rows that are odd by the one and not by the other lie in
         small clusters, or in the gaps between large ones.
+    centre, spread
+        Distance from the centre, and coordinates that say how alone a row is, for `hollowness`.
     reference
         The rows themselves, for their number, width and discreteness.
     normal_share
@@ -107,7 +115,39 @@ def gather_evidence(
     return Context(
         np.column_stack([evidence[name] for name in EVIDENCE]).astype(np.float32),
         np.array([table[name] for name in TABLE], dtype=np.float32),
+        hollowness(decades[:, centre], decades[:, spread]),
     )
+
+
+def hollowness(centre: FloatArray, spread: FloatArray) -> float:
+    """How odd the rows nearest the centre are: whether the middle of the data is empty.
+
+    Around a ring or between clusters, and between two peaks of a single column, the centre is where
+    no row is, and a distance from it takes what lies there for the most typical of all.
+
+    Parameters
+    ----------
+    centre
+        Shape (m,): distance of each row from the centre.
+    spread
+        Shape (m, s): how alone each row is, in several ways.
+
+    Returns
+    -------
+    float
+        Mean rank, in [0, 1], of the rows nearest the centre (a tenth, or 20) by how alone they are,
+        in the way in which they are least.
+
+    Examples
+    --------
+    >>> radius = np.arange(201.0)
+    >>> [round(hollowness(radius, alone[:, None]), 2) for alone in (radius, -radius)]
+    [0.05, 0.95]
+    """
+    count = len(centre)
+    ranks = (rankdata(np.column_stack([centre, spread]), axis=0) - 1) / max(count - 1, 1)
+    inner = ranks[:, 0] <= max(INNER, INNER_ROWS / count, float(ranks[:, 0].min()))
+    return float(ranks[inner, 1:].mean(axis=0).min())
 
 
 def _highest(values: np.ndarray, ordered: np.ndarray, most: int) -> np.ndarray:

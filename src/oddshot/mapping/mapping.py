@@ -43,6 +43,7 @@ PLAIN = {
     "far_norm": 1.0,
     "density_quantile": 1.0,
 }  # detectors that stay good in contaminated rows, and their shares in a mean (docs/experiments.md)
+HOLLOW = ("isolation", "knn50_standard", "density_standard")  # in their place, see `Context.hollow`
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +213,12 @@ class Mapping:
             label_free=len(LABEL_FREE),
             far=LABEL_FREE.index("far_norm" if "Subsets" in self.left_out else "subset8_standard"),
             near=LABEL_FREE.index("lof20_standard"),
+            centre=LABEL_FREE.index("mahalanobis_trimmed"),
+            spread=[
+                LABEL_FREE.index(name)
+                for name, block in (("knn50_standard", "Neighbours"), ("isolation", "Isolation"))
+                if block not in self.left_out
+            ],
             reference=Reference(typical.seen.views, known.seen.views),
             normal_share=self.support.normal_share,
         )
