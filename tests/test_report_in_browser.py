@@ -161,3 +161,6 @@ def test_it_can_be_read_by_day_and_night_and_on_paper(report, tmp_path, dark):
         assert page.value(f"{why}.right <= {right}")
         page.print(tmp_path / "report.pdf")
         assert (tmp_path / "report.pdf").read_bytes().startswith(b"%PDF")
+        page.call("Emulation.setEmulatedMedia", media="print")
+        assert style("th button", "display") == "contents"  # a button is not printed twice
+        assert style(".hint", "display") == "none"

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from oddshot.frames import RawRows
     from oddshot.reports.detection import Detection
 
-EXPLAINED_CELLS = 6_000_000  # scored to explain, in about ten seconds; see `_most_explained`
+EXPLAINED_CELLS = 4_000_000  # scored to explain, in some seconds; see `_most_explained`
 SUGGESTED = 8
 MAX_CANDIDATES = 2000
 MAX_REFITTED_CELLS = 1_000_000
@@ -128,8 +128,8 @@ def _rule(detector: "FewShotDetector") -> str:
             f"{CLEAN_ALARMS:.0%} of them may be above it, as false alarms"
         )
     return (
-        f"automatically, by the scores of the {rule.basis} as they are before they become "
-        f"rarities: odd is what lies more than {REACH:g} times as far above the middle as the "
+        f"automatically, by the scores of the {rule.basis} (as they are before they become "
+        f"rarities): odd is what lies more than {REACH:g} times as far above the middle as the "
         f"upper quarter begins, but at least {LEAST:.1%} and at most {MOST:.0%} of these rows"
     )
 
@@ -173,7 +173,7 @@ def _most_explained(columns: int) -> int:
     """Bound the rows to explain: one takes about ``8 * columns + 300`` scorings.
 
     >>> [_most_explained(columns) for columns in (10, 100, 300, 2000)]
-    [1578, 54, 7, 1]
+    [1052, 36, 4, 1]
     """
     return max(EXPLAINED_CELLS // ((8 * columns + 300) * columns), 1)
 

@@ -91,7 +91,8 @@ footer { margin-top: 3rem; color: var(--soft); font-size: .88rem; }
   th button { display: contents; } thead th[aria-sort] button::after { content: none; }
   .cards { display: block; columns: 2; column-gap: .7rem; }
   .card { overflow: visible; margin-bottom: .7rem; padding: .5rem .6rem; }
-  .card p, .card table { font-size: 8pt; } .card p { margin: .25rem 0; } .card h3 { font-size: 9.5pt; margin: 0 0 .2rem; }
+  .card p, .card table { font-size: 8pt; } .card p { margin: .25rem 0; }
+  .card h3 { font-size: 9.5pt; margin: 0 0 .2rem; }
   .card svg { width: 1.8rem; margin-right: .2rem; }
   figure svg { max-width: 34rem; } tr, figure { break-inside: avoid; }
   * { print-color-adjust: exact; -webkit-print-color-adjust: exact; } }

@@ -1,7 +1,7 @@
 """What was found, in words for people who are no data scientists."""
 
 import re
-from math import ceil, log10
+from math import ceil, floor, log10
 from pathlib import PurePath
 from shlex import quote
 
@@ -101,7 +101,8 @@ def _needed(rows: int, things: str, highest: float) -> str:
     likely = ceil(10 * log10(rows)) / 10
     return (
         f"None can be clearer: with {counted(rows, things)} a score of {likely:.1f} is needed for "
-        f'"{LIKELY}", and {likely + 1:.1f} for "{CLEAR}"; the highest of these is {highest:.3g}.'
+        f'"{LIKELY}", and {likely + 1:.1f} for "{CLEAR}"; the highest of these is '
+        f"{floor(100 * highest) / 100:g}."
     )
 
 
