@@ -63,6 +63,9 @@ def order_of(page, number):
 def test_it_renders(page):
     assert "look odd" in page.value("document.querySelector('h1').innerText")
     assert page.value("document.querySelectorAll('.card').length") == 12
+    assert page.value(
+        "[...document.querySelectorAll('.sortable .why')].every(e => e.textContent.trim())"
+    )
     assert page.value("document.querySelectorAll('svg rect').length") > 10
     for drawn in ("figure svg", "table.sortable", ".card table"):
         box = f"document.querySelector({drawn!r}).getBoundingClientRect()"
@@ -150,5 +153,14 @@ def test_it_can_be_read_by_day_and_night_and_on_paper(report, tmp_path, dark):
         for selector in ("p", ".source", ".gap", "h1", ".tiles .main dd"):
             assert contrast(style(selector, "color"), ground) > 4.5, selector
         assert page.value("document.documentElement.scrollWidth") <= 420
+        wide = "document.querySelector('.sortable').parentElement"
+        assert page.value(f"{wide}.scrollWidth > {wide}.clientWidth")
+        assert not page.value(f"{wide}.previousElementSibling.hidden")
+        right = f"{wide}.getBoundingClientRect().right"
+        why = "document.querySelector('.sortable .why').getBoundingClientRect()"
+        assert page.value(f"{why}.right <= {right}")
         page.print(tmp_path / "report.pdf")
         assert (tmp_path / "report.pdf").read_bytes().startswith(b"%PDF")
+        page.call("Emulation.setEmulatedMedia", media="print")
+        assert style("th button", "display") == "contents"  # a button is not printed twice
+        assert style(".hint", "display") == "none"

@@ -5,13 +5,8 @@ import pytest
 from oddshot import FewShotDetector
 from oddshot.data.images import to_images
 from oddshot.reports.detection import scored
-from oddshot.reports.gathering import (
-    MAX_EXPLAINED,
-    ORDINARY,
-    SUGGESTED,
-    detection_report,
-    gathered,
-)
+from oddshot.reports.gathering import ORDINARY, SUGGESTED, detection_report, gathered
+from oddshot.reports.page_rows import MAX_CARDS, number_shown
 
 
 @pytest.fixture(scope="module")
@@ -48,10 +43,14 @@ def evidence(rows, detector, found):
     return gathered(detector, rows, found)
 
 
-def test_the_oddest_rows_are_explained(found, evidence):
-    assert [*evidence.explained] == found.order[:MAX_EXPLAINED].tolist()
+def test_every_row_that_is_shown_is_explained(found, evidence):
+    assert number_shown(found) > MAX_CARDS
+    assert [*evidence.explained] == found.order[: number_shown(found)].tolist()
     for place, row in evidence.explained.items():
         assert row.score == pytest.approx(found.scores[place])
+    changed = [row.change is not None for row in evidence.explained.values()]
+    assert any(changed[:MAX_CARDS])
+    assert not any(changed[MAX_CARDS:])
     assert evidence.telling()[0] == "size"
 
 
@@ -67,9 +66,40 @@ def test_labels_are_compared_with_none(rows, found, evidence):
 
 
 def test_the_rest(detector, evidence):
-    assert evidence.rule == str(detector.threshold_rule_)
     assert evidence.compared == detector.calibration_.rows
     assert len(evidence.plane.places) == 160
+
+
+def test_how_the_threshold_was_chosen(rows, labels, detector, evidence):
+    def rule(detector):
+        scores = detector.anomaly_score(rows)
+        found = scored(
+            rows, scores, detector.threshold_, source="a", columns=detector.column_report_
+        )
+        return gathered(detector, rows, found).rule
+
+    basis = detector.threshold_rule_.basis
+    assert evidence.rule.startswith(f"automatically, by the scores of the {basis} (as they are")
+    asked = FewShotDetector(contamination=0.05).fit(rows)
+    assert rule(asked) == "5% of the 160 rows learned from were to be above it, as asked for"
+    later = FewShotDetector().fit(rows).set_threshold(contamination=0.1)
+    assert rule(later).startswith("10% of the 160 rows learned from")
+    clean = FewShotDetector().fit(rows[30:], np.zeros(130, dtype=np.int8))
+    assert "are known to be normal, and 1% of them may be above it" in rule(clean)
+    promised = FewShotDetector().fit(rows).set_threshold(alpha=0.1)
+    assert rule(promised) == str(promised.threshold_rule_)
+
+
+def test_a_kept_detector_tells_its_threshold_alike(rows, found, detector, evidence, tmp_path):
+    detector.save(tmp_path / "detector")
+    kept = FewShotDetector.load(tmp_path / "detector")
+    assert gathered(kept, rows, found).rule == evidence.rule
+
+
+def test_of_very_many_columns_fewer_rows_are_explained():
+    numbers = np.random.default_rng(0).normal(size=(80, 250))
+    page = detection_report(FewShotDetector().fit(numbers), numbers)
+    assert "Reasons are given for the 6 oddest only: of so many columns more would take" in page
 
 
 def test_a_report_of_anything_the_detector_takes(rows, detector):

@@ -10,7 +10,7 @@ from oddshot.reports.detection import scored
 from oddshot.reports.evidence import Evidence, LabelEffect, RowMap
 from oddshot.reports.page import detection_page
 
-VOID = {"meta", "line", "rect", "br", "img", "circle", "path"}
+VOID = {"meta", "line", "rect", "br", "img", "circle", "path", "wbr"}
 NOTES = (
     ColumnNote("x", "number", True, ""),
     ColumnNote("id", "text", False, "identifier (all differ)", "identifier"),
@@ -73,7 +73,7 @@ def test_page_is_well_formed_and_self_contained(table):
     assert checker.headings == [
         "133 of 200 rows look odd",
         "How sure is this?",
-        "The 50 oddest rows",
+        "The 50 oddest of 133 odd rows",
         "Scores",
         "Columns",
     ]
@@ -88,7 +88,9 @@ def test_only_the_page_s_own_script_may_run(table):
 
 def test_few_rows_are_shown_where_few_are_odd(table):
     text, _ = checked(detection(table, np.r_[[2.0, 3.0], np.zeros(198)]))
-    assert "The 15 oddest rows" in text
+    assert "The 2 odd rows, and the next 13" in text
+    assert "<dd>2</dd>" in text
+    assert "<dt>clear cases</dt><dd>0</dd>" in text
     assert "Rows are counted from 0." in text
 
 
@@ -157,7 +159,8 @@ def test_images_are_called_so_and_have_no_columns():
     evidence = Evidence(pictures=pictures, ordinary=(0,), suggested=(1,))
     text, checker = checked(detection(names, [0.0, 2.0, 0.5], columns=()), evidence)
     assert "1 of 3 images looks odd" in text
-    assert "The 3 oddest images" in text
+    assert "The odd image, and the next 2" in text
+    assert "<code>oddshot detect a.csv --labels TABLE</code>" in text
     assert "Columns" not in text
     assert "rows" not in text.partition("<h1>")[2].partition("<footer>")[0]
     assert checker.seen.count("img") == 5

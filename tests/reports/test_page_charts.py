@@ -43,15 +43,34 @@ def test_bars_above_the_threshold_are_coloured():
     assert svg.count('class="usual"') == 2
 
 
-def test_the_map_names_odd_ones_and_rings_known_ones():
+@pytest.mark.parametrize("threshold", [0.001, 0.3, 1.0, 1.503, 2.9, 40.0])
+def test_a_bin_ends_at_the_threshold(threshold):
+    scores = np.r_[np.linspace(0, 3, 500), threshold, np.nextafter(threshold, 9)]
+    svg = histogram(found(scores, threshold))
+    odd = re.findall(r'class="odd" .*?<title>([\d,]+) images', svg)
+    assert sum(int(n) for n in odd) == (scores > threshold).sum()
+    assert counted(svg) == len(scores)
+
+
+def test_the_map_names_odd_ones_and_marks_known_ones():
     detection = found([0.0, 2.0, 0.5], labels=np.array([0, 1, -1], dtype=np.int8))
     svg = plane(detection, RowMap(np.array([1, 2]), np.array([[0.0, 0.0], [1.0, 1.0]]), 0.25))
-    assert svg.count('class="point"') == 1
+    assert svg.count('class="point"') == 2  # and in the legend
     assert "image &lt;1&gt;.png, score 2" in svg
-    assert svg.count('class="told"') == 1
-    assert svg.count("h0") == 1
+    assert svg.count("h0/>") + svg.count('h0"/>') == 2  # and in the legend
+    assert svg.count('<circle class="told"') == 2
+    assert "known anomaly</li>" in svg
+    assert "known normal" not in svg
     assert "2 of 3 are drawn" in svg
     assert "25% of all differences" in svg
+
+
+def test_known_normal_ones_have_a_mark_of_their_own():
+    detection = found([0.0, 2.0, 0.5], labels=np.array([0, 1, -1], dtype=np.int8))
+    svg = plane(detection, RowMap(np.arange(3), np.eye(3)[:, :2], 0.25))
+    assert svg.count('<circle class="told"') == svg.count('<path class="told"') == 2
+    assert "known normal image</li>" in svg
+    assert "known" not in plane(found([0.0, 2.0]), RowMap(np.arange(2), np.eye(2), 0.25))
 
 
 def test_points_on_one_spot_are_drawn():

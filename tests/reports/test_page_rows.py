@@ -7,7 +7,15 @@ from oddshot.detectors.explanation import Change, CounterExample, Explanation
 from oddshot.mapping.encode import ColumnNote
 from oddshot.reports.detection import scored
 from oddshot.reports.evidence import Evidence
-from oddshot.reports.page_rows import left_out, oddest, reason_of, reasons, to_label
+from oddshot.reports.page_rows import (
+    as_written,
+    left_out,
+    number_shown,
+    oddest,
+    reason_of,
+    reasons,
+    to_label,
+)
 
 USUAL = CounterExample(1, {"amount": 100.0, "shop": None}, 0.2, ("amount",))
 ROW = Explanation(
@@ -34,7 +42,7 @@ def found(**changes):
 
 
 def test_reasons_are_drawn_largest_first_with_the_typical_row_beside():
-    html = reasons(found(), Evidence(explained={2: ROW}))
+    html = reasons(found(), as_written(found(), Evidence(explained={2: ROW})))
     assert html.index("<bdi>shop</bdi>") < html.index("<bdi>amount</bdi>")
     assert "<bdi>&lt;there&gt;</bdi></td><td><bdi>missing</bdi>" in html
     assert "<bdi>250,000</bdi></td><td><bdi>100</bdi></td>" in html
@@ -56,13 +64,62 @@ def test_columns_that_tell_most_come_first_and_labels_are_shown_once():
     html = oddest(found(labels=labels, label_column="fraud"), Evidence(explained={2: ROW}), 3)
     heads = [part.partition("</button>")[0] for part in html.split('<button type="button">')[1:]]
     assert heads == [
-        "rank", "row", "score", "sure", "label", "why", "<bdi>shop</bdi>", "<bdi>amount</bdi>",
+        "rank", "row", "score", "why", "sure", "label", "<bdi>shop</bdi>", "<bdi>amount</bdi>",
     ]  # fmt: skip
     assert "<td>anomaly</td>" in html
     assert 'class="mark known"' in html
     assert 'class="mark likely"' in html
     assert 'class="mark usual"' in html
-    assert "Reasons are given for the 1 oddest." in html
+    assert "Reasons are given for the 1 oddest only" in html
+    assert "not shown" not in html  # labels are
+
+
+def test_identifiers_and_reasons_come_before_the_verdict():
+    rows = pd.DataFrame({"amount": [1.0, 9.0], "shop": ["a", "b"], "key": ["k1", "k2"]})
+    notes = [ColumnNote(name, "number", True, "") for name in ("amount", "shop")]
+    notes.append(ColumnNote("key", "text", False, "identifier", "identifier"))
+    table = scored(rows, np.array([0.1, 4.0]), 1.0, source="a", columns=notes)
+    html = oddest(table, Evidence(explained={1: ROW}), 2)
+    assert html.index("<bdi>key</bdi>") < html.index(">why<") < html.index(">sure<")
+
+
+def test_a_known_anomaly_below_the_threshold_is_known():
+    labels = np.array([1, -1, -1], dtype=np.int8)
+    html = oddest(found(labels=labels), Evidence(), 3)
+    assert html.count('class="mark known"') == 1
+    assert 'class="mark usual"' not in html
+
+
+def test_a_row_known_to_be_normal_hides_no_odd_one():
+    scores = np.r_[np.linspace(9, 2, 30), np.zeros(70)]
+    labels = np.r_[np.zeros(10), np.full(90, -1)].astype(np.int8)
+    rows = pd.DataFrame({"x": range(100)})
+    table = scored(rows, scores, 1.0, source="a", columns=("x",), labels=labels)
+    assert number_shown(table) == 35
+    assert number_shown(table, 20) == 20
+
+
+def test_times_are_written_as_their_column_has_them():
+    clocks = pd.to_datetime(["2024-01-06 04:07", "2024-01-07 00:00", "2024-01-08 10:00"])
+    rows = pd.DataFrame({"amount": [1.0, 2.0, 3.0], "shop": clocks})
+    notes = [ColumnNote(name, "number", True, "") for name in ("amount", "shop")]
+    table = scored(rows, np.array([0.1, 1.2, 4.0]), 1.0, source="a", columns=notes)
+    usual = replace(USUAL, values={"amount": 1.0, "shop": clocks[1]})
+    change = Change({"shop": pd.Timestamp("2024-01-07 02:55:00"), "amount": 250000.0}, 0.9)
+    row = replace(ROW, values=(3.0, clocks[2]), typical=usual, change=change)
+    evidence = as_written(table, Evidence(explained={2: row}))
+    html = oddest(table, evidence, 3) + reasons(table, evidence)
+    assert "</span> 00:00" in html
+    assert "</span> 10:00" in html
+    assert "shop = 2024-01-07 02:55 and amount = 250,000 (score" in html
+    assert ":00:00" not in html
+    text = scored(
+        rows.assign(shop=["2024-01-06 04:07", None, "x"]),
+        table.scores, 1.0, source="a", columns=notes,
+    )  # fmt: skip
+    assert "shop = 2024-01-07 02:55 and" in reasons(
+        text, as_written(text, Evidence(explained={2: row}))
+    )
 
 
 def test_a_column_that_the_detector_did_not_see_is_shown():

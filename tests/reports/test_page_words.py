@@ -4,7 +4,13 @@ import pytest
 
 from oddshot.reports.detection import scored
 from oddshot.reports.evidence import Evidence, LabelEffect
-from oddshot.reports.page_words import headline, labels_told, sure
+from oddshot.reports.page_words import (
+    headline,
+    how_to_label,
+    labels_told,
+    sure,
+    title_of_list,
+)
 
 
 def found(labels=None):
@@ -23,7 +29,61 @@ def test_sureness_is_told_by_kind_and_known_anomalies_apart():
     assert [line.split(":")[0] for line in lines[:3]] == ["1 known", "1 likely", "2 worth a look"]
     assert "How the threshold was chosen: by chance." in lines
     assert "one in 100 cannot be counted" in lines[-1]
+    assert not [line for line in lines if line.startswith("None can be clearer")]
     assert sure(found(), Evidence())[0].startswith("1 clear: among 100 ordinary rows")
+
+
+def test_why_no_verdict_is_clear():
+    rows = pd.DataFrame({"x": range(1500)})
+    scores = np.r_[5.0, 3.1, np.zeros(1498)]
+    labels = np.r_[1, np.full(1499, -1)].astype(np.int8)
+    told = sure(scored(rows, scores, 2.0, source="a", columns=("x",), labels=labels), Evidence())
+    assert told[2] == (
+        'None can be clearer: with 1,500 rows a score of 3.2 is needed for "likely", and 4.2 for '
+        '"clear"; the highest of these is 3.1.'
+    )
+
+
+def test_a_threshold_for_images_speaks_of_images():
+    rows = pd.DataFrame({"file": ["a.png", "b.png"]})
+    images = scored(rows, np.array([0.1, 3.0]), 1.0, source="a", columns=())
+    rule = "1% of the 2 rows given to fit are above it"
+    assert "1% of the 2 images given to fit are above it" in sure(images, Evidence(rule=rule))[-1]
+
+
+@pytest.mark.parametrize(
+    ("shown", "title"),
+    [
+        (3, "The 3 oddest of 4 odd rows"),
+        (4, "The 4 odd rows"),
+        (9, "The 4 odd rows, and the next 5"),
+    ],
+)
+def test_the_list_says_what_it_holds(shown, title):
+    assert title_of_list(found(), shown) == title
+
+
+def test_the_list_tells_normal_rows_from_the_next_ones():
+    labels = np.r_[-1, 0, np.full(98, -1)].astype(np.int8)
+    assert title_of_list(found(labels), 9) == "The 3 odd rows, and 6 more"
+    rows = pd.DataFrame({"x": range(9)})
+    nothing = scored(rows, np.zeros(9), 1.0, source="a", columns=("x",))
+    assert title_of_list(nothing, 9) == "The oddest 9 rows"
+
+
+@pytest.mark.parametrize(
+    ("source", "column", "command"),
+    [
+        ("data/a b.csv", "fraud", "label &#x27;data/a b.csv&#x27; --label-column fraud</code>"),
+        ("<x>.csv", None, "label &#x27;&lt;x&gt;.csv&#x27;</code>"),
+        ("the table", None, "label FILE</code>"),
+        ("standard input", None, "label FILE</code>"),
+    ],
+)
+def test_the_command_for_labels_is_named(source, column, command):
+    rows = pd.DataFrame({"x": range(9)})
+    settings = {"source": source, "columns": ("x",), "label_column": column}
+    assert command in how_to_label(scored(rows, np.zeros(9), 1.0, **settings))
 
 
 @pytest.mark.parametrize("labels", [None, np.full(100, -1, dtype=np.int8)])
@@ -40,9 +100,8 @@ def test_what_labels_did():
     after = np.arange(1, 101)
     told = labels_told(found(labels), LabelEffect(before, after))
     assert told == [
-        "2 known anomalies: 2 of them are above the threshold; the middle one is number 1 of 100.",
-        "1 known normal rows: 1 of them are above the threshold; the middle one is number 3 of "
-        "100.",
+        "2 known anomalies: 2 of them above the threshold; the middle one is number 1 of 100.",
+        "1 known normal row: above the threshold, number 3 of 100.",
         "Without the labels, the middle known anomaly would be number 50.",
         "Of the 50 oddest rows, 49 are also among the 50 oddest without the labels; the labels "
         "brought in 1.",

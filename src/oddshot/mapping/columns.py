@@ -17,6 +17,7 @@ from oddshot.errors import DataError
 from oddshot.mapping import cells
 from oddshot.mapping.cells import Column
 from oddshot.mapping.notation import Notation, find_notation
+from oddshot.wording import counted
 
 PLAIN = Notation()
 ONE_HOT_LEVELS = 12
@@ -371,7 +372,7 @@ def _category(name: str, column: Column, *, may_be_id: bool) -> Recipe:
 
 def _says_too_much(texts: list[str], known: int) -> str:
     """Why texts are no levels; empty if they are."""
-    share = f"({len(texts)} different in {known} rows)"
+    share = f"({len(texts):,} different in {counted(known, 'rows')})"
     words = np.mean([len(text.split()) for text in texts])
     if words >= 3 and len(texts) > max(ONE_HOT_LEVELS, known / 2):
         return f"free text {share}"

@@ -15,16 +15,17 @@ from oddshot.frames import as_frame, take_rows, to_rows
 from oddshot.reports.detection import scored
 from oddshot.reports.evidence import Evidence, LabelEffect
 from oddshot.reports.page import detection_page
+from oddshot.reports.page_rows import MAX_CARDS, number_shown
 from oddshot.reports.plane import row_map
 from oddshot.reports.thumbnails import data_uri
+from oddshot.thresholds.automatic import CLEAN_ALARMS, LEAST, MOST, REACH, automatic_share
 
 if TYPE_CHECKING:
     from oddshot.detectors.few_shot import FewShotDetector
     from oddshot.frames import RawRows
     from oddshot.reports.detection import Detection
 
-MAX_EXPLAINED = 12
-EXPLAINED_CELLS = 6_000_000  # scored to explain; a row of d columns takes (8 d + 300) d
+EXPLAINED_CELLS = 4_000_000  # scored to explain, in some seconds; see `_most_explained`
 SUGGESTED = 8
 MAX_CANDIDATES = 2000
 MAX_REFITTED_CELLS = 1_000_000
@@ -82,8 +83,8 @@ def _table(rows: "RawRows | Images") -> pd.DataFrame:
 def gathered(detector: "FewShotDetector", rows: "RawRows | Images", found: "Detection") -> Evidence:
     """Gather the evidence for a report.
 
-    It takes as long as scoring some thousand rows; with labels, and up to a million cells, as long
-    as another fit without them.
+    It takes as long as scoring some ten thousand rows; with labels, and up to a million cells, as
+    long as another fit without them.
 
     Parameters
     ----------
@@ -95,7 +96,7 @@ def gathered(detector: "FewShotDetector", rows: "RawRows | Images", found: "Dete
         The scores.
     """
     evidence = Evidence(
-        rule=str(detector.threshold_rule_),
+        rule=_rule(detector),
         compared=detector.calibration_.rows,
         plane=row_map(rows, found),
     )
@@ -106,6 +107,30 @@ def gathered(detector: "FewShotDetector", rows: "RawRows | Images", found: "Dete
         explained=_explained(detector, rows, found),
         suggested=_suggested(detector, rows, found),
         effect=_effect(detector, rows, found),
+    )
+
+
+def _rule(detector: "FewShotDetector") -> str:
+    """Say how the threshold was chosen, not what came of it: that is counted on the page."""
+    rule = detector.threshold_rule_
+    if rule.rule != "contamination":
+        return str(rule)
+    share, clean = rule.settings["share"], detector.calibration_.clean
+    if detector.contamination != "auto" or not np.isclose(
+        share, automatic_share(detector._scale.reference, clean=clean), rtol=1e-3
+    ):
+        return (
+            f"{100 * share:.3g}% of the {rule.basis} learned from were to be above it, as asked for"
+        )
+    if clean:
+        return (
+            f"automatically. All {rule.basis} learned from are known to be normal, and "
+            f"{CLEAN_ALARMS:.0%} of them may be above it, as false alarms"
+        )
+    return (
+        f"automatically, by the scores of the {rule.basis} (as they are before they become "
+        f"rarities): odd is what lies more than {REACH:g} times as far above the middle as the "
+        f"upper quarter begins, but at least {LEAST:.1%} and at most {MOST:.0%} of these rows"
     )
 
 
@@ -126,13 +151,31 @@ def _with_pictures(evidence: Evidence, images: Images, found: "Detection") -> Ev
 def _explained(
     detector: "FewShotDetector", rows: "RawRows", found: "Detection"
 ) -> dict[int, Explanation]:
-    """Explain the oddest rows; nothing where a single column is the only reason there can be."""
+    """Explain the rows that are shown; nothing where a single column is the only reason.
+
+    Changes that would make a row normal are looked for where they are shown.
+    """
     if sum(note.used for note in found.columns) < 2:
         return {}
-    columns = rows.shape[1]
-    number = max(EXPLAINED_CELLS // ((8 * columns + 300) * columns), 1)
-    places = found.order[: min(number, MAX_EXPLAINED)]
-    return dict(zip(places.tolist(), detector.explain(take_rows(rows, places)), strict=True))
+    places = found.order[: min(number_shown(found), _most_explained(rows.shape[1]))]
+    parts = [(places[:MAX_CARDS], True), (places[MAX_CARDS:], False)]
+    return {
+        place: row
+        for part, changes in parts
+        if len(part)
+        for place, row in zip(
+            part.tolist(), detector.explain(take_rows(rows, part), changes=changes), strict=True
+        )
+    }
+
+
+def _most_explained(columns: int) -> int:
+    """Bound the rows to explain: one takes about ``8 * columns + 300`` scorings.
+
+    >>> [_most_explained(columns) for columns in (10, 100, 300, 2000)]
+    [1052, 36, 4, 1]
+    """
+    return max(EXPLAINED_CELLS // ((8 * columns + 300) * columns), 1)
 
 
 def _suggested(detector: "FewShotDetector", rows: "RawRows", found: "Detection") -> tuple[int, ...]:

@@ -6,17 +6,36 @@ from oddshot.reports.detection import CLEAR, KNOWN, Detection
 from oddshot.reports.evidence import Evidence
 from oddshot.reports.page_cells import brief, name_of, safe
 from oddshot.reports.page_charts import histogram, plane
-from oddshot.reports.page_rows import left_out, oddest, reason_of, reasons, strip, to_label
+from oddshot.reports.page_rows import (
+    MAX_CARDS,
+    MAX_SHOWN_ROWS,
+    as_written,
+    left_out,
+    number_shown,
+    oddest,
+    reason_of,
+    reasons,
+    strip,
+    to_label,
+)
 from oddshot.reports.page_style import SCRIPT, STYLE, policy
-from oddshot.reports.page_words import TOP, headline, labels_told, meaning, sure
+from oddshot.reports.page_words import (
+    TOP,
+    headline,
+    how_to_label,
+    labels_told,
+    meaning,
+    sure,
+    title_of_list,
+)
 
-MAX_IMAGES = 30
-LEAST_SHOWN, BESIDE = 15, 5  # rows, and how many below the threshold, to compare with
 RISEN = 5
 MAX_NOTE, MAX_NOTES = 600, 30
 
 
-def detection_page(found: Detection, evidence: Evidence | None = None, *, top: int = 50) -> str:
+def detection_page(
+    found: Detection, evidence: Evidence | None = None, *, top: int = MAX_SHOWN_ROWS
+) -> str:
     """Return the page: what was found and how sure, the oddest rows and why, scores, a map, labels.
 
     Parameters
@@ -29,7 +48,7 @@ def detection_page(found: Detection, evidence: Evidence | None = None, *, top: i
     top
         How many of the oddest rows are shown, so that the page stays small; of images 30 at most.
     """
-    evidence = evidence or Evidence()
+    evidence = as_written(found, evidence or Evidence())
     name = PurePath(found.source).name or found.source
     parts = "\n".join(part for part in _sections(found, evidence, top) if part)
     return (
@@ -52,7 +71,7 @@ def _summary(found: Detection, evidence: Evidence) -> str:
     tiles = [
         ("main", f"{found.flagged:,}", "looks odd" if found.flagged == 1 else "look odd"),
         *([("", f"{known:,}", "of these known before")] if known else []),
-        ("", f"{clear:,}", "of these clearly"),
+        ("", f"{clear:,}", "clear case" if clear == 1 else "clear cases"),
         ("", f"{len(found.rows):,}", f"{found.things} in all"),
         *([("", f"{used:,} of {len(found.columns):,}", "columns used")] if found.columns else []),
     ]
@@ -83,19 +102,19 @@ def _first(found: Detection, evidence: Evidence) -> str:
 
 
 def _sections(found: Detection, evidence: Evidence, top: int) -> list[str]:
-    wanted = max(found.flagged + BESIDE, LEAST_SHOWN)
-    shown = min(wanted, top if found.columns else min(top, MAX_IMAGES), len(found.rows))
-    things = found.things
+    shown, things = number_shown(found, top), found.things
+    explained, cards = len(evidence.explained), min(len(evidence.explained), MAX_CARDS)
+    which = f" Shown for the {cards} oddest rows." if cards < explained else ""
     if not len(found.rows):
         return [f"<p>No {things}.</p>"]
     labels = labels_told(found, evidence.effect)
     return [
-        _section(f"The {shown} oddest {things}", oddest(found, evidence, shown)),
+        _section(title_of_list(found, shown), oddest(found, evidence, shown)),
         _section(
             "Why these rows",
             evidence.explained
-            and "<p>What each column adds to the score, beside the most similar typical row.</p>"
-            f'<div class="cards">{reasons(found, evidence)}</div>',
+            and "<p>What each column adds to the score, beside the most similar typical row."
+            f'{which}</p><div class="cards">{reasons(found, evidence)}</div>',
         ),
         _section("Ordinary images, to compare with", evidence.ordinary and strip(found, evidence)),
         _section("Scores", histogram(found)),
@@ -103,9 +122,7 @@ def _sections(found: Detection, evidence: Evidence, top: int) -> list[str]:
         _section("What the labels did", labels and _list(labels) + _risen(found, evidence)),
         _section(
             "Labels that would help most",
-            evidence.suggested
-            and "<p>Say of these whether they are anomalies or normal, and run Oddshot again with "
-            f"the answers: it learns from each.</p>{to_label(found, evidence)}",
+            evidence.suggested and f"<p>{how_to_label(found)}</p>{to_label(found, evidence)}",
         ),
         _section("Columns", found.columns and left_out(found)),
     ]

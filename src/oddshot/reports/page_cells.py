@@ -1,5 +1,7 @@
 """Values as pieces of HTML: escaped, cut where they are long, numbers as people write them."""
 
+import re
+from collections.abc import Callable
 from html import escape
 from typing import Any
 
@@ -9,6 +11,11 @@ import pandas as pd
 from oddshot.reports.detection import Detection
 
 MAX_SHOWN, MAX_TITLE = 48, 200
+LONG_WORD, LONG_PART = 10, 16  # a longer word may be broken after a mark, and a part of it anywhere
+MARKS = re.compile(r"(?<=[_./\\@:;,|-])(?=[^\W\d_])")
+DATE = re.compile(r"(?<!\d)\d{4}-\d\d-\d\d(?!\d)")
+MANY_TEXTS = 1000
+DAY, MINUTE = 10, 16  # letters of "2024-03-01 12:30" that stay
 GAP = "missing"
 CONTROLS = {code: 0x2400 + code for code in range(32)} | {127: 0x2421}
 
@@ -39,9 +46,34 @@ def brief(text: object, most: int = MAX_SHOWN) -> str:
     """
     whole = str(text)
     if len(whole) <= most:
-        return f"<bdi>{safe(whole)}</bdi>"
+        return f"<bdi>{breakable(whole)}</bdi>"
     title = whole if len(whole) <= MAX_TITLE else whole[: MAX_TITLE - 1] + "…"
-    return f'<bdi title="{safe(title)}">{safe(whole[: most - 1])}…</bdi>'
+    return f'<bdi title="{safe(title)}">{breakable(whole[: most - 1])}…</bdi>'
+
+
+def breakable(text: str) -> str:
+    """Escape a text, and say where a line may break that is too narrow for one of its words.
+
+    Long words break after a mark inside them, and within only where they are longer still; a date
+    stays whole.
+
+    Examples
+    --------
+    >>> breakable("merchant_category"), breakable("monthly order")
+    ('merchant_<wbr>category', 'monthly order')
+    """
+    return DATE.sub(r'<span class="whole">\g<0></span>', " ".join(map(_word, text.split(" "))))
+
+
+def _word(word: str) -> str:
+    if len(word) <= LONG_WORD:
+        return safe(word)
+    parts = [
+        part[at : at + LONG_PART]
+        for part in MARKS.split(word)
+        for at in range(0, len(part), LONG_PART)
+    ]
+    return "<wbr>".join(map(safe, parts))
 
 
 def cell(value: Any) -> str:
@@ -89,6 +121,38 @@ def text_of(value: object) -> str:
     if isinstance(value, pd.Timestamp) and value == value.normalize():
         return str(value.date())
     return f"{value:.5g}" if isinstance(value, float | np.floating) else str(value)
+
+
+def clock_of(values: "pd.Series[Any]") -> Callable[[Any], Any]:
+    """Make what writes the times of a column alike: as exactly as any of them is, no more.
+
+    Of texts, those that are there tell how exact times are written. Other values are left alone.
+
+    Examples
+    --------
+    >>> times = pd.Series(pd.to_datetime(["2024-01-06 04:07", "2024-01-07 00:00"]))
+    >>> [clock_of(times)(time) for time in times]
+    ['2024-01-06 04:07', '2024-01-07 00:00']
+    """
+    if isinstance(values.dtype, np.dtype | pd.DatetimeTZDtype) and values.dtype.kind == "M":
+        clocks = values.dropna().dt
+        idle = bool((clocks.second == 0).all() and (clocks.microsecond == 0).all())
+        by_day = bool((clocks.normalize() == values.dropna()).all())
+        kept = DAY if by_day else MINUTE if idle else None
+    else:
+        some = values.head(MANY_TEXTS)
+        colons = max((text.count(":") for text in some if isinstance(text, str)), default=0)
+        kept = {0: DAY, 1: MINUTE}.get(colons)
+    return lambda value: _time(value, kept) if isinstance(value, pd.Timestamp) else value
+
+
+def _time(value: pd.Timestamp, kept: int | None) -> str:
+    """Write a time; what it has is never left out, whatever the others have."""
+    if kept == DAY and value == value.normalize():
+        return str(value.date())
+    if kept in (DAY, MINUTE) and value == value.floor("min"):
+        return str(value)[:MINUTE] + str(value)[MINUTE + 3 :]
+    return str(value)
 
 
 def is_number(value: object) -> bool:

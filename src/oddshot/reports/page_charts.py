@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from oddshot.episodes import UNLABELLED, FloatArray
+from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, FloatArray
 from oddshot.reports.detection import Detection
 from oddshot.reports.evidence import RowMap
 from oddshot.reports.page_cells import name_of, safe
@@ -12,6 +12,8 @@ WIDTH, HEIGHT = 760, 220
 LEFT = 46
 MAP_HEIGHT = 460
 LOGARITHMIC_FROM = 60  # in the longest bar; a bar of one row must be seen beside it
+ODD_POINT = '<circle class="point" cx="10" cy="10" r="5"/>'
+OTHER_POINT = '<path class="cloud" d="M10 10h0"/>'
 ONE_ROW = 0.3  # decades: how high one row stands on a logarithmic axis
 
 
@@ -19,16 +21,17 @@ def histogram(found: Detection) -> str:
     """Draw how many rows have which score, and the threshold."""
     scores, threshold, things = found.scores, found.threshold, found.things
     top = float(scores.max(initial=0.0))
-    end = max(min(top, max(4 * threshold, 6.0)), 1.05 * threshold, 1e-9)
-    counts, edges = np.histogram(np.minimum(scores, end), bins=BINS, range=(0.0, end))
+    edges = _edges(threshold, max(min(top, max(4 * threshold, 6.0)), 1.05 * threshold, 1e-9))
+    end = float(edges[-1])
+    counts, _ = np.histogram(np.minimum(scores, end), edges)
     log = bool(counts.max() >= LOGARITHMIC_FROM)
     heights = _heights(counts.astype(np.float64), float(counts.max()), log=log)
-    step = (WIDTH - LEFT) / BINS
+    across = LEFT + edges / end * (WIDTH - LEFT)
     bars = "".join(
-        f'<rect class="{"odd" if edges[i] >= threshold else "usual"}" '
-        f'x="{LEFT + i * step + 0.5:.1f}" y="{HEIGHT - height:.1f}" width="{step - 1:.1f}" '
+        f'<rect class="{"odd" if edges[i] > threshold else "usual"}" x="{across[i] + 0.5:.1f}" '
+        f'y="{HEIGHT - height:.1f}" width="{max(across[i + 1] - across[i] - 1, 1):.1f}" '
         f'height="{height:.1f}"><title>{counts[i]:,} {things}: score {edges[i]:.3g} '
-        f"{'and more' if i == BINS - 1 and top > end else f'to {edges[i + 1]:.3g}'}</title></rect>"
+        f"{'and more' if edges[i + 1] == end < top else f'to {edges[i + 1]:.3g}'}</title></rect>"
         for i, height in enumerate(heights)
         if counts[i]
     )
@@ -60,7 +63,7 @@ def histogram(found: Detection) -> str:
 
 
 def plane(found: Detection, where: RowMap) -> str:
-    """Draw the map: typical rows as a cloud, odd ones as points, known ones ringed."""
+    """Draw the map: typical rows as a cloud, odd ones as points, those with a label marked."""
     low, high = where.points.min(axis=0), where.points.max(axis=0)
     unit = (where.points - low) / np.where(high > low, high - low, 1.0)
     x = np.round(14 + unit[:, 0] * (WIDTH - 28), 1)
@@ -75,21 +78,55 @@ def plane(found: Detection, where: RowMap) -> str:
         for i in np.flatnonzero(odd)
         for place in [int(where.places[i])]
     )
-    rings = ""
-    if found.labels is not None:
-        known = np.flatnonzero(found.labels[where.places] != UNLABELLED)
-        rings = "".join(f'<circle class="told" cx="{x[i]:g}" cy="{y[i]:g}" r="8"/>' for i in known)
+    labels = np.full(len(x), UNLABELLED) if found.labels is None else found.labels[where.places]
+    marks, legend = "", [(ODD_POINT, f"odd {thing}"), (OTHER_POINT, f"other {thing}")]
+    for label, kind in ((ANOMALY, "anomaly"), (NORMAL, f"normal {thing}")):
+        at = np.flatnonzero(labels == label)
+        marks += "".join(_told(label, x[i], y[i]) for i in at)
+        if len(at):
+            legend.append((_told(label, 10, 10), f"known {kind}"))
     some = f" {len(where.places):,} of {len(scores):,} are drawn." * (len(x) < len(scores))
-    ringed = " Those with a label are ringed." if rings else ""
     return (
         f'<figure><svg viewBox="0 0 {WIDTH} {MAP_HEIGHT}" role="img" aria-label="Map of the '
         f'{found.things}: {int(odd.sum()):,} odd ones among {len(x):,}"><path class="cloud" '
-        f'd="{cloud}"/>{rings}{points}</svg><figcaption>{found.things.capitalize()} that are alike '
-        f"lie near each other; odd ones are coloured, and named on pointing at them.{ringed}{some} "
+        f'd="{cloud}"/>{marks}{points}</svg>{_legend(legend)}<figcaption>'
+        f"{found.things.capitalize()} that are alike lie near each other; odd ones are coloured, "
+        f"and named on pointing at them.{some} "
         f"The two directions show {where.share:.0%} of all differences, so an odd {thing} may well "
         "lie in the crowd: what makes it odd is then not to be seen from this side."
         "</figcaption></figure>"
     )
+
+
+def _told(label: int, x: float, y: float) -> str:
+    """Mark what was known: an anomaly by a ring, a normal one by a square."""
+    if label == ANOMALY:
+        return f'<circle class="told" cx="{x:g}" cy="{y:g}" r="8"/>'
+    return f'<path class="told" d="M{x - 7:g} {y - 7:g}h14v14h-14z"/>'
+
+
+def _legend(items: list[tuple[str, str]]) -> str:
+    """Say what the marks of the map mean."""
+    return (
+        '<ul class="legend">'
+        + "".join(
+            f'<li><svg viewBox="0 0 20 20" aria-hidden="true">{mark}</svg>{name}</li>'
+            for mark, name in items
+        )
+        + "</ul>"
+    )
+
+
+def _edges(threshold: float, end: float) -> FloatArray:
+    """Edges of equal bins from 0 to at least an end, one of them right above the threshold."""
+    if not 0 < threshold < end:
+        return np.linspace(0.0, end, BINS + 1)
+    below = max(int(BINS * threshold / end), 1)
+    above = min(int(np.ceil((end / threshold - 1) * below)), BINS - below)
+    beyond = max(threshold * above / below, end - threshold)  # equal, unless all is beyond
+    edges = np.linspace(0.0, threshold, below + 1)[:-1]
+    first = np.nextafter(threshold, np.inf)  # a score at the threshold is not above it
+    return np.concatenate([edges, np.linspace(first, threshold + beyond, above + 1)])
 
 
 def _heights(counts: FloatArray, most: float, *, log: bool) -> FloatArray:

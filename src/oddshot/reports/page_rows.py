@@ -1,67 +1,117 @@
 """The tables of a page: the oddest rows, their reasons, rows to label, columns."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from oddshot.detectors.explanation import Explanation
+from oddshot.detectors.explanation import CounterExample, Explanation
 from oddshot.detectors.explanation_words import told
 from oddshot.episodes import ANOMALY, NORMAL
-from oddshot.reports.detection import Detection
+from oddshot.reports.detection import KNOWN, Detection
 from oddshot.reports.evidence import Evidence
-from oddshot.reports.page_cells import brief, cell, name_of, number, safe, text_of
+from oddshot.reports.page_cells import brief, cell, clock_of, name_of, number, safe, text_of
+from oddshot.wording import counted
 
+MAX_SHOWN_ROWS, MAX_IMAGES = 50, 30
+LEAST_SHOWN, BESIDE = 15, 5  # rows, and how many below the threshold, to compare with
+MAX_CARDS = 12  # a card is long; of the other rows the two main reasons are told
 MAX_COLUMNS = 10
 MAX_OTHERS = 3  # that the detector did not use, and a person may know the row by
+MAX_TO_LABEL = 6  # columns beside the rows to label
 MAX_NOTES = 100
 REASONS = 4
-KNOWN = {ANOMALY: "anomaly", NORMAL: "normal"}
+LABELS = {ANOMALY: "anomaly", NORMAL: "normal"}
+
+SCROLL = "More columns are to the right: scroll the table sideways \u2192"
 
 Column = tuple[str, Callable[[int], str]]
+
+
+def number_shown(found: Detection, top: int = MAX_SHOWN_ROWS) -> int:
+    """Count the oddest ones to list: those that are odd and some others, but not too many."""
+    odd = np.flatnonzero(found.rows[found.verdict].to_numpy(dtype=bool)[found.order])
+    wanted = max(int(odd[-1]) + 1 + BESIDE if len(odd) else 0, LEAST_SHOWN)
+    return min(wanted, top if found.columns else min(top, MAX_IMAGES), len(found.rows))
+
+
+def as_written(found: Detection, evidence: Evidence) -> Evidence:
+    """Write the cells in reasons as people do, times as exactly as their column has them."""
+    own = found.rows.iloc[:, : found.own]
+    clocks = {str(name): clock_of(own.iloc[:, i]) for i, name in enumerate(own.columns)}
+
+    def said(name: str, value: Any) -> str:
+        return _said(clocks[name](value) if name in clocks else value)
+
+    def each(cells: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: said(name, value) for name, value in cells.items()}
+
+    def example(other: CounterExample) -> CounterExample:
+        return replace(other, values=each(other.values))
+
+    explained = {
+        place: replace(
+            row,
+            values=tuple(map(said, row.columns, row.values)),
+            typical=example(row.typical),
+            anomaly=row.anomaly and example(row.anomaly),
+            change=row.change and replace(row.change, values=each(row.change.values)),
+        )
+        for place, row in evidence.explained.items()
+    }
+    return replace(evidence, explained=explained)
 
 
 def oddest(found: Detection, evidence: Evidence, number_shown: int) -> str:
     """List the oddest rows, sortable by every column."""
     places = found.order[:number_shown].tolist()
-    shown, hidden = _telling_columns(found, evidence)
+    keys, telling, hidden = _telling_columns(found, evidence)
     columns = [
-        *_common(found, evidence),
-        *(
-            [("why", lambda n: f'<td class="why">{reason_of(evidence.explained.get(n))}</td>')]
-            if evidence.explained
-            else []
-        ),
-        *(_own(found, i) for i in shown),
+        *_name_columns(found, evidence, keys),
+        *_why(evidence, places),
+        *_verdict_columns(found),
+        *(_own(found, i) for i in telling),
     ]
     said = "Press a heading to sort. Those above the threshold carry a mark on the left."
     if isinstance(found.rows.index, pd.RangeIndex) and found.columns:
         said += " Rows are counted from 0."
     if 0 < len(evidence.explained) < len(places):
-        said += f" Reasons are given for the {len(evidence.explained)} oddest."
+        said += (
+            f" Reasons are given for the {len(evidence.explained)} oddest only: of so many columns "
+            "more would take long."
+        )
     if hidden:
-        said += f" {hidden:,} more columns are not shown."
+        said += f" {counted(hidden, 'more columns')} {'is' if hidden == 1 else 'are'} not shown."
     table = _table(found, places, columns, f"The oddest {found.things}", sortable=True)
     return f'<p class="soft">{said}</p>{table}'
 
 
 def to_label(found: Detection, evidence: Evidence) -> str:
     """List the rows that are worth a label."""
-    shown, _ = _telling_columns(found, evidence)
-    columns = [*_common(found, evidence), *(_own(found, i) for i in shown[:6])]
+    places = [*evidence.suggested]
+    keys, telling, _ = _telling_columns(found, evidence)
+    columns = [
+        *_name_columns(found, evidence, keys),
+        *_why(evidence, places),
+        *_verdict_columns(found, labels=False),
+        *(_own(found, i) for i in telling[: MAX_TO_LABEL - len(keys)]),
+    ]
     caption = f"{found.things.capitalize()} to label, the most useful first"
-    return _table(found, [*evidence.suggested], columns, caption, sortable=False)
+    return _table(found, places, columns, caption, sortable=False)
 
 
 def reasons(found: Detection, evidence: Evidence) -> str:
-    """Show for each explained row which columns make it odd, and what would make it normal."""
-    kinds = found.sureness()
+    """Show for the oddest rows which columns make them odd, and what would make them normal."""
+    kinds = _sureness(found)
     return "".join(
         f'<article class="card"><h3>Row {brief(name_of(found, n), 30)} '
         f"{_mark(kinds[n])}</h3>{_contributions(row)}"
         + "".join(f"<p>{safe(_cut(line))}</p>" for line in told(row, top=0)[1:])
         + "</article>\n"
-        for n, row in evidence.explained.items()
+        for n, row in [*evidence.explained.items()][:MAX_CARDS]
     )
 
 
@@ -70,7 +120,7 @@ def reason_of(row: Explanation | None) -> str:
     if row is None:
         return ""
     top = [(column, value) for column, value, part in row.top(2) if round(part, 2) > 0]
-    said = ", ".join(f"{brief(column, 24)} = {brief(_said(value), 24)}" for column, value in top)
+    said = ", ".join(f"{brief(column, 24)} = {brief(value, 24)}" for column, value in top)
     return said or "no single column, but the mixture"
 
 
@@ -90,8 +140,12 @@ def left_out(found: Detection) -> str:
         '<div class="wide" tabindex="0"><table class="plain"><caption>Columns that were left out, '
         'or need a word</caption><thead><tr><th scope="col">column</th><th scope="col">used</th>'
         f'<th scope="col">why</th></tr></thead><tbody>{rows}</tbody></table></div>'
-        + (f"<p>{more:,} more columns need a word.</p>" if more > 0 else "")
+        + (f"<p>{_more_noted(more)}</p>" if more > 0 else "")
     )
+
+
+def _more_noted(number: int) -> str:
+    return f"{counted(number, 'more columns')} {'needs' if number == 1 else 'need'} a word."
 
 
 def strip(found: Detection, evidence: Evidence) -> str:
@@ -119,6 +173,7 @@ def _table(
         for n in places
     )
     return (
+        f'<p class="hint" hidden>{SCROLL}</p>'
         f'<div class="wide" tabindex="0"><table{" class=sortable" if sortable else ""}>'
         f"<caption>{caption}</caption><thead><tr>{head}</tr></thead>"
         f"<tbody>{body}</tbody></table></div>"
@@ -135,37 +190,60 @@ def _head(name: str, example: str, *, sortable: bool, first: bool) -> str:
     return f'<th scope="col"{align} aria-sort="{order}">{button}</th>'
 
 
-def _common(found: Detection, evidence: Evidence) -> list[Column]:
-    """Columns that every list has: rank, name or picture, score, verdict, label."""
-    ranks, scores, kinds = found.rows[found.rank].to_numpy(), found.scores, found.sureness()
+def _name_columns(found: Detection, evidence: Evidence, keys: list[int]) -> list[Column]:
+    """Columns that say which row it is: rank, name or picture, score, and what identifies it."""
+    ranks, scores = found.rows[found.rank].to_numpy(), found.scores
     columns: list[Column] = [("rank", lambda n: cell(int(ranks[n])))]
     if evidence.pictures:
         columns.append(("picture", lambda n: _picture(evidence.pictures.get(n))))
     columns += [
         (found.things[:-1], lambda n: cell(name_of(found, n))),
         ("score", lambda n: f'<td class="n" data-k="{scores[n]:.9g}">{scores[n]:.3g}</td>'),
-        ("sure", lambda n: f'<td data-k="{scores[n]:.9g}">{_mark(kinds[n])}</td>'),
     ]
-    labels = found.labels
-    if labels is not None and (labels >= 0).any():
-        columns.append(("label", lambda n: f"<td>{KNOWN.get(int(labels[n]), '')}</td>"))
+    return [*columns, *(_own(found, i) for i in keys)]
+
+
+def _why(evidence: Evidence, places: list[int]) -> list[Column]:
+    """Make the column of reasons, if one of these rows has any."""
+    if not any(n in evidence.explained for n in places):
+        return []
+    return [("why", lambda n: f'<td class="why">{reason_of(evidence.explained.get(n))}</td>')]
+
+
+def _verdict_columns(found: Detection, *, labels: bool = True) -> list[Column]:
+    """Columns that say how sure it is, and what was said of it before."""
+    scores, kinds, known = found.scores, _sureness(found), found.labels
+    columns: list[Column] = [
+        ("sure", lambda n: f'<td data-k="{scores[n]:.9g}">{_mark(kinds[n])}</td>')
+    ]
+    if labels and known is not None and (known >= 0).any():
+        columns.append(("label", lambda n: f"<td>{LABELS.get(int(known[n]), '')}</td>"))
     return columns
+
+
+def _sureness(found: Detection) -> NDArray[np.str_]:
+    """Say how sure each verdict is (n,); a known anomaly stays one below the threshold, too."""
+    kinds = found.sureness()
+    if found.labels is None:
+        return kinds
+    return np.where(found.labels == ANOMALY, KNOWN, kinds)
 
 
 def _own(found: Detection, position: int) -> Column:
     """Make a column of the user's."""
     values = found.rows.iloc[:, position]
-    return brief(found.rows.columns[position], 28), lambda n: cell(values.iat[n])
+    clock = clock_of(values)
+    return brief(found.rows.columns[position], 28), lambda n: cell(clock(values.iat[n]))
 
 
-def _telling_columns(found: Detection, evidence: Evidence) -> tuple[list[int], int]:
+def _telling_columns(found: Detection, evidence: Evidence) -> tuple[list[int], list[int], int]:
     """Positions of the user's columns to show, and how many are not shown.
 
-    Where there are many, those that contribute most to the explained rows; before them a few that
-    the detector did not use, such as identifiers. Labels are shown anyway.
+    First a few that the detector did not use, such as identifiers; then those that it used, of many
+    those that contribute most to the explained rows. Labels are shown anyway.
     """
     if not found.columns:
-        return [], 0
+        return [], [], 0
     names = [str(name) for name in found.rows.columns[: found.own]]
     used = {str(note.column) for note in found.columns if note.used}
     identifiers = {str(note.column) for note in found.columns if note.cause == "identifier"}
@@ -175,8 +253,9 @@ def _telling_columns(found: Detection, evidence: Evidence) -> tuple[list[int], i
     order = {name: i for i, name in enumerate(evidence.telling())}
     telling = [i for i, name in enumerate(names) if name in used]
     telling.sort(key=lambda i: order.get(names[i], len(order)))
-    shown = keys[:MAX_OTHERS] + telling[:MAX_COLUMNS]
-    return shown, len(names) - len(shown)
+    keys, telling = keys[:MAX_OTHERS], telling[:MAX_COLUMNS]
+    others = sum(name != found.label_column for name in names)
+    return keys, telling, others - len(keys) - len(telling)
 
 
 def _contributions(row: Explanation) -> str:
@@ -186,8 +265,8 @@ def _contributions(row: Explanation) -> str:
         return "<p>No single column makes it odd: it is the mixture.</p>"
     longest = max(part for _, _, part in top)
     lines = "".join(
-        f'<tr><th scope="row">{brief(column, 32)}</th><td>{brief(_said(value), 32)}</td>'
-        f"<td>{brief(_said(row.typical.values[column]), 32)}</td>"
+        f'<tr><th scope="row">{brief(column, 32)}</th><td>{brief(value, 32)}</td>'
+        f"<td>{brief(row.typical.values[column], 32)}</td>"
         f'<td><svg viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true">'
         f'<rect class="odd" width="{max(100 * part / longest, 1):.0f}" height="10"/></svg>'
         f"{part:+.2g}</td></tr>"

@@ -25,9 +25,13 @@ p, li { max-width: 46rem; } p { margin: .5rem 0; } ul { padding-left: 1.2rem; }
 .tiles dt { color: var(--soft); font-size: .88rem; } .tiles dd { margin: 0; font-size: 1.55rem;
   font-weight: 650; line-height: 1.25; } .tiles .main dd { color: var(--odd); }
 .wide { position: relative; overflow-x: auto; border: 1px solid var(--line); border-radius: .6rem; }
+.hint { color: var(--known); font-size: .88rem; text-align: right; max-width: none; }
+.whole { white-space: nowrap; } code { background: var(--card); padding: .1em .3em;
+  border-radius: .25rem; font-size: .92em; overflow-wrap: anywhere; }
 .wide:focus-visible, button:focus-visible, a:focus-visible { outline: 3px solid var(--known);
   outline-offset: 1px; }
-table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; }
+table { border-collapse: separate; border-spacing: 0; font-size: .9rem;
+  font-variant-numeric: tabular-nums; }
 .wide table { min-width: 100%; }
 caption { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
 th, td { padding: .38rem .7rem; border-bottom: 1px solid var(--line); text-align: left;
@@ -35,23 +39,24 @@ th, td { padding: .38rem .7rem; border-bottom: 1px solid var(--line); text-align
 tbody tr:last-child > * { border-bottom: 0; }
 thead th { background: var(--card); font-weight: 600; }
 thead th.n { text-align: right; }
-.plain td { white-space: normal; overflow-wrap: anywhere; }
+.plain td { white-space: normal; }
 .n { text-align: right; } .gap { color: var(--soft); font-style: italic; }
 th button { all: unset; cursor: pointer; } th button::after { content: " \\2195"; opacity: .45; }
 [aria-sort=ascending] button::after { content: " \\2191"; opacity: 1; }
 [aria-sort=descending] button::after { content: " \\2193"; opacity: 1; }
-tr.flagged > :first-child { box-shadow: inset 4px 0 var(--odd); }
+.wide tr > :first-child { border-left: 4px solid transparent; }
+.wide tr.flagged > :first-child { border-left-color: var(--odd); }
 .why { white-space: normal; min-width: 13rem; }
 .cards { display: grid; gap: .9rem; align-items: start;
   grid-template-columns: repeat(auto-fill, minmax(min(27rem, 100%), 1fr)); }
 .card { background: var(--card); border: 1px solid var(--line); border-radius: .6rem;
-  padding: .9rem 1rem; overflow-wrap: break-word; break-inside: avoid; }
-.card table { width: 100%; font-size: .86rem; margin-bottom: .4rem; table-layout: fixed; }
+  padding: .9rem 1rem; overflow-wrap: break-word; overflow-x: auto; break-inside: avoid; }
+.card table { width: 100%; font-size: .86rem; margin-bottom: .4rem; }
 .card th, .card td { padding: .25rem .4rem .25rem 0; white-space: normal; background: none; }
 .card thead th { color: var(--soft); font-weight: 400; }
-.card th:first-child { width: 38%; } .card th:last-child { width: 26%; }
+.card td:last-child { white-space: nowrap; }
 .card p { font-size: .9rem; }
-.card svg { width: 55%; height: .7rem; margin-right: .4rem; }
+.card svg { width: 4.5rem; height: .7rem; margin-right: .4rem; }
 .mark { display: inline-block; padding: 0 .5rem; border-radius: 1rem; font-size: .82rem;
   border: 1px solid currentColor; color: var(--soft); }
 .mark.clear, .mark.likely, .mark.known { color: var(--odd); background: var(--odd-soft); }
@@ -60,6 +65,9 @@ figure { margin: .8rem 0; } figure svg { width: 100%; max-width: 52rem; height: 
 .odd { fill: var(--odd); } .usual { fill: var(--usual); } .axis { stroke: var(--line); }
 .limit { stroke: var(--ink); stroke-dasharray: 5 4; } svg text.strong { fill: var(--ink); }
 .cloud { stroke: var(--usual); stroke-width: 5; stroke-linecap: round; opacity: .65; fill: none; }
+.legend { display: flex; flex-wrap: wrap; gap: .2rem 1.2rem; list-style: none; padding: 0;
+  margin: .5rem 0; font-size: .88rem; color: var(--soft); }
+.legend svg { display: inline-block; width: 20px; vertical-align: -5px; margin-right: .35rem; }
 .point { fill: var(--odd); stroke: var(--page); } .told { fill: none; stroke: var(--known);
   stroke-width: 2; }
 img { display: block; height: 3.5rem; image-rendering: pixelated; border-radius: .2rem; }
@@ -67,16 +75,36 @@ img { display: block; height: 3.5rem; image-rendering: pixelated; border-radius:
   list-style: none; }
 .strip li { width: 5rem; font-size: .76rem; color: var(--soft); overflow-wrap: anywhere; }
 footer { margin-top: 3rem; color: var(--soft); font-size: .88rem; }
-@media print { body { font-size: 10pt; max-width: none; padding: 0; } h2 { break-after: avoid; }
-  .wide { overflow: visible; border: 0; } th, td { white-space: normal; padding: .15rem .3rem; }
-  .wide table { font-size: 8pt; } .wide tr > :nth-child(n+10) { display: none; }
-  .why { min-width: 0; } .mark { white-space: nowrap; font-size: inherit; }
-  th button::after { content: none; } .cards { grid-template-columns: 1fr 1fr; }
-  .tiles div { min-width: 0; } tr, figure { break-inside: avoid; }
+@media (max-width: 40rem) { body { padding: 1rem .75rem 3rem; } .why { min-width: 8.5rem; }
+  .wide th, .wide td { padding: .3rem .25rem; } .wide table { font-size: .78rem; }
+  .sortable th:not([aria-sort=ascending], [aria-sort=descending]) button::after { content: none; }
+  .cards { gap: .6rem; } .card { padding: .7rem .75rem; }
+  .card svg { width: 1.6rem; } }
+@media print { @page { margin: 14mm 12mm; }
+  body { font-size: 9.5pt; line-height: 1.4; max-width: none; padding: 0; }
+  h1 { font-size: 18pt; } h2 { font-size: 13pt; margin-top: 1.4rem; break-after: avoid; }
+  p, li { max-width: none; } .hint { display: none; } .tiles div { min-width: 0; }
+  .wide { overflow: visible; border: 0; } .wide table { font-size: 8pt; }
+  th, td, .card th, .card td { white-space: normal; padding: .15rem .3rem; }
+  .wide tr > :nth-child(n+10) { display: none; } .why { min-width: 0; }
+  .mark { white-space: nowrap; font-size: inherit; }
+  th button { display: contents; } thead th[aria-sort] button::after { content: none; }
+  .cards { display: block; columns: 2; column-gap: .7rem; }
+  .card { overflow: visible; margin-bottom: .7rem; padding: .5rem .6rem; }
+  .card p, .card table { font-size: 8pt; } .card p { margin: .25rem 0; }
+  .card h3 { font-size: 9.5pt; margin: 0 0 .2rem; }
+  .card svg { width: 1.8rem; margin-right: .2rem; }
+  figure svg { max-width: 34rem; } tr, figure { break-inside: avoid; }
   * { print-color-adjust: exact; -webkit-print-color-adjust: exact; } }
 """
 
 SCRIPT = """
+const hint = () => {
+  for (const wide of document.querySelectorAll(".hint + .wide"))
+    wide.previousElementSibling.hidden = wide.scrollWidth <= wide.clientWidth;
+};
+hint();
+addEventListener("resize", hint);
 for (const table of document.querySelectorAll("table.sortable")) {
   const heads = [...table.tHead.rows[0].cells], body = table.tBodies[0];
   heads.forEach((head, at) => head.querySelector("button")?.addEventListener("click", () => {

@@ -1,10 +1,17 @@
 """What was found, in words for people who are no data scientists."""
 
+import re
+from math import ceil, floor, log10
+from pathlib import PurePath
+from shlex import quote
+
 import numpy as np
 
 from oddshot.episodes import ANOMALY, NORMAL
 from oddshot.reports.detection import CLEAR, KNOWN, LIKELY, POSSIBLE, Detection
 from oddshot.reports.evidence import Evidence, LabelEffect
+from oddshot.reports.page_cells import safe
+from oddshot.wording import counted
 
 TOP = 50
 
@@ -36,6 +43,32 @@ def meaning(found: Detection) -> str:
     )
 
 
+def title_of_list(found: Detection, shown: int) -> str:
+    """Name the list of the ``shown`` oddest: how many of them are odd, and what the others are.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from oddshot.reports.detection import scored
+    >>> rows = pd.DataFrame({"file": ["a.png", "b.png", "c.png"]})
+    >>> found = scored(rows, np.array([0.1, 3.0, 0.2]), 1.0, source="photos", columns=())
+    >>> title_of_list(found, 3)
+    'The odd image, and the next 2'
+    """
+    things = found.things
+    verdicts = found.rows[found.verdict].to_numpy(dtype=bool)[found.order[:shown]]
+    odd, others = int(verdicts.sum()), int((~verdicts).sum())
+    if not odd:
+        return "The oddest " + (f"{shown} {things}" if shown > 1 else things[:-1])
+    if odd < found.flagged:
+        return f"The {shown} oddest of {found.flagged:,} odd {things}"
+    first = f"The odd {things[:-1]}" if odd == 1 else f"The {odd} odd {things}"
+    if not others:
+        return first
+    in_order = bool(verdicts[:odd].all())  # none between that is known to be normal
+    return f"{first}, and " + (f"the next {others}" if in_order else f"{others} more")
+
+
 def sure(found: Detection, evidence: Evidence) -> list[str]:
     """Say how sure the verdicts are, and on what they rest."""
     kinds, things, many = found.sureness(), found.things, f"{len(found.rows):,}"
@@ -48,8 +81,12 @@ def sure(found: Detection, evidence: Evidence) -> list[str]:
         POSSIBLE: f"{many} ordinary {things} have some as odd among them, by chance alone",
     }
     lines = [f"{count:,} {kind}: {why[kind]}." for kind, count in counts.items() if count]
+    if counts[POSSIBLE] and not counts[CLEAR] + counts[LIKELY]:
+        highest = float(found.scores[kinds == POSSIBLE].max())
+        lines.append(_needed(len(found.rows), things, highest))
     if evidence.rule:
-        lines.append(f"How the threshold was chosen: {evidence.rule}.")
+        rule = evidence.rule if found.columns else re.sub(r"\brows\b", things, evidence.rule)
+        lines.append(f"How the threshold was chosen: {rule}.")
     if evidence.compared:
         lines.append(
             f"There are {evidence.compared:,} {things} to compare with. Being rarer than one in "
@@ -57,6 +94,41 @@ def sure(found: Detection, evidence: Evidence) -> list[str]:
             "trend of the highest ones."
         )
     return lines
+
+
+def _needed(rows: int, things: str, highest: float) -> str:
+    """Say why no verdict is clearer: which scores that takes, see `Detection.sureness`."""
+    likely = ceil(10 * log10(rows)) / 10
+    return (
+        f"None can be clearer: with {counted(rows, things)} a score of {likely:.1f} is needed for "
+        f'"{LIKELY}", and {likely + 1:.1f} for "{CLEAR}"; the highest of these is '
+        f"{floor(100 * highest) / 100:g}."
+    )
+
+
+def how_to_label(found: Detection) -> str:
+    """Say, as HTML, which command takes labels of the rows that are shown."""
+    source = found.source
+    is_path = bool(PurePath(source).suffix) or "/" in source
+    if not found.columns:
+        command = _command(
+            "detect", source if is_path or " " not in source else "FOLDER", "--labels", "TABLE"
+        )
+        return (
+            "Say of these whether they are anomalies or normal, in a table with the columns file "
+            f"and label: 1 for an anomaly, 0 for a normal one. Then run {command} in a terminal: "
+            "it learns from each."
+        )
+    column = [] if found.label_column is None else ["--label-column", found.label_column]
+    command = _command("label", source if is_path else "FILE", *column)
+    return (
+        f"To say of these whether they are anomalies or normal, run {command} in a terminal: it "
+        "asks about one row after the other, and learns from each answer."
+    )
+
+
+def _command(*words: str) -> str:
+    return f"<code>oddshot {safe(' '.join(map(quote, words)))}</code>"
 
 
 def labels_told(found: Detection, effect: LabelEffect | None) -> list[str]:
@@ -70,10 +142,14 @@ def labels_told(found: Detection, effect: LabelEffect | None) -> list[str]:
     for kind, name in ((ANOMALY, "anomalies"), (NORMAL, f"normal {things}")):
         count = int(known[kind].sum())
         if count:
+            place = f"number {int(np.median(ranks[known[kind]])):,} of {len(ranks):,}"
+            over = int(above[known[kind]].sum())
+            side = "above" if over else "not above"
             lines.append(
-                f"{count:,} known {name}: {int(above[known[kind]].sum()):,} of them are above the "
-                f"threshold; the middle one is number {int(np.median(ranks[known[kind]])):,} of "
-                f"{len(ranks):,}."
+                f"{counted(count, f'known {name}')}: {side} the threshold, {place}."
+                if count == 1
+                else f"{counted(count, f'known {name}')}: {over:,} of them above the threshold; "
+                f"the middle one is {place}."
             )
     if not lines:
         return [f"No {things[:-1]} had a label. A few labelled anomalies help a lot."]
