@@ -6,6 +6,10 @@ import runpy
 import warnings
 from pathlib import Path
 
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
 from oddshot.errors import CalibrationWarning
 
 ROOT = Path(__file__).parents[1]
@@ -74,5 +78,9 @@ def test_the_readme_runs(tmp_path, monkeypatch):
         warnings.simplefilter("ignore", CalibrationWarning)  # of contaminated rows nothing is sure
         for code in blocks:
             exec(code, found)
-    assert len(found["scores"]) == 569
+    truth = np.repeat([0, 1], [107, 40])
+    assert roc_auc_score(truth, found["scores"]) == pytest.approx(0.985, abs=0.004)
+    flagged = found["verdicts"] == -1
+    assert flagged.sum() == pytest.approx(27, abs=2)
+    assert truth[flagged].mean() > 0.95
     assert (tmp_path / "tumours").is_dir()
