@@ -30,6 +30,7 @@ from oddshot.mapping.mapping import COORDINATES, PLAIN, map_episode
 from oddshot.outer_loop import Recipe
 from oddshot.persistence import package_version
 from oddshot.priors import Prior, plain
+from oddshot.run_log import require_folder
 from oddshot.task_store import TaskStore
 from oddshot.training import train
 
@@ -158,6 +159,9 @@ def meta_train(
     seed, episodes = recipe.seed, int(episodes)
     folder = None if out is None else Path(out)
     shelf = Path(episode_store) if episode_store else folder and folder / "episodes"
+    for name, place in (("out", folder), ("episode_store", shelf)):
+        if place:
+            require_folder(place, name)
     report = progress if progress and leads() else (lambda *_: None)
     sources = table_sources(tasks)
     excluded = _held_out(sources, holdout, holdout_fold)
