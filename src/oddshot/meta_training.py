@@ -24,7 +24,7 @@ from oddshot.errors import (
     require,
 )
 from oddshot.frames import hash_rows, to_rows
-from oddshot.learners import LEARNERS
+from oddshot.learners import require_settings
 from oddshot.learners.gated import GatedLearner
 from oddshot.mapping.mapping import COORDINATES, PLAIN, map_episode
 from oddshot.outer_loop import Recipe
@@ -141,8 +141,7 @@ def meta_train(
     fits = is_number(validation_fraction) and 0 <= validation_fraction < 1
     require(fits, "validation_fraction", validation_fraction, "in [0, 1)")
     require(is_whole(jobs) and jobs != 0, "jobs", jobs, "a number of processes, or -1 for all")
-    if learner not in LEARNERS:
-        raise SettingError(f"no learner is called {learner!r}; choose one of {', '.join(LEARNERS)}")
+    require_settings(learner, settings or {})
     compute = Compute(devices, nodes, accelerator, precision)
     recipe = Recipe(
         seed=seed,

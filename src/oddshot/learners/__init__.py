@@ -38,6 +38,7 @@ __all__ = [
     "collate",
     "make_learner",
     "prior_settings",
+    "require_settings",
     "restore",
 ]
 
@@ -80,9 +81,22 @@ def make_learner(name: str, shape: Shape, settings: Mapping[str, Any] | None = N
     >>> make_learner("maml", Shape(4, 2, 3, 2), {"hidden": [8]}).settings["hidden"]
     [8]
     """
+    settings = plain(settings or {})
+    require_settings(name, settings)
+    return LEARNERS[name](shape, **settings)
+
+
+def require_settings(name: str, settings: Mapping[str, Any]) -> None:
+    """Refuse what no learner of that name can be built with, as far as that shows without tasks.
+
+    Raises
+    ------
+    SettingError
+        If no learner has that name, or it lacks a setting or takes values of another kind.
+    """
     if name not in LEARNERS:
         raise SettingError(f"no learner is called {name!r}; choose one of {', '.join(LEARNERS)}")
-    kind, settings = LEARNERS[name], plain(settings or {})
+    kind, settings = LEARNERS[name], plain(settings)
     parameters = signature(kind).parameters
     known = [n for n in parameters if n not in {"shape", *kind.fixed}]
     unknown = [n for n in settings if n not in known]
@@ -96,7 +110,6 @@ def make_learner(name: str, shape: Shape, settings: Mapping[str, Any] | None = N
         default = parameters[setting].default
         as_default = "" if default is None else f", as {default!r}"
         require(fits(value), f"{name} setting {setting}", value, f"{allowed}{as_default}")
-    return kind(shape, **settings)
 
 
 _KINDS: dict[type, tuple[Callable[[object], bool], str, str]] = {

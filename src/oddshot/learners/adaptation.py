@@ -52,6 +52,7 @@ class Adaptation:
     multi_step
         Share of meta-training during which the outer loss is also taken before the last step; the
         weight of the earlier steps falls to 0 over that time (Antoniou et al. 2019, section 4).
+        Reptile, which has no outer gradient, passes it over.
     reptile
         Move towards the adapted parameters instead of following the outer loss.
     normalisation
