@@ -407,6 +407,14 @@ def test_a_loss_has_one_value_a_task():
                 adaptation.adapted(network, params, whole)
 
 
+def test_a_compiled_loss_has_one_value_a_task_too():
+    adaptation, params = setup({"steps": 1})
+    compiled = adaptation.compiled(NETWORK, lambda out, _: out.mean(), backend="eager")
+    (x, y), (u, v) = sides().values()
+    with pytest.raises(SettingError, match=r"returned shape \(\), give one value a task: \(5,\)"):
+        compiled(params, x, y, u, v)
+
+
 def test_support_and_query_are_of_the_same_tasks():
     adaptation, params = setup({"second_order": False})
     support, query = (rows(*sides()[side]) for side in ("support", "query"))

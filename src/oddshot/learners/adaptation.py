@@ -289,7 +289,8 @@ class Adaptation:
         Raises
         ------
         SettingError
-            If ``reptile`` is on: its outer step is no gradient.
+            If ``reptile`` is on: its outer step is no gradient; and from the callable, if the loss
+            returns another shape than (B,).
         """
         require(not self.reptile, "reptile", self.reptile, "off where the gradient is compiled")
 
@@ -305,7 +306,7 @@ class Adaptation:
                 second_order=self.second_order,
                 clip_norm=self.clip_norm,
             )[-1]
-            losses = one_a_task(loss(self._training_outputs(network, adapted, x, u), v), len(u))
+            losses = loss(self._training_outputs(network, adapted, x, u), v)
             return losses.mean(), losses
 
         derivative = torch.compile(torch.func.grad(outer, has_aux=True), backend=backend)
@@ -313,7 +314,7 @@ class Adaptation:
         def gradient(params: Params, *tasks: Tensor) -> tuple[Tensor, Params]:
             network.prepare(params)
             grads, losses = derivative({n: p.detach() for n, p in params.items()}, *tasks)
-            return losses, grads
+            return one_a_task(losses, len(tasks[0])), grads  # what is traced cannot refuse
 
         return gradient
 
@@ -504,8 +505,7 @@ class _FunctionalObjective(Objective):
         graph: bool,
     ) -> Params:
         def total(fast: Params) -> Tensor:
-            losses = rows.loss(self.network({**params, **fast}, rows.inputs))
-            return one_a_task(losses, len(rows.inputs)).sum()
+            return rows.loss(self.network({**params, **fast}, rows.inputs)).sum()
 
         grads: Params = torch.func.grad(total)({name: params[name] for name in names})
         return grads if graph else {name: grad.detach() for name, grad in grads.items()}
