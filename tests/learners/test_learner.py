@@ -128,3 +128,16 @@ def test_a_learner_takes_its_own_settings_back(name):
 def test_none_stands_where_a_setting_can_do_without():
     assert make_learner("relation", Shape(4, 2, 3, 2), {"direct": None}).settings["direct"] is None
     assert make_learner("maml", Shape(4, 2, 3, 2), {"clip_norm": 2}).settings["clip_norm"] == 2
+
+
+def test_a_learner_that_was_added_may_have_settings_of_its_own_kinds(monkeypatch):
+    class Mine(LEARNERS["maml"]):
+        name = "mine"
+
+        def __init__(self, shape, *, factor=2, shares: dict[str, float] | None = None):
+            super().__init__(shape)
+            self.given = factor, shares
+
+    monkeypatch.setitem(LEARNERS, "mine", Mine)
+    settings = {"factor": "two", "shares": {"a": 0.5}}
+    assert make_learner("mine", Shape(4, 2, 3, 2), settings).given == ("two", {"a": 0.5})

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from inspect import signature
 from types import NoneType
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 import torch
 
@@ -106,7 +106,7 @@ def require_settings(name: str, settings: Mapping[str, Any]) -> None:
         )
     hints = get_type_hints(kind.__init__)
     for setting, value in settings.items():
-        fits, allowed = _values_of(hints[setting])
+        fits, allowed = _values_of(hints.get(setting))
         default = parameters[setting].default
         as_default = "" if default is None else f", as {default!r}"
         require(fits(value), f"{name} setting {setting}", value, f"{allowed}{as_default}")
@@ -121,14 +121,18 @@ _KINDS: dict[type, tuple[Callable[[object], bool], str, str]] = {
 
 
 def _values_of(hint: Any) -> tuple[Callable[[object], bool], str]:
-    """Tell which values a setting with a type hint can have, and what they are called."""
+    """Tell which values a setting with a type hint can have, and what they are called.
+
+    A hint that no learner here has, in one that was added to ``LEARNERS``, allows any.
+    """
     parts = get_args(hint)
     if hint in _KINDS:
         return _KINDS[hint][:2]
-    if NoneType in parts:
-        (other,) = (part for part in parts if part is not NoneType)
-        fits, allowed = _values_of(other)
+    if len(parts) == 2 and NoneType in parts:
+        fits, allowed = _values_of(next(part for part in parts if part is not NoneType))
         return lambda value: value is None or fits(value), f"{allowed}, or None"
+    if get_origin(hint) not in {Sequence, list, tuple} or parts[0] not in _KINDS:
+        return lambda _: True, "anything"
     fits_item, _, items = _KINDS[parts[0]]
 
     def is_list(value: object) -> bool:
