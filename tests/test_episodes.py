@@ -64,7 +64,8 @@ def test_an_empty_query_is_fine():
 def mapped(**changes):
     rows = np.zeros((4, 3, 2), np.float32)
     context = Context(np.zeros((3, 5), np.float32), np.zeros(2, np.float32))
-    values = {"support": rows, "support_labels": LABELS, "query": rows, "query_labels": LABELS}
+    known = {"support_labels": LABELS, "query_labels": np.abs(LABELS)}
+    values = {"support": rows, "query": rows, **known}
     return MappedTask(name="toy", family="", seed=0, context=context, **(values | changes))
 
 
@@ -74,6 +75,8 @@ def test_a_mapped_task_checks_both_parts():
         mapped(support_labels=LABELS[:2])
     with pytest.raises(LabelError, match="'toy' has 4 rows"):
         mapped(query_labels=LABELS[:2])
+    with pytest.raises(LabelError, match="task 'toy' has unlabelled query rows; a query needs"):
+        mapped(query_labels=LABELS)
     with pytest.raises(DataError, match=r"support rows are \(3, 2\), query rows \(2, 2\)"):
         mapped(query=np.zeros((4, 2, 2), np.float32))
 

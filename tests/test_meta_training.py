@@ -226,6 +226,27 @@ def test_settings_name_what_they_cannot_be(tables, name, value):
         meta_train(tables, **{**QUICK, name: value})
 
 
+def test_settings_of_the_wrong_kind_are_named_before_tables_are_read(tables):
+    told = []
+    with pytest.raises(SettingError, match="maml setting clip_norm is 'abc'; it must be a finite"):
+        meta_train(
+            tables,
+            **{**QUICK, "settings": {"clip_norm": "abc"}},
+            progress=lambda *stage: told.append(stage),
+        )
+    assert not told
+
+
+@pytest.mark.parametrize("name", ["out", "episode_store"])
+def test_a_folder_that_cannot_be_written_is_named_before_tables_are_read(tmp_path, tables, name):
+    (tmp_path / "file").write_text("")
+    places = {"out": tmp_path / "out", "episode_store": tmp_path / "store", name: tmp_path / "file"}
+    told = []
+    with pytest.raises(SettingError, match=rf"{name} is '.*file'; it must be a folder"):
+        meta_train(tables, **QUICK, **places, progress=lambda *stage: told.append(stage))
+    assert not told
+
+
 def test_the_real_mapping_in_two_processes(tables):
     small = {**QUICK, "episodes": 2, "steps": 1}
     prior = meta_train(tables[:2], jobs=2, **small)

@@ -3,7 +3,7 @@ import csv
 import pytest
 
 from oddshot.errors import SettingError
-from oddshot.run_log import LOG_COLUMNS, RunLog
+from oddshot.run_log import LOG_COLUMNS, RunLog, require_folder
 
 FIGURES = {"loss": 0.5, "learning_rate": 0.1, "seconds": 2.0, "tasks_per_second": 8.0}
 
@@ -57,3 +57,13 @@ def test_without_tensorboard_the_extra_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "torch.utils.tensorboard", None)
     with pytest.raises(SettingError, match=r"pip install 'oddshot\[train\]'"):
         RunLog(tmp_path, 0, tensorboard=True)
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    require_folder(tmp_path / "new" / "one", "out")
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SettingError, match=r"out is .*/file/in'; it must be a folder .* no folder"):
+        require_folder(tmp_path / "file" / "in", "out")
+    with pytest.raises(SettingError, match=r"file: cannot be written \(.*\); choose a folder"):
+        RunLog(tmp_path / "file", 0)

@@ -247,8 +247,12 @@ def test_a_run_killed_at_random_moments_ends_bit_identical(tmp_path, synthetic_t
         ({"optimizer": "sgd"}, "optimizer 'adamw', this one has 'sgd'"),
         ({"schedule": "constant"}, "schedule 'cosine', this one has 'constant'"),
         ({"clip_norm": 1.0}, "clip_norm None, this one has 1.0"),
-        ({"settings": {"hidden": [5]}}, "settings .*this one has"),
-        ({"validation": "two"}, "validation .*this one has"),
+        (
+            {"settings": {"hidden": [5], "inner_steps": 1}},
+            r"run with setting hidden \[4\], this one has \[5\];",
+        ),
+        ({"seed": 1, "steps": 9}, "seed 0, this one has 1, and steps 6, this one has 9"),
+        ({"validation": "two"}, "run with other tasks .*validation_fraction"),
     ],
 )
 def test_a_checkpoint_of_another_run_is_refused(tmp_path, synthetic_tasks, change, named):
@@ -264,7 +268,7 @@ def test_a_checkpoint_of_other_tasks_is_refused(tmp_path, synthetic_tasks):
     tasks = synthetic_tasks(4)
     train(tasks, **QUICK, out=tmp_path)
     tasks[0].support[0, 0, 0] += 1
-    with pytest.raises(TrainingError, match=r"run with tasks .*choose another folder"):
+    with pytest.raises(TrainingError, match=r"run with other tasks .*choose another folder"):
         train(tasks, **QUICK, out=tmp_path)
 
 
@@ -273,7 +277,39 @@ def test_a_loss_that_is_not_finite_names_episodes_and_seeds(synthetic_tasks):
     tasks[2].query[0, 0, 0] = np.nan
     with pytest.raises(TrainingError, match=r"loss is not finite .* toy#2 \(seed 2\)") as caught:
         train(tasks, **{**QUICK, "batch_size": 16})
-    assert "toy#1" not in str(caught.value)
+    told = str(caught.value)
+    assert "toy#1" not in told
+    assert told.count("toy#2") == 1  # however often it was drawn
+    assert "lower the learning rate (0.01) or the learner's inner_rate (0.05), or" in told
+
+
+def test_no_more_than_three_episodes_are_named(synthetic_tasks):
+    tasks = synthetic_tasks(6)
+    for task in tasks:
+        task.query[0, 0, 0] = np.nan
+    with pytest.raises(TrainingError, match=r"(toy#\d \(seed \d\)(, )?){3} and \d more;"):
+        train(tasks, **{**QUICK, "batch_size": 16})
+
+
+def test_a_validation_score_that_is_not_finite_names_its_episode(synthetic_tasks):
+    validation = synthetic_tasks(3, seed=1)
+    validation[1].query[0, 0, 0] = np.nan
+    named = rf"after step 2: the score is not finite .* {validation[1].name} \(seed .*learning rate"
+    with pytest.raises(TrainingError, match=named):
+        train(synthetic_tasks(4), **QUICK, validation=validation)
+
+
+def test_tasks_may_come_from_a_generator(synthetic_tasks):
+    tasks, validation = synthetic_tasks(4), synthetic_tasks(2, seed=1)
+    found = train((t for t in tasks), **QUICK, validation=(t for t in validation), patience=3)
+    assert_identical(found, train(tasks, **QUICK, validation=validation, patience=3))
+
+
+def test_a_folder_that_cannot_be_written_is_named_at_once(tmp_path, synthetic_tasks):
+    (tmp_path / "taken").write_text("")
+    for out in (tmp_path / "taken", tmp_path / "taken" / "deep" / "down"):
+        with pytest.raises(SettingError, match=r"out is '.*a folder .*taken' is no folder"):
+            train(synthetic_tasks(2), **QUICK, out=out)
 
 
 def test_a_gradient_that_is_not_finite_stops_too(monkeypatch, synthetic_tasks):
@@ -313,6 +349,8 @@ def test_what_cannot_be_trained_says_so(synthetic_tasks):
     ]
     with pytest.raises(DataError, match=r"evidence of shape|have the widths"):
         train(mixed, **{**QUICK, "batch_size": 64})
+    with pytest.raises(DataError, match=r"evidence of shape|have the widths"):
+        train(tasks, **QUICK, validation=mixed[-1:])
 
 
 @pytest.fixture

@@ -89,10 +89,7 @@ class Episode:
     query: Batch
 
     def __post_init__(self) -> None:
-        if np.any(self.query.labels == UNLABELLED):
-            raise LabelError(
-                f"episode {self.name!r} has unlabelled query rows; a query needs the truth"
-            )
+        _check_truth(f"episode {self.name!r}", self.query.labels)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,11 +147,17 @@ class MappedTask:
     def __post_init__(self) -> None:
         _check_labels(self.name, self.support_labels, len(self.support))
         _check_labels(self.name, self.query_labels, len(self.query))
+        _check_truth(f"task {self.name!r}", self.query_labels)
         if self.support.shape[1:] != self.query.shape[1:]:
             raise DataError(
                 f"task {self.name!r}: support rows are {self.support.shape[1:]}, "
                 f"query rows {self.query.shape[1:]}; map both with one mapping"
             )
+
+
+def _check_truth(named: str, labels: LabelArray) -> None:
+    if np.any(labels == UNLABELLED):
+        raise LabelError(f"{named} has unlabelled query rows; a query needs the truth")
 
 
 def _check_labels(name: str, labels: LabelArray, rows: int) -> None:

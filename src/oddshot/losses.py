@@ -38,9 +38,10 @@ def binary_cross_entropy(
     balanced
         Give both classes the same weight, however many rows they have; a class alone has all.
     beta
-        Weigh a class of n rows as ``(1 - beta^n) / (1 - beta)`` of them, its effective number of
-        samples, and divide it among its rows (Cui et al. 2019, class-balanced loss): 0 counts every
-        row alike, 1 is ``balanced``. The counts are those of the task, and weights sum to 1.
+        Weigh every row of a class of n by one over ``(1 - beta^n) / (1 - beta)``, the effective
+        number of its class (Cui et al. 2019, class-balanced loss): that is 1 where beta is 0, so
+        that rows count alike, and n where it is 1, which is ``balanced``. The counts are those of
+        the task, and weights are scaled to sum to 1.
     label_smoothing
         s in [0, 1]: the targets are 1 - s/2 and s/2 (Szegedy et al. 2016, section 7).
 

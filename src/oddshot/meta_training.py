@@ -24,12 +24,13 @@ from oddshot.errors import (
     require,
 )
 from oddshot.frames import hash_rows, to_rows
-from oddshot.learners import LEARNERS
+from oddshot.learners import require_settings
 from oddshot.learners.gated import GatedLearner
 from oddshot.mapping.mapping import COORDINATES, HOLLOW, PLAIN, map_episode
 from oddshot.outer_loop import Recipe
 from oddshot.persistence import package_version
 from oddshot.priors import Prior, plain
+from oddshot.run_log import require_folder
 from oddshot.task_store import TaskStore
 from oddshot.training import train
 
@@ -140,8 +141,7 @@ def meta_train(
     fits = is_number(validation_fraction) and 0 <= validation_fraction < 1
     require(fits, "validation_fraction", validation_fraction, "in [0, 1)")
     require(is_whole(jobs) and jobs != 0, "jobs", jobs, "a number of processes, or -1 for all")
-    if learner not in LEARNERS:
-        raise SettingError(f"no learner is called {learner!r}; choose one of {', '.join(LEARNERS)}")
+    require_settings(learner, settings or {})
     compute = Compute(devices, nodes, accelerator, precision)
     recipe = Recipe(
         seed=seed,
@@ -158,6 +158,9 @@ def meta_train(
     seed, episodes = recipe.seed, int(episodes)
     folder = None if out is None else Path(out)
     shelf = Path(episode_store) if episode_store else folder and folder / "episodes"
+    for name, place in (("out", folder), ("episode_store", shelf)):
+        if place:
+            require_folder(place, name)
     report = progress if progress and leads() else (lambda *_: None)
     sources = table_sources(tasks)
     excluded = _held_out(sources, holdout, holdout_fold)

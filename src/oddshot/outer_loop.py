@@ -26,6 +26,8 @@ from oddshot.learners import Learner, Params, Shape, TaskBatch, collate, make_le
 from oddshot.persistence import under
 from oddshot.priors import plain
 
+_NAMED = 3  # episodes in a message
+
 State: TypeAlias = tuple[dict[str, Any], dict[str, NDArray[Any]]]
 
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
@@ -203,7 +205,11 @@ class OuterLoop:
         *grads, all_losses = self.engine.sum([*mine, all_losses])
         loss = all_losses.mean()
         if not torch.stack([value.isfinite().all() for value in (loss, *grads)]).all():
-            self._refuse(drawn, all_losses, rate)
+            broken = [
+                n for n, ok in zip(drawn, all_losses.isfinite().tolist(), strict=True) if not ok
+            ]
+            what = "loss" if broken else "gradient of the loss"
+            self._refuse(what, [self.job.tasks[n] for n in broken or drawn], rate)
         for value, grad in zip(values, grads, strict=True):
             value.grad = grad
         if self.recipe.clip_norm is not None:
@@ -225,7 +231,8 @@ class OuterLoop:
         Raises
         ------
         TrainingError
-            If no validation query has both classes.
+            If no validation query has both classes, or, in every process, if a score is not finite
+            in any of them.
         """
         began = perf_counter()
         tasks, size = self.job.validation, self.recipe.batch_size
@@ -239,9 +246,14 @@ class OuterLoop:
             for number, (task, row) in enumerate(zip(part, scores, strict=True), start=first):
                 if len(np.unique(task.query_labels)) == 2:
                     ranked = row[: len(task.query_labels)].numpy()
-                    auroc = float(roc_auc_score(task.query_labels, ranked))
+                    finite = np.isfinite(ranked).all()
+                    auroc = float(roc_auc_score(task.query_labels, ranked)) if finite else math.nan
                     found[number] = torch.tensor([auroc, 1.0])
         (found,) = self.engine.sum([found.to(self.engine.device)])
+        broken = [n for n, auroc in enumerate(found[:, 0].tolist()) if math.isnan(auroc)]
+        if broken:
+            rate = self.optimizer.param_groups[0]["lr"]
+            self._refuse("score", [tasks[n] for n in broken], rate, after=True)
         aurocs = defaultdict(list)
         for number, (auroc, known) in enumerate(found.tolist()):
             if known:
@@ -299,14 +311,17 @@ class OuterLoop:
         moved = {f.name: getattr(batch, f.name).to(self.engine.device) for f in fields(batch)}
         return replace(batch, **moved)
 
-    def _refuse(self, drawn: Sequence[int], losses: Tensor, rate: float) -> None:
-        broken = [n for n, ok in zip(drawn, losses.isfinite().tolist(), strict=True) if not ok]
-        tasks = [self.job.tasks[number] for number in broken or drawn]
-        named = ", ".join(f"{task.name} (seed {task.seed})" for task in tasks)
-        what = "loss" if broken else "gradient of the loss"
+    def _refuse(
+        self, what: str, tasks: Sequence[MappedTask], rate: float, *, after: bool = False
+    ) -> None:
+        named = list(dict.fromkeys(f"{task.name} (seed {task.seed})" for task in tasks))
+        more = f" and {len(named) - _NAMED} more" if len(named) > _NAMED else ""
+        when = f"after step {self.step}" if after else f"step {self.step + 1}"
+        inner = self.learner.settings.get("inner_rate")
+        slower = "" if inner is None else f" or the learner's inner_rate ({inner:.3g})"
         raise TrainingError(
-            f"step {self.step + 1}: the {what} is not finite on the episodes {named}; "
-            f"lower the learning rate ({rate:.3g}) or leave their tables out"
+            f"{when}: the {what} is not finite on the episodes {', '.join(named[:_NAMED])}{more}; "
+            f"lower the learning rate ({rate:.3g}){slower}, or leave their tables out"
         )
 
 

@@ -2,11 +2,12 @@
 
 import csv
 import io
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from oddshot.errors import SettingError
+from oddshot.errors import SettingError, require
 from oddshot.persistence import replace_file
 
 LOG_COLUMNS = (
@@ -34,15 +35,20 @@ class RunLog:
     Raises
     ------
     SettingError
-        If TensorBoard is asked for and not installed.
+        If TensorBoard is asked for and not installed, or the folder cannot be written.
     """
 
     def __init__(self, folder: Path, step: int, *, tensorboard: bool = False) -> None:
         self._path = folder / "log.csv"
         lines = self._path.read_text().splitlines(keepends=True) if self._path.exists() else []
         kept = [line for line in lines if line.endswith("\n") and 0 < _line_step(line) <= step]
-        folder.mkdir(parents=True, exist_ok=True)
-        replace_file(self._path, "".join([",".join(LOG_COLUMNS) + "\n", *kept]).encode())
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            replace_file(self._path, "".join([",".join(LOG_COLUMNS) + "\n", *kept]).encode())
+        except OSError as error:
+            raise SettingError(
+                f"{folder}: cannot be written ({error.strerror}); choose a folder that can"
+            ) from error
         self._events = _event_writer(folder / "tensorboard", step) if tensorboard else None
 
     def write(self, step: int, figures: Mapping[str, float]) -> None:
@@ -62,6 +68,27 @@ class RunLog:
         """Write out what is held back."""
         if self._events:
             self._events.close()
+
+
+def require_folder(folder: Path, name: str) -> None:
+    """Refuse a folder that cannot be made or written, before work is spent on what goes there.
+
+    Parameters
+    ----------
+    folder
+        Need not be there yet.
+    name
+        Of the argument that gave it.
+
+    Raises
+    ------
+    SettingError
+        If a file or a folder without access stands where it would be.
+    """
+    there = next(place for place in (folder, *folder.parents) if os.path.exists(place))
+    fits = there.is_dir() and os.access(there, os.W_OK | os.X_OK)
+    is_what = "cannot be written" if there.is_dir() else "is no folder"
+    require(fits, name, str(folder), f"a folder that can be written, but {str(there)!r} {is_what}")
 
 
 def _event_writer(folder: Path, step: int) -> Any:

@@ -5,10 +5,11 @@ from its last checkpoint to the same prior, bit for bit, on the same machine's C
 """
 
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -17,18 +18,22 @@ import torch
 
 from oddshot.engines import PRECISIONS, Compute, Engine, launch
 from oddshot.episodes import MappedTask
-from oddshot.errors import TrainingError, require
-from oddshot.learners import Shape, make_learner, prior_settings
+from oddshot.errors import TrainingError, is_whole, require
+from oddshot.learners import make_learner, prior_settings
+from oddshot.learners.learner import common_shape
 from oddshot.outer_loop import Job, OuterLoop, Recipe, State
 from oddshot.persistence import is_saved, load_state, package_version, save_state
 from oddshot.priors import Prior
-from oddshot.run_log import RunLog
+from oddshot.run_log import RunLog, require_folder
+
+_HASHED = ("tasks", "validation")  # of a run's identity: what cannot be told apart by name
+_NAMED = 3  # differences in a message
 
 OnStep: TypeAlias = Callable[[int, dict[str, float]], None]
 
 
 def train(
-    tasks: Sequence[MappedTask],
+    tasks: Iterable[MappedTask],
     *,
     learner: str = "maml",
     settings: Mapping[str, Any] | None = None,
@@ -40,7 +45,7 @@ def train(
     optimizer: str = "adamw",
     schedule: str = "cosine",
     clip_norm: float | None = None,
-    validation: Sequence[MappedTask] = (),
+    validation: Iterable[MappedTask] = (),
     patience: int | None = None,
     out: str | Path | None = None,
     checkpoint_every: int = 100,
@@ -64,7 +69,7 @@ def train(
     Parameters
     ----------
     tasks
-        What to learn from.
+        What to learn from. A sequence is read as it is needed, anything else at once.
     learner, settings
         Name and settings of the learner.
     seed
@@ -112,9 +117,11 @@ def train(
     ------
     SettingError
         If an argument or a setting has a value it cannot take.
+    DataError
+        If two tasks were mapped to different widths.
     TrainingError
-        If there is no task, no validation query with both classes, the loss or its gradient is not
-        finite, or the checkpoint in ``out`` belongs to another run.
+        If there is no task, no validation query with both classes, the loss, its gradient or a
+        score is not finite, or the checkpoint in ``out`` belongs to another run.
     """
     recipe = Recipe(
         seed=seed,
@@ -129,16 +136,21 @@ def train(
         log_every=log_every,
     )
     compute = Compute(devices, nodes, accelerator, precision)
-    require(checkpoint_every >= 1, "checkpoint_every", checkpoint_every, "1 or more")
+    fits = is_whole(checkpoint_every) and checkpoint_every >= 1
+    require(fits, "checkpoint_every", checkpoint_every, "a whole number, 1 or more")
     least = compute.processes
     require(batch_size >= least, "batch_size", batch_size, f"{least} or more, a task a process")
     require(not tensorboard or out is not None, "tensorboard", tensorboard, "False without out")
+    tasks, validation = _sequence(tasks), _sequence(validation)
     require(
         patience is None or len(validation) > 0, "patience", patience, "None without validation"
     )
+    folder = None if out is None else Path(out)
+    if folder:
+        require_folder(folder, "out")
     if not len(tasks):
         raise TrainingError("there is no task to train on; give more tables or hold out fewer")
-    chosen = make_learner(learner, Shape.of(tasks[0]), settings)
+    chosen = make_learner(learner, common_shape(chain(tasks, validation)), settings)
     job = Job(
         tasks=tasks,
         validation=validation,
@@ -147,7 +159,7 @@ def train(
         recipe=recipe,
     )
     records = _Records(
-        folder=None if out is None else Path(out),
+        folder=folder,
         resume=resume,
         checkpoint_every=checkpoint_every,
         tensorboard=tensorboard,
@@ -159,6 +171,10 @@ def train(
         },
     )
     return launch(compute, partial(_train, job, records), on_step)
+
+
+def _sequence(tasks: Iterable[MappedTask]) -> Sequence[MappedTask]:
+    return tasks if isinstance(tasks, Sequence) else list(tasks)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -254,10 +270,26 @@ def _prior(job: Job, records: _Records, run: OuterLoop) -> Prior:
 def _read_checkpoint(path: Path, identity: Mapping[str, Any]) -> State:
     meta, tensors = load_state(path, kind="checkpoint")
     run = meta.pop("run", {})
-    for name, value in identity.items():
-        if run.get(name) != value:
-            raise TrainingError(
-                f"{path}: belongs to a run with {name} {run.get(name)!r}, this one has "
-                f"{value!r}; choose another folder or delete it"
-            )
+    differing = list(_differences(run, identity))
+    if differing:
+        more = f", and {len(differing) - _NAMED} more" if len(differing) > _NAMED else ""
+        raise TrainingError(
+            f"{path}: belongs to a run with {', and '.join(differing[:_NAMED])}{more}; "
+            "choose another folder or delete it"
+        )
     return meta, tensors
+
+
+def _differences(run: Mapping[str, Any], identity: Mapping[str, Any]) -> Iterator[str]:
+    """Name what a kept run has other than this one; of tasks there are only hashes."""
+    of_run, here = _by_setting(run), _by_setting(identity)
+    for name in sorted(of_run.keys() | here.keys()):
+        if of_run.get(name) != here.get(name):
+            yield f"{name} {of_run.get(name)!r}, this one has {here.get(name)!r}"
+    if any(run.get(name) != identity[name] for name in _HASHED):
+        yield "other tasks (tables, validation_fraction, holdout or episodes)"
+
+
+def _by_setting(run: Mapping[str, Any]) -> dict[str, Any]:
+    settings = {f"setting {name}": value for name, value in run.get("settings", {}).items()}
+    return {**{n: v for n, v in run.items() if n not in {"settings", *_HASHED}}, **settings}

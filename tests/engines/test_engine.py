@@ -40,7 +40,9 @@ def test_shares_cover_everything_once(count, processes):
 @pytest.mark.parametrize(
     ("asked", "named"),
     [
-        ({"devices": 0}, "devices is 0; it must be 1 or more"),
+        ({"devices": 0}, "devices is 0; it must be a whole number, 1 or more"),
+        ({"devices": "2"}, "devices is '2'; it must be a whole number, 1 or more"),
+        ({"devices": 1.5}, "devices is 1.5; it must be a whole number, 1 or more"),
         ({"nodes": -1}, "nodes is -1"),
         ({"accelerator": "tpu"}, "accelerator is 'tpu'; it must be auto or cpu or cuda"),
         ({"precision": "16"}, "precision is '16'; it must be 32"),

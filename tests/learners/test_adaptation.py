@@ -1,11 +1,13 @@
 """The MAML family against loops that spell the papers out, one task after the other."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
-from oddshot.errors import SettingError
+from oddshot.errors import DataError, SettingError
 from oddshot.learners.adaptation import Adaptation, Rows
-from oddshot.networks import Perceptron, from_module
+from oddshot.networks import ModuleNetwork, Perceptron, SmoothCrossEntropy, from_module
 
 NETWORK = Perceptron([2, 4, 3, 1], activation="silu")
 TASKS, SHOTS, QUERIES = 5, 4, 6
@@ -318,7 +320,8 @@ def test_stored_moments_are_means_over_training_tasks_for_each_step(options, ste
     torch.testing.assert_close(found, in_parts)
     support, query = next(batches(6, 6))
     for step, moments in enumerate(found):
-        adapted = adaptation.adapted(network, params, support, steps=step)
+        as_in_training = replace(adaptation, normalisation="batch")
+        adapted = as_in_training.adapted(network, params, support, steps=step)
         inputs = query.inputs if step == len(found) - 1 else support.inputs
         for name, seen in network.run(adapted, inputs)[1].items():
             for mean_of_tasks, of_tasks in zip(moments[name], seen, strict=True):
@@ -336,6 +339,8 @@ def test_who_is_normalised_by_whom():
         if normalisation == "stored":
             with pytest.raises(SettingError, match="no statistics are given; collect them first"):
                 adaptation.outputs(network, params, support.inputs, query.inputs)
+            with pytest.raises(SettingError, match="no statistics are given; collect them first"):
+                adaptation.adapted(network, params, support)
             moments = adaptation.collect(network, params, batches(4, 4))
         with torch.no_grad():
             adapted = adaptation.adapted(network, params, support, statistics=moments)
@@ -361,10 +366,14 @@ def test_networks_without_batch_normalisation_are_never_transductive():
     ("setting", "value"),
     [
         ("steps", -1),
+        ("steps", 2.5),
+        ("steps", True),
         ("rate", 0.0),
+        ("rate", float("inf")),
         ("adapts", "tail"),
         ("learn_rates", True),
         ("clip_norm", 0.0),
+        ("clip_norm", "a"),
         ("decay", -0.1),
         ("multi_step", 1.5),
         ("normalisation", "none"),
@@ -378,3 +387,141 @@ def test_settings_name_what_they_cannot_be(setting, value):
 def test_reptile_cannot_learn_rates():
     with pytest.raises(SettingError, match="learn_rates is 'step'; it must be no where reptile"):
         Adaptation(reptile=True, learn_rates="step")
+
+
+def test_a_loss_has_one_value_a_task():
+    """A single number would weigh a task by 1 / B, without a word."""
+    data = sides()
+    good = [rows(*data[side]) for side in ("support", "query")]
+    whole = Rows(good[0].inputs, lambda outputs: outputs.square().mean())
+    by_row = Rows(good[1].inputs, lambda outputs: outputs.square().mean(2))
+    for network in (NETWORK, ModuleNetwork(torch.nn.Linear(2, 1).double()), normalising()):
+        for options in ({}, {"second_order": False}, {"clip_norm": 1.0}, {"reptile": True}):
+            adaptation = Adaptation(steps=1, **options)
+            params = start_normalising(adaptation, network)
+            with pytest.raises(SettingError, match=r"returned shape \(\), give .* a task: \(5,\)"):
+                adaptation.meta_loss(network, params, whole, good[1])
+            with pytest.raises(SettingError, match=r"returned shape \(5, 6\), give one value"):
+                adaptation.meta_loss(network, params, good[0], by_row)
+            with pytest.raises(SettingError, match=r"returned shape \(\), give one value a task"):
+                adaptation.adapted(network, params, whole)
+
+
+def test_a_compiled_loss_has_one_value_a_task_too():
+    adaptation, params = setup({"steps": 1})
+    compiled = adaptation.compiled(NETWORK, lambda out, _: out.mean(), backend="eager")
+    (x, y), (u, v) = sides().values()
+    with pytest.raises(SettingError, match=r"returned shape \(\), give one value a task: \(5,\)"):
+        compiled(params, x, y, u, v)
+
+
+def test_support_and_query_are_of_the_same_tasks():
+    adaptation, params = setup({"second_order": False})
+    support, query = (rows(*sides()[side]) for side in ("support", "query"))
+    for fewer in (rows(*sides(3)["query"]), [rows(*sides(2)["query"])] * 2):
+        with pytest.raises(DataError, match=r"support is of 5 tasks, the query of [34]; give both"):
+            adaptation.meta_loss(NETWORK, params, support, fewer)
+    with pytest.raises(DataError, match="steps see 3 and 5 tasks; give each step rows of the same"):
+        adaptation.meta_loss(NETWORK, params, [support, rows(*sides(3)["support"])], query)
+    with pytest.raises(DataError, match="the support holds no rows"):
+        adaptation.adapted(NETWORK, params, [])
+
+
+def warmed(temperature, targets):
+    return lambda outputs: (temperature * outputs - targets).square().mean((1, 2))
+
+
+def test_what_a_loss_learns_has_its_gradient_or_is_refused():
+    """The formulas of linear layers and a query in parts know derivatives by parameters alone."""
+    module = torch.nn.Sequential(torch.nn.Linear(2, 4), torch.nn.SiLU(), torch.nn.Linear(4, 1))
+    fast = from_module(module.double())
+    slow = from_module(module, one_by_one=True)
+    (x, y), (u, v) = sides().values()
+    temperature = torch.tensor(1.5, dtype=torch.float64, requires_grad=True)
+    fixed, learned = (Rows(x, warmed(t, y)) for t in (temperature.detach(), temperature))
+    known, judged = (Rows(u, warmed(t, v)) for t in (temperature.detach(), temperature))
+    adaptation = Adaptation(steps=2, rate=0.1)
+    params = {n: p.requires_grad_() for n, p in start_normalising(adaptation, fast).items()}
+
+    def outer(value):
+        loss = adaptation.meta_loss(
+            slow, params, Rows(x, warmed(value, y)), Rows(u, warmed(value, v))
+        )
+        return loss.sum()
+
+    assert torch.autograd.gradcheck(outer, (temperature,))
+    with pytest.raises(SettingError, match="run the module as a ModuleNetwork"):
+        adaptation.meta_loss(fast, params, learned, known)
+    with pytest.raises(SettingError, match="run the module as a ModuleNetwork"):
+        adaptation.meta_loss(fast, params, fixed, judged)
+    with pytest.raises(SettingError, match="run the module as a ModuleNetwork"):
+        replace(adaptation, clip_norm=1.0).meta_loss(fast, params, learned, known)
+    parts = [Rows(u[part], warmed(temperature, v[part])) for part in (slice(2), slice(2, 5))]
+    with pytest.raises(SettingError, match=r"a query in parts .* give the query as one Rows"):
+        adaptation.meta_loss(slow, params, fixed, parts)
+    first_order = replace(adaptation, second_order=False)  # whose inner gradients are constants
+    first_order.meta_loss(fast, params, learned, known).sum().backward()
+    assert temperature.grad is None
+    with torch.no_grad():
+        torch.testing.assert_close(
+            adaptation.meta_loss(fast, params, learned, parts),
+            adaptation.meta_loss(slow, params, fixed, known),
+        )
+
+
+def test_what_a_smooth_loss_learns_is_refused_too():
+    adaptation, params = setup({})
+    (x, _), (u, v) = sides().values()
+    weights = torch.ones(TASKS, SHOTS, 1, dtype=torch.float64, requires_grad=True)
+    support = Rows(x, SmoothCrossEntropy(torch.ones_like(weights), weights))
+    with pytest.raises(SettingError, match="loss depends on a tensor that requires a gradient"):
+        adaptation.meta_loss(NETWORK, params, support, rows(u, v))
+
+
+def test_rows_with_a_gradient_are_refused_where_it_would_be_lost():
+    adaptation, params = setup({})
+    (x, y), (u, v) = sides().values()
+    for support, query in ((x.clone().requires_grad_(), u), (x, u.clone().requires_grad_())):
+        with pytest.raises(SettingError, match="the rows require a gradient"):
+            adaptation.meta_loss(NETWORK, params, rows(support, y), rows(query, v))
+        with torch.no_grad():
+            adaptation.meta_loss(NETWORK, params, rows(support, y), rows(query, v))
+
+
+def test_steps_and_statistics_must_go_together():
+    network = normalising()
+    stored = Adaptation(steps=2, rate=0.2, normalisation="stored")
+    params = start_normalising(stored, network)
+    support, _ = next(batches(4, 4))
+    statistics = stored.collect(network, params, batches(4, 4))
+    with pytest.raises(SettingError, match=r"of 2 steps, but 4 .* collect them with steps=4"):
+        stored.adapted(network, params, support, steps=4, statistics=statistics)
+    for steps in (-1, 1.5):
+        with pytest.raises(SettingError, match=f"steps is {steps}; it must be a whole number"):
+            stored.adapted(network, params, support, steps=steps, statistics=statistics)
+    none = Adaptation(steps=0, learn_rates="step", normalisation="batch")
+    with pytest.raises(SettingError, match="rates for no step; construct the Adaptation with"):
+        none.adapted(network, none.initial_parameters(network, torch.Generator()), support, steps=2)
+
+
+def test_a_network_without_biases_cannot_adapt_them():
+    network = from_module(torch.nn.Sequential(torch.nn.Linear(2, 1, bias=False)))
+    params = network.initial_parameters(torch.Generator())
+    with pytest.raises(SettingError, match="adapts is 'biases'; it must be all or head for a"):
+        Adaptation(adapts="biases").adapted(network, params, Rows(torch.ones(1, 2, 2), torch.sum))
+
+
+def test_a_module_that_never_ran_compiles():
+    network = from_module(torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.Tanh()))
+    adaptation = Adaptation(steps=1)
+    params = start_normalising(adaptation, network)
+
+    def loss(outputs, targets):
+        return (outputs - targets).square().mean((1, 2))
+
+    (x, y), (u, v) = sides().values()
+    losses, _ = adaptation.compiled(network, loss, backend="eager")(params, x, y, u, v)
+    expected = adaptation.meta_loss(
+        network, params, Rows(x, lambda out: loss(out, y)), Rows(u, lambda out: loss(out, v))
+    )
+    torch.testing.assert_close(losses, expected)

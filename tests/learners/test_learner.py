@@ -96,9 +96,19 @@ def test_the_registry_knows_each_learner_by_its_own_name():
 @pytest.mark.parametrize(
     ("name", "settings", "message"),
     [
-        ("maml", {"hidden": 8}, r"maml setting hidden is 8; it must be a list, as \(32,\)"),
+        ("maml", {"hidden": 8}, r"maml setting hidden is 8; it must be a list .*, as \(32,\)"),
+        ("maml", {"hidden": ["a"]}, r"hidden is \['a'\]; it must be a list of whole numbers"),
+        ("maml", {"hidden": [8.5]}, r"hidden is \[8.5\]; it must be a list of whole numbers"),
+        ("maml", {"hidden": [True]}, r"hidden is \[True\]; it must be a list of whole numbers"),
+        ("maml", {"inner_steps": None}, "inner_steps is None; it must be a whole number, as 3"),
+        ("maml", {"inner_steps": True}, "inner_steps is True; it must be a whole number, as 3"),
+        ("maml", {"alpha": None}, "alpha is None; it must be a finite number, as 0.5"),
+        ("maml", {"clip_norm": "abc"}, "clip_norm is 'abc'; it must be a finite number, or None"),
+        ("aae", {"reach": [0.1, "x"]}, "reach is .* must be a list of finite numbers"),
+        ("gated", {"anchor_shares": 3}, "anchor_shares is 3; .* a list of finite numbers, or None"),
         ("maml", {"inner_steps": "3"}, "inner_steps is '3'; it must be a whole number, as 3"),
-        ("maml", {"inner_rate": "x"}, "inner_rate is 'x'; it must be a number, as 0.05"),
+        ("maml", {"inner_rate": "x"}, "inner_rate is 'x'; it must be a finite number, as 0.05"),
+        ("maml", {"inner_rate": float("inf")}, "inner_rate is inf; it must be a finite number"),
         ("maml", {"one_class": "False"}, "one_class is 'False'; it must be True or False"),
         ("relation", {"encoder": 3}, "encoder is 3; it must be a word, as 'perceptron'"),
     ],
@@ -106,3 +116,28 @@ def test_the_registry_knows_each_learner_by_its_own_name():
 def test_settings_of_the_wrong_kind_are_named(name, settings, message):
     with pytest.raises(SettingError, match=message):
         make_learner(name, Shape(4, 2, 3, 2), settings)
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_a_learner_takes_its_own_settings_back(name):
+    shape = Shape(4, 2, 3, 2)
+    settings = make_learner(name, shape).settings
+    assert make_learner(name, shape, settings).settings == settings
+
+
+def test_none_stands_where_a_setting_can_do_without():
+    assert make_learner("relation", Shape(4, 2, 3, 2), {"direct": None}).settings["direct"] is None
+    assert make_learner("maml", Shape(4, 2, 3, 2), {"clip_norm": 2}).settings["clip_norm"] == 2
+
+
+def test_a_learner_that_was_added_may_have_settings_of_its_own_kinds(monkeypatch):
+    class Mine(LEARNERS["maml"]):
+        name = "mine"
+
+        def __init__(self, shape, *, factor=2, shares: dict[str, float] | None = None):
+            super().__init__(shape)
+            self.given = factor, shares
+
+    monkeypatch.setitem(LEARNERS, "mine", Mine)
+    settings = {"factor": "two", "shares": {"a": 0.5}}
+    assert make_learner("mine", Shape(4, 2, 3, 2), settings).given == ("two", {"a": 0.5})

@@ -293,3 +293,11 @@ def test_what_the_network_cannot_take_is_refused():
     small = network_of(False, size=8)
     with pytest.raises(SettingError, match="'norm2' has one value a channel"):
         small(scattered(small, tasks=TASKS), normal(TASKS, 1, 1, 8, 8))
+
+
+def test_images_with_a_gradient_are_refused():
+    network = ConvolutionalNetwork(size=8, filters=4, blocks=2)
+    params = network.initial_parameters(torch.Generator().manual_seed(0))
+    images = torch.rand(1, 3, 1, 8, 8, requires_grad=True)
+    with pytest.raises(SettingError, match="the images require a gradient"):
+        network({n: p[None] for n, p in params.items()}, images)

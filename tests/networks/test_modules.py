@@ -503,6 +503,19 @@ def test_the_head_is_the_last_layer_or_the_one_that_is_named():
             ModuleNetwork(module, head=head)
 
 
+def test_the_head_of_a_layer_with_weight_norm_is_all_of_it():
+    last = nn.utils.parametrizations.weight_norm(nn.Linear(4, 1))
+    whole = {"bias", "parametrizations.weight.original0", "parametrizations.weight.original1"}
+    assert ModuleNetwork(last).head == whole
+    network = ModuleNetwork(nn.Sequential(nn.Linear(3, 4), nn.Tanh(), last), one_by_one=True)
+    assert network.head == {f"2.{name}" for name in whole}
+    rows = Rows(torch.ones(2, 5, 3), loss_to(torch.ones(2, 5, 1)))
+    params = network.initial_parameters(generator())
+    adapted = Adaptation(steps=1, adapts="head").adapted(network, params, rows)
+    moved = {n for n, p in adapted.items() if not torch.equal(p, params[n].expand(p.shape))}
+    assert moved == network.head
+
+
 def test_biases_adapt_alone():
     network = ModuleNetwork(conv_net())
     params = trained(network)
@@ -557,6 +570,23 @@ def test_linear_layers_run_by_formula_alike(options, activation):
         grads = torch.autograd.grad(loss.sum(), list(params.values()), materialize_grads=True)
         adapted = adaptation.adapted(network, params, support)
         results.append((loss, grads, adapted, network(adapted, query.inputs)))
+    torch.testing.assert_close(*results, **EXACT)
+
+
+@pytest.mark.parametrize("options", [{}, {"second_order": False}, {"learn_rates": "step"}], ids=str)
+def test_linear_layers_take_rows_with_more_axes(options):
+    """Rows of windows, say: (B, n, T, in)."""
+    module = linear_layers(nn.SiLU)
+    adaptation = Adaptation(steps=2, rate=0.1, **options)
+    support, query = as_rows(
+        (normal(3, 4, 2, 3), normal(3, 4, 2, 2), normal(3, 5, 2, 3), normal(3, 5, 2, 2))
+    )
+    results = []
+    for network in (from_module(module), ModuleNetwork(module)):
+        drawn = adaptation.initial_parameters(network, generator())
+        params = {n: p.double().requires_grad_() for n, p in drawn.items()}
+        loss = adaptation.meta_loss(network, params, support, query)
+        results.append((loss, torch.autograd.grad(loss.sum(), list(params.values()))))
     torch.testing.assert_close(*results, **EXACT)
 
 

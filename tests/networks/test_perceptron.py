@@ -212,3 +212,13 @@ def test_widths_that_make_no_network_are_refused(widths):
 def test_an_unknown_activation_is_named():
     with pytest.raises(SettingError, match=r"activation is 'step'; it must be relu or silu"):
         Perceptron([2, 1], activation="step")
+
+
+def test_rows_of_another_shape_are_refused():
+    network = Perceptron([3, 2])
+    params = {n: p[None] for n, p in network.initial_parameters(torch.Generator()).items()}
+    for shape in ((1, 4), (1, 4, 2), (1, 4, 5, 3)):
+        with pytest.raises(SettingError, match=r"rows have the shape .*takes \(tasks, rows, 3\)"):
+            network(params, torch.zeros(shape))
+        with pytest.raises(SettingError, match="rows have the shape"):
+            network.descend(params, [{"weight0": 0.1}], torch.zeros(shape), sum, graph=False)

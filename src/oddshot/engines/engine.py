@@ -10,7 +10,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from oddshot.errors import SettingError, require
+from oddshot.errors import SettingError, is_whole, require
 
 T = TypeVar("T")
 
@@ -60,7 +60,8 @@ class Compute:
 
     def __post_init__(self) -> None:
         for name, number in (("devices", self.devices), ("nodes", self.nodes)):
-            require(number >= 1, name, number, "1 or more")
+            fits = is_whole(number) and number >= 1
+            require(fits, name, number, "a whole number, 1 or more")
         for name, value, allowed in (
             ("accelerator", self.accelerator, ACCELERATORS),
             ("precision", self.precision, tuple(PRECISIONS)),

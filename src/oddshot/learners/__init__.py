@@ -3,12 +3,12 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from inspect import signature
-from numbers import Integral, Real
-from typing import Any
+from types import NoneType
+from typing import Any, get_args, get_origin, get_type_hints
 
 import torch
 
-from oddshot.errors import PriorError, SettingError, require
+from oddshot.errors import PriorError, SettingError, is_number, is_whole, require
 from oddshot.learners.adaptation import Adaptation
 from oddshot.learners.autoencoder import AutoencoderLearner
 from oddshot.learners.gated import GatedLearner
@@ -38,6 +38,7 @@ __all__ = [
     "collate",
     "make_learner",
     "prior_settings",
+    "require_settings",
     "restore",
 ]
 
@@ -80,9 +81,22 @@ def make_learner(name: str, shape: Shape, settings: Mapping[str, Any] | None = N
     >>> make_learner("maml", Shape(4, 2, 3, 2), {"hidden": [8]}).settings["hidden"]
     [8]
     """
+    settings = plain(settings or {})
+    require_settings(name, settings)
+    return LEARNERS[name](shape, **settings)
+
+
+def require_settings(name: str, settings: Mapping[str, Any]) -> None:
+    """Refuse what no learner of that name can be built with, as far as that shows without tasks.
+
+    Raises
+    ------
+    SettingError
+        If no learner has that name, or it lacks a setting or takes values of another kind.
+    """
     if name not in LEARNERS:
         raise SettingError(f"no learner is called {name!r}; choose one of {', '.join(LEARNERS)}")
-    kind, settings = LEARNERS[name], plain(settings or {})
+    kind, settings = LEARNERS[name], plain(settings)
     parameters = signature(kind).parameters
     known = [n for n in parameters if n not in {"shape", *kind.fixed}]
     unknown = [n for n in settings if n not in known]
@@ -90,29 +104,43 @@ def make_learner(name: str, shape: Shape, settings: Mapping[str, Any] | None = N
         raise SettingError(
             f"learner {name!r} has no setting {unknown[0]!r}; choose among {', '.join(known)}"
         )
+    hints = get_type_hints(kind.__init__)
     for setting, value in settings.items():
+        fits, allowed = _values_of(hints.get(setting))
         default = parameters[setting].default
-        fits, allowed = _kinds(default)
-        require(
-            default is None or value is None or fits(value),
-            f"{name} setting {setting}",
-            value,
-            f"{allowed}, as {default!r}",
-        )
-    return kind(shape, **settings)
+        as_default = "" if default is None else f", as {default!r}"
+        require(fits(value), f"{name} setting {setting}", value, f"{allowed}{as_default}")
 
 
-def _kinds(default: object) -> tuple[Callable[[object], bool], str]:
-    """Tell what values stand where a default does, and what they are called."""
-    if isinstance(default, bool):
-        return lambda value: isinstance(value, bool), "True or False"
-    if isinstance(default, str):
-        return lambda value: isinstance(value, str), "a word"
-    if isinstance(default, Integral):
-        return lambda value: isinstance(value, Integral), "a whole number"
-    if isinstance(default, Real):
-        return lambda value: isinstance(value, Real), "a number"
-    return lambda value: isinstance(value, Sequence) and not isinstance(value, str), "a list"
+_KINDS: dict[type, tuple[Callable[[object], bool], str, str]] = {
+    bool: (lambda value: isinstance(value, bool), "True or False", "True and False"),
+    str: (lambda value: isinstance(value, str), "a word", "words"),
+    int: (is_whole, "a whole number", "whole numbers"),
+    float: (is_number, "a finite number", "finite numbers"),
+}
+
+
+def _values_of(hint: Any) -> tuple[Callable[[object], bool], str]:
+    """Tell which values a setting with a type hint can have, and what they are called.
+
+    A hint that no learner here has, in one that was added to ``LEARNERS``, allows any.
+    """
+    parts = get_args(hint)
+    if hint in _KINDS:
+        return _KINDS[hint][:2]
+    if len(parts) == 2 and NoneType in parts:
+        fits, allowed = _values_of(next(part for part in parts if part is not NoneType))
+        return lambda value: value is None or fits(value), f"{allowed}, or None"
+    if get_origin(hint) not in {Sequence, list, tuple} or parts[0] not in _KINDS:
+        return lambda _: True, "anything"
+    fits_item, _, items = _KINDS[parts[0]]
+
+    def is_list(value: object) -> bool:
+        if isinstance(value, str) or not isinstance(value, Sequence):
+            return False
+        return all(fits_item(item) for item in value)
+
+    return is_list, f"a list of {items}"
 
 
 def prior_settings(learner: Learner) -> dict[str, Any]:

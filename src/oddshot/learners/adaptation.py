@@ -18,9 +18,10 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from oddshot.errors import SettingError, require
+from oddshot.errors import DataError, SettingError, is_number, is_whole, require
 from oddshot.learners.inner_loop import Objective, Rows, adapt, trajectory
 from oddshot.networks import Network, Params, Rates, Statistics, redirect
+from oddshot.networks.network import depends_on_more, one_a_task
 
 RATE = "rate."  # prefix of learned step sizes among the parameters
 
@@ -51,12 +52,14 @@ class Adaptation:
     multi_step
         Share of meta-training during which the outer loss is also taken before the last step; the
         weight of the earlier steps falls to 0 over that time (Antoniou et al. 2019, section 4).
+        Reptile, which has no outer gradient, passes it over.
     reptile
         Move towards the adapted parameters instead of following the outer loss.
     normalisation
         Whose moments batch normalisation uses for query rows. "batch": those of the task's query
         rows together, which is transductive, a row's output depends on the others; "support":
-        those of the support, at the same parameters; "stored": averages over training tasks, kept
+        those of the support, at the same parameters (in `meta_loss`, where every step has its own
+        rows, of the first step's); "stored": averages over training tasks, kept
         for every step (see `collect`), while meta-training itself is as with "batch". Without
         batch normalisation it makes no difference.
 
@@ -89,8 +92,9 @@ class Adaptation:
     normalisation: str = "support"
 
     def __post_init__(self) -> None:
-        require(self.steps >= 0, "steps", self.steps, "0 or more")
-        require(self.rate > 0, "rate", self.rate, "a number above 0")
+        steps, rate, clip, decay = self.steps, self.rate, self.clip_norm, self.decay
+        require(is_whole(steps) and steps >= 0, "steps", steps, "a whole number, 0 or more")
+        require(is_number(rate) and rate > 0, "rate", rate, "a number above 0")
         require(self.adapts in _ADAPTS, "adapts", self.adapts, " or ".join(_ADAPTS))
         require(
             self.learn_rates in _LEARN_RATES,
@@ -98,14 +102,11 @@ class Adaptation:
             self.learn_rates,
             " or ".join(_LEARN_RATES),
         )
-        require(
-            self.clip_norm is None or self.clip_norm > 0,
-            "clip_norm",
-            self.clip_norm,
-            "a number above 0, or None",
-        )
-        require(self.decay >= 0, "decay", self.decay, "0 or more")
-        require(0 <= self.multi_step <= 1, "multi_step", self.multi_step, "a share from 0 to 1")
+        fits = clip is None or (is_number(clip) and clip > 0)
+        require(fits, "clip_norm", clip, "a number above 0, or None")
+        require(is_number(decay) and decay >= 0, "decay", decay, "a number, 0 or more")
+        fits = is_number(self.multi_step) and 0 <= self.multi_step <= 1
+        require(fits, "multi_step", self.multi_step, "a share from 0 to 1")
         require(
             self.normalisation in _NORMALISATION,
             "normalisation",
@@ -154,14 +155,31 @@ class Adaptation:
         steps
             Another number of them; learned rates of the last step go on.
         statistics
-            What `collect` returned, if normalisation is "stored".
+            What `collect` returned for as many steps, if normalisation is "stored".
+
+        Raises
+        ------
+        SettingError
+            If ``steps`` or ``statistics`` do not go with the settings, the network has nothing to
+            adapt, or the loss returns another shape than (B,).
+        DataError
+            If the steps see different numbers of tasks.
         """
+        steps = self.steps if steps is None else steps
+        rates = self._rates(network, params, steps)
+        if network.normalises and self.normalisation == "stored" and statistics is None:
+            raise _no_statistics()
+        if statistics is not None and len(statistics) <= steps:
+            raise SettingError(
+                f"statistics are of {len(statistics) - 1} steps, but {steps} are to be taken; "
+                f"collect them with steps={steps}"
+            )
         shared = _shared(params)
         objective = self._objective(network, support, statistics)
         return adapt(
             objective,
             _for_tasks(shared, objective),
-            self._rates(network, params, self.steps if steps is None else steps),
+            rates,
             second_order=self.second_order,
             clip_norm=self.clip_norm,
         )
@@ -181,9 +199,7 @@ class Adaptation:
         if statistics is not None:
             return network(adapted, query, statistics[-1])
         if self.normalisation == "stored":
-            raise SettingError(
-                "normalisation is 'stored', but no statistics are given; collect them first"
-            )
+            raise _no_statistics()
         return network(adapted, query, network.run(adapted, support)[1])
 
     def meta_loss(
@@ -207,9 +223,19 @@ class Adaptation:
             rows in the processor's cache.
         done
             Share of meta-training that is over, for ``multi_step``.
+
+        Raises
+        ------
+        SettingError
+            If the network has nothing to adapt, a loss returns another shape than (B,), or a
+            gradient would have to go where the way of computing it does not lead: that of a query
+            in parts, and of networks with formulas of their own, ends at the parameters.
+        DataError
+            If support and query are of different numbers of tasks.
         """
         shared = _shared(params)
         objective = self._objective(network, support)
+        _require_tasks(len(objective.rows[0].inputs), query)
         rates = self._rates(network, params, self.steps)
         start = _for_tasks(shared, objective)
         if self.reptile:
@@ -263,7 +289,8 @@ class Adaptation:
         Raises
         ------
         SettingError
-            If ``reptile`` is on: its outer step is no gradient.
+            If ``reptile`` is on: its outer step is no gradient; and from the callable, if the loss
+            returns another shape than (B,).
         """
         require(not self.reptile, "reptile", self.reptile, "off where the gradient is compiled")
 
@@ -285,8 +312,9 @@ class Adaptation:
         derivative = torch.compile(torch.func.grad(outer, has_aux=True), backend=backend)
 
         def gradient(params: Params, *tasks: Tensor) -> tuple[Tensor, Params]:
+            network.prepare(params)
             grads, losses = derivative({n: p.detach() for n, p in params.items()}, *tasks)
-            return losses, grads
+            return one_a_task(losses, len(tasks[0])), grads  # what is traced cannot refuse
 
         return gradient
 
@@ -346,6 +374,14 @@ class Adaptation:
         statistics: Sequence[Statistics] | None = None,
     ) -> Objective:
         rows = [support] if isinstance(support, Rows) else support
+        if not rows:
+            raise DataError("the support holds no rows; give those of one step at least")
+        counts = {len(part.inputs) for part in rows}
+        if len(counts) > 1:
+            raise DataError(
+                f"steps see {' and '.join(map(str, sorted(counts)))} tasks; give each step rows of "
+                "the same tasks"
+            )
         return Objective(network, rows, self.decay, statistics)
 
     def _adapting(self, network: Network, params: Params) -> list[str]:
@@ -353,15 +389,23 @@ class Adaptation:
             return list(params)
         if self.adapts == "head":
             return [name for name in params if name in network.head]
-        return [name for name in params if name.rpartition(".")[2].startswith("bias")]
+        biases = [name for name in params if name.rpartition(".")[2].startswith("bias")]
+        require(bool(biases), "adapts", self.adapts, "all or head for a network without biases")
+        return biases
 
     def _rates(self, network: Network, params: Params, steps: int) -> list[Rates]:
+        require(is_whole(steps) and steps >= 0, "steps", steps, "a whole number, 0 or more")
         names = self._adapting(network, _shared(params))
         if self.learn_rates == "no":
             return [dict.fromkeys(names, self.rate)] * steps
         learned = {name: params[RATE + name] for name in names}
         if self.learn_rates == "parameter":
             return [learned] * steps
+        if steps and not self.steps:
+            raise SettingError(
+                "learn_rates is 'step', but there are rates for no step; construct the Adaptation "
+                "with steps of 1 or more"
+            )
         last = self.steps - 1
         return [{n: rate[min(k, last)] for n, rate in learned.items()} for k in range(steps)]
 
@@ -391,6 +435,12 @@ class Adaptation:
             losses = self._losses(objective.network, leaves, support[part], rows, None)
             values.append(losses.detach())
             if losses.requires_grad:
+                if depends_on_more(losses, list(leaves.values())):
+                    raise SettingError(
+                        "a query in parts passes on no gradient but that by the parameters, and "
+                        "its rows or its loss depend on another tensor that requires one; detach "
+                        "that, or give the query as one Rows"
+                    )
                 slopes.append(
                     torch.autograd.grad(losses.sum(), list(leaves.values()), materialize_grads=True)
                 )
@@ -414,7 +464,8 @@ class Adaptation:
             return network.losses(adapted, query.inputs, query.loss, through=through)
         if through is not None:
             adapted = redirect(adapted, through)
-        return query.loss(self._training_outputs(network, adapted, support, query.inputs))
+        outputs = self._training_outputs(network, adapted, support, query.inputs)
+        return one_a_task(query.loss(outputs), len(outputs))
 
     def _training_outputs(
         self, network: Network, adapted: Params, support: Tensor, query: Tensor
@@ -477,6 +528,21 @@ class _Prepaid(torch.autograd.Function):
             weighted = factors.view(-1, *(1,) * (slope.ndim - 1)) * slope
             grads.append(weighted.sum(0) if shared else weighted)
         return (None, None, *grads)
+
+
+def _require_tasks(tasks: int, query: Rows | Sequence[Rows]) -> None:
+    parts = [query] if isinstance(query, Rows) else query
+    found = sum(len(part.inputs) for part in parts)
+    if found != tasks:
+        raise DataError(
+            f"the support is of {tasks} tasks, the query of {found}; give both of the same tasks"
+        )
+
+
+def _no_statistics() -> SettingError:
+    return SettingError(
+        "normalisation is 'stored', but no statistics are given; collect them first"
+    )
 
 
 def _last(

@@ -49,11 +49,13 @@ class GradientLearner(Learner):
     learn_rates
         "no", "parameter" (Meta-SGD, Li et al. 2017) or "step" (by tensor and step, MAML++).
     multi_step
-        Share of meta-training during which the outer loss is also taken before the last step.
+        Share of meta-training during which the outer loss is also taken before the last step; not
+        with ``reptile``.
     inner_loss
         "bce" or "focal".
     outer_loss
-        "bce", "focal", "deviation" or "ranking".
+        "bce", "focal", "deviation" or "ranking". Reptile learns from its inner loss alone, so there
+        it is no more than the figure that is reported.
     beta
         How classes weigh in the losses that add up over rows, see `binary_cross_entropy`: 1 gives
         both the same weight, so that five anomalies among five hundred rows pull as hard as the
@@ -61,7 +63,7 @@ class GradientLearner(Learner):
     alpha, gamma
         Of the focal loss.
     label_smoothing
-        Of cross-entropy outside.
+        Of cross-entropy outside; other outer losses know none.
     one_class
         Leave known anomalies out of the inner loop: OC-MAML (Frikha et al. 2021). Reptile, which
         learns from its inner loop alone, leaves them out when it adapts and not in meta-training:

@@ -18,7 +18,7 @@ class Rows:
     inputs
         Shape (B, n, ...).
     loss
-        Outputs of the network (B, n, ...) to losses (B,).
+        Outputs of the network (B, n, ...) to losses (B,); another shape is refused.
     """
 
     inputs: Tensor

@@ -5,7 +5,7 @@ length is padded, and masks say what is padding.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
 from typing import Any, ClassVar, TypeAlias
@@ -103,13 +103,7 @@ def collate(tasks: Sequence[MappedTask]) -> TaskBatch:
     """
     if not tasks:
         raise DataError("a batch needs at least one task, got none")
-    shape = Shape.of(tasks[0])
-    for task in tasks:
-        if Shape.of(task) != shape:
-            raise DataError(
-                f"tasks {tasks[0].name!r} and {task.name!r} have the widths {shape} and "
-                f"{Shape.of(task)}; map both with one mapping"
-            )
+    common_shape(tasks)
     support, support_mask = _pad([task.support for task in tasks])
     query, query_mask = _pad([task.query for task in tasks])
     return TaskBatch(
@@ -123,6 +117,26 @@ def collate(tasks: Sequence[MappedTask]) -> TaskBatch:
         table=torch.tensor(np.stack([task.context.table for task in tasks])),
         hollow=torch.tensor([task.context.hollow for task in tasks], dtype=torch.float32),
     )
+
+
+def common_shape(tasks: Iterable[MappedTask]) -> Shape:
+    """Return the widths of tasks, of which there is one at least.
+
+    Raises
+    ------
+    DataError
+        If two were mapped to different widths.
+    """
+    ahead = iter(tasks)
+    first = next(ahead)
+    shape = Shape.of(first)
+    for task in ahead:
+        if Shape.of(task) != shape:
+            raise DataError(
+                f"tasks {first.name!r} and {task.name!r} have the widths {shape} and "
+                f"{Shape.of(task)}; map both with one mapping"
+            )
+    return shape
 
 
 def beside_facts(table: Tensor, rows: Tensor) -> Tensor:

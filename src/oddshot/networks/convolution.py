@@ -55,8 +55,8 @@ class ConvolutionalNetwork(Network):
     experiments of Finn et al. 2017; with it they have stride 1, 2x2 max-pooling follows and the
     head sees the last maps in full. Convolutions have no bias, which normalisation would remove.
 
-    Images are constants: no gradient flows back to them. Under autocast it keeps the precision of
-    its parameters.
+    Images are constants, and refused where they require a gradient. Under autocast it keeps the
+    precision of its parameters.
 
     Parameters
     ----------
@@ -164,14 +164,19 @@ class ConvolutionalNetwork(Network):
         Raises
         ------
         SettingError
-            If images have another shape, ``statistics`` lack a layer, or there are none and a layer
-            has a single value a channel.
+            If images have another shape or require a gradient, ``statistics`` lack a layer, or
+            there are none and a layer has a single value a channel.
         """
         names = [f"norm{block}" for block in range(self._blocks)]
         if inputs.ndim != 5 or inputs.shape[2:] != self._image:
             raise SettingError(
                 f"images have the shape {tuple(inputs.shape)}; this network takes (tasks, images, "
                 f"{', '.join(map(str, self._image))})"
+            )
+        if inputs.requires_grad and torch.is_grad_enabled():
+            raise SettingError(
+                "the images require a gradient, but this network takes them for constants; detach "
+                "them, or put what makes them and the convolutions into one module"
             )
         if statistics is None and inputs.shape[1] * self._least < 2:
             raise SettingError(
@@ -183,7 +188,7 @@ class ConvolutionalNetwork(Network):
             raise SettingError(
                 f"statistics lack {lacking[0]!r}; give those that this network returned"
             )
-        return self._run(inputs.detach(), params, statistics)
+        return self._run(inputs, params, statistics)
 
     @_precise
     def _run(

@@ -5,11 +5,12 @@ from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
+from torch.nn.utils.parametrize import is_parametrized
 
 from oddshot.errors import SettingError
 from oddshot.networks.network import Loss, Network, Params, Rates, Statistics
@@ -25,9 +26,9 @@ def from_module(
     """Make a module a network, in the fastest way there is for it.
 
     An `nn.Sequential` of linear layers with biases, and either `nn.ReLU` or `nn.SiLU` between them,
-    runs by the formulas of `Perceptron`, on rows (B, n, in) that are constants; everything else,
-    and anything ``one_by_one``, is a `ModuleNetwork`. Names and shapes of parameters are the
-    module's either way.
+    runs by the formulas of `Perceptron` on rows (B, n, in), which are constants, as are losses
+    given their outputs; everything else, and anything ``one_by_one``, is a `ModuleNetwork`. Names
+    and shapes of parameters are the module's either way.
 
     Parameters
     ----------
@@ -63,7 +64,9 @@ class ModuleNetwork(Network):
     - Dropout: in training mode, with masks of its own for every task and call, drawn from torch's
       global generator, so `torch.manual_seed` repeats them. In evaluation mode there is none.
     - Batch normalisation uses the moments of a task's rows in the call, or those that are handed to
-      `run`, in both modes. Running averages of the module are neither used nor updated.
+      `run`, in both modes. Running averages of the module are neither used nor updated. Rows that
+      pad a task to the length of others count as well: no mask reaches the module, so give tasks
+      equally many rows.
     - Attention: the fused kernels of torch have no second derivative. For second order choose
       ``torch.nn.attention.sdpa_kernel(SDPBackend.MATH)`` around training, and training mode.
 
@@ -161,7 +164,7 @@ class ModuleNetwork(Network):
             return self._loop(params, inputs, given)
         try:
             with self._borrowed(params) as runner:
-                found: tuple[Tensor, Statistics] = vmap(runner, randomness="different")(
+                found: tuple[Tensor, Statistics] = vmap(runner.__call__, randomness="different")(
                     params, inputs, given
                 )
         except RuntimeError as error:
@@ -173,6 +176,11 @@ class ModuleNetwork(Network):
                 "without writing to buffers"
             ) from error
         return found
+
+    def prepare(self, params: Params) -> None:
+        """Copy the module for the device and the precision of the parameters."""
+        with self._borrowed(params):
+            pass
 
     def _loop(self, params: Params, inputs: Tensor, given: Statistics) -> tuple[Tensor, Statistics]:
         """Run tasks one after another, as many as there are inputs."""
@@ -212,7 +220,8 @@ class ModuleNetwork(Network):
 class _LinearLayers(ModuleNetwork):
     """Linear layers under their own names, run by the formulas of `Perceptron`.
 
-    They hold (out, in) and (out) where it holds (in, out) and (1, out).
+    They hold (out, in) and (out) where it holds (in, out) and (1, out). Rows with more axes than
+    one, which it does not take, run as those of any module.
     """
 
     def __init__(self, perceptron: Perceptron, module: nn.Module, **options: Any) -> None:
@@ -226,17 +235,23 @@ class _LinearLayers(ModuleNetwork):
     def run(
         self, params: Params, inputs: Tensor, statistics: Statistics | None = None
     ) -> tuple[Tensor, Statistics]:
+        if inputs.ndim != 3:
+            return super().run(params, inputs, statistics)
         return self._perceptron.run(self._translated(params), inputs, statistics)
 
     def losses(
         self, params: Params, inputs: Tensor, loss: Loss, *, through: Params | None = None
     ) -> Tensor:
+        if inputs.ndim != 3:
+            return super().losses(params, inputs, loss, through=through)
         shared = None if through is None else self._translated(through)
         return self._perceptron.losses(self._translated(params), inputs, loss, through=shared)
 
     def gradient(
         self, params: Params, names: tuple[str, ...], inputs: Tensor, loss: Loss, *, graph: bool
     ) -> Params:
+        if inputs.ndim != 3:
+            return super().gradient(params, names, inputs, loss, graph=graph)
         theirs = tuple(self._theirs[name] for name in names)
         return self._restored(
             self._perceptron.gradient(self._translated(params), theirs, inputs, loss, graph=graph)
@@ -251,7 +266,8 @@ class _LinearLayers(ModuleNetwork):
         *,
         graph: bool,
     ) -> Params:
-        if any(isinstance(rate, Tensor) for step in rates for rate in step.values()):
+        learned = any(isinstance(rate, Tensor) for step in rates for rate in step.values())
+        if learned or inputs.ndim != 3:
             return super().descend(params, rates, inputs, loss, graph=graph)
         steps = [{self._theirs[name]: rate for name, rate in step.items()} for step in rates]
         return self._restored(
@@ -393,10 +409,11 @@ def _as_perceptron(module: nn.Module) -> Perceptron | None:
 def _head(module: nn.Module, prefix: str | None) -> frozenset[str]:
     names = {p: name for name, p in module.named_parameters() if p.requires_grad}
     if prefix is None:
+        inside = {part for layer in module.modules() for part in _parametrizations(layer)}
         owners = [
             own
             for layer in module.modules()
-            if (own := [p for p in layer.parameters(recurse=False) if p in names])
+            if layer not in inside and (own := [p for p in _own(layer) if p in names])
         ]
         return frozenset(names[p] for p in owners[-1])
     found = frozenset(
@@ -410,6 +427,16 @@ def _head(module: nn.Module, prefix: str | None) -> frozenset[str]:
             f"there are {', '.join(names.values())}"
         )
     return found
+
+
+def _own(layer: nn.Module) -> list[nn.Parameter]:
+    """Parameters of a layer, also those that its weight is made of, by weight norm for example."""
+    parts = (layer, *_parametrizations(layer))
+    return [p for part in parts for p in part.parameters(recurse=False)]
+
+
+def _parametrizations(layer: nn.Module) -> list[nn.Module]:
+    return list(cast(nn.Module, layer.parametrizations).modules()) if is_parametrized(layer) else []
 
 
 def _require_known_shapes(module: nn.Module) -> None:

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from oddshot.errors import SettingError
+
 Params: TypeAlias = dict[str, Tensor]
 Statistics: TypeAlias = dict[str, tuple[Tensor, Tensor]]
 Rates: TypeAlias = Mapping[str, Tensor | float]
@@ -60,6 +62,9 @@ class Network(ABC):
             batch normalisation.
         """
 
+    def prepare(self, params: Params) -> None:  # noqa: B027 - most have nothing to make
+        """Make what the first run makes for parameters of that kind; compilation needs it made."""
+
     def __call__(
         self, params: Params, inputs: Tensor, statistics: Statistics | None = None
     ) -> Tensor:
@@ -73,10 +78,15 @@ class Network(ABC):
 
         With ``through``, parameters without a task axis, the derivatives by ``params`` go to those
         instead, summed over tasks: the gradient step of first-order methods.
+
+        Raises
+        ------
+        SettingError
+            If the loss returns another shape than (B,).
         """
         if through is not None:
             params = redirect(params, through)
-        return loss(self(params, inputs))
+        return one_a_task(loss(self(params, inputs)), len(inputs))
 
     def gradient(
         self, params: Params, names: tuple[str, ...], inputs: Tensor, loss: Loss, *, graph: bool
@@ -95,6 +105,11 @@ class Network(ABC):
             Outputs to losses (B,); task b's loss depends on its own outputs alone.
         graph
             Let the result be differentiated once more.
+
+        Raises
+        ------
+        SettingError
+            If the loss returns another shape than (B,).
         """
         return autograd_gradient(lambda p: loss(self(p, inputs)), params, names, graph=graph)
 
@@ -142,7 +157,13 @@ def autograd_gradient(
     """Differentiate losses (B,) of parameters by those that are named.
 
     A parameter that the objective does not use has gradient 0.
+
+    Raises
+    ------
+    SettingError
+        If the objective returns another shape than (B,).
     """
+    tasks = len(next(iter(params.values())))
     with torch.enable_grad():
         fast = {
             name: params[name]
@@ -150,11 +171,35 @@ def autograd_gradient(
             else params[name].detach().requires_grad_()
             for name in names
         }
-        total = objective({**params, **fast}).sum()
+        total = one_a_task(objective({**params, **fast}), tasks).sum()
         grads = torch.autograd.grad(
             total, tuple(fast.values()), create_graph=graph, materialize_grads=True
         )
     return dict(zip(names, grads, strict=True))
+
+
+def one_a_task(losses: Tensor, tasks: int) -> Tensor:
+    """Return losses (B,); in another shape they would weigh tasks otherwise, and are refused."""
+    if losses.shape != (tasks,):
+        raise SettingError(
+            f"the loss returned shape {tuple(losses.shape)}, give one value a task: ({tasks},)"
+        )
+    return losses
+
+
+def depends_on_more(losses: Tensor, leaves: Sequence[Tensor]) -> bool:
+    """Tell whether a derivative of losses leads anywhere else than to ``leaves``."""
+    known, seen, ahead = {id(leaf) for leaf in leaves}, set(), [losses.grad_fn]
+    while ahead:
+        node = ahead.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        leaf = getattr(node, "variable", None)
+        if leaf is not None and id(leaf) not in known:
+            return True
+        ahead += [before for before, _ in node.next_functions]
+    return False
 
 
 def redirect(params: Params, through: Params) -> Params:

@@ -17,12 +17,23 @@ from torch.autograd.function import once_differentiable
 from torch.nn.functional import silu
 
 from oddshot.errors import SettingError, require
-from oddshot.networks.network import Loss, Network, Params, Rates, Statistics
+from oddshot.networks.network import (
+    Loss,
+    Network,
+    Params,
+    Rates,
+    Statistics,
+    depends_on_more,
+    one_a_task,
+)
 from oddshot.networks.smooth_losses import SmoothLoss
 
 
 class Perceptron(Network):
     """Fully connected layers with a smooth or piecewise linear activation between them.
+
+    Its formulas know the derivatives by its parameters alone. Where a loss is to pass on a gradient
+    to something else, its inputs or what the loss learns, they refuse.
 
     Parameters
     ----------
@@ -80,17 +91,32 @@ class Perceptron(Network):
         inputs: Tensor,
         statistics: Statistics | None = None,  # noqa: ARG002
     ) -> tuple[Tensor, Statistics]:
-        """Run each task's layers on its rows (B, n, in): outputs (B, n, out), no statistics."""
+        """Run each task's layers on its rows (B, n, in): outputs (B, n, out), no statistics.
+
+        Raises
+        ------
+        SettingError
+            If rows have another shape.
+        """
+        self._require_rows(inputs)
         return _forward(self._act, self._values(params), inputs, _affine)[1][-1], {}
 
     def losses(
         self, params: Params, inputs: Tensor, loss: Loss, *, through: Params | None = None
     ) -> Tensor:
-        """As `Network.losses` says, the derivative written out; inputs are constants."""
+        """As `Network.losses` says, the derivative written out; inputs are constants.
+
+        Raises
+        ------
+        SettingError
+            As from `descend`.
+        """
+        learning = torch.is_grad_enabled()
+        self._require_rows(inputs, constant=learning)
         values = self._values(params)
         to = values if through is None else self._values(through)
         with _full_precision(inputs):
-            losses: Tensor = _Losses.apply(self._act, inputs, loss, values, *to)  # type: ignore[no-untyped-call]
+            losses: Tensor = _Losses.apply(self._act, inputs, (loss, learning), values, *to)  # type: ignore[no-untyped-call]
         return losses
 
     def gradient(
@@ -100,7 +126,13 @@ class Perceptron(Network):
 
         It always runs in the precision of the parameters, under autocast too. A `SmoothLoss` spares
         differentiating the loss automatically.
+
+        Raises
+        ------
+        SettingError
+            As from `descend`.
         """
+        self._require_rows(inputs, constant=graph)
         places = [self._place(name) for name in names]
         values = self._values(params)
         with _full_precision(inputs):
@@ -121,7 +153,15 @@ class Perceptron(Network):
         *,
         graph: bool,
     ) -> Params:
-        """Descend as `Network.descend` says; where all rates are numbers, by formula in one go."""
+        """Descend as `Network.descend` says; where all rates are numbers, by formula in one go.
+
+        Raises
+        ------
+        SettingError
+            If rows have another shape, the loss returns another than (B,), or a gradient would have
+            to reach the rows, or something that the loss learns.
+        """
+        self._require_rows(inputs, constant=graph)
         if any(isinstance(rate, Tensor) for step in rates for rate in step.values()):
             return super().descend(params, rates, inputs, loss, graph=graph)
         steps = [{self._place(name): rate for name, rate in step.items()} for step in rates]
@@ -132,6 +172,18 @@ class Perceptron(Network):
 
     def _values(self, params: Params) -> tuple[Tensor, ...]:
         return tuple(params[name] for name in self._names)
+
+    def _require_rows(self, inputs: Tensor, *, constant: bool = False) -> None:
+        if inputs.ndim != 3 or inputs.shape[2] != self._widths[0]:
+            raise SettingError(
+                f"rows have the shape {tuple(inputs.shape)}; this network takes (tasks, rows, "
+                f"{self._widths[0]})"
+            )
+        if constant and inputs.requires_grad:
+            raise SettingError(
+                "the rows require a gradient, but the formulas of linear layers take them for "
+                "constants; detach them, or put what makes them into the module"
+            )
 
     def _place(self, name: str) -> int:
         return self._names.index(name)
@@ -272,14 +324,18 @@ class _Losses(torch.autograd.Function):
         ctx: Any,
         act: "type[_Activation]",
         inputs: Tensor,
-        loss: Loss,
+        judged: tuple[Loss, bool],
         values: Sequence[Tensor],
         *to: Tensor,
     ) -> Tensor:
+        loss, learning = judged
         h, a = _forward(act, values, inputs, _affine_or_shared)
         ctx.state = act, values[::2], h, a, loss
         ctx.summed = to[0].ndim < values[0].ndim
-        return loss(a[-1])
+        with torch.set_grad_enabled(learning):  # outputs carry no graph here: the loss's own shows
+            losses = one_a_task(loss(a[-1]), len(inputs))
+        _require_nothing_learned(learning and losses.requires_grad)
+        return losses
 
     @staticmethod
     @once_differentiable
@@ -496,10 +552,15 @@ def _slope(
 ) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
     """Return the derivative by the outputs, and how it changes along a direction of them."""
     if isinstance(loss, SmoothLoss):
-        return loss.slope(outputs), lambda direction: loss.curvature(outputs) * direction
+        with torch.set_grad_enabled(curved):
+            slope = loss.slope(outputs)
+        _require_nothing_learned(curved and slope.requires_grad)
+        return slope, lambda direction: loss.curvature(outputs) * direction
     with torch.enable_grad():
         leaf = outputs.detach().requires_grad_()
-        (slope,) = torch.autograd.grad(loss(leaf).sum(), leaf, create_graph=curved)
+        losses = one_a_task(loss(leaf), len(outputs))
+        _require_nothing_learned(curved and depends_on_more(losses, [leaf]))
+        (slope,) = torch.autograd.grad(losses.sum(), leaf, create_graph=curved)
     if not slope.requires_grad:
         return slope, torch.zeros_like
 
@@ -507,3 +568,11 @@ def _slope(
         return torch.autograd.grad(slope, leaf, direction, retain_graph=True)[0]
 
     return slope.detach(), bend
+
+
+def _require_nothing_learned(learned: bool) -> None:
+    if learned:
+        raise SettingError(
+            "the loss depends on a tensor that requires a gradient, which the formulas of linear "
+            "layers do not pass on; detach it, or run the module as a ModuleNetwork"
+        )
