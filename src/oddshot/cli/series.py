@@ -35,7 +35,10 @@ def series(
     window: Annotated[
         int | None,
         typer.Option(
-            "--window", min=2, metavar="N", help="Readings of a window: about as many as it lasts."
+            "--window",
+            min=2,
+            metavar="N",
+            help="Readings of a window: about as many as what you look for lasts.",
         ),
     ] = None,
     time_column: Annotated[
@@ -144,7 +147,7 @@ def _tell(
     written = []
     if out is not None:
         write_beside(read.file, read.frame, found.rows.iloc[:, found.own :], out)
-        new = ", ".join(repr(str(name)) for name in found.rows.columns[found.own :])
+        new = ", ".join(map(repr, found.rows.columns[found.own :]))
         written.append(f"Wrote {out}; new columns: {new}.")
     if plot is not None:
         from oddshot.reports.series_figure import draw_series
@@ -154,11 +157,18 @@ def _tell(
         )
         written.append(f"Wrote {plot}.")
     console = console_of_stdout()
-    for line in [*found.told(), _on_windows(detector)]:
+    for line in [*found.told(), *_on_windows(detector)]:
         say(console, line)
     console.print(_table(detector, read, stretches, reasons[:top]))
     for line in written:
         say(console, line)
+
+
+def _brief(value: object) -> str:
+    """Write a number in three digits, all else as it is."""
+    from oddshot.detectors.explanation_words import shown
+
+    return f"{value:.3g}" if isinstance(value, float) else shown(value)
 
 
 def _numbered(found: "Detection", stretches: "list[Stretch]") -> "Detection":
@@ -197,12 +207,15 @@ def _period(given: str) -> float | str | None:
         return given
 
 
-def _on_windows(detector: "SeriesDetector") -> str:
+def _on_windows(detector: "SeriesDetector") -> list[str]:
     told = f"Judged in windows of {detector.window:,} readings"
-    if detector.period_ is None:
-        return f"{told}."
-    days = detector.has_dates and ("day" if detector.period_ == 1 else "days")
-    return f"{told}, with a season of {detector.period_:.6g} {days or ''}".rstrip() + "."
+    if detector.period_ is not None:
+        days = detector.has_dates and ("day" if detector.period_ == 1 else "days")
+        return [f"{told}, with a season of {detector.period_:.6g} {days or ''}".rstrip() + "."]
+    dates = [note.column for note in detector.column_report_ if note.kind == "date"]
+    if detector.time is not None or not dates:
+        return [f"{told}."]
+    return [f"{told}.", f"No season was looked for; for that give --time-column {dates[0]}."]
 
 
 def _table(
@@ -216,7 +229,6 @@ def _table(
     from rich.markup import escape
     from rich.table import Table
 
-    from oddshot.detectors.explanation_words import shown
     from oddshot.reports.page_cells import text_of
 
     rows = read.rows
@@ -226,20 +238,21 @@ def _table(
         return "No stretch is above the threshold."
     hidden = len(stretches) - len(listed)
     table = Table(
-        title=f"The {len(listed)} oddest stretches",
+        title="The oddest stretch" if len(listed) == 1 else f"The {len(listed)} oddest stretches",
         title_justify="left",
         caption=f"{hidden} more; --top shows them" if hidden else None,
         caption_justify="left",
     )
-    for name in ("", "from", "to", "readings", "score", "why"):
+    for name in ("", "from", "to", "peak", "readings", "score", "why"):
         table.add_column(name, justify="right" if name in ("", "readings", "score") else "left")
     names = [str(name) for name in rows.columns]
     time = None if detector.time is None else rows.iloc[:, names.index(str(detector.time))]
     for place, (stretch, row) in enumerate(zip(listed, reasons, strict=True), 1):
-        ends = [stretch.places[0], stretch.places[-1]]
-        told = [str(end) if time is None else text_of(time.iloc[end]) for end in ends]
+        moments = [stretch.places[0], stretch.places[-1], stretch.peak]
+        told = [str(at) if time is None else text_of(time.iloc[at]) for at in moments]
         why = "; ".join(
-            f"{column} {shown(value)}" for column, value, part in row.top(NAMED) if part > 0
+            f"{column} {_brief(value)} (else {_brief(row.typical.values[column])})"
+            for column, value, _ in row.top(NAMED)
         )
         table.add_row(
             str(place), *map(escape, told), f"{len(stretch):,}", f"{stretch.score:.3g}", escape(why)
