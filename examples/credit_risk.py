@@ -5,7 +5,8 @@
 German credit (Hofmann 1994): 20 columns of numbers and categories; from $ODDSHOT_DATA, by default
 ../shared/data. Bad loans are made rare, one row in ten. Half of the rows are shown, of which 0, 5
 and 20 bad loans are labelled; the other half is ranked. No prior has seen the table. Where the data
-are absent, scikit-learn's breast cancer stands in, malignant for bad.
+are absent, scikit-learn's breast cancer stands in, malignant for bad; what is to be learned of
+loans it cannot tell, and the example says so.
 
 FOLDER, by default the current one, gets credit-risk.png: how many bad loans are among the first
 that are looked at, and the columns that matter.
@@ -13,6 +14,7 @@ that are looked at, and the columns that matter.
 
 import os
 import sys
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -32,11 +34,18 @@ COLUMNS = (
 )  # fmt: skip
 LABELS = (0, 5, 20)
 EXPLAINED = 20
+STAND_IN = """\
+Stand-in data: no German credit in {data}; scikit-learn's breast cancer takes its place,
+a malignant tumour for a bad loan. The text in the file is about the real data.
+"""
 
 
 def main(folder: Path) -> None:
     """Print what labels are worth, explain the first row, and draw."""
-    rows, bad = loans()
+    rows, bad, (one, bad_one) = loans()
+    real = one == "loan"
+    if not real:
+        print(STAND_IN.format(data=DATA))
     generator = np.random.default_rng(0)
     rare = generator.permutation(np.flatnonzero(bad))[: int((~bad).sum()) // 9]
     kept = generator.permutation(np.concatenate([np.flatnonzero(~bad), rare]))
@@ -56,28 +65,33 @@ def main(folder: Path) -> None:
         )
     first = rows[~shown].iloc[[int(np.argmax(scores))]]
     (why,) = detector.explain(first, changes=False)
-    print("\nThe oddest loan, by", ", ".join(f"{name} = {v}" for name, v, _ in why.top(3)))
+    print(f"\nThe oddest {one}, by", ", ".join(f"{name} = {v}" for name, v, _ in why.top(3)))
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "credit-risk.png"
-    draw(found, bad[~shown], detector.importance(rows[~shown], most=EXPLAINED), path)
+    importance = detector.importance(rows[~shown], most=EXPLAINED)
+    draw(found, bad[~shown], importance, path, called=(one, bad_one))
     before, after = (roc_auc_score(bad[~shown], found[count]) for count in (0, LABELS[-1]))
-    print(
-        "\nWhat one learns: a bad loan need not be an odd one: without labels the AUROC is "
-        f"{before:.3f}, with {LABELS[-1]} bad loans\nknown {after:.3f}. What then speaks for a bad "
-        "loan can be read off, in the words of the table: categories go in\nas they are. Where "
-        f"classes overlap, a ranking sorts a pile of work; it decides nothing. Wrote {path}."
+    told = (
+        f"Without labels the AUROC is {before:.3f}, with {LABELS[-1]} {bad_one}s known {after:.3f}."
     )
+    if real:
+        told = (
+            f"What one learns: a bad loan need not be an odd one. {told} What then speaks for a "
+            "bad loan can be read off, in the words of the table: categories go in as they are. "
+            "Where classes overlap, a ranking sorts a pile of work; it decides nothing."
+        )
+    print(f"\n{textwrap.fill(told, 98, break_on_hyphens=False)}\nWrote {path}.")
 
 
-def loans() -> tuple[pd.DataFrame, NDArray[np.bool_]]:
-    """Rows, and which of them went bad."""
+def loans() -> tuple[pd.DataFrame, NDArray[np.bool_], tuple[str, str]]:
+    """Rows, which of them went bad, and what a row and a bad one are called."""
     path = DATA / "mixed" / "german_credit.csv"
     if path.exists():
         rows = pd.read_csv(path, header=None, names=[*COLUMNS, "bad"])
         bad = rows.pop("bad").to_numpy() == 2
-        return rows, bad
+        return rows, bad, ("loan", "bad loan")
     tumours = load_breast_cancer(as_frame=True)
-    return tumours.data, tumours.target.to_numpy() == 0
+    return tumours.data, tumours.target.to_numpy() == 0, ("tumour", "malignant tumour")
 
 
 def draw(
@@ -85,8 +99,10 @@ def draw(
     bad: NDArray[np.bool_],
     importance: "pd.Series[float]",
     path: Path,
+    *,
+    called: tuple[str, str],
 ) -> None:
-    """Draw the share of bad loans found against the share looked at; and what matters."""
+    """Draw the share of bad rows found against the share looked at; and what matters."""
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     left, right = figure.subplots(1, 2)
     looked = np.arange(1, len(bad) + 1) / len(bad)
@@ -94,11 +110,12 @@ def draw(
         caught = np.cumsum(bad[np.argsort(-scores, kind="stable")]) / bad.sum()
         left.plot(looked, caught, label=f"{count} labels")
     left.plot([0, 1], [0, 1], color="grey", linewidth=0.8, linestyle="--", label="by chance")
-    left.set(xlabel="share of loans looked at", ylabel="share of bad loans found")
+    left.set(xlabel=f"share of {called[0]}s looked at", ylabel=f"share of {called[1]}s found")
     left.legend(frameon=False)
     top = importance.head(8)[::-1]
     right.barh([str(name) for name in top.index], top.to_numpy(), color="#4878a8")
     right.set(xlabel="mean contribution to a score", title=f"What matters, {LABELS[-1]} labels")
+    right.locator_params(axis="x", nbins=5)
     figure.savefig(path, dpi=150)
 
 

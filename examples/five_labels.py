@@ -3,8 +3,9 @@
     python examples/five_labels.py
 
 Scikit-learn's digits, 64 grey values a row; the digit 8 is made rare (one row in twenty) and is
-what we look for. Nothing in meta-training has seen this table. Half of the rows are scored without
-ever being shown.
+what we look for. Meta-training has seen digits of the same source (optdigits), most of these among
+them; there zeros were the anomalies and 8s were normal, so it has not learned to look for 8s. Half
+of the rows are scored without ever being shown.
 
 What one learns: without labels an 8 is hardly odd, since it looks like other digits; a handful of
 labels tell the detector which kind of odd is meant.

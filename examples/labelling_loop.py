@@ -3,8 +3,9 @@
     python examples/labelling_loop.py
 
 Scikit-learn's digits, 64 grey values a row; the digit 8 is made rare (one row in twenty) and is
-what we look for. Nothing in meta-training has seen this table, and nothing is labelled at first.
-The person is played by the true digits.
+what we look for. Meta-training has seen digits of the same source (optdigits), most of these among
+them; there zeros were the anomalies and 8s were normal. Nothing is labelled at first. The person is
+played by the true digits.
 
 What one learns: the ranking without labels hardly helps, since an 8 looks like other digits; once
 the first few are found, most rows that are asked for are 8s.

@@ -43,33 +43,6 @@ def test_a_learned_space_pays_where_images_are_not_aligned(capsys, monkeypatch, 
     assert (tmp_path / "odd.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_the_page_on_images_runs(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs/images.md").read_text(), re.DOTALL)
-    found: dict[str, object] = {}
-    exec(code, found)
-    assert found["scores"].shape == (50,)
-
-
-def test_the_page_on_meta_learning_runs():
-    page = (ROOT / "docs" / "meta-learning.md").read_text()
-    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-    found: dict[str, object] = {}
-    exec(code, found)
-    assert found["losses"].shape == (32,)
-    assert all(value.grad is not None for value in found["params"].values())
-
-
-def test_the_page_on_series_runs(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    page = (ROOT / "docs" / "series.md").read_text()
-    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-    found: dict[str, object] = {}
-    exec(code, found)
-    assert 690 <= found["first"].peak < 720
-    assert (tmp_path / "kept").is_dir()
-
-
 def test_the_readme_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)

@@ -1,0 +1,96 @@
+"""The Python of every page in docs runs from top to bottom, and gives what the page says."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+DOCS = Path(__file__).parents[1] / "docs"
+BLOCK = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
+PAGES = sorted(path.stem for path in DOCS.glob("*.md") if BLOCK.search(path.read_text("utf-8")))
+EXTRAS = {"autoencoder": ("matplotlib", "plot"), "images": ("PIL", "images")}
+LEFT_OUT = {"report": "its block goes on from the README's, and is not run by itself"}
+
+
+def autoencoder(found: dict[str, Any], folder: Path) -> None:
+    assert found["found"][-212:].mean() > 0.7
+    assert (folder / "virtual.png").is_file()
+
+
+def drift(found: dict[str, Any], _: Path) -> None:
+    assert found["found"].verdict == "drift: 2"
+    assert found["found"].factors == {"2": 1000.0}
+
+
+def explanations(found: dict[str, Any], _: Path) -> None:
+    (amount, fee), first = [why.top(1)[0] for why in found["found"]], found["found"][0]
+    assert amount[:2] == ("amount", 900.0)
+    assert fee[:2] == ("fee", 2.4)
+    assert (round(amount[2], 1), round(fee[2], 1)) == (2.5, 1.6)
+    assert first.typical.values["shop"] == "there"
+    assert round(first.typical.values["amount"]) == 97
+    assert round(first.typical.values["fee"], 2) == 1.94
+    assert first.anomaly is None
+    assert {name: round(value, 1) for name, value in first.change.values.items()} == {
+        "amount": 99.9
+    }
+
+
+def images(found: dict[str, Any], _: Path) -> None:
+    assert found["scores"].shape == (50,)
+
+
+def labelling(found: dict[str, Any], _: Path) -> None:
+    malignant = found["malignant"]
+    assert (malignant.sum(), (~malignant).sum()) == (47, 357)
+    assert malignant[found["found"].positions].sum() == 3
+
+
+def meta_learning(found: dict[str, Any], _: Path) -> None:
+    assert found["losses"].shape == (32,)
+    assert all(value.grad is not None for value in found["params"].values())
+
+
+def series(found: dict[str, Any], folder: Path) -> None:
+    assert 690 <= found["first"].peak < 720
+    assert (folder / "kept").is_dir()
+
+
+def thresholds(found: dict[str, Any], _: Path) -> None:
+    detector, today, alarms = found["detector"], found["today"], found["alarms"]
+    assert (alarms.sum(), alarms[:20].sum()) == (27, 20)
+    assert (round(found["p"][0], 4), round(found["p"][-1], 1)) == (0.0005, 0.5)
+    report = detector.probability_report_
+    assert (round(report.brier, 2), round(report.brier_of_share, 2)) == (0.02, 0.05)
+    assert detector.predict_proba(today)[[0, -1], 1].round(2).tolist() == [0.98, 0.01]
+
+
+TOLD = {
+    check.__name__.replace("_", "-"): check
+    for check in (
+        autoencoder, drift, explanations, images, labelling, meta_learning, series, thresholds
+    )
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_runs(page, monkeypatch, tmp_path):
+    if page in LEFT_OUT:
+        pytest.skip(LEFT_OUT[page])
+    module, extra = EXTRAS.get(page, ("numpy", ""))
+    pytest.importorskip(module, reason=f"the {extra} extra is not installed")
+    monkeypatch.chdir(tmp_path)
+    path = DOCS / f"{page}.md"
+    text = path.read_text("utf-8")
+    found: dict[str, Any] = {"__name__": "page"}
+    for block in BLOCK.finditer(text):
+        above = text.count("\n", 0, block.start(1))  # so that an error names the page's line
+        exec(compile("\n" * above + block[1], str(path), "exec"), found)
+    if page in TOLD:
+        TOLD[page](found, tmp_path)
+
+
+def test_every_page_that_is_spoken_of_is_there():
+    assert PAGES
+    assert {*EXTRAS, *LEFT_OUT, *TOLD} <= set(PAGES)
