@@ -10,7 +10,6 @@ DOCS = Path(__file__).parents[1] / "docs"
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
 PAGES = sorted(path.stem for path in DOCS.glob("*.md") if BLOCK.search(path.read_text("utf-8")))
 EXTRAS = {"autoencoder": ("matplotlib", "plot"), "images": ("PIL", "images")}
-LEFT_OUT = {"report": "its block goes on from the README's, and is not run by itself"}
 
 
 def autoencoder(found: dict[str, Any], folder: Path) -> None:
@@ -76,8 +75,6 @@ TOLD = {
 
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_runs(page, monkeypatch, tmp_path):
-    if page in LEFT_OUT:
-        pytest.skip(LEFT_OUT[page])
     module, extra = EXTRAS.get(page, ("numpy", ""))
     pytest.importorskip(module, reason=f"the {extra} extra is not installed")
     monkeypatch.chdir(tmp_path)
@@ -93,4 +90,4 @@ def test_a_page_runs(page, monkeypatch, tmp_path):
 
 def test_every_page_that_is_spoken_of_is_there():
     assert PAGES
-    assert {*EXTRAS, *LEFT_OUT, *TOLD} <= set(PAGES)
+    assert {*EXTRAS, *TOLD} <= set(PAGES)
