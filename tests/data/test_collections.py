@@ -93,7 +93,9 @@ def test_loading_finds_labels_and_keeps_family_and_collection(folder: Path) -> N
     other = refs["p"].load(label_column="other")
     assert other.labels is not None
     assert other.labels.tolist() == [0, 1]
-    with pytest.raises(LabelError, match=r"no label column: none is called label, .*label_column"):
+    with pytest.raises(
+        LabelError, match=r"no label column: none is called label, .*rename the column"
+    ):
         refs["p"].load()
 
 

@@ -74,6 +74,7 @@ def test_paired_bootstrap_is_repeatable_and_honest_about_a_single_pair():
     single = paired_bootstrap([0.9], [0.8])
     assert np.isnan(single.low)
     assert np.isnan(single.high)
+    assert str(single) == "+0.100"
     with pytest.raises(DataError):
         paired_bootstrap([], [])
 

@@ -57,6 +57,14 @@ def test_what_is_not_shown_is_said():
     assert "Not a fair test of oddshot: its prior has seen the families of 1 table: t1" in markdown
 
 
+def test_where_all_failed_there_is_no_table_but_a_remark():
+    frame = results(oddshot=[0.9], knn=[0.8])
+    frame[["error", "auroc"]] = ["Boom", float("nan")]
+    text = shown(summarise(frame))
+    assert "No run of few-label, k = 5 was finished by" in text
+    assert "AUROC" not in text
+
+
 def test_detectors_that_failed_alike_share_a_line():
     frame = results(oddshot=[0.9, 0.8], knn=[0.8, 0.7], lof=[0.5, 0.5])
     failed = frame["detector"] != "oddshot"

@@ -119,7 +119,7 @@ class TableRef:
         if found is None:
             raise LabelError(
                 f"{str(self.path)!r} has no label column: none is called "
-                f"{', '.join(LABEL_NAMES)}; rename one, or give its name as label_column"
+                f"{', '.join(LABEL_NAMES)}; rename the column that holds them"
             )
         return found
 

@@ -19,18 +19,10 @@ WORDS = {
     **dict.fromkeys((*MISSING_WORDS, "unknown", "unlabelled", "unlabeled"), UNLABELLED),
 }
 # what a label column is called, in small letters, where the user does not say
-LABEL_NAMES = ("label", "anomaly", "is_anomaly", "outlier", "y", "target", "class")
-OTHER_NAMES = (
-    "labels",
-    "is_outlier",
-    "anomalous",
-    "fraud",
-    "is_fraud",
-    "isfraud",
-    "defect",
-    "fault",
+LABEL_NAMES = (
+    *("label", "labels", "anomaly", "is_anomaly", "anomalous", "outlier", "is_outlier"),
+    *("fraud", "is_fraud", "isfraud", "defect", "fault", "y", "target", "class"),
 )
-
 MOSTLY_GAPS = 0.6  # share of gaps from which on a column of labels' words is taken for such
 
 
@@ -44,7 +36,7 @@ def look_like_labels(name: str, column: "pd.Series[Any]") -> bool:
     >>> look_like_labels("member", pd.Series(["yes", "no", "no"]))
     False
     """
-    named = name.lower() in (*LABEL_NAMES, *OTHER_NAMES)
+    named = name.lower() in LABEL_NAMES
     gaps = float(column.isna().mean())
     if not 0 < column.nunique() <= 3 or not (named or MOSTLY_GAPS <= gaps < 1):
         return False

@@ -93,6 +93,8 @@ class Interval:
     high: float
 
     def __str__(self) -> str:
+        if np.isnan(self.low):  # of a single table
+            return f"{self.mean:+.3f}"
         return f"{self.mean:+.3f} [{self.low:+.3f}, {self.high:+.3f}]"
 
 

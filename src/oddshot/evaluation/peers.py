@@ -12,6 +12,7 @@ share of labels and then does not split at 1% of them.
 "blend" is the bar: the rank average of four plain detectors, which anyone can write in ten lines.
 """
 
+import difflib
 import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -112,7 +113,11 @@ def find_peers(names: Sequence[str], *, prior: Prior | str | Path = "default") -
     found: list[Peer] = []
     for name in names:
         if name not in peer_names():
-            raise SettingError(f"unknown detector {name!r}; choose from {', '.join(peer_names())}")
+            near = difflib.get_close_matches(name, peer_names(), n=3, cutoff=0.5)
+            told = f"near it: {', '.join(near)}; " if near else ""
+            raise SettingError(
+                f"unknown detector {name!r}; {told}choose from {', '.join(peer_names())}"
+            )
         peer: Peer = Oddshot(prior) if name == OWN else _OTHERS[name]
         for package in peer.needs:
             if importlib.util.find_spec(package) is None:

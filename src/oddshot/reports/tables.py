@@ -60,6 +60,8 @@ def summary_for_terminal(summary: Summary) -> Group:
     parts: list[RichTable | Text] = []
     for comparison in summary.comparisons:
         header, rows = comparison_cells(comparison, summary.reference)
+        if not rows:  # a remark tells why
+            continue
         table = RichTable(
             title=comparison_title(comparison), title_justify="left", title_style="bold"
         )
