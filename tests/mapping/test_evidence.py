@@ -12,7 +12,7 @@ COLUMNS = RNG.normal(size=(COUNT, 3)).astype(np.float32)
 
 
 def gathered(typical=TYPICAL, known=None, columns=COLUMNS, normal_share=0.25):
-    views = Views(columns, columns, columns)
+    views = Views(columns, columns, columns, columns[:, :0])
     if known is None:
         known = np.zeros((0, *typical.shape[1:]), np.float32)
     return gather_evidence(

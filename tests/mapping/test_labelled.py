@@ -246,3 +246,19 @@ def test_held_out_anomalies_are_found_where_they_are_of_one_kind_only(see):
     means = [held_out(world)[:, nearest, 0].mean() for world in (alike, apart)]
     assert means[0] > 1.2  # the top twentieth
     assert means[1] < 0.6
+
+
+def test_a_single_column_of_a_wide_table_is_learned(see):
+    rng = np.random.default_rng(0)
+
+    def rows(count, middle):
+        made = rng.normal(size=(count, 220))
+        made[:, 7] = 0.3 * made[:, 7] + middle * np.where(rng.random(count) < 0.5, 3, -3)
+        return made
+
+    world = World(see, rows(300, 1), rows(100, 0), np.r_[rows(100, 1), rows(100, 0)])
+    assert world.typical.views.standard.shape[1] <= 192
+    block = Supervised(trees=100)
+    block.fit(world.typical, world.known, np.random.default_rng(0))
+    scores = block.transform(world.new)[:, Supervised.names.index("trees_columns")]
+    assert roc_auc_score(np.repeat([0, 1], 100), scores) > 0.9

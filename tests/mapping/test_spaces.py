@@ -78,6 +78,17 @@ def test_wide_tables_are_cut(shape):
     assert all(np.isfinite(points).all() for points in views.named().values())
 
 
+@pytest.mark.parametrize(("width", "kept"), [(192, 0), (193, 193), (2048, 2048), (2049, 0)])
+def test_columns_of_a_wide_table_are_kept_beside(width, kept):
+    rows = RNG.normal(size=(30, width)) * 3 + 1
+    views = Spaces().fit(rows).view(rows)
+    assert views.wide.shape == (30, kept)
+    assert views.columns.shape[1] == (kept or views.standard.shape[1])
+    if kept:
+        np.testing.assert_allclose(np.median(views.columns, axis=0), 0, atol=1e-6)
+        assert views[2:5].wide.tolist() == views.wide[2:5].tolist()
+
+
 def test_cutting_a_wide_table_keeps_distances():
     hidden = RNG.normal(size=(300, 20)) @ RNG.normal(size=(20, 250))
     cut = Spaces().fit(hidden)

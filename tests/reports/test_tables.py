@@ -70,9 +70,3 @@ def test_detectors_that_failed_alike_share_a_line():
     failed = frame["detector"] != "oddshot"
     frame.loc[failed, ["error", "auroc"]] = ["Boom", float("nan")]
     assert "- knn, lof failed 2 times each: Boom" in summary_as_markdown(summarise(frame))
-
-
-def test_a_group_that_nobody_finished_is_an_empty_table():
-    frame = results(knn=[0.8])
-    frame.loc[:, "error"] = "Boom"
-    assert "0 tables" in shown(summarise(frame))

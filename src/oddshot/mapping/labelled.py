@@ -55,7 +55,7 @@ class Seen:
 
     def room(self, rows: int) -> "Seen":
         """Make room for other rows of the same kind, to be `put` there."""
-        views = (np.empty((rows, v.shape[1]), v.dtype) for v in self.views.named().values())
+        views = (np.empty((rows, v.shape[1]), v.dtype) for v in self.views.arrays())
         return Seen(
             Views(*views),
             np.empty((rows, self.fifths.shape[1])),
@@ -76,7 +76,7 @@ class Seen:
         return whole
 
     def _arrays(self) -> tuple[NDArray[Any], ...]:
-        return (*self.views.named().values(), self.fifths, self.coordinates, self.leaves)
+        return (*self.views.arrays(), self.fifths, self.coordinates, self.leaves)
 
 
 class LabelledBlock(Protocol):
@@ -306,12 +306,12 @@ class Supervised:
         return np.column_stack([model.scores(points) for model, points in inputs])
 
     def _inputs(self, rows: Seen) -> tuple[FloatArray, ...]:
-        standard = rows.views.standard.astype(np.float64)
+        columns = rows.views.columns.astype(np.float64)
         robust = rows.coordinates[:, 1::CHANNELS]
         return (
-            standard,
-            np.concatenate([standard, robust], axis=1),
-            np.concatenate([standard, rows.views.quantile], axis=1),
+            columns,
+            np.concatenate([columns, robust], axis=1),
+            np.concatenate([columns, rows.views.quantile], axis=1),
             rows.coordinates.astype(np.float64),
         )
 

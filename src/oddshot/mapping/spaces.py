@@ -14,23 +14,37 @@ from oddshot.episodes import Float32Array, FloatArray
 from oddshot.mapping.interpolation import interpolated
 
 MAX_WHITENED = 48
-MAX_WIDTH = 192
+MAX_WIDTH, MAX_COLUMNS = 192, 2048
 NAMES = ("standard", "quantile", "whitened")
 
 
 @dataclass(frozen=True, slots=True)
 class Views:
-    """Rows in every space, float32: ``standard`` and ``quantile`` (n, d), ``whitened`` (n, w)."""
+    """Rows in every space, float32: ``standard`` and ``quantile`` (n, d), ``whitened`` (n, w).
+
+    Of a wide table these are seen along its leading principal axes; ``wide`` (n, c) holds its
+    standardised columns themselves, unless they are more than 2,048, and none of other tables.
+    """
 
     standard: Float32Array
     quantile: Float32Array
     whitened: Float32Array
+    wide: Float32Array
 
     def __len__(self) -> int:
         return len(self.standard)
 
     def __getitem__(self, index: slice | np.ndarray) -> "Views":
-        return Views(self.standard[index], self.quantile[index], self.whitened[index])
+        return Views(*(view[index] for view in self.arrays()))
+
+    @property
+    def columns(self) -> Float32Array:
+        """The standardised columns, for models that split or weigh single ones."""
+        return self.wide if self.wide.shape[1] else self.standard
+
+    def arrays(self) -> tuple[Float32Array, ...]:
+        """Give all of them, in their order."""
+        return self.standard, self.quantile, self.whitened, self.wide
 
     def named(self) -> dict[str, Float32Array]:
         """Give the spaces by name."""
@@ -75,15 +89,17 @@ class Spaces:
 
     def view(self, rows: FloatArray) -> Views:
         """Rows (n, d) in every space; each row's view depends on that row alone."""
-        standard = self._standard(rows)
+        standard = columns = self._standard(rows)
         if self._rotation is not None:
             standard = standard @ self._rotation
+        kept = self._rotation is not None and columns.shape[1] <= MAX_COLUMNS
         quantile = interpolated(standard, self._sorted, self._ranks)
         whitened = (standard - self._mean) @ self._whitening
         return Views(
             standard.astype(np.float32),
             ndtri(quantile).astype(np.float32),
             whitened.astype(np.float32),
+            columns[:, : columns.shape[1] if kept else 0].astype(np.float32),
         )
 
     def _standard(self, rows: FloatArray) -> FloatArray:
