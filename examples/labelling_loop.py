@@ -14,8 +14,7 @@ the first few are found, most rows that are asked for are 8s.
 import numpy as np
 from sklearn.datasets import load_digits
 
-from oddshot import FewShotDetector
-from oddshot.detectors.suggestion import suggest
+from oddshot import FewShotDetector, suggest
 
 SHOWN = (10, 20, 30, 40, 50)
 

@@ -56,4 +56,6 @@ def test_the_readme_runs(tmp_path, monkeypatch):
     flagged = found["verdicts"] == -1
     assert flagged.sum() == pytest.approx(27, abs=2)
     assert truth[flagged].mean() > 0.95
+    assert found["chosen"].sum() == pytest.approx(13, abs=3)
+    assert truth[found["chosen"]].all()
     assert (tmp_path / "tumours").is_dir()

@@ -225,10 +225,10 @@ def test_columns_that_are_numbers_are_found_in_another_order():
 
 def test_missing_columns_are_named(table):
     made = detector().fit(table)
-    with pytest.raises(DataError, match=r"2 columns of fit lacking: 'land', 'paid'"):
+    with pytest.raises(DataError, match=r"2 columns that fit was given: 'land', 'paid'"):
         made.anomaly_score(table[["fee", "weight"]])
     renamed = table.rename(columns=str.upper)
-    with pytest.raises(DataError, match=r"4 columns of fit lacking"):
+    with pytest.raises(DataError, match=r"4 columns that fit was given"):
         made.anomaly_score(renamed)
 
 

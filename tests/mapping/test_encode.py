@@ -253,7 +253,7 @@ def test_columns_are_found_by_name() -> None:
 
 def test_missing_columns_are_listed() -> None:
     encoder = Encoder().fit(mixed_frame())
-    with pytest.raises(DataError, match=r"2 columns of fit lacking: 'colour', 'kg'"):
+    with pytest.raises(DataError, match=r"2 columns that fit was given: 'colour', 'kg'"):
         encoder.transform(mixed_frame().drop(columns=["kg", "colour"]))
 
 
@@ -346,9 +346,9 @@ def test_no_rows_at_scoring_give_no_rows() -> None:
 @pytest.mark.parametrize(
     ("X", "message"),
     [
-        (np.ones((0, 3)), r"0 rows given; at least 1 needed .* 0 sample\(s\), shape=\(0, 3\)"),
+        (np.ones((0, 3)), r"X has 0 rows; give at least 1 .* 0 sample\(s\), shape=\(0, 3\)"),
         (np.ones((3, 0)), r"0 feature\(s\) \(shape=\(3, 0\)\) while a minimum of 1 is required"),
-        (np.ones((1, 3)), r"1 row given; at least 2 needed .* 1 sample\(s\)"),
+        (np.ones((1, 3)), r"X has 1 row; give at least 2 .* 1 sample\(s\)"),
         ("january.csv", "X is 'january.csv', a path or a text; read the table first"),
         (pd.DataFrame({"a": []}), r"0 sample\(s\)"),
         (np.ones((5, 2)), r"no column is left to learn from \('0': constant \(1\); '1': con"),

@@ -163,6 +163,7 @@ def test_the_middle_is_empty_where_all_ways_say_so():
     assert hollowness(far, alone[:, :1]) == pytest.approx(19.5 / 399)
     assert hollowness(far, alone[:, 1:]) == pytest.approx(1 - 19.5 / 399)
     assert hollowness(far, alone) == pytest.approx(19.5 / 399)
+    assert hollowness(far, alone[:, :0]) == 0
     context = gathered()
     expected = hollowness(TYPICAL[:, 0, 0].astype(float), TYPICAL[:, 1:3, 0].astype(float))
     assert context.hollow == pytest.approx(expected)

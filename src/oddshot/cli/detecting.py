@@ -1,5 +1,6 @@
 """``oddshot detect | fit | score``."""
 
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -47,7 +48,6 @@ if TYPE_CHECKING:
     from oddshot.reports.detection import Detection
 
 EXPLAINED_AT_ONCE = 50
-UNSET = (None, "auto")
 
 
 def detect(
@@ -92,9 +92,17 @@ def detect(
     found = scored_rows(detector, file, read, fitted=True)
     found = promise.add_p_values(found, detector, read.rows)
     found = with_reasons(found, detector, read, reasons)
-    fitting = {"--label-column": label_column, "--contamination": contamination}
-    again = [file, *(f"{name} {value}" for name, value in fitting.items() if value not in UNSET)]
-    again += [f"--leave-out {name}" for name in (*(leave_out or ()), group_column) if name]
+    again = None
+    if quality == "standard":  # explain fits no other
+        options = {
+            "--label-column": label_column,
+            "--contamination": contamination if contamination != "auto" else None,
+            "--seed": str(seed) if seed else None,
+            "--prior": prior if prior != "default" else None,
+        }
+        given = [word for name, value in options.items() if value for word in (name, value)]
+        without = [name for name in (*(leave_out or ()), group_column) if name]
+        again = [file, *given, *(word for name in without for word in ("--leave-out", name))]
     _tell(found, detector, read, again, out=out, report=report, top=top)
 
 
@@ -184,7 +192,7 @@ def _tell(
     found: "Detection",
     detector: "FewShotDetector",
     read: Input,
-    again: list[str],
+    again: list[str] | None,
     *,
     out: Path | None,
     report: Path | None,
@@ -192,7 +200,8 @@ def _tell(
 ) -> None:
     """Write what was asked for, then say what was found.
 
-    ``again`` is what `oddshot explain` has to be given to come to the same detector.
+    ``again`` is what `oddshot explain` has to be given to come to the same scores; ``None`` where
+    nothing does.
     """
     written = []
     if out is not None:
@@ -211,9 +220,9 @@ def _tell(
         say(console, line)
     if out is None:
         console.print(_top_rows(found, top, most=max(5, console.width // 13)))
-        if found.columns and found.source == again[-1 if len(again) == 2 else 0]:
+        if found.columns and again is not None and "-" not in again:
             rows = ",".join(map(str, found.order[:2]))
-            say(console, f"Why: oddshot explain {' '.join(again)} --rows {rows}")
+            say(console, f"Why: {shlex.join(['oddshot', 'explain', *again, '--rows', rows])}")
     for line in written:
         say(console, line)
 

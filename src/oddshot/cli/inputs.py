@@ -1,5 +1,6 @@
 """Reading FILE: a table, or images, at the edge of the program; fitting and scoring by it."""
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -119,7 +120,7 @@ def set_aside(
         raise SettingError(f"--leave-out leaves no column of {file} to learn from; name fewer")
     groups = rows.iloc[:, places[-1]] if asked.group_column else None
     told = ", ".join(dict.fromkeys(names[place] for place in places))
-    return rows.iloc[:, left], (*notes, f"Not learned from, as asked: {told}."), groups
+    return rows.iloc[:, left], (*notes, f"Left out, as asked: {told}."), groups
 
 
 def check_for_table(file: str, asked: Asked) -> None:
@@ -130,7 +131,7 @@ def check_for_table(file: str, asked: Asked) -> None:
     SettingError
         If there is one.
     """
-    if asked[3:] != Asked()[3:]:
+    if (asked.labels, asked.size, asked.skip_damaged) != (None, None, False):
         raise SettingError(
             f"{file} holds no images, and --labels, --size and --skip-damaged are for these; "
             "--label-column names the labels of a table"
@@ -202,8 +203,8 @@ def with_hint_at_labels(read: Input) -> Input:
     if read.labels is not None or not isinstance(read.rows, pd.DataFrame):
         return read
     told = tuple(
-        f"Column {name!r} looks like labels, and is learned from as any other; give "
-        f"--label-column {name}, or --leave-out {name}."
+        f"Column {name!r} looks like labels, but is learned from as any other; name it with "
+        f"--label-column {shlex.quote(str(name))}, or leave it out with --leave-out."
         for name, column in read.rows.items()
         if look_like_labels(str(name), column)
     )

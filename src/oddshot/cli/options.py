@@ -27,7 +27,7 @@ LeaveOut = Annotated[
     typer.Option(
         "--leave-out",
         metavar="NAME",
-        help="Column not to learn from, such as a number of customers; again for another one.",
+        help="Column not to learn from, such as a customer number; repeat it for more.",
     ),
 ]
 GroupColumn = Annotated[
@@ -65,7 +65,7 @@ Contamination = Annotated[
     typer.Option(
         "--contamination",
         metavar="X",
-        help="Share of rows to flag, above 0 and up to 0.5; 'auto' sets a calibrated threshold.",
+        help="Share of rows to flag, above 0 and up to 0.5; 'auto' goes by the scores.",
     ),
 ]
 Alpha = Annotated[

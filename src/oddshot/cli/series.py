@@ -164,13 +164,6 @@ def _tell(
         say(console, line)
 
 
-def _brief(value: object) -> str:
-    """Write a number in three digits, all else as it is."""
-    from oddshot.detectors.explanation_words import shown
-
-    return f"{value:.3g}" if isinstance(value, float) else shown(value)
-
-
 def _numbered(found: "Detection", stretches: "list[Stretch]") -> "Detection":
     """Put beside the scores the number of the stretch that each reading lies in."""
     import numpy as np
@@ -229,6 +222,7 @@ def _table(
     from rich.markup import escape
     from rich.table import Table
 
+    from oddshot.detectors.explanation_words import shown
     from oddshot.reports.page_cells import text_of
 
     rows = read.rows
@@ -251,7 +245,7 @@ def _table(
         moments = [stretch.places[0], stretch.places[-1], stretch.peak]
         told = [str(at) if time is None else text_of(time.iloc[at]) for at in moments]
         why = "; ".join(
-            f"{column} {_brief(value)} (else {_brief(row.typical.values[column])})"
+            f"{column} {shown(value, 3)} (else {shown(row.typical.values[column], 3)})"
             for column, value, _ in row.top(NAMED)
         )
         table.add_row(

@@ -76,12 +76,12 @@ def reasons(found: "Explanation", *, top: int = 3) -> list[str]:
     return lines
 
 
-def shown(value: Any) -> str:
+def shown(value: Any, digits: int = 5) -> str:
     """Write a cell: short numbers, "missing" for a gap, no clock where it shows midnight."""
     if value is None or value is pd.NA or value is pd.NaT:
         return "missing"
     if isinstance(value, float | np.floating):
-        return "missing" if np.isnan(value) else f"{value:.5g}"
+        return "missing" if np.isnan(value) else f"{value:.{digits}g}"
     if isinstance(value, pd.Timestamp) and value == value.normalize():
         return str(value.date())
     return str(value)

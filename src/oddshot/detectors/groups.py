@@ -30,7 +30,7 @@ class Groups:
         Raises
         ------
         DataError
-            If they are no list of values, are as many as one for each row, or one is missing.
+            If they are not one-dimensional, not one for each row, or one is missing.
         """
         try:
             values = column_or_1d(groups if isinstance(groups, pd.Series) else np.asarray(groups))

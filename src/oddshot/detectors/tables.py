@@ -38,8 +38,7 @@ def some_rows(X: Any, *, but: str = IMAGES_HAVE_A_PRIOR) -> RawRows:
     rows = table_rows(X, but=but)
     if not rows.shape[0]:
         raise DataError(
-            f"no row is given; at least 1 is needed (found array with 0 sample(s), "
-            f"shape={rows.shape})"
+            f"X has 0 rows; give at least 1 (found array with 0 sample(s), shape={rows.shape})"
         )
     return rows
 

@@ -73,7 +73,7 @@ def make_learner(name: str, shape: Shape, settings: Mapping[str, Any] | None = N
     Raises
     ------
     SettingError
-        If no learner has that name, or it lacks a setting or cannot take its value; the message
+        If no learner has that name, or it has no such setting or cannot take its value; the message
         lists what there is.
 
     Examples
@@ -92,7 +92,7 @@ def require_settings(name: str, settings: Mapping[str, Any]) -> None:
     Raises
     ------
     SettingError
-        If no learner has that name, or it lacks a setting or takes values of another kind.
+        If no learner has that name, or it has no such setting or takes values of another kind.
     """
     if name not in LEARNERS:
         raise SettingError(f"no learner is called {name!r}; choose one of {', '.join(LEARNERS)}")

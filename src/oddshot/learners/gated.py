@@ -16,7 +16,7 @@ from oddshot.networks import Params
 
 _START = -3.5  # softplus(-3.5) = 0.03: every coordinate has a say, none much
 _REACH = 3.0  # in standard deviations: no table is stranger than this to the gate
-_FILLED, _HOLLOW = 0.25, 0.4  # how hollow data are that have a middle, and such that have none
+_FILLED, _HOLLOW = 0.25, 0.4  # below the first one anchor alone, above the second the other
 
 
 class GatedLearner(Learner):
@@ -48,8 +48,8 @@ class GatedLearner(Learner):
         is no part of the meta-loss, which would only learn to offset it (docs/experiments.md).
         With shares, one for each place, the mean is a weighted one.
     anchor_hollow
-        Places of coordinates whose mean stands in for the anchor's where the middle of the data is
-        empty (`Context.hollow`, from 0.25 on, wholly from 0.4); none: nothing does.
+        Places of coordinates whose mean replaces the anchor's where the middle of the data is
+        empty: partly from a `Context.hollow` of 0.25 on, wholly from 0.4. Empty: never.
 
     Raises
     ------

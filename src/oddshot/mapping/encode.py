@@ -412,7 +412,7 @@ def _by_name(rows: pd.DataFrame, names: list[str], left_out: set[str]) -> pd.Dat
     if missing:
         shown = ", ".join(map(repr, missing[:10])) + (", ..." if len(missing) > 10 else "")
         raise DataError(
-            f"{counted(len(missing), 'columns')} of fit lacking: {shown}; "
+            f"X lacks {counted(len(missing), 'columns')} that fit was given: {shown}; "
             f"the rows have {', '.join(map(repr, given[:10]))}{', ...' if len(given) > 10 else ''}"
         )
     _check_unique([name for name in given if name in set(names)])
@@ -436,7 +436,7 @@ def _check_size(rows: RawRows) -> None:
     if samples < 2:
         least = 1 if samples == 0 else 2
         raise DataError(
-            f"{counted(samples, 'rows')} given; at least {least} needed (found array with "
+            f"X has {counted(samples, 'rows')}; give at least {least} (found array with "
             f"{samples} sample(s), shape={rows.shape})"
         )
 

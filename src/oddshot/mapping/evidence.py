@@ -136,7 +136,7 @@ def hollowness(centre: FloatArray, spread: FloatArray) -> float:
     -------
     float
         Mean rank, in [0, 1], of the rows nearest the centre (a tenth, or 20) by how alone they are,
-        in the way in which they are least.
+        in the way in which they are least; 0 where nothing says how alone they are.
 
     Examples
     --------
@@ -144,6 +144,8 @@ def hollowness(centre: FloatArray, spread: FloatArray) -> float:
     >>> [round(hollowness(radius, alone[:, None]), 2) for alone in (radius, -radius)]
     [0.05, 0.95]
     """
+    if not spread.shape[1]:
+        return 0.0
     count = len(centre)
     ranks = (rankdata(np.column_stack([centre, spread]), axis=0) - 1) / max(count - 1, 1)
     inner = ranks[:, 0] <= max(INNER, INNER_ROWS / count, float(ranks[:, 0].min()))

@@ -182,7 +182,8 @@ def one_a_task(losses: Tensor, tasks: int) -> Tensor:
     """Return losses (B,); in another shape they would weigh tasks otherwise, and are refused."""
     if losses.shape != (tasks,):
         raise SettingError(
-            f"the loss returned shape {tuple(losses.shape)}, give one value a task: ({tasks},)"
+            f"the loss returned shape {tuple(losses.shape)}; it must return one value for each "
+            f"task, shape ({tasks},)"
         )
     return losses
 

@@ -80,7 +80,7 @@ class Detection:
         return np.asarray(self.labels == UNLABELLED)
 
     def sureness(self) -> NDArray[np.str_]:
-        """Say how sure each verdict is (n,); nothing for rows that are not above the threshold.
+        """Say how sure each verdict is (n,); empty for rows that do not count as anomalies.
 
         "known": it was labelled as an anomaly, which its score rests on. Else, with
         ``e = n * 10**-score``, how many of n ordinary rows would score as high: "clear" up to 0.1,

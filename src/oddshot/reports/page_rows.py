@@ -6,12 +6,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from oddshot.detectors.explanation import CounterExample, Explanation
 from oddshot.detectors.explanation_words import told
 from oddshot.episodes import ANOMALY, NORMAL
-from oddshot.reports.detection import KNOWN, Detection
+from oddshot.reports.detection import Detection
 from oddshot.reports.evidence import Evidence
 from oddshot.reports.page_cells import brief, cell, clock_of, name_of, number, safe, text_of
 from oddshot.wording import counted
@@ -65,9 +64,9 @@ def as_written(found: Detection, evidence: Evidence) -> Evidence:
     return replace(evidence, explained=explained)
 
 
-def oddest(found: Detection, evidence: Evidence, number_shown: int) -> str:
+def oddest(found: Detection, evidence: Evidence, count: int) -> str:
     """List the oddest rows, sortable by every column."""
-    places = found.order[:number_shown].tolist()
+    places = found.order[:count].tolist()
     keys, telling, hidden = _telling_columns(found, evidence)
     columns = [
         *_name_columns(found, evidence, keys),
@@ -105,7 +104,7 @@ def to_label(found: Detection, evidence: Evidence) -> str:
 
 def reasons(found: Detection, evidence: Evidence) -> str:
     """Show for the oddest rows which columns make them odd, and what would make them normal."""
-    kinds = _sureness(found)
+    kinds = found.sureness()
     return "".join(
         f'<article class="card"><h3>Row {brief(name_of(found, n), 30)} '
         f"{_mark(kinds[n])}</h3>{_contributions(row)}"
@@ -212,21 +211,13 @@ def _why(evidence: Evidence, places: list[int]) -> list[Column]:
 
 def _verdict_columns(found: Detection, *, labels: bool = True) -> list[Column]:
     """Columns that say how sure it is, and what was said of it before."""
-    scores, kinds, known = found.scores, _sureness(found), found.labels
+    scores, kinds, known = found.scores, found.sureness(), found.labels
     columns: list[Column] = [
         ("sure", lambda n: f'<td data-k="{scores[n]:.9g}">{_mark(kinds[n])}</td>')
     ]
     if labels and known is not None and (known >= 0).any():
         columns.append(("label", lambda n: f"<td>{LABELS.get(int(known[n]), '')}</td>"))
     return columns
-
-
-def _sureness(found: Detection) -> NDArray[np.str_]:
-    """Say how sure each verdict is (n,); a known anomaly stays one below the threshold, too."""
-    kinds = found.sureness()
-    if found.labels is None:
-        return kinds
-    return np.where(found.labels == ANOMALY, KNOWN, kinds)
 
 
 def _own(found: Detection, position: int) -> Column:
