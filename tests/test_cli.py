@@ -139,7 +139,7 @@ def test_detect_writes_every_row_and_column_in_order(file, tmp_path, suffix):
     assert sorted(read["anomaly_rank"]) == list(range(1, 201))
 
 
-@pytest.mark.parametrize("delimiter", [",", ";"])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
 def test_cells_of_a_text_come_out_as_they_were_written(tmp_path, delimiter):
     values = np.random.default_rng(0).normal(size=(40, 2))
     lines = [["id", "a", "a", "count"]]

@@ -181,6 +181,11 @@ def test_groups_are_held_out_together(customers):
     assert code == 0
     assert "2 of 2 columns used" in told
     assert "240 rows given to fit, held out part by part, in 30 groups" in told
+    code, told = invoke(
+        "score", customers / "grouped", customers / "new.csv", *grouped, "--calibrate", "cross"
+    )
+    assert code == 2
+    assert "FILE does not say their groups; give --group-column customer to oddshot fit" in told
     given = ("--calibrate", customers / "new.csv", *grouped)
     code, told = invoke("score", customers / "grouped", customers / "known.csv", *given)
     assert "240 rows that the detector has not learned from, in 30 groups" in told
@@ -195,6 +200,11 @@ def test_groups_are_held_out_together(customers):
             [f"--leave-out={name}" for name in ("customer", "amount", "hour")],
             "--leave-out leaves no column of",
         ),
+        (
+            ["--label-column", "hour", "--leave-out", "hour"],
+            "'hour' is the label column, which is not learned from",
+        ),
+        (["--group-column", "", "--calibrate", "cross"], "has no column ''"),
         (
             ["--group-column", "shop", "--calibrate", "cross"],
             "known.csv' has no column 'shop'",

@@ -1,6 +1,7 @@
 """``oddshot watch`` and ``oddshot refresh``."""
 
 import json
+import shlex
 
 import numpy as np
 import pandas as pd
@@ -42,7 +43,7 @@ def run(folder):
     return call
 
 
-def test_quiet_windows_end_with_0_and_drift_with_3(run):
+def test_quiet_windows_end_with_0_and_drift_with_3(run, folder):
     quiet = run("watch", "quiet.csv")
     assert quiet.exit_code == 0
     assert "quiet.csv: quiet (p 0." in quiet.output
@@ -51,6 +52,10 @@ def test_quiet_windows_end_with_0_and_drift_with_3(run):
     assert "moved.csv: drift: amount (p 0.00" in moved.output
     assert "amount: multiplied by 1000, as by another unit" in moved.output
     assert "shows from" in moved.output
+    (line,) = (line for line in moved.output.splitlines() if "to go on: " in line)
+    words = shlex.split(line.partition(": ")[2])
+    assert words[:2] == ["oddshot", "refresh"]
+    assert words[3:] == [str(folder / "moved.csv"), "--factor=amount=1000", "--out", "NEWER"]
 
 
 def test_a_file_is_read_window_by_window(run):

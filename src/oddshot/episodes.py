@@ -105,8 +105,8 @@ class Context:
         Shape (G,) float32: facts on the whole support (number of labels, of rows, share of known
         normals, ...).
     hollow
-        How odd the rows nearest the centre are, in [0, 1]: about 0.1 where most rows are in the
-        middle, above 0.4 where hardly any are (see `oddshot.mapping.evidence.hollowness`).
+        How alone the rows nearest the centre are: about 0.1 where most rows are in the middle,
+        above 0.4 where hardly any are (see `oddshot.mapping.evidence.hollowness`).
     """
 
     evidence: Float32Array

@@ -6,7 +6,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from oddshot.data.labels import WORDS, parse_labels
+from oddshot.data.labels import WORDS, look_like_labels, parse_labels
 from oddshot.errors import LabelError
 
 MEANT = np.array([1, 0, -1, 1], dtype=np.int8)
@@ -94,3 +94,21 @@ def test_a_million_labels_are_quick() -> None:
     assert (parse_labels(numbers) == numbers).all()
     assert (parse_labels(words) == numbers).all()
     assert time.perf_counter() - start < 3
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "expected"),
+    [
+        ("label ", [1, 0, 1], True),
+        ("defect", ["yes", None, "no"], True),
+        ("anything", [1, None, None, None, 0], True),
+        ("is_vip", [1, None, None, None, 1], False),
+        ("member", [1, 0, 0, 1], False),
+        ("label", ["red", "green", "blue"], False),
+        ("label", [None, None], False),
+        ("tags", [["x"], ["y"], None, None, None, None], False),
+        ("label", [["x"], ["y"]], False),
+    ],
+)
+def test_columns_that_look_like_labels(name, values, expected):
+    assert look_like_labels(name, pd.Series(values)) is expected

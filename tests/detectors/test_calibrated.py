@@ -417,6 +417,13 @@ def test_of_labelled_rows_only_those_that_calibrate_count(farthest):
     assert (farthest.calibration_.rows, farthest.calibration_.worth) == (180, 30)
 
 
+def test_rows_that_repeat_across_groups_stand_for_several():
+    rows = np.repeat(ROWS[:60], 5, axis=0)
+    detector = FewShotDetector(prior=untrained_prior()).fit(rows)
+    detector.calibrate(groups=np.tile(np.arange(5), 60))
+    assert (detector.calibration_.rows, detector.calibration_.worth) == (60, 5)
+
+
 def test_mistakes_with_groups_are_named(fitted):
     with pytest.raises(DataError, match="fit was given 160 rows but groups has 161"):
         fitted.calibrate(groups=np.arange(161) % 7)

@@ -17,6 +17,7 @@ from oddshot.errors import DataError
         np.array([2.5, -1.0, 2.5, 7.0]),
         pd.Series(["y", "x", "y", "z"], index=[3, 1, 0, 2]),
         pd.Series(pd.Categorical(["y", "x", "y", "z"])),
+        [("b", 1), ("a", 1), ("b", 1), ("b", 2)],
         pd.to_datetime(pd.Series(["2026-01-02", "2026-01-01", "2026-01-02", "2026-02-01"])),
     ],
 )
@@ -29,7 +30,8 @@ def test_any_values_name_groups(given_as):
     [
         ([1, 2], "X has 3 rows but groups has 2"),
         (["a", None, "b"], "groups is missing for 1 of 3 rows, first in row 1"),
-        (np.ones((3, 2)), "groups cannot be read"),
+        (np.ones((3, 2)), r"groups has the shape \(3, 2\)"),
+        (7, r"groups has the shape \(\)"),
     ],
 )
 def test_mistakes_are_named(groups, message):

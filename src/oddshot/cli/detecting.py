@@ -171,6 +171,11 @@ def score(
     check_reasons(reasons, file, out)
     promise = Promise(alpha, fdr, budget, calibrate, group_column)
     promise.check()
+    if group_column is not None and calibrate in ("cross", "split"):
+        raise SettingError(
+            f"--calibrate {calibrate} holds out rows that {folder} was fitted on, and FILE does "
+            f"not say their groups; give --group-column {group_column} to oddshot fit"
+        )
     detector = FewShotDetector.load(folder, n_jobs=-1)
     whole = report is not None or reasons > 0 or promise != Promise()
     table = None if whole or out is None else long_table(file, out)

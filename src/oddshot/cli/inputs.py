@@ -105,7 +105,7 @@ def set_aside(
 
     from oddshot.data.sources import column_position
 
-    asked_for = [*asked.leave_out, *([asked.group_column] if asked.group_column else [])]
+    asked_for = [*asked.leave_out, *([] if asked.group_column is None else [asked.group_column])]
     if not asked_for:
         return rows, notes, None
     if isinstance(rows.columns, pd.RangeIndex):
@@ -118,19 +118,27 @@ def set_aside(
     left = [place for place in range(len(names)) if place not in places]
     if not left:
         raise SettingError(f"--leave-out leaves no column of {file} to learn from; name fewer")
-    groups = rows.iloc[:, places[-1]] if asked.group_column else None
+    groups = None if asked.group_column is None else rows.iloc[:, places[-1]]
     told = ", ".join(dict.fromkeys(names[place] for place in places))
     return rows.iloc[:, left], (*notes, f"Left out, as asked: {told}."), groups
 
 
 def check_for_table(file: str, asked: Asked) -> None:
-    """Refuse options for images where FILE is a table.
+    """Refuse options that are for images, or name the label column for something else, too.
 
     Raises
     ------
     SettingError
         If there is one.
     """
+    if asked.label_column is not None and asked.label_column in (
+        *asked.leave_out,
+        asked.group_column,
+    ):
+        raise SettingError(
+            f"{asked.label_column!r} is the label column, which is not learned from; do not name "
+            "it with --leave-out or --group-column"
+        )
     if (asked.labels, asked.size, asked.skip_damaged) != (None, None, False):
         raise SettingError(
             f"{file} holds no images, and --labels, --size and --skip-damaged are for these; "

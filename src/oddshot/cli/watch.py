@@ -1,6 +1,7 @@
 """``oddshot watch | refresh``: whether a detector's context is still what comes in."""
 
 import json
+import shlex
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
@@ -81,8 +82,9 @@ def watch(
         if alarmed and among > 1:
             say(console, f"  alarm: drift in {sum(last)} of the last {len(last)} windows")
         if found.drifted and window is None:
-            factors = "".join(f" --factor {n}={x:g}" for n, x in found.factors.items())
-            say(console, f"  to go on: oddshot refresh {folder} {name}{factors} --out NEWER")
+            words = ["oddshot", "refresh", str(folder), name]
+            words += [f"--factor={column}={x:g}" for column, x in found.factors.items()]
+            say(console, f"  to go on: {shlex.join([*words, '--out', 'NEWER'])}")
     raise typer.Exit(DRIFT if alarms else 0)
 
 

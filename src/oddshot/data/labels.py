@@ -27,7 +27,7 @@ MOSTLY_GAPS = 0.6  # share of gaps from which on a column of labels' words is ta
 
 
 def look_like_labels(name: str, column: "pd.Series[Any]") -> bool:
-    """Tell whether a column is likely one of labels: by its name, or by how few values it has.
+    """Tell whether a column is likely one of labels: by its name, or by few labels of both kinds.
 
     >>> look_like_labels("is_fraud", pd.Series([1, 0, 0]))
     True
@@ -36,14 +36,16 @@ def look_like_labels(name: str, column: "pd.Series[Any]") -> bool:
     >>> look_like_labels("member", pd.Series(["yes", "no", "no"]))
     False
     """
-    named = name.lower() in LABEL_NAMES
-    gaps = float(column.isna().mean())
-    if not 0 < column.nunique() <= 3 or not (named or MOSTLY_GAPS <= gaps < 1):
+    named = name.strip().lower() in LABEL_NAMES
+    if not (named or MOSTLY_GAPS <= float(column.isna().mean()) < 1):
         return False
     try:
-        return bool((parse_labels(column) == ANOMALY).any())
-    except LabelError:
+        few = 0 < column.nunique() <= 3
+        found = parse_labels(column) if few else np.zeros(0)
+    except (LabelError, TypeError):  # cells that are lists
         return False
+    kinds = {ANOMALY} if named else {ANOMALY, NORMAL}
+    return kinds <= set(found.tolist())
 
 
 def parse_labels(values: Any, *, column: str = "y") -> LabelArray:

@@ -220,7 +220,7 @@ def signs_of(path: Path, like: Dialect | None = None) -> tuple[str, str]:
     """
     if table_suffix(path) in (".tsv", ".tab"):
         return "\t", "." if like is None else like.decimal
-    if like is None or like.delimiter.isspace():
+    if like is None:
         return ",", "."
     return like.delimiter, like.decimal
 

@@ -404,7 +404,7 @@ def lack_of_rows(
     needed = least_discoveries(rows, len(selected), alpha)
     if needed == 1:
         return ""
-    worth = calibration.counted
+    worth = calibration.described
     if weights is not None:
         worth += f", weighted for a shift and worth {rows:,},"
     more = "" if calibration.clean else ", and only known normal ones: these may hide anomalies"
@@ -412,7 +412,7 @@ def lack_of_rows(
         f"nothing is selected: with {worth} no p-value is below {least_p_value(rows):.2g}, so of "
         f"{len(selected):,} rows at a false discovery rate of {alpha:g} either {needed:,} stand "
         f"out from all of them or none is selected; give smaller batches or more "
-        f"{'calibration rows' if calibration.weights is None else 'groups'}{more}"
+        f"{'calibration rows' if calibration.unit == 'rows' else 'groups'}{more}"
     )
 
 
@@ -430,7 +430,6 @@ def _p_values(
 def too_few(calibration: Calibration, alpha: float) -> str:
     """Say that calibration rows cannot promise a rate."""
     return (
-        f"{calibration.counted} cannot promise {alpha:g}: no p-value is below "
-        f"{calibration.least_p_value:.2g}; it takes {rows_needed(alpha):,} "
-        f"{'rows' if calibration.weights is None else 'groups'}"
+        f"{calibration.described} cannot promise {alpha:g}: no p-value is below "
+        f"{calibration.least_p_value:.2g}; it takes {rows_needed(alpha):,} {calibration.unit}"
     )

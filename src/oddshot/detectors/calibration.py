@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from oddshot.episodes import Float32Array, FloatArray
 from oddshot.thresholds.conformal import least_p_value, rows_needed
+from oddshot.wording import counted
 
 IndexArray = NDArray[np.intp]
 
@@ -74,11 +75,15 @@ class Calibration:
         return self.rows if self.weights is None else round(self.weights.sum())
 
     @property
-    def counted(self) -> str:
-        """How many rows, or groups, there are, in words."""
-        if self.weights is None:
-            return f"{self.rows:,} calibration rows"
-        return f"{self.rows:,} calibration rows in {self.worth:,} groups"
+    def unit(self) -> str:
+        """What counts as one: "rows" or "groups"."""
+        return "rows" if self.weights is None else "groups"
+
+    @property
+    def described(self) -> str:
+        """How many rows, or rows in groups, there are, in words."""
+        rows = counted(self.rows, "calibration rows")
+        return rows if self.weights is None else f"{rows} in {counted(self.worth, self.unit)}"
 
     @property
     def least_p_value(self) -> float:
@@ -100,7 +105,7 @@ class Calibration:
         )
 
     def __str__(self) -> str:
-        grouped = "" if self.weights is None else f", in {self.worth:,} groups"
+        grouped = "" if self.weights is None else f", in {counted(self.worth, self.unit)}"
         return f"{self.rows:,} {HOW[self.method]}{grouped}"
 
     def state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:

@@ -269,7 +269,7 @@ class FittedTable:
     def groups_of(self, groups: Groups) -> Groups:
         """Find the groups of the typical rows (m,) among those of the rows (n,) given to fit.
 
-        Of rows that are equal and belong to several groups the first one's.
+        A row that stands for equal ones of several groups gets one of these.
 
         Raises
         ------
@@ -289,8 +289,7 @@ class FittedTable:
                 f"fit was given {given:,} rows but groups has {len(groups.numbers):,}; give one "
                 "for each of these rows, in their order"
             )
-        first = kept.places[[rows[0] for rows in rows_of]]
-        return Groups(groups.numbers[first])
+        return groups.of_few([kept.places[rows] for rows in rows_of])
 
     def _kept_rows_of(self) -> list[NDArray[np.intp]] | None:
         """Which kept rows each typical row stands for; ``None`` where not all are as given."""

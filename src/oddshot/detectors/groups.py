@@ -1,12 +1,13 @@
 """Which rows belong together: those of one customer, one patient, one day."""
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils import column_or_1d
 
 from oddshot.errors import DataError
 
@@ -32,13 +33,12 @@ class Groups:
         DataError
             If they are not one-dimensional, not one for each row, or one is missing.
         """
-        try:
-            values = column_or_1d(groups if isinstance(groups, pd.Series) else np.asarray(groups))
-        except ValueError as error:
-            raise DataError(f"groups cannot be read: {error}") from error
+        values = groups if isinstance(groups, pd.Series) else _one_by_one(groups)
+        if values.ndim != 1:
+            raise DataError(f"groups has the shape {values.shape}; give one value for each row")
         if rows is not None and len(values) != rows:
             raise DataError(f"X has {rows} rows but groups has {len(values)}; give one a row")
-        numbers, _ = pd.factorize(pd.Series(values))
+        numbers, _ = pd.factorize(pd.Series(values).reset_index(drop=True))
         missing = int((numbers < 0).sum())
         if missing:
             raise DataError(
@@ -46,6 +46,29 @@ class Groups:
                 f"{int(np.argmin(numbers))}; give each row a group"
             )
         return cls(numbers.astype(np.intp))
+
+    def of_few(self, alike: Sequence[NDArray[np.intp]]) -> Self:
+        """Give each of some rows a group, of those that it has: the one with the fewest so far.
+
+        Parameters
+        ----------
+        alike
+            For each row, which of the n rows are equal to it and stand behind it; they may be of
+            several groups.
+
+        Examples
+        --------
+        >>> groups = Groups(np.array([0, 1, 0, 1, 2]))
+        >>> groups.of_few([np.array([0, 1]), np.array([2, 3]), np.array([4])]).numbers.tolist()
+        [0, 1, 2]
+        """
+        taken: Counter[int] = Counter()
+        chosen = []
+        for places in alike:
+            mine = np.unique(self.numbers[places]).tolist()
+            chosen.append(min(mine, key=taken.__getitem__))
+            taken[chosen[-1]] += 1
+        return type(self)(np.array(chosen, dtype=np.intp))
 
     def dealt(self, order: NDArray[np.intp], parts: int) -> tuple[NDArray[np.intp], ...]:
         """Deal some of the rows, in a random order, into parts of like sizes, groups whole.
@@ -73,3 +96,12 @@ class Groups:
         for rows in sorted(by_group.values(), key=len, reverse=True):
             min(dealt, key=len).extend(rows)
         return tuple(np.array(part, dtype=np.intp) for part in dealt)
+
+
+def _one_by_one(groups: ArrayLike) -> NDArray[Any]:
+    """Make an array of values, tuples and the like among them."""
+    if isinstance(groups, list) and any(isinstance(value, tuple) for value in groups):
+        values = np.empty(len(groups), dtype=object)
+        values[:] = groups
+        return values
+    return np.asarray(groups)

@@ -135,8 +135,9 @@ def hollowness(centre: FloatArray, spread: FloatArray) -> float:
     Returns
     -------
     float
-        Mean rank, in [0, 1], of the rows nearest the centre (a tenth, or 20) by how alone they are,
-        in the way in which they are least; 0 where nothing says how alone they are.
+        Mean rank of the rows nearest the centre (a tenth, 20, or those that are equally near) by
+        how alone they are, in the way in which they are least: in [0, 1], about 0.05 where the
+        nearest are also the least alone. 0 where nothing says how alone they are.
 
     Examples
     --------
@@ -149,7 +150,8 @@ def hollowness(centre: FloatArray, spread: FloatArray) -> float:
     count = len(centre)
     ranks = (rankdata(np.column_stack([centre, spread]), axis=0) - 1) / max(count - 1, 1)
     inner = ranks[:, 0] <= max(INNER, INNER_ROWS / count, float(ranks[:, 0].min()))
-    return float(ranks[inner, 1:].mean(axis=0).min())
+    more = max(float(inner.mean()) - INNER, 0.0)  # than a tenth: alone or not, their mean is higher
+    return float(ranks[inner, 1:].mean(axis=0).min() - more / 2)
 
 
 def _highest(values: np.ndarray, ordered: np.ndarray, most: int) -> np.ndarray:
