@@ -170,11 +170,13 @@ class Prior:
 def plain(value: Any) -> Any:
     """Make plain dictionaries and lists, and Python's numbers, of nested values.
 
-    >>> plain(MappingProxyType({"a": (1, np.float64(0.5))}))
-    {'a': [1, 0.5]}
+    >>> plain(MappingProxyType({"a": (1, np.float64(0.5)), "b": np.arange(2)}))
+    {'a': [1, 0.5], 'b': [0, 1]}
     """
     if isinstance(value, Mapping):
         return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray):
+        return value.tolist()
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
     return value.item() if isinstance(value, np.generic) else value
