@@ -399,7 +399,9 @@ def test_a_loss_has_one_value_a_task():
         for options in ({}, {"second_order": False}, {"clip_norm": 1.0}, {"reptile": True}):
             adaptation = Adaptation(steps=1, **options)
             params = start_normalising(adaptation, network)
-            with pytest.raises(SettingError, match=r"returned shape \(\), give .* a task: \(5,\)"):
+            with pytest.raises(
+                SettingError, match=r"returned shape \(\); it must return .* \(5,\)"
+            ):
                 adaptation.meta_loss(network, params, whole, good[1])
             with pytest.raises(
                 SettingError, match=r"returned shape \(5, 6\); it must return one value"
