@@ -167,7 +167,7 @@ def test_two_rows_are_enough_to_be_compared_with():
 def test_what_cannot_be_explained_is_refused(fitted, table):
     with pytest.raises(DataError, match="no rows to explain"):
         fitted.explain(table.iloc[:0])
-    with pytest.raises(DataError, match="missing: 'fee'"):
+    with pytest.raises(DataError, match="X lacks 1 column that fit was given: 'fee'"):
         fitted.explain(table.drop(columns="fee"))
     with pytest.raises(SettingError, match="most is 0"):
         fitted.importance(table, most=0)

@@ -431,8 +431,8 @@ def test_something_must_be_left_to_compare_with(left):
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        (np.zeros((0, 3)), r"0 sample\(s\) \(shape=\(0, 3\)\) while a minimum of 1"),
-        (np.zeros((1, 3)), r"1 sample\(s\) \(shape=\(1, 3\)\) while a minimum of 2"),
+        (np.zeros((0, 3)), r"X has 0 rows; give at least 1"),
+        (np.zeros((1, 3)), r"X has 1 row; give at least 2"),
         (np.zeros((5, 0)), r"0 feature\(s\) \(shape=\(5, 0\)\) while a minimum of 1"),
         (np.arange(5.0), "Expected 2D array, got 1D array"),
         (np.zeros((2, 2, 2)), "dim 3"),
@@ -454,8 +454,8 @@ def test_rows_that_cannot_be_fitted(rows, message):
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        (np.zeros((0, 3)), r"Found array with 0 sample\(s\) \(shape=\(0, 3\)\)"),
-        (pd.DataFrame(np.zeros((0, 3))), r"Found array with 0 sample\(s\)"),
+        (np.zeros((0, 3)), r"X has 0 rows; give at least 1 .* shape=\(0, 3\)"),
+        (pd.DataFrame(np.zeros((0, 3))), r"X has 0 rows; give at least 1"),
         (np.zeros((4, 2)), "X has 2 features, but .* is expecting 3 features as input"),
         (np.zeros(3), "Expected 2D array, got 1D array"),
         (np.ones((4, 3)) * 1j, "Complex data not supported"),

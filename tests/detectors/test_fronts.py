@@ -112,5 +112,5 @@ def test_a_front_comes_back_from_its_state(front, shown):
 
 
 def test_a_table_without_rows():
-    with pytest.raises(DataError, match=r"Found array with 0 sample\(s\)"):
+    with pytest.raises(DataError, match=r"X has 0 rows; give at least 1"):
         TableFront.fit(table()).numbers(table(0))

@@ -214,7 +214,7 @@ def test_results_of_other_settings_are_not_mixed(tmp_path, stub):
         ({"seeds": ()}, "give at least one"),
         ({"ks": (-1,)}, "0 or more"),
         ({"limit_s": 0}, "the time limit is 0; it must be a number of seconds above 0"),
-        ({"peers": ("magic",)}, "unknown detector 'magic'; choose from"),
+        ({"peers": ("xyz",)}, "unknown detector 'xyz'; choose from"),
         (
             {"peers": ("isolation-forest",)},
             "unknown detector 'isolation-forest'; near it: .*iforest",
