@@ -80,6 +80,15 @@ def test_a_budget(run):
     assert "at most 5 of 100 rows are expected above it" in run("detect", "--budget", "5/100")
 
 
+def test_a_threshold_of_ones_own(folder, run):
+    told = run("detect", "--threshold", "1.25", "--out", folder / "out.csv")
+    assert "Threshold 1.25: " in told
+    found = pd.read_csv(folder / "out.csv")
+    np.testing.assert_array_equal(found["anomaly"], found["anomaly_score"] > 1.25)
+    assert "value is -1.0; it must be a number, 0 or more" in run("detect", "--threshold", "-1")
+    assert "--alpha and --threshold each set" in run("detect", "--threshold", "1", "--alpha", "0.1")
+
+
 def test_fit_keeps_threshold_and_calibration_for_score(folder, run):
     kept = ("--out", folder / "kept")
     told = run("fit", *kept, "--alpha", "0.05", "--calibrate", folder / "clean.csv")

@@ -36,6 +36,7 @@ from oddshot.cli.options import (
     Reasons,
     Seed,
     SkipDamaged,
+    Threshold,
     Top,
 )
 from oddshot.cli.outputs import check_outputs, write_beside
@@ -68,6 +69,7 @@ def detect(
     alpha: Alpha = None,
     fdr: Fdr = None,
     budget: Budget = None,
+    threshold: Threshold = None,
     calibrate: Calibrate = None,
     group_column: GroupColumn = None,
     quality: Quality = "standard",
@@ -77,7 +79,7 @@ def detect(
     """Fit on a table, or a folder of images, and score its own rows."""
     check_outputs(file, out, report)
     check_reasons(reasons, file, out)
-    promise = Promise(alpha, fdr, budget, calibrate, group_column)
+    promise = Promise(alpha, fdr, budget, calibrate, group_column, threshold)
     promise.check(contamination=contamination)
     asked = Asked(label_column, tuple(leave_out or ()), group_column, labels, size, skip_damaged)
     whole = report is not None or reasons > 0 or promise != Promise()
@@ -121,6 +123,7 @@ def fit(
     alpha: Alpha = None,
     fdr: Fdr = None,
     budget: Budget = None,
+    threshold: Threshold = None,
     calibrate: Calibrate = None,
     group_column: GroupColumn = None,
     quality: Quality = "standard",
@@ -128,7 +131,7 @@ def fit(
     """Fit on a table, or a folder of images, and keep the detector."""
     from oddshot.persistence import is_saved
 
-    promise = Promise(alpha, fdr, budget, calibrate, group_column)
+    promise = Promise(alpha, fdr, budget, calibrate, group_column, threshold)
     promise.check(contamination=contamination)
     asked = Asked(label_column, tuple(leave_out or ()), group_column, labels, size, skip_damaged)
     table = long_table(file)
@@ -159,6 +162,7 @@ def score(
     alpha: Alpha = None,
     fdr: Fdr = None,
     budget: Budget = None,
+    threshold: Threshold = None,
     calibrate: Calibrate = None,
     group_column: GroupColumn = None,
     reasons: Reasons = 0,
@@ -169,7 +173,7 @@ def score(
 
     check_outputs(file, out, report)
     check_reasons(reasons, file, out)
-    promise = Promise(alpha, fdr, budget, calibrate, group_column)
+    promise = Promise(alpha, fdr, budget, calibrate, group_column, threshold)
     promise.check()
     if group_column is not None and calibrate in ("cross", "split"):
         raise SettingError(

@@ -86,6 +86,10 @@ Budget = Annotated[
         "--budget", metavar="N[/M]", help="Threshold: flag N rows of FILE, or N of every M rows."
     ),
 ]
+Threshold = Annotated[
+    float | None,
+    typer.Option("--threshold", metavar="X", help="Threshold: flag rows that score above X."),
+]
 Calibrate = Annotated[
     str | None,
     typer.Option(

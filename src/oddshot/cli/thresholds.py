@@ -1,4 +1,4 @@
-"""What ``--alpha``, ``--fdr``, ``--budget`` and ``--calibrate`` do to a fitted detector."""
+"""What ``--alpha``, ``--fdr``, ``--budget``, ``--threshold`` and ``--calibrate`` do."""
 
 import warnings
 from collections.abc import Iterator
@@ -14,13 +14,14 @@ if TYPE_CHECKING:
 
 
 class Promise(NamedTuple):
-    """The error that a user can afford, as options say it; at most one of the first three."""
+    """The error that a user can afford, or the threshold itself, as options say it; one at most."""
 
     alpha: float | None = None
     fdr: float | None = None
     budget: str | None = None
     calibrate: str | None = None
     group_column: str | None = None
+    threshold: float | None = None
 
     def check(self, *, contamination: str = "auto") -> None:
         """Refuse options that contradict each other, before any work is done.
@@ -30,7 +31,12 @@ class Promise(NamedTuple):
         SettingError
             If more than one sets the threshold, one is malformed, or groups calibrate nothing.
         """
-        rules = {"--alpha": self.alpha, "--fdr": self.fdr, "--budget": self.budget}
+        rules = {
+            "--alpha": self.alpha,
+            "--fdr": self.fdr,
+            "--budget": self.budget,
+            "--threshold": self.threshold,
+        }
         given = [name for name, value in rules.items() if value is not None]
         given += ["--contamination"] if contamination != "auto" else []
         if len(given) > 1:
@@ -103,6 +109,8 @@ class Promise(NamedTuple):
             elif alerts is not None:
                 of_file = read.rows if isinstance(alerts, int) else None
                 detector.set_threshold(budget=alerts, X=of_file)
+            elif self.threshold is not None:
+                detector.set_threshold(value=self.threshold)
         if self == Promise():
             return ()
         return (f"The threshold: {detector.threshold_rule_}.", *lines)

@@ -213,7 +213,7 @@ def text_file(file: Any, path: Path) -> Iterator[io.TextIOWrapper]:
         yield text
 
 
-def signs_of(path: Path, like: Dialect | None = None) -> tuple[str, str]:
+def separators(path: Path, like: Dialect | None = None) -> tuple[str, str]:
     """Tell delimiter and decimal sign of delimited text that is written to ``path``.
 
     They are those of the text that it is to be ``like``, where the suffix leaves that open.
@@ -467,7 +467,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _write_text(frame: pd.DataFrame, file: Any, path: Path, like: Dialect | None = None) -> None:
-    delimiter, decimal = signs_of(path, like)
+    delimiter, decimal = separators(path, like)
     with text_file(file, path) as text:
         if FORMATS[table_suffix(path)] == "json lines":
             for record in frame.to_dict("records"):

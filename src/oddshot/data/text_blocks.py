@@ -35,7 +35,7 @@ from oddshot.data.sources import (
     MAGIC,
     column_position,
     is_delimited,
-    signs_of,
+    separators,
     text_file,
     writing,
 )
@@ -119,7 +119,7 @@ class DelimitedBlocks:
     ) -> None:
         """See `Blocks`; to delimited text, too, and cells as they are."""
         path = Path(path)
-        delimiter, decimal = signs_of(path, self._dialect)
+        delimiter, decimal = separators(path, self._dialect)
         with (
             writing(path) as partial,
             open(partial, "wb") as file,

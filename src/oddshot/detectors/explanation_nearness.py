@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from oddshot.detectors.explanation_shapley import Groups
+from oddshot.detectors.explanation_shapley import ColumnGroups
 from oddshot.episodes import FloatArray
 
 MOST_TYPICAL = 0.9  # share of the typical rows that count as normal beyond doubt
@@ -27,7 +27,7 @@ class Nearness:
         Positions of each source column's encoded columns, for all g of them.
     """
 
-    def __init__(self, typical: FloatArray, scores: FloatArray, groups: Groups) -> None:
+    def __init__(self, typical: FloatArray, scores: FloatArray, groups: ColumnGroups) -> None:
         usual = np.flatnonzero(scores <= np.quantile(scores, MOST_TYPICAL))
         self.typical, self.scores, self.groups = typical[usual], scores[usual], groups
         low, high = np.quantile(typical, (0.05, 0.95), axis=0)

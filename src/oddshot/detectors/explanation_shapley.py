@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from oddshot.episodes import FloatArray
 
 Score: TypeAlias = Callable[[FloatArray], FloatArray]
-Groups: TypeAlias = Sequence[NDArray[np.intp]]
+ColumnGroups: TypeAlias = Sequence[NDArray[np.intp]]
 Sets: TypeAlias = NDArray[np.bool_]
 
 MOST_AT_ONCE = 8192  # mixtures, about, that exist at one time,
@@ -47,7 +47,7 @@ class Attribution:
 
 
 def attribute(
-    score: Score, rows: FloatArray, stand_ins: FloatArray, groups: Groups, *, exact: int = 4
+    score: Score, rows: FloatArray, stand_ins: FloatArray, groups: ColumnGroups, *, exact: int = 4
 ) -> Attribution:
     """Share out the scores of rows above those of their stand-ins among groups of columns.
 
@@ -103,7 +103,7 @@ class _Mixtures:
     rows: FloatArray
     stand_ins: FloatArray
     scores: FloatArray
-    groups: Groups
+    groups: ColumnGroups
 
     def shared_out(self, exact: int) -> tuple[FloatArray, FloatArray]:
         """Baselines (n,) and contributions (n, g)."""
