@@ -9,7 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
+from typer.testing import CliRunner
 
+from oddshot import FewShotDetector
+from oddshot.cli import app
 from oddshot.errors import CalibrationWarning
 
 ROOT = Path(__file__).parents[1]
@@ -58,4 +61,22 @@ def test_the_readme_runs(tmp_path, monkeypatch):
     assert truth[flagged].mean() > 0.95
     assert found["chosen"].sum() == pytest.approx(13, abs=3)
     assert truth[found["chosen"]].all()
+    unlabelled = FewShotDetector().fit(found["old"]).anomaly_score(found["new"])
+    assert roc_auc_score(truth, unlabelled) == pytest.approx(0.9, abs=0.01)
     assert (tmp_path / "tumours").is_dir()
+
+
+def test_the_commands_of_the_readme_print_what_it_shows(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["transactions.py"])
+    runpy.run_path(str(ROOT / "examples" / "transactions.py"), run_name="__main__")
+    asked = ["transactions.csv", "--label-column", "fraud"]
+    readme = (ROOT / "README.md").read_text()
+    told = CliRunner().invoke(app, ["detect", *asked, "--top", "5"]).stdout
+    for line in told.splitlines()[:3]:
+        assert line in readme
+    rows = [line.split("│")[1].strip() for line in told.splitlines() if line.startswith("│")]
+    assert rows == ["269", "196", "486", "638", "692"]
+    told = CliRunner().invoke(app, ["explain", *asked, "--rows", "692"]).stdout
+    assert "amount_eur is 781.08 (+1." in told
+    assert "card_age_days is 1 (+0." in told

@@ -1,4 +1,4 @@
-"""Reasons in words, for people who are no data scientists."""
+"""Reasons in words, for people who are not data scientists."""
 
 from typing import TYPE_CHECKING, Any
 

@@ -1,4 +1,4 @@
-"""What was found, in words for people who are no data scientists."""
+"""What was found, in words for people who are not data scientists."""
 
 import re
 from math import ceil, floor, log10
