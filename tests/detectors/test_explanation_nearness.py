@@ -42,6 +42,13 @@ def test_equal_rows_come_last(nearness):
     assert nearness.nearest(nearness.typical[7], 45)[-1] == 7
 
 
+def test_what_stands_aside_agrees_or_does_not():
+    rows = np.array([[0.0, 0.0, 3.0], [1.0, 0.0, 30.0], [2.0, 0.0, 4.0], [3.0, 0.0, 4.0]])
+    nearness = Nearness(rows, np.zeros(4), GROUPS, aside=1)
+    levels = nearness.apart(np.nextafter(rows[2], np.inf), rows)[:, 0]
+    assert levels.tolist() == [1, 1, 0, 0]
+
+
 def test_columns_without_a_spread_do_no_harm():
     nearness = Nearness(np.zeros((4, 3)), np.zeros(4), GROUPS)
     assert np.isfinite(nearness.apart(np.ones(3), nearness.typical)).all()

@@ -52,6 +52,18 @@ def test_levels_known_by_their_rarity_alone_are_named_as_far_as_that_goes():
     ]
 
 
+def test_what_stands_aside_is_told():
+    rows = pd.DataFrame({"zip": [*"abcdefghijklm"] * 2, "on": True, "volts": 5.0})
+    encoder = Encoder().fit(rows)
+    asked = pd.DataFrame({"zip": ["c", "never"], "on": [True, False], "volts": [6.0, 5.0]})
+    back = decode(encoder, encoder.transform(asked, aside=True))
+    assert back.to_dict("list") == {
+        "zip": ["c", "a level not seen at fit"],
+        "on": [True, "another value"],
+        "volts": ["another value", 5.0],
+    }
+
+
 def test_an_unseen_level_is_said_to_be_one():
     encoder = Encoder().fit(pd.DataFrame({"colour": ["red", "blue", "red"]}))
     unseen = encoder.transform(pd.DataFrame({"colour": ["green"]}))

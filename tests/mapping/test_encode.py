@@ -194,6 +194,32 @@ def test_many_levels_are_told_by_their_rarity() -> None:
     )
 
 
+def test_which_of_many_levels_it_is_stands_aside() -> None:
+    levels = [f"l{i:02}" for i in range(13)] * 2
+    encoder = Encoder().fit(pd.DataFrame({"c": levels}))
+    new = pd.DataFrame({"c": ["l03", "never", " l12"]})
+    encoded = encoder.transform(new, aside=True)
+    np.testing.assert_array_equal(encoded[:, :1], encoder.transform(new))
+    np.testing.assert_array_equal(encoded[:, 1], [3, 13, 12])
+    assert encoder.aside_names_ == [("c", "level")]
+    settings, arrays = encoder.state()
+    again = Encoder.from_state(json.loads(json.dumps(settings)), arrays)
+    np.testing.assert_array_equal(again.transform(new, aside=True), encoded)
+    for column in settings["columns"]:
+        column.pop("told_apart", None)  # as an older version saved it
+    assert Encoder.from_state(settings, arrays).aside_names_ == []
+
+
+def test_levels_are_found_where_they_are_written() -> None:
+    few, many = ["a", "b", None, "a"] * 7, [f"l{i % 14}" for i in range(28)]
+    encoder = Encoder().fit(pd.DataFrame({"few": few, "many": many, "x": range(28)}))
+    (count, at), (more, place) = encoder.levels_at()
+    encoded = encoder.transform(pd.DataFrame({"few": few, "many": many, "x": 1.0}), aside=True)
+    assert (count, more) == (3, 14)
+    assert encoded[:4, at].argmax(axis=1).tolist() == [0, 1, 2, 0]
+    assert len(np.unique(encoded[:, place])) == 14
+
+
 def test_booleans_are_0_and_1() -> None:
     encoder = Encoder().fit(pd.DataFrame({"b": [True, False, None, True]}))
     new = pd.DataFrame({"b": ["FALSE", "true", None, 1]})

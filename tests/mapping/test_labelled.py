@@ -50,7 +50,8 @@ class World:
             distances = self.neighbours.transform(views)
         fifths = distances[:, [Neighbours.names.index(f"knn5_{space}") for space in NAMES]]
         size = np.abs(views.quantile).repeat(2, axis=1)  # odd far from the middle
-        return Seen(views, fifths, size, self.isolation.leaves(views.standard))
+        aside = np.zeros((len(views), 0), dtype=np.float32)
+        return Seen(views, fifths, size, self.isolation.leaves(views.standard), aside)
 
     def make(self, block):
         given = (self.neighbours,) if block is KnownDistances else ()

@@ -5,12 +5,13 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from oddshot import FewShotDetector
-from oddshot.mapping.encode import Encoder
+from oddshot.mapping.encode import MOST_CONSTANTS, Encoder
 from oddshot.mapping.outside import LEAST_ROWS, Outside
 from oddshot.mapping.row_places import RowPlaces
 from small_priors import untrained_prior
@@ -180,6 +181,84 @@ def test_chance_of_a_new_level_is_the_share_of_those_that_came_once():
     column = ["a"] * 6 + ["b"] * 3 + ["c"]
     encoder = Encoder().fit(pd.DataFrame({"x": column, "n": range(10)}))
     new = encoder.transform(pd.DataFrame({"x": ["d"], "n": [3]}))
-    ((at, (value, decades)),) = encoder.unseen_levels().items()
+    ((at, (value, decades)),) = encoder.never_seen().items()
     assert new[0, at] == value
     assert decades == pytest.approx(-np.log10(1.5 / 10))
+
+
+def test_columns_that_stand_aside_have_no_tails():
+    rows = np.random.default_rng(0).normal(size=(200, 3))
+    outside = Outside().fit(rows, RowPlaces(rows), {2: (1.0, 2.5)}, aside=1)
+    new = np.array([[0.0, 0.0, 50.0], [0.0, 0.0, 1.0], [50.0, 0.0, 0.0]])
+    alone = Outside().fit(rows[:, :2], RowPlaces(rows[:, :2])).decades(new[:, :2])
+    np.testing.assert_allclose(outside.decades(new), [0.0, 2.5, alone[2]])
+
+
+# Columns that were constant
+
+OFTEN = pd.DataFrame(
+    {
+        "volts": np.random.default_rng(0).normal(size=400),
+        "alarm": 0,
+        "state": "fine",
+        "ready": True,
+        "limit": ["$1,500.00"] * 400,
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("alarm", 1), ("alarm", np.nan), ("alarm", "x"), ("state", "burnt"), ("state", None),
+     ("ready", False), ("limit", "$1,600.00")],
+)  # fmt: skip
+def test_a_row_that_breaks_a_constant_is_flagged_and_the_reason_is_named(column, value):
+    detector = FewShotDetector(prior=untrained_prior()).fit(OFTEN)
+    row = OFTEN.iloc[:1].copy()
+    row["volts"] += 1e-3
+    assert detector.predict(row).tolist() == [1]
+    row = row.astype({column: object})
+    row.loc[0, column] = value
+    assert detector.predict(row).tolist() == [-1]
+    found = detector.explain(row)[0]
+    assert found.top(1)[0][0] == column
+    assert found.contributions.sum() == pytest.approx(found.score - found.baseline)
+    assert found.typical.values[column] == OFTEN[column][0]
+
+
+def test_a_constant_written_in_another_way_is_the_same(tmp_path):
+    detector = FewShotDetector(prior=untrained_prior()).fit(OFTEN)
+    detector.save(tmp_path / "saved")
+    row = OFTEN.iloc[:1].assign(volts=0.5)
+    alike = row.astype(object).assign(alarm="0.0", state=" fine", ready="true", limit=1500.0)
+    fewer = row[["volts"]]
+    for fitted in (detector, FewShotDetector.load(tmp_path / "saved")):
+        scores = [fitted.anomaly_score(given) for given in (row, alike, fewer)]
+        assert scores[0] == scores[1] == scores[2]
+
+
+def test_a_constant_is_as_sure_as_other_columns_were():
+    """As many columns as changed in one row of those given to fit, so often a constant changes."""
+    rows = np.zeros((100, 6))
+    rows[:, 0] = np.arange(100)
+    rows[0, 1], rows[5, 2], rows[9, 3] = 1, 2, np.nan
+    encoder = Encoder().fit(rows)
+    decades = [told for _, told in encoder.never_seen().values()]
+    np.testing.assert_allclose(decades, -np.log10(3.5 / 100))
+    assert encoder.aside_names_ == [("4", "changed"), ("5", "changed")]
+
+
+@pytest.mark.parametrize("sparse", [True, False])
+def test_matrices_have_constants_too(sparse):
+    rows = np.column_stack([np.arange(50.0), np.zeros(50), np.full(50, 0.1)])
+    encoder = Encoder().fit(sp.csr_array(rows) if sparse else rows)
+    new = np.array([[3.0, 0.0, 0.1 + 1e-9], [3.0, 2.0, 0.1], [3.0, np.nan, 0.2]])
+    encoded = encoder.transform(sp.csr_array(new) if sparse else new, aside=True)
+    np.testing.assert_array_equal(encoded[:, 1:], [[0, 0], [1, 0], [1, 1]])
+    assert encoder.transform(new).shape == (3, 1)
+
+
+def test_of_many_constants_none_is_watched():
+    rows = np.ones((50, 1 + MOST_CONSTANTS))
+    assert not Encoder().fit(np.column_stack([np.arange(50.0), rows])).aside_names_
+    assert len(Encoder().fit(np.column_stack([np.arange(50.0), rows[:, 1:]])).aside_names_) == 64

@@ -45,6 +45,26 @@ def test_the_unit_of_a_column_does_not_matter(seed):
     assert_same(found, expected, lambda kept: (kept + shift[at]) * unit[at])
 
 
+@given(seeds)
+def test_columns_that_stand_aside_are_last_in_order_and_tell_rows_apart(seed):
+    rows, labels = table(seed)
+    rng = np.random.default_rng(seed)
+    aside = rng.integers(3, size=(len(rows), 2)).astype(float)
+    whole = np.column_stack([rows, aside])
+    found = draw_support(whole, labels, seed=3, copies_once=True, aside=2)
+    alone = draw_support(rows, labels, seed=3, copies_once=True)
+    assert found.width == 4
+    np.testing.assert_array_equal(found.columns[:4], alone.columns)
+    assert set(found.columns[4:].tolist()) == {4, 5}
+    different = np.unique(np.column_stack([whole, labels]), axis=0)
+    assert len(found.typical) <= (different[:, -1] != 1).sum() + (labels == 0).sum()
+    order, columns = rng.permutation(len(rows)), [*rng.permutation(4), 4, 5]
+    again = draw_support(
+        whole[np.ix_(order, columns)], labels[order], seed=3, copies_once=True, aside=2
+    )
+    assert_same(again, found)
+
+
 def test_all_rows_are_kept_where_there_is_room():
     rows, labels = table(0)
     support = draw_support(rows, labels, seed=0)

@@ -20,26 +20,33 @@ class Nearness:
     Parameters
     ----------
     typical
-        Shape (m, p): encoded typical rows.
+        Shape (m, p + q): encoded typical rows.
     scores
         Shape (m,): their anomaly scores; the oddest tenth is never among the nearest.
     groups
         Positions of each source column's encoded columns, for all g of them.
+    aside
+        How many of the last columns stand aside, q: there rows only agree or do not.
     """
 
-    def __init__(self, typical: FloatArray, scores: FloatArray, groups: ColumnGroups) -> None:
+    def __init__(
+        self, typical: FloatArray, scores: FloatArray, groups: ColumnGroups, *, aside: int = 0
+    ) -> None:
         usual = np.flatnonzero(scores <= np.quantile(scores, MOST_TYPICAL))
         self.typical, self.scores, self.groups = typical[usual], scores[usual], groups
         low, high = np.quantile(typical, (0.05, 0.95), axis=0)
         spread = (high - low) / NINE_TENTHS
         spread = np.where(spread > 0, spread, typical.std(axis=0))
         self._spread = np.where(spread > 0, spread, 1.0)
+        self._width = typical.shape[1] - aside
         self._order = np.concatenate(groups)
         self._starts = np.cumsum([0, *map(len, groups)])[:-1]
 
     def apart(self, row: FloatArray, others: FloatArray) -> FloatArray:
-        """Difference in spreads (n, g) in every source column between a row (p,) and others."""
+        """Difference in spreads (n, g) in every source column between a row (p + q,) and others."""
         apart = np.abs((others - row) / self._spread)
+        agree = np.rint(others[:, self._width :]) == np.rint(row[self._width :])
+        apart[:, self._width :] = ~agree
         return np.asarray(np.maximum.reduceat(apart[:, self._order], self._starts, axis=1))
 
     def distances(self, row: FloatArray, others: FloatArray) -> FloatArray:

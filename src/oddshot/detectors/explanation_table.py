@@ -40,8 +40,12 @@ class TableExplainer:
     ) -> None:
         self._fitted, self._scale, self._threshold = fitted, scale, threshold
         self._support, encoder = fitted.support, fitted.encoder
-        sources = np.array([encoder.encoded_names_[at][0] for at in self._support.columns])
-        self._columns = tuple(recipe.column for recipe in encoder.recipes if recipe.outputs())
+        names = [column for column, _ in encoder.encoded_names_ + encoder.aside_names_]
+        sources = np.array([names[at] for at in self._support.columns])
+        used = [recipe.column for recipe in encoder.recipes if recipe.outputs()]
+        # what was constant at fit comes last, and matters to rows that differ there alone
+        self._columns = (*used, *(column for column in names if column not in used))
+        self._used = len(used)
         self._known_scores = scale(fitted.known_scores)
         encoded = self._support.typical[:0]
         if fitted.kept is not None:
@@ -51,6 +55,7 @@ class TableExplainer:
             self._support.typical,
             scale(fitted.typical_scores),
             [np.flatnonzero(sources == column) for column in self._columns],
+            aside=self._support.aside,
         )
 
     def explain(self, rows: RawRows, *, changes: bool) -> Explanations:
@@ -62,12 +67,14 @@ class TableExplainer:
         # A row that the detector has learned from is scored as if it had not. Its mixtures cannot
         # be: so all are compared with how a copy of it scores, and its own score sets the scale.
         copies, stand_ins = _copied(arranged), _copied(nearness.typical[nearest])
-        copied = attribute(self._score, copies, stand_ins, nearness.groups)
+        copied = self._attributed(copies, stand_ins)
         found = copied.raised_to(self._score(arranged))
         odd = np.flatnonzero((found.scores > self._threshold) & changes)
         changed = dict(zip(odd.tolist(), self._changes(arranged, found, copied, odd), strict=True))
         labels = rows.index.tolist() if isinstance(rows, pd.DataFrame) else range(len(arranged))
-        cells = _cells(rows, self._columns, encoder)
+        told = self._told(self._changed(arranged))
+        columns = tuple(self._columns[group] for group in told)
+        cells = _cells(rows, columns, encoder)
         return Explanations(
             tuple(
                 Explanation(
@@ -75,9 +82,9 @@ class TableExplainer:
                     score=float(found.scores[n]),
                     baseline=float(found.baselines[n]),
                     threshold=self._threshold,
-                    columns=self._columns,
+                    columns=columns,
                     values=cells[n],
-                    contributions=found.contributions[n],
+                    contributions=found.contributions[n, told],
                     typical=self._typical(arranged[n], int(nearest[n, 0])),
                     anomaly=self._anomaly(arranged[n]),
                     change=changed.get(n),
@@ -85,6 +92,31 @@ class TableExplainer:
                 for n, label in enumerate(labels)
             )
         )
+
+    def _attributed(self, rows: FloatArray, stand_ins: FloatArray) -> Attribution:
+        """Contributions (n, g): a column that was constant plays where a row differs there."""
+        found = Attribution(
+            *(np.zeros((len(rows), *more)) for more in ((), (), (len(self._columns),)))
+        )
+        changed = self._changed(rows)
+        for differing in np.unique(changed, axis=0):
+            alike = np.flatnonzero((changed == differing).all(axis=1))
+            players = self._told(differing[None])
+            groups = [self._nearness.groups[group] for group in players]
+            part = attribute(self._score, rows[alike], stand_ins[alike], groups)
+            found.scores[alike], found.baselines[alike] = part.scores, part.baselines
+            found.contributions[np.ix_(alike, players)] = part.contributions
+        return found
+
+    def _changed(self, rows: FloatArray) -> NDArray[np.bool_]:
+        """Tell of rows (n, p + q) in which columns that were constant they differ, (n, c)."""
+        places = [int(group[0]) for group in self._nearness.groups[self._used :]]
+        return np.asarray(np.rint(rows[:, places]) != 0)
+
+    def _told(self, changed: NDArray[np.bool_]) -> NDArray[np.intp]:
+        """Numbers of the columns in use, and of the constant ones in which a row (n, c) differs."""
+        differing = self._used + np.flatnonzero(changed.any(axis=0))
+        return np.concatenate([np.arange(self._used), differing])
 
     def _score(self, arranged: FloatArray) -> FloatArray:
         """Anomaly scores (m,) of encoded rows (m, p), block by block."""
@@ -145,8 +177,8 @@ class TableExplainer:
         """Cells by column, as far as an encoded row (p,) can be read back."""
         encoded = np.empty((1, len(arranged)))
         encoded[0, self._support.columns] = arranged
-        (cells,) = decode(self._fitted.encoder, encoded).itertuples(index=False, name=None)
-        return dict(zip(self._columns, cells, strict=True))
+        decoded = decode(self._fitted.encoder, encoded)
+        return {column: decoded[column].iloc[0] for column in self._columns}
 
 
 def _copied(rows: FloatArray) -> FloatArray:

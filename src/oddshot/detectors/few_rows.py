@@ -39,8 +39,7 @@ class SparesRows(Protocol):
 
 def enough(support: Support) -> bool:
     """Tell whether typical rows are so many that new ones look no odder than these."""
-    rows, width = support.typical.shape
-    return bool(rows >= max(ENOUGH_ROWS, ENOUGH_PER_COLUMN * width))
+    return len(support.typical) >= max(ENOUGH_ROWS, ENOUGH_PER_COLUMN * support.width)
 
 
 def can_spare(support: Support) -> bool:

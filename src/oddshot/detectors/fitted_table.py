@@ -86,7 +86,7 @@ class FittedTable:
         self._head = _head(*restore(prior), mapping, novelty)
         typical = self._judged(mapping.typical_)
         self._scale = Surprise().fit(typical)
-        self._raising = Raising(encoder, mapping, self._scale)
+        self._raising = Raising(encoder, mapping, self._scale, self.copies)
         self._of_new = CrossConformal()
         self.typical_scores = self._raising.apply(typical, mapping.support.typical)
         self.clean = mapping.support.normal_share == 1.0
@@ -123,9 +123,10 @@ class FittedTable:
                 f"{known} of {len(labels)} rows are labelled as anomalies; at least 2 unlabelled "
                 "or normal rows are needed to compare with"
             )
-        encoded = np.empty((rows.shape[0], len(encoder.encoded_names_)))
+        aside = len(encoder.aside_names_)
+        encoded = np.empty((rows.shape[0], len(encoder.encoded_names_) + aside))
         filled = 0
-        for block in encoder.blocks(rows):
+        for block in encoder.blocks(rows, aside=True):
             encoded[filled : filled + len(block)] = block
             filled += len(block)
         support = draw_support(
@@ -134,6 +135,7 @@ class FittedTable:
             seed=seed,
             max_typical=quality.max_typical,
             copies_once=True,
+            aside=aside,
             threads=threads,
         )
         found = rows_of_support(encoded, labels, support)
@@ -169,7 +171,7 @@ class FittedTable:
         return self._mapping.pool(self.arranged(X))
 
     def arranged(self, X: Any) -> FloatArray:
-        """Rows (n, d) encoded (n, p), columns in the support's order; errors as of `scored`."""
+        """Rows (n, d) encoded (n, p + q), columns in the support's order; errors as of `scored`."""
         return np.concatenate([*self._blocks(X)])
 
     def holds(self, X: Any) -> NDArray[np.bool_]:
@@ -206,7 +208,7 @@ class FittedTable:
         )
 
     def seen(self, X: Any) -> tuple[FloatArray, Float32Array, FloatArray]:
-        """Rows (n, d) encoded (n, p), mapped (n, C, 2), and their raw scores (n,).
+        """Rows (n, d) encoded (n, p + q), mapped (n, C, 2), and their raw scores (n,).
 
         Columns of encoded rows are in canonical order; errors as of `scored`.
         """
@@ -325,11 +327,13 @@ class FittedTable:
     @property
     def kept_numbers(self) -> Float32Array:
         """These rows in numbers (m, p)."""
-        return _single(self._mapping.support.typical)
+        support = self._mapping.support
+        return _single(support.typical[:, : support.width])
 
     def numbers(self, X: Any) -> Float32Array:
         """Rows (n, d) in numbers (n, p); errors as those of `scored`."""
-        return np.concatenate([_single(block) for block in self._blocks(X)])
+        width = self._mapping.support.width
+        return np.concatenate([_single(block[:, :width]) for block in self._blocks(X)])
 
     @property
     def support(self) -> Support:
@@ -379,14 +383,15 @@ class FittedTable:
         threads: int,
     ) -> Self:
         """Adapt again to the rows that were kept: ``meta`` and arrays by part and name."""
+        encoder = Encoder.from_state(meta["encoder"], parts.get("encoder", {}))
         support = Support(
             parts["support"]["columns"].astype(np.intp),
             parts["support"]["typical"],
             parts["support"]["known"],
             float(meta["normal_share"]),
             int(meta["seed"]),
+            len(encoder.aside_names_),
         )
-        encoder = Encoder.from_state(meta["encoder"], parts.get("encoder", {}))
         mapping = Mapping(threads=threads, left_out=tuple(meta.get("left_out", ()))).fit(support)
         later = parts.get("later", {})  # none in what an older version saved
         if later and len(later["labels"]):
@@ -410,7 +415,8 @@ class FittedTable:
 
     def _blocks(self, X: Any) -> Iterator[FloatArray]:
         """Do what `arranged` does, block by block."""
-        return map(self._mapping.support.arranged, self.encoder.blocks(some_rows(X)))
+        blocks = self.encoder.blocks(some_rows(X), aside=True)
+        return map(self._mapping.support.arranged, blocks)
 
     def _settled(self, judged: FloatArray, rows: FloatArray) -> FloatArray:
         """Make what the head says (n,) of rows (n, p) their raw scores."""

@@ -186,10 +186,11 @@ def rows_of_support(encoded: FloatArray, labels: LabelArray, support: Support) -
         for row, label in zip(support.typical, support.labels.tolist(), strict=True)
     )
     found: Found = {key: [] for key in wanted}
-    telling = np.concatenate([support.typical[:, -1], support.known[:, -1]])  # the most distinct
+    last = support.width - 1  # the column with the most different values
+    telling = np.concatenate([support.typical[:, last], support.known[:, last]])
     for start in range(0, len(encoded), BLOCK_ROWS):
         block = encoded[start : start + BLOCK_ROWS]
-        likely = np.flatnonzero(np.isin(block[:, support.columns[-1]], telling))
+        likely = np.flatnonzero(np.isin(block[:, support.columns[last]], telling))
         for at, row in zip(start + likely, support.arranged(block[likely]), strict=True):
             key = (row.tobytes(), int(labels[at]))
             if key in found:

@@ -1,8 +1,9 @@
-"""Raw scores of rows that lie outside in a single column, raised to how surprising that is."""
+"""Raw scores of rows that are odd in one or two columns alone, raised to how surprising that is."""
 
 import numpy as np
 
 from oddshot.episodes import FloatArray
+from oddshot.mapping.combinations import Combinations, Levels
 from oddshot.mapping.encode import Encoder
 from oddshot.mapping.mapping import Mapping
 from oddshot.mapping.outside import Outside
@@ -13,7 +14,7 @@ SHARE_OF_OWN = 1e-3  # of a raised row's own decades: they order rows, and count
 
 
 class Raising:
-    """Raises raw scores of rows outside, see `Outside`; others stay as they are.
+    """Raises raw scores of rows outside, see `Outside` and `Combinations`; others stay.
 
     Where labels tell what is looked for, to no more than stands out from most rows, so that it
     comes first. New rows that lie outside all alike, as by their date, keep their order.
@@ -24,24 +25,46 @@ class Raising:
         What the table taught.
     scale
         Of the raw scores of the mapping's typical rows.
+    copies
+        Shape (m,): how many rows each typical row stands for.
     """
 
-    def __init__(self, encoder: Encoder, mapping: Mapping, scale: Surprise) -> None:
+    def __init__(
+        self, encoder: Encoder, mapping: Mapping, scale: Surprise, copies: FloatArray
+    ) -> None:
         support = mapping.support
         place = np.argsort(support.columns)  # of an encoded column in the support
-        unseen = {int(place[at]): told for at, told in encoder.unseen_levels().items()}
-        self._outside = Outside().fit(support.typical, mapping.places_, unseen)
+        unseen = {int(place[at]): told for at, told in encoder.never_seen().items()}
+        self._outside = Outside().fit(support.typical, mapping.places_, unseen, aside=support.aside)
+        self._places = mapping.places_
+        self._levels_at = [(count, place[at]) for count, at in encoder.levels_at()]
+        known = np.array([count for count, _ in self._levels_at], dtype=np.intp)
+        self._met = Combinations().fit(self._levels(support.typical), known, copies)
         self._most = MOST_WITH_LABELS if len(support.known) else np.inf
         self._scale = scale
 
     def apply(self, scores: FloatArray, rows: FloatArray) -> FloatArray:
-        """Raw scores (n,) of rows (n, p), columns in the support's order, that judge both."""
+        """Raw scores (n,) of rows (n, p + q), columns in the support's order, that judge both."""
         decades = self._outside.decades(rows)
+        if self._met.pairs:
+            own = self._places.of(rows) >= 0
+            decades = np.maximum(decades, self._met.decades(self._levels(rows), own))
         out = np.flatnonzero(decades)
         if not len(out):
             return scores
-        own = self._scale.apply(scores[out])
-        least = np.minimum(decades[out], self._most) + SHARE_OF_OWN * own
+        without = self._scale.apply(scores[out])
+        least = np.minimum(decades[out], self._most) + SHARE_OF_OWN * without
         raised = scores.copy()
         raised[out] = np.maximum(scores[out], self._scale.scores_at(least))
         return raised
+
+    def _levels(self, rows: FloatArray) -> Levels:
+        """Places (n, c) of the levels of rows (n, p + q), behind all others an unseen one's."""
+        levels = np.empty((len(rows), len(self._levels_at)), dtype=np.intp)
+        for column, (count, at) in enumerate(self._levels_at):
+            if len(at) == 1:  # the place itself: a column of categories has two levels at least
+                levels[:, column] = np.rint(rows[:, at[0]])
+            else:
+                held = rows[:, at]
+                levels[:, column] = np.where(held.max(axis=1) > 0.5, held.argmax(axis=1), count)
+        return levels

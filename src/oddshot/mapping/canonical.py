@@ -77,13 +77,25 @@ def column_order(
     return np.lexsort((*(() if ties is None else (ties,)), columns, ranks.max(axis=0)))
 
 
-def row_order(ranks: NDArray[np.uint64]) -> NDArray[np.intp]:
-    """Order rows by a hash of their ranks, column by column; equal rows stand together."""
+def row_order(ranks: NDArray[np.uint64], aside: int = 0) -> NDArray[np.intp]:
+    """Order rows by a hash of their ranks, column by column; equal rows stand together.
+
+    The last ``aside`` columns only order rows whose others are equal.
+    """
+    width = ranks.shape[1] - aside
+    code = _hashed(ranks[:, :width])
+    if aside:
+        return np.lexsort((_hashed(ranks[:, width:]), code))
+    return np.argsort(code, kind="stable")
+
+
+def _hashed(ranks: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Mix the ranks (n, d) of each row, column by column, into a code (n,)."""
     with np.errstate(over="ignore"):
         code = np.zeros(len(ranks), dtype=np.uint64)
         for column in ranks.T:
             code = _scramble(code * _MIX + column + np.uint64(1))
-    return np.argsort(code, kind="stable")
+    return code
 
 
 def _scramble(values: NDArray[np.uint64]) -> NDArray[np.uint64]:

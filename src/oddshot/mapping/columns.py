@@ -1,12 +1,12 @@
 """What one column holds, and the recipe by which its cells become numbers.
 
-`recipe` looks at a column and answers one of four values: `Number`, `Date`, `Category`, `LeftOut`.
-Nothing depends on the order of the rows.
+`recipe` looks at a column and answers one of five values: `Number`, `Date`, `Category`, `Constant`,
+`LeftOut`. Nothing depends on the order of the rows.
 """
 
 import re
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -35,6 +35,7 @@ NEARLY_ALL = 0.9  # share of distinct texts from which a column names its rows
 COLLISIONS = 10.0  # pairs of equal integers that chance would give; numbers of rows have none
 ID_NAME = re.compile(r"(?:.*[_ .-])?(?:id|uuid|guid)|index|row|row[_ .-]?(?:no|number)|unnamed: 0")
 CAMEL_ID = re.compile(r".*[a-z](?:Id|ID)")
+SAME, NEXT_TO_0 = 1e-6, 1e-12  # relative and absolute: numbers that are one but for rounding
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +55,62 @@ class LeftOut:
         """Meaning of each encoded column."""
         return []
 
+    def aside(self) -> list[str]:
+        """Meaning of each column that stands aside, see `Encoder`."""
+        return []
+
     def reason(self) -> str:
         """Say what a user should know of it; often nothing."""
         return self.why
+
+
+@dataclass(frozen=True, slots=True)
+class Constant(LeftOut):
+    """A column that held one value in all rows at fit: left out, but another value stands aside.
+
+    Parameters
+    ----------
+    value
+        The one value.
+    holds
+        What kind of value it is: "number", "boolean" or "category".
+    rows
+        How many rows held it.
+    notation
+        How numbers were written.
+    """
+
+    value: float | str = field(kw_only=True)
+    holds: str = field(kw_only=True)
+    rows: int = field(kw_only=True)
+    notation: Notation = field(default=PLAIN, kw_only=True)
+
+    def aside(self) -> list[str]:
+        """Meaning of each column that stands aside, see `Encoder`."""
+        return ["changed"]
+
+    def read_aside(self, column: Column) -> FloatArray:
+        """Shape (n,): 1 where a cell holds anything else, or nothing."""
+        if self.holds != "category" and column.dtype.kind in "iufm":
+            return self._differ(cells.read_numbers(column))
+        codes, distinct = cells.distinct_values(column)
+        return np.array([*map(self._other, distinct), 1.0])[codes]  # a gap has the code -1
+
+    def _other(self, cell: Any) -> float:
+        if self.holds == "category":
+            return float(cells.level(cell) != self.value)
+        if self.holds == "boolean":
+            truth = cells.booleans_or_none([cell])
+            return 1.0 if truth is None else float(truth[0] != self.value)
+        try:
+            number = cells.read_numbers(pd.Series([cell], dtype=object), self.notation)
+        except DataError:
+            return 1.0
+        return float(self._differ(number)[0])
+
+    def _differ(self, numbers: FloatArray) -> FloatArray:
+        alike = np.isclose(numbers, float(self.value), rtol=SAME, atol=NEXT_TO_0)
+        return np.where(alike, 0.0, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +132,7 @@ class Number:
     missing: bool
     varies: bool
     notation: Notation = field(default=PLAIN, kw_only=True)
+    alone: bool = field(default=False, kw_only=True)  # one row at fit differed from all others
 
     @property
     def cause(self) -> str:
@@ -89,6 +144,10 @@ class Number:
     def outputs(self) -> list[str]:
         """Meaning of each encoded column."""
         return ["value"] * self.varies + ["missing"] * self.missing
+
+    def aside(self) -> list[str]:
+        """Meaning of each column that stands aside, see `Encoder`."""
+        return []
 
     def reason(self) -> str:
         """Say what a user should know of it; often nothing."""
@@ -164,12 +223,22 @@ class Date(Number):
 
 @dataclass(frozen=True, slots=True)
 class Category:
-    """A column of levels with their counts at fit; the level ``None`` stands for a gap."""
+    """A column of levels with their counts at fit; the level ``None`` stands for a gap.
+
+    Which of more than 12 levels a cell holds stands aside; not so in what an older version saved,
+    whose levels were not ``told_apart``.
+    """
 
     column: str
     levels: list[str | None]
     counts: list[int]
     kind: str = "category"
+    told_apart: bool = False
+
+    @property
+    def alone(self) -> bool:
+        """Whether one row at fit differed from all others."""
+        return len(self.counts) == 2 and min(self.counts) == 1
 
     @property
     def cause(self) -> str:
@@ -183,11 +252,21 @@ class Category:
         shown = ["missing" if level is None else f"= {level}" for level in self.levels]
         return [*shown, "rarity"] if self._one_hot() else ["rarity"]
 
+    def aside(self) -> list[str]:
+        """Meaning of each column that stands aside, see `Encoder`."""
+        return ["level"] * (self.told_apart and not self._one_hot())
+
+    def read_aside(self, column: Column) -> FloatArray:
+        """Shape (n,): the place of each cell's level, behind all others for an unseen one."""
+        return self._places(column).astype(np.float64)
+
     def reason(self) -> str:
         """Say what a user should know of it; often nothing."""
         if self._one_hot():
             return ""
         told = f"{len(self.levels)} levels: their rarity is used"
+        if self.told_apart:
+            told += ", with labels those of known anomalies"
         if self.cause == "digits":
             told += "; if they are numbers, write them as such, in one unit"
         return told
@@ -237,7 +316,7 @@ class Category:
         return len(self.levels) <= ONE_HOT_LEVELS
 
 
-Recipe: TypeAlias = LeftOut | Number | Date | Category
+Recipe: TypeAlias = LeftOut | Constant | Number | Date | Category
 
 
 def recipe(name: str, column: Column, *, named: bool) -> Recipe:
@@ -304,10 +383,17 @@ def number_recipe(
     different = {*ends, *np.unique(values[np.isinf(values)]).tolist()}
     if not different:
         return LeftOut(name, "all values are missing")
+    count = len(values) + zeros
     if len(different) == 1 and not missing:
-        return LeftOut(name, f"constant ({different.pop():.6g})")
+        value = different.pop()
+        why = f"constant ({value:.6g})"
+        if not np.isfinite(value):
+            return LeftOut(name, why)
+        return Constant(name, why, value=value, holds=kind, rows=count, notation=notation)
     varies = len(different) > 1
-    return Number(name, kind, *_limits(finite, zeros), missing, varies, notation=notation)
+    limits = _limits(finite, zeros)
+    alone = _one_differs(finite, zeros, count - len(finite) - zeros)
+    return Number(name, kind, *limits, missing, varies, notation=notation, alone=alone)
 
 
 def _by_content(name: str, column: Column, *, named: bool) -> Recipe:
@@ -360,14 +446,16 @@ def _category(name: str, column: Column, *, may_be_id: bool) -> Recipe:
         tally[level] = tally.get(level, 0) + int(count)
     texts = sorted(level for level in tally if level is not None)
     if len(texts) == 1 and not gaps:
-        return LeftOut(name, f"constant ({texts[0]!r})")
+        why = f"constant ({texts[0]!r})"
+        return Constant(name, why, value=texts[0], holds="category", rows=known)
     if may_be_id and (why := _says_too_much(texts, known)):
         return LeftOut(name, why)
     levels: list[str | None] = [*texts]
     if gaps:
         levels.append(None)
         tally[None] = gaps
-    return Category(name, levels, [tally[level] for level in levels])
+    counts = [tally[level] for level in levels]
+    return Category(name, levels, counts, told_apart=True)
 
 
 def _says_too_much(texts: list[str], known: int) -> str:
@@ -394,6 +482,17 @@ def _names_rows(name: str, ordered: FloatArray) -> str:
     # measured values would meet somewhere; those of a grid, as depths or whole minutes, do not
     grid = np.gcd.reduce(steps.astype(np.int64)) > 1
     return "" if grid else "identifier (a running number)"
+
+
+def _one_differs(finite: FloatArray, zeros: int, others: int) -> bool:
+    """Tell whether all cells but one are equal: sorted ones, zeros, others that are not finite."""
+    count = len(finite) + zeros
+    if count + others < 3 or others > 1:
+        return False
+    low, second, below, high = (_order(finite, zeros, k) for k in (0, 1, -2, -1))
+    if others:
+        return low == high
+    return (low == below) != (second == high)
 
 
 def _limits(finite: FloatArray, zeros: int) -> tuple[float, float, float, float, float]:

@@ -22,15 +22,16 @@ def decode(encoder: Encoder, encoded: FloatArray) -> pd.DataFrame:
     encoder
         The one that encoded them.
     encoded
-        Shape (n, p).
+        Shape (n, p), or (n, p + q) with what stands aside.
 
     Returns
     -------
     DataFrame
-        Shape (n, used source columns), named after these, of objects: numbers, truth values,
-        ``pandas.Timestamp`` (UTC, to the second), levels, and ``None`` for a gap. A category with
-        so many levels that only their rarity is encoded comes back as the level where its count is
-        unique, else in words: "one of 40 levels with 3 rows each".
+        Shape (n, source columns), named after these, of objects: numbers, truth values,
+        ``pandas.Timestamp`` (UTC, to the second), levels, and ``None`` for a gap; no columns that
+        are left out, but with what stands aside those that were constant, "another value" where
+        they are not. Where which of many levels it is does not stand aside, a category comes back
+        as the level where its count is unique, else in words: "one of 40 levels with 3 rows each".
 
     Examples
     --------
@@ -44,14 +45,29 @@ def decode(encoder: Encoder, encoded: FloatArray) -> pd.DataFrame:
         Date: _dates,
         Category: _levels,
     }
-    start = 0
+    start, width = 0, len(encoder.encoded_names_)
+    beside = encoded[:, width:].T
+    aside = dict(zip([column for column, _ in encoder.aside_names_], beside, strict=False))
     columns: dict[str, list[Any]] = {}
     for recipe in encoder.recipes:
         stop = start + len(recipe.outputs())
-        if start < stop:
+        if recipe.column in aside:
+            columns[recipe.column] = _aside(recipe, aside[recipe.column])
+        elif start < stop:
             columns[recipe.column] = readers[type(recipe)](recipe, encoded[:, start:stop])
         start = stop
     return pd.DataFrame(columns, dtype=object)
+
+
+def _aside(recipe: Any, read: FloatArray) -> list[Any]:
+    """Levels by their places, or whether constants are what they were."""
+    places = np.rint(read).astype(np.intp)
+    if isinstance(recipe, Category):
+        cells: list[Any] = [*recipe.levels, "a level not seen at fit"]
+    else:
+        value = bool(recipe.value) if recipe.holds == "boolean" else recipe.value
+        cells = [value, "another value"]
+    return [cells[place] for place in places]
 
 
 def _numbers(number: Number, encoded: FloatArray) -> list[Any]:

@@ -7,17 +7,20 @@ number     a numeric type, durations, numbers stored as text  its value; a flag 
            (also $1,100.50, (3,000) for a minus, 8.1%)
 boolean    a boolean type, the words true and false           0 or 1; a flag if fit saw gaps
 category   a categorical type, text that repeats              one column a level (up to 12 levels,
-                                                              a gap is a level), then its rarity
+                                                              a gap is a level), then its rarity;
+                                                              which of more levels stands aside
 date       a date type, dates stored as text                  days since the first, see `Date`; a
                                                               flag if fit saw gaps; hour and weekday
                                                               (UTC) on a circle if they vary
-left out   constant, empty, free text, identifiers, nested    nothing; `Encoder.report` says why
+constant   the same in all rows that fit saw                  nothing; whether a new row differs
+                                                              stands aside (up to 64 such columns)
+left out   empty, free text, identifiers, nested              nothing; `Encoder.report` says why
 ========== ================================================== ====================================
 
 All is decided from the content of the rows given to `fit`, never from their order; numeric columns
 keep their unit, so a rescaling or shift of one passes through. A gap where fit saw none becomes a
-value far outside of the column's range. A column that is constant at fit is left out: a row that
-breaks the constant later goes unnoticed.
+value far outside of the column's range. What stands aside is no quantity: it is written only where
+it is asked for, behind all other columns.
 """
 
 from collections.abc import Iterator
@@ -35,7 +38,9 @@ from oddshot.errors import DataError
 from oddshot.frames import RawRows, as_frame, sparse_columns, take_rows, to_rows
 from oddshot.mapping.columns import (
     PLAIN,
+    UNSEEN_COUNT,
     Category,
+    Constant,
     Date,
     LeftOut,
     Number,
@@ -49,7 +54,15 @@ from oddshot.wording import counted
 
 BLOCK_ROWS = 4096
 NARROW_CELLS = 2**20  # of narrow tables more rows go into a block, up to so many cells
+MOST_CONSTANTS = 64  # where more columns are constant one of them often changes, and they cost time
 LIMITS = ("fill", "low", "high", "below", "above", "missing", "varies")  # of a `Number`
+KINDS = {
+    Number: "number",
+    Date: "date",
+    Category: "category",
+    Constant: "constant",
+    LeftOut: "left out",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +105,9 @@ class Encoder:
     encoded_names_
         Source column and meaning ("value", "missing", "= red", "rarity", ...) of each of the p
         encoded columns.
+    aside_names_
+        The same ("level", "changed") of each of the q columns that stand aside: places of levels,
+        and 1 where what was constant at fit is not.
 
     Examples
     --------
@@ -107,6 +123,7 @@ class Encoder:
     feature_names_in_: NDArray[np.object_] | None
     kinds_: dict[str, str]
     encoded_names_: list[tuple[str, str]]
+    aside_names_: list[tuple[str, str]]
 
     def fit(self, X: Any) -> Self:
         """Decide kind and encoding of every column.
@@ -134,13 +151,15 @@ class Encoder:
                 recipe(label, rows.iloc[:, i], named=names is not None)
                 for i, label in enumerate(labels)
             ]
+        if sum(isinstance(r, Constant) for r in recipes) > MOST_CONSTANTS:
+            recipes = [LeftOut(r.column, r.why) if isinstance(r, Constant) else r for r in recipes]
         self._settle(recipes, named=names is not None)
         if not self.encoded_names_:
             reasons = "; ".join(f"{note.column!r}: {note.reason}" for note in self.report()[:5])
             raise DataError(f"no column is left to learn from ({reasons}); give one that varies")
         return self
 
-    def transform(self, X: Any) -> FloatArray:
+    def transform(self, X: Any, *, aside: bool = False) -> FloatArray:
         """Write rows as numbers.
 
         Parameters
@@ -150,11 +169,13 @@ class Encoder:
             are ignored. A matrix, or a frame whose columns are merely counted, is taken by position
             and needs the width that `fit` saw. Columns that are left out may be missing in a data
             frame. Sparse rows become dense: give blocks of them.
+        aside
+            Whether to write what stands aside, too.
 
         Returns
         -------
         ndarray
-            Shape (n, p) float64, finite.
+            Shape (n, p) float64, finite; (n, p + q) with what stands aside.
 
         Raises
         ------
@@ -165,7 +186,9 @@ class Encoder:
         if not hasattr(self, "n_features_in_"):
             raise NotFittedError("this Encoder is not fitted yet; call fit first")
         rows = self.aligned(to_rows(X))
-        encoded = np.empty((rows.shape[0], len(self.encoded_names_)))
+        width = len(self.encoded_names_)
+        whole = np.empty((rows.shape[0], width + (len(self._aside) if aside else 0)))
+        encoded = whole[:, :width]
         self._numbers.write(self._numeric_columns(rows), encoded)
         for i, column_recipe in self._special:
             assert isinstance(rows, pd.DataFrame)
@@ -173,14 +196,16 @@ class Encoder:
             stop = start + len(column_recipe.outputs())
             column_recipe.write(rows.iloc[:, i], encoded[:, start:stop])
         encoded += 0.0  # -0.0 becomes 0.0: a mapping knows its own rows by their bytes
-        return encoded
+        for place, (i, beside) in enumerate(self._aside if aside else (), width):
+            whole[:, place] = beside.read_aside(_column(rows, i))
+        return whole
 
-    def blocks(self, rows: RawRows) -> Iterator[FloatArray]:
+    def blocks(self, rows: RawRows, *, aside: bool = False) -> Iterator[FloatArray]:
         """Do the same for rows (n, d) block by block, so that memory does not grow with n."""
         cells = NARROW_CELLS // max(1, len(self.encoded_names_))
         for block in cut(rows.shape[0], min(4 * BLOCK_ROWS, max(BLOCK_ROWS, cells))):
             try:
-                yield self.transform(take_rows(rows, block))
+                yield self.transform(take_rows(rows, block), aside=aside)
             except DataError:
                 self.transform(rows)  # raises again, with the number the row has among all
                 raise
@@ -198,17 +223,46 @@ class Encoder:
         """How each source column is written, in their order; their outputs stand side by side."""
         return self._recipes
 
-    def unseen_levels(self) -> dict[int, tuple[float, float]]:
-        """Tell by which value in which encoded column a level that fit did not see is known.
+    def never_seen(self) -> dict[int, tuple[float, float]]:
+        """Tell by which value in which column a row is known that holds what fit did not see.
 
-        Beside the value stands how surprising it is, in decades, see `Category.unseen`. Columns are
-        left out where new levels are common.
+        Positions are those of rows with what stands aside. Beside the value stands how surprising
+        it is, in decades, the number of columns considered (Bonferroni): of a level see
+        `Category.unseen`; columns are left out where new levels are common. A column that was
+        constant changes as often as it has happened to others that one row at fit differed from
+        all the rest (Good 1953), so all of them are one more.
         """
-        return {
+        found = {
             start + len(r.outputs()) - 1: unseen
             for start, r in zip(self._starts, self._recipes, strict=True)
             if isinstance(r, Category) and (unseen := r.unseen()) is not None
         }
+        constants = [(i, r.rows) for i, (_, r) in enumerate(self._aside) if isinstance(r, Constant)]
+        considered = np.log10(max(len(found) + bool(constants), 1))
+        alone = sum(r.alone for r in self._recipes if isinstance(r, Number | Category))
+        found |= {
+            len(self.encoded_names_) + i: (1.0, -float(np.log10((alone + UNSEEN_COUNT) / rows)))
+            for i, rows in constants
+        }
+        return {place: (value, decades - considered) for place, (value, decades) in found.items()}
+
+    def levels_at(self) -> list[tuple[int, slice]]:
+        """Tell of each column of categories how many levels it has, and where these are written.
+
+        In rows with what stands aside: one column a level, or a single one with the level's place.
+        Columns are left out that an older version saved, see `Category`.
+        """
+        aside = [name for name, _ in self.aside_names_]
+        found = []
+        for start, r in zip(self._starts, self._recipes, strict=True):
+            if not (isinstance(r, Category) and r.told_apart):
+                continue
+            at = slice(start, start + len(r.outputs()) - 1)
+            if r.aside():
+                place = len(self.encoded_names_) + aside.index(r.column)
+                at = slice(place, place + 1)
+            found.append((len(r.levels), at))
+        return found
 
     def unseen_shares(self, rows: RawRows) -> dict[str, float]:
         """Tell in what share of rows (n, d) each column of categories holds an unseen level."""
@@ -234,8 +288,7 @@ class Encoder:
         tuple
             The settings, and {"numbers": (q, 7) float64}, one row a column of numbers.
         """
-        kinds = {Number: "number", Date: "date", Category: "category", LeftOut: "left out"}
-        columns = [{"recipe": kinds[type(r)]} | _settings(r) for r in self._recipes]
+        columns = [{"recipe": KINDS[type(r)]} | _settings(r) for r in self._recipes]
         numbers = [
             [getattr(r, name) for name in LIMITS] for r in self._recipes if type(r) is Number
         ]
@@ -265,6 +318,12 @@ class Encoder:
         self.encoded_names_ = [
             (r.column, what) for r, row in zip(recipes, outputs, strict=True) for what in row
         ]
+        self.aside_names_ = [(r.column, what) for r in recipes for what in r.aside()]
+        self._aside = [
+            (i, r)
+            for i, r in enumerate(recipes)
+            if isinstance(r, Category | Constant) and r.aside()
+        ]
         self._numbers = _NumberBlock.of(recipes, starts)
         self._special = [(i, r) for i, r in enumerate(recipes) if isinstance(r, Date | Category)]
 
@@ -274,7 +333,11 @@ class Encoder:
         if isinstance(rows, pd.DataFrame) and not _counted(rows.columns):
             named = self.feature_names_in_ is not None
             if named or set(labels) <= {str(name) for name in rows.columns}:
-                left_out = {r.column for r in self._recipes if isinstance(r, LeftOut)}
+                left_out = {
+                    r.column: r.value if isinstance(r, Constant) else np.nan
+                    for r in self._recipes
+                    if isinstance(r, LeftOut)
+                }
                 rows = _by_name(rows, labels, left_out)
         if rows.shape[1] != self.n_features_in_:
             raise DataError(
@@ -372,6 +435,14 @@ class _NumberBlock:
             encoded[:, self.value_at] = values[:, self.varying]
 
 
+def _column(rows: RawRows, place: int) -> "pd.Series[Any]":
+    """Give one column of a frame or a matrix."""
+    if isinstance(rows, pd.DataFrame):
+        return rows.iloc[:, place]
+    column: Any = rows[:, [place]]
+    return pd.Series((column.toarray() if sp.issparse(column) else column)[:, 0])
+
+
 def _recipes_of_matrix(matrix: Any, labels: list[str], *, named: bool) -> list[Recipe]:
     if not sp.issparse(matrix):
         return [
@@ -403,12 +474,12 @@ def _names(rows: RawRows) -> list[str] | None:
     return names
 
 
-def _by_name(rows: pd.DataFrame, names: list[str], left_out: set[str]) -> pd.DataFrame:
-    """Give columns in the order of ``names``; those that are left out need not be there."""
+def _by_name(rows: pd.DataFrame, names: list[str], left_out: dict[str, Any]) -> pd.DataFrame:
+    """Give columns in the order of ``names``; for those left out, a value stands in."""
     given = [str(name) for name in rows.columns]
     if given == names:
         return rows
-    missing = sorted(set(names) - set(given) - left_out)
+    missing = sorted(set(names) - set(given) - left_out.keys())
     if missing:
         shown = ", ".join(map(repr, missing[:10])) + (", ..." if len(missing) > 10 else "")
         raise DataError(
@@ -418,7 +489,10 @@ def _by_name(rows: pd.DataFrame, names: list[str], left_out: set[str]) -> pd.Dat
     _check_unique([name for name in given if name in set(names)])
     there = [name for name in names if name in given]
     rows = rows.iloc[:, [given.index(name) for name in there]]
-    return rows if there == names else rows.set_axis(there, axis=1).reindex(columns=names)
+    if there == names:
+        return rows
+    absent = {name: left_out[name] for name in names if name not in there}
+    return rows.set_axis(there, axis=1).assign(**absent)[names]
 
 
 def _check_unique(names: list[str]) -> None:
@@ -446,8 +520,9 @@ def _settings(recipe: Recipe) -> dict[str, Any]:
     told = asdict(recipe)
     for name in LIMITS if type(recipe) is Number else ():
         del told[name]
-    if told.get("notation") == asdict(PLAIN):
-        del told["notation"]
+    for name, usual in (("notation", asdict(PLAIN)), ("alone", False)):
+        if told.get(name) == usual:
+            del told[name]
     return told
 
 
@@ -469,4 +544,6 @@ def _restored(column: dict[str, Any], rows: Iterator[list[float]]) -> Recipe:
         )
     if kind == "date":
         return Date(**column)
+    if kind == "constant":
+        return Constant(**column)
     return Category(**column) if kind == "category" else LeftOut(**column)

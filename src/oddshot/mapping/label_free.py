@@ -45,9 +45,10 @@ class LabelFree:
 
     def fit(self, support: Support, generator: np.random.Generator) -> Self:
         """Compare the support's typical rows with each other, and freeze."""
-        self._spaces = Spaces().fit(support.typical)
-        views = self._spaces.view(support.typical)
-        reference = Reference(views, self._spaces.view(support.known))
+        self._width = support.width
+        self._spaces = Spaces().fit(support.typical[:, : self._width])
+        views = self._view(support.typical)
+        reference = Reference(views, self._view(support.known))
         self.neighbours_, self._isolation = Neighbours(threads=self._threads), Isolation()
         every: tuple[Block, ...] = (
             self.neighbours_,
@@ -61,12 +62,13 @@ class LabelFree:
         raw = np.concatenate([block.fit(reference, generator) for block in self._blocks], axis=1)
         self._calibration = Calibration().fit(raw)
         self._own = RowPlaces(support.typical)
-        self.typical_ = self._as_seen(views, raw, self._leaves(views))
+        aside = support.typical[:, self._width :]
+        self.typical_ = self._as_seen(views, raw, self._leaves(views), aside)
         self.known_ = self.look(support.known)
         return self
 
     def look(self, rows: FloatArray) -> Seen:
-        """See rows (n, p), columns in the support's order, each alone.
+        """See rows (n, p + q), columns in the support's order, each alone.
 
         A typical row of the support is seen as it was there, without itself.
         """
@@ -87,15 +89,21 @@ class LabelFree:
         if len(known):
             seen.put(known, self.typical_[own[known]])
         if len(new):
-            seen.put(new, self._look_at_new(self._spaces.view(rows[new])))
+            seen.put(new, self._look_at_new(rows[new]))
 
-    def _look_at_new(self, views: Views) -> Seen:
+    def _view(self, rows: FloatArray) -> Views:
+        """Rows (n, p + q) in every space, without what stands aside."""
+        return self._spaces.view(rows[:, : self._width])
+
+    def _look_at_new(self, rows: FloatArray) -> Seen:
+        views = self._view(rows)
         leaves = self._leaves(views)
         raw = [
             self._isolation.depths(leaves) if block is self._isolation else block.transform(views)
             for block in self._blocks
         ]
-        return self._as_seen(views, np.concatenate(raw, axis=1), leaves)
+        aside = rows[:, self._width :]
+        return self._as_seen(views, np.concatenate(raw, axis=1), leaves, aside)
 
     def _leaves(self, views: Views) -> NDArray[np.uint16]:
         """Leaves (n, trees) of the isolation trees; none where these are left out."""
@@ -103,10 +111,11 @@ class LabelFree:
             return self._isolation.leaves(views.standard)
         return np.zeros((len(views), 0), dtype=np.uint16)
 
-    def _as_seen(self, views: Views, raw: FloatArray, leaves: NDArray[np.uint16]) -> Seen:
+    def _as_seen(
+        self, views: Views, raw: FloatArray, leaves: NDArray[np.uint16], aside: FloatArray
+    ) -> Seen:
         fifths = raw[:, [self._names.index(f"knn5_{space}") for space in NAMES]]
         coordinates = np.zeros((len(raw), len(LABEL_FREE), CHANNELS), dtype=np.float32)
         coordinates[:, [LABEL_FREE.index(n) for n in self._names]] = self._calibration.apply(raw)
-        return Seen(
-            views, fifths, coordinates.reshape(len(raw), len(LABEL_FREE) * CHANNELS), leaves
-        )
+        flat = coordinates.reshape(len(raw), len(LABEL_FREE) * CHANNELS)
+        return Seen(views, fifths, flat, leaves, aside.astype(np.float32))

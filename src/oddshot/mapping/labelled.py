@@ -13,6 +13,7 @@ from scipy.linalg.lapack import dtrtri
 from oddshot.episodes import Float32Array, FloatArray
 from oddshot.mapping.calibration import CHANNELS, Calibration
 from oddshot.mapping.distances import against, extended, median, squared_distances
+from oddshot.mapping.levels import KnownLevels
 from oddshot.mapping.nearest import AT_ONCE
 from oddshot.mapping.neighbours import Neighbours
 from oddshot.mapping.spaces import NAMES, Views
@@ -38,20 +39,21 @@ class Seen:
         Shape (n, 2C) float32: calibrated label-free coordinates.
     leaves
         Shape (n, trees): leaves of the isolation trees.
+    aside
+        Shape (n, q) float32: what stands aside, see `oddshot.mapping.encode.Encoder`.
     """
 
     views: Views
     fifths: FloatArray
     coordinates: Float32Array
     leaves: NDArray[np.uint16]
+    aside: Float32Array
 
     def __len__(self) -> int:
         return len(self.views)
 
     def __getitem__(self, index: slice | NDArray[np.intp]) -> "Seen":
-        return Seen(
-            self.views[index], self.fifths[index], self.coordinates[index], self.leaves[index]
-        )
+        return Seen(self.views[index], *(array[index] for array in self._others()))
 
     def room(self, rows: int) -> "Seen":
         """Make room for other rows of the same kind, to be `put` there."""
@@ -61,6 +63,7 @@ class Seen:
             np.empty((rows, self.fifths.shape[1])),
             np.empty((rows, self.coordinates.shape[1]), np.float32),
             np.empty((self.leaves.shape[1], rows), np.uint16).T,
+            np.empty((rows, self.aside.shape[1]), np.float32),
         )
 
     def put(self, places: slice | NDArray[np.intp], rows: "Seen") -> None:
@@ -76,7 +79,10 @@ class Seen:
         return whole
 
     def _arrays(self) -> tuple[NDArray[Any], ...]:
-        return (*self.views.arrays(), self.fifths, self.coordinates, self.leaves)
+        return *self.views.arrays(), *self._others()
+
+    def _others(self) -> tuple[NDArray[Any], ...]:
+        return self.fifths, self.coordinates, self.leaves, self.aside
 
 
 class LabelledBlock(Protocol):
@@ -276,7 +282,10 @@ class KernelRidge:
 
 
 class Supervised:
-    """Trees on columns and label-free coordinates; logistic regression on either."""
+    """Trees on columns and label-free coordinates; logistic regression on either.
+
+    Columns are followed by what stands aside, see `KnownLevels`.
+    """
 
     names = ("trees_columns", "trees_all", "logistic_columns", "logistic_coordinates")
 
@@ -286,6 +295,7 @@ class Supervised:
     def fit(self, typical: Seen, known: Seen, generator: np.random.Generator) -> FloatArray:
         """See `LabelledBlock`."""
         halves = generator.permutation(len(typical)) % 2
+        self._levels = KnownLevels().fit(typical.aside, known.aside)
         self._models = [
             CrossFitted(lambda: self._forest(leaf=4)),
             CrossFitted(lambda: self._forest(leaf=10)),
@@ -307,6 +317,7 @@ class Supervised:
 
     def _inputs(self, rows: Seen) -> tuple[FloatArray, ...]:
         columns = rows.views.columns.astype(np.float64)
+        columns = np.concatenate([columns, self._levels.of(rows.aside)], axis=1)
         robust = rows.coordinates[:, 1::CHANNELS]
         return (
             columns,

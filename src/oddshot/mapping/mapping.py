@@ -5,7 +5,7 @@ The coordinates mean the same on every data set; learners work on them (see `Map
 
 from collections.abc import Collection
 from copy import copy, deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Self
 
@@ -55,7 +55,7 @@ class Pool:
     Parameters
     ----------
     rows
-        Shape (n, p): encoded, columns in the support's order.
+        Shape (n, p + q): encoded, columns in the support's order.
     seen
         The same rows, seen by `Mapping.pool`.
     """
@@ -150,12 +150,12 @@ class Mapping:
 
     @property
     def later(self) -> tuple[FloatArray, LabelArray]:
-        """Rows (a, p), columns in the support's order, and labels (a,) that came after `fit`."""
+        """Rows (a, p + q), in the support's columns, and labels (a,) that came after `fit`."""
         return self._later.rows, self._later_labels
 
     @one_blas_thread
     def pool(self, rows: FloatArray) -> Pool:
-        """See rows (n, p), whose columns are in the support's order, by what needs no label."""
+        """See rows (n, p + q), whose columns are in the support's order, by what needs no label."""
         return Pool(rows, self._free.look(rows))
 
     @one_blas_thread
@@ -175,7 +175,7 @@ class Mapping:
         return out
 
     def transform(self, rows: FloatArray) -> Float32Array:
-        """Calibrated coordinates (n, C, 2) of encoded rows (n, d), each alone.
+        """Calibrated coordinates (n, C, 2) of encoded rows (n, p + q), each alone.
 
         A row that stands in the support gets the coordinates it had there, where it was compared
         with all rows but itself.
@@ -190,8 +190,8 @@ class Mapping:
         """Fit all that looks at labels, on the support's and on those that came later."""
         generator = deepcopy(self._generator)  # as `fit` left it, however often labels come
         typical, known, normal = self._by_label()
-        self.support = Support(
-            self.base.columns, typical.rows, known.rows, float(normal.mean()), self.base.seed
+        self.support = replace(
+            self.base, typical=typical.rows, known=known.rows, normal_share=float(normal.mean())
         )
         self.places_ = RowPlaces(typical.rows)
         self.typical_, self.known_ = _empty(len(typical)), _empty(len(known))

@@ -51,24 +51,24 @@ class Outside:
         typical: FloatArray,
         places: RowPlaces,
         unseen: Mapping[int, tuple[float, float]] = MappingProxyType({}),
+        *,
+        aside: int = 0,
     ) -> Self:
         """Learn the tails of every column.
 
         Parameters
         ----------
         typical
-            Shape (m, p).
+            Shape (m, p + q).
         places
             Tells these rows from others.
         unseen
             By column, a value that no typical row can have, and its surprise in decades.
+        aside
+            How many of the last columns have no tails, q.
         """
-        self._places = places
-        self._unseen = {
-            column: (value, decades - np.log10(len(unseen)))
-            for column, (value, decades) in unseen.items()
-        }
-        width = typical.shape[1]
+        self._places, self._unseen = places, dict(unseen)
+        self._width = width = typical.shape[1] - aside
         ends = [_ends(typical[:, block]) for block in cut(width, _COLUMNS_AT_ONCE)]
         low, high = (np.concatenate(parts, axis=1) for parts in zip(*ends, strict=True))
         rows = len(typical)
@@ -79,13 +79,16 @@ class Outside:
         return self
 
     def decades(self, rows: FloatArray) -> FloatArray:
-        """Surprise (n,) of rows (n, p), mostly 0; a typical row is compared with all but itself."""
+        """Surprise (n,) of rows (n, p + q), mostly 0; a typical row is compared with all others."""
         found = np.zeros(len(rows))
         upper, lower = self._of_all
-        at_ends = np.flatnonzero(((rows >= upper.extreme) | (-rows >= lower.extreme)).any(axis=1))
+        numbers = rows[:, : self._width]
+        ends = (numbers >= upper.extreme) | (-numbers >= lower.extreme)
+        at_ends = np.flatnonzero(ends.any(axis=1))
         own = self._places.of(rows[at_ends]) >= 0
         for tails, places in ((self._of_others, at_ends[own]), (self._of_all, at_ends[~own])):
-            cells = np.maximum(tails[0].decades(rows[places]), tails[1].decades(-rows[places]))
+            values = numbers[places]
+            cells = np.maximum(tails[0].decades(values), tails[1].decades(-values))
             found[places] = cells.max(axis=1, initial=0.0)
         found -= self._looked_at
         for column, (value, decades) in self._unseen.items():

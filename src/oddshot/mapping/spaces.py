@@ -103,12 +103,15 @@ class Spaces:
         )
 
     def _standard(self, rows: FloatArray) -> FloatArray:
-        """Robust z, linear up to 8 and logarithmic beyond, so that one value cannot drown a row."""
+        """Robust z, squashed, so that one value cannot drown a row."""
         z = (rows - self._centre) / self._scale
-        size = np.abs(z)
-        squashed = np.where(size > 8, 8 + np.log1p(np.maximum(size - 8, 0)), size)
         # what differs by rounding errors alone must tie
-        return np.asarray(np.round(np.sign(z) * squashed, 12))
+        return np.asarray(np.round(np.sign(z) * squashed(np.abs(z)), 12))
+
+
+def squashed(sizes: FloatArray) -> FloatArray:
+    """Sizes of any shape, linear up to 8 and logarithmic beyond."""
+    return np.where(sizes > 8, 8 + np.log1p(np.maximum(sizes - 8, 0)), sizes)
 
 
 def _mid_ranks(ordered: FloatArray) -> FloatArray:

@@ -20,15 +20,18 @@ class Support:
     Parameters
     ----------
     columns
-        Shape (p,): the canonical order of the encoded columns.
+        Shape (p + q,): the canonical order of the encoded columns; behind them, of those that stand
+        aside (see `oddshot.mapping.encode.Encoder`).
     typical
-        Shape (m, p): unlabelled and known normal rows.
+        Shape (m, p + q): unlabelled and known normal rows.
     known
-        Shape (k, p): known anomalies.
+        Shape (k, p + q): known anomalies.
     normal_share
         Share of ``typical`` that is known to be normal.
     seed
         Seed of all that is random in a mapping fitted on this support.
+    aside
+        How many columns stand aside, q.
     """
 
     columns: NDArray[np.intp]
@@ -36,6 +39,12 @@ class Support:
     known: FloatArray
     normal_share: float
     seed: int
+    aside: int = 0
+
+    @property
+    def width(self) -> int:
+        """How many columns are quantities, p: the others stand aside."""
+        return len(self.columns) - self.aside
 
     @property
     def labels(self) -> LabelArray:
@@ -44,7 +53,7 @@ class Support:
         return np.where(normal, NORMAL, UNLABELLED).astype(np.int8)
 
     def arranged(self, rows: FloatArray) -> FloatArray:
-        """Bring the columns of encoded rows (n, p) into canonical order."""
+        """Bring the columns of encoded rows (n, p + q) into canonical order."""
         return np.ascontiguousarray(rows[:, self.columns])
 
 
@@ -55,6 +64,7 @@ def draw_support(
     seed: int,
     max_typical: int = MAX_TYPICAL,
     copies_once: bool = False,
+    aside: int = 0,
     threads: int = 1,
 ) -> Support:
     """Keep at most ``max_typical`` typical rows, so that the cost per scored row is bounded.
@@ -64,7 +74,7 @@ def draw_support(
     Parameters
     ----------
     rows, labels
-        Encoded rows (n, p), finite, and their labels (n,) of 1, 0, -1.
+        Encoded rows (n, p + q), finite, and their labels (n,) of 1, 0, -1.
     seed
         Decides the draw, together with the content of the rows; their order does not matter.
     max_typical
@@ -74,6 +84,8 @@ def draw_support(
         labelled: copies of an anomaly, unlike others of its kind, do not make it less odd. A row
         that occurs more than `MOST_COPIES` times keeps all of them, for their number tells that it
         is usual; and where half of the rows do, all rows stay.
+    aside
+        How many of the last columns stand aside, q. They make rows different, and that is all.
     threads
         Threads over columns. The result does not depend on it.
     """
@@ -85,8 +97,12 @@ def draw_support(
         means = np.sort(rows, axis=0).mean(axis=0)
         np.divide(means - low, high - low, out=heights, where=high > low)
     heights = np.nan_to_num(heights)
-    columns = column_order(ranks, np.round(heights, 6), threads=threads)
-    order = row_order(ranks[:, columns])
+    width = rows.shape[1] - aside
+    heights = np.round(heights, 6)
+    parts = (slice(width), slice(width, None)) if aside else (slice(width),)
+    orders = [column_order(ranks[:, part], heights[part], threads=threads) for part in parts]
+    columns = np.concatenate([orders[0], *(width + order for order in orders[1:])])
+    order = row_order(ranks[:, columns], aside)
     if copies_once:
         order = _without_copies(order, ranks, labels)
     known = _sample(order[labels[order] == ANOMALY], MAX_KNOWN, generator)
@@ -101,6 +117,7 @@ def draw_support(
         rows[np.ix_(known, columns)],
         len(normal) / max(len(typical), 1),
         seed,
+        aside,
     )
 
 

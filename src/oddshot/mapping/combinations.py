@@ -1,0 +1,92 @@
+"""Combinations of two levels that no row has held: each is usual, and they never met."""
+
+from itertools import combinations
+from typing import NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oddshot.episodes import FloatArray
+from oddshot.mapping.columns import UNSEEN_COUNT
+from oddshot.mapping.outside import BEGINS
+
+Levels = NDArray[np.intp]
+
+
+class Combinations:
+    """How surprising rows are by two of their levels that were never seen together.
+
+    The share of rows whose combination in two columns is the only one of its kind is the chance
+    that the next row's is new (Good 1953). Where that is below one in a hundred, the number of
+    pairs of columns considered (Bonferroni), a row whose levels were seen, though never together,
+    is as surprising as that.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> shop = rng.integers(20, size=500)
+    >>> levels = np.column_stack([shop, shop % 4])  # each shop is of one of four chains
+    >>> met = Combinations().fit(levels, np.array([20, 4]), np.ones(500))
+    >>> new = levels[:3].copy()
+    >>> new[2, 1] += 1 if new[2, 1] < 3 else -1
+    >>> met.decades(new, own=np.zeros(3, dtype=bool)).round(1).tolist()
+    [0.0, 0.0, 3.0]
+    """
+
+    def fit(self, levels: Levels, known: Levels, copies: FloatArray) -> Self:
+        """Learn which levels have met.
+
+        Parameters
+        ----------
+        levels
+            Shape (m, c): of each row, in every column, from 0.
+        known
+            Shape (c,): how many levels each column has; a row with a higher one holds another.
+        copies
+            Shape (m,): how many rows each row stands for.
+        """
+        rows = float(copies.sum())
+        pairs = [*combinations(range(len(known)), 2)]
+        self.pairs: list[Pair] = []
+        self._known = known
+        considered = np.log10(max(len(pairs), 1))
+        if np.log10(rows / UNSEEN_COUNT) - considered < BEGINS:
+            return self
+        for one, other in pairs:
+            codes, places = np.unique(_met(levels, known, one, other), return_inverse=True)
+            counts = np.bincount(places, weights=copies)
+            alone = int((counts == 1).sum())
+            new = -np.log10((alone + UNSEEN_COUNT) / rows) - considered
+            own = -np.log10((max(alone - 1, 0) + UNSEEN_COUNT) / (rows - 1)) - considered
+            if own >= BEGINS:
+                self.pairs.append(Pair(one, other, codes, codes[counts == 1], new, own))
+        return self
+
+    def decades(self, levels: Levels, own: NDArray[np.bool_]) -> FloatArray:
+        """Surprise (n,) of rows with levels (n, c), mostly 0.
+
+        ``own`` (n,) tells which rows are among those of `fit`: compared with all but themselves.
+        """
+        found = np.zeros(len(levels))
+        for one, other, codes, alone, new, of_own in self.pairs:
+            met = _met(levels, self._known, one, other)
+            seen = (levels[:, [one, other]] < self._known[[one, other]]).all(axis=1)
+            unheard = np.where(own, np.isin(met, alone), seen & ~np.isin(met, codes))
+            found = np.maximum(found, np.where(unheard, np.where(own, of_own, new), 0.0))
+        return np.where(found >= BEGINS, found, 0.0)
+
+
+class Pair(NamedTuple):
+    """Two columns: codes of the combinations seen, and seen once; decades of one that is new."""
+
+    one: int
+    other: int
+    codes: Levels
+    alone: Levels
+    new: float
+    own: float
+
+
+def _met(levels: Levels, known: Levels, one: int, other: int) -> Levels:
+    """Code (n,) of the combination of two levels."""
+    return np.asarray(levels[:, one] * (known[other] + 1) + levels[:, other])
