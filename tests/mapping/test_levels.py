@@ -6,7 +6,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from oddshot import FewShotDetector
-from oddshot.mapping.levels import MOST_LEVELS, KnownLevels
+from oddshot.mapping.levels import MOST_LEVELS, KnownLevels, LevelDistances
 
 TYPICAL = np.arange(100.0)[:, None] % 50
 
@@ -38,6 +38,14 @@ def test_the_levels_of_most_come_first():
     levels = KnownLevels().fit(TYPICAL, known)
     assert levels.of(known).shape == (41, MOST_LEVELS)
     assert levels.of(known)[39, 0] > 0
+
+
+def test_rows_of_another_level_are_farther():
+    known = np.array([[7.0, 1.0], [49.0, 1.0]])
+    typical = np.column_stack([TYPICAL[:, 0], np.ones(100)])
+    height = KnownLevels().fit(TYPICAL, known[:, :1]).of(known[:, :1]).max(axis=1)
+    squares = LevelDistances().fit(typical, known).squares(np.array([[7.0, 1.0], [3.0, 0.0]]))
+    np.testing.assert_allclose(squares, [[0, height[1] ** 2], height**2])
 
 
 def test_labels_on_some_shops_find_other_rows_of_these_shops():

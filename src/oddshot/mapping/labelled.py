@@ -13,7 +13,7 @@ from scipy.linalg.lapack import dtrtri
 from oddshot.episodes import Float32Array, FloatArray
 from oddshot.mapping.calibration import CHANNELS, Calibration
 from oddshot.mapping.distances import against, extended, median, squared_distances
-from oddshot.mapping.levels import KnownLevels
+from oddshot.mapping.levels import KnownLevels, LevelDistances
 from oddshot.mapping.nearest import AT_ONCE
 from oddshot.mapping.neighbours import Neighbours
 from oddshot.mapping.spaces import NAMES, Views
@@ -103,7 +103,10 @@ class LabelledBlock(Protocol):
 
 
 class KnownDistances:
-    """How near the known anomalies are, by themselves and relative to the typical rows."""
+    """How near the known anomalies are, by themselves and relative to the typical rows.
+
+    In all spaces rows of another level than a known anomaly are farther, see `LevelDistances`.
+    """
 
     names = tuple(
         f"known_{kind}_{space}" for space in NAMES for kind in ("nearest", "relative", "kernel")
@@ -115,6 +118,7 @@ class KnownDistances:
     def fit(self, typical: Seen, known: Seen, generator: np.random.Generator) -> FloatArray:  # noqa: ARG002
         """See `LabelledBlock`."""
         self._known = {name: p.astype(np.float64) for name, p in known.views.named().items()}
+        self._levels = LevelDistances().fit(typical.aside, known.aside)
         self._width = {}
         for name, points in typical.views.named().items():
             middle = points.astype(np.float64) - np.median(points, axis=0)
@@ -124,8 +128,10 @@ class KnownDistances:
     def transform(self, rows: Seen) -> FloatArray:
         """See `LabelledBlock`."""
         columns = []
+        between_levels = self._levels.squares(rows.aside)
         for fifth, (name, points) in zip(rows.fifths.T, rows.views.named().items(), strict=True):
             squares = squared_distances(points.astype(np.float64), self._known[name])
+            squares += between_levels
             nearest = self._neighbours.log(name, np.sqrt(squares.min(axis=1)))
             kernel = np.log(np.exp(-squares / self._width[name]).mean(axis=1) + 1e-6)
             columns += [-nearest, fifth - nearest, kernel]

@@ -1,4 +1,7 @@
-"""Levels of categories too many for a column each: those that known anomalies hold."""
+"""Levels of categories too many for a column each: those that known anomalies hold.
+
+Of what stands aside (see `oddshot.mapping.encode.Encoder`) only equality counts.
+"""
 
 from typing import Self
 
@@ -13,8 +16,8 @@ MOST_LEVELS = 32
 class KnownLevels:
     """Whether a row is of the same level as known anomalies, a column for each of their levels.
 
-    Of what stands aside (see `oddshot.mapping.encode.Encoder`) only equality counts. The levels of
-    most known anomalies come first, up to 32; what all rows hold tells nothing and is left out.
+    The levels of most known anomalies come first, up to 32; what all rows hold tells nothing and is
+    left out.
 
     Examples
     --------
@@ -26,22 +29,66 @@ class KnownLevels:
 
     def fit(self, typical: np.ndarray, known: np.ndarray) -> Self:
         """Learn from what stands aside of typical rows (m, q) and of known anomalies (k, q)."""
-        rows = np.rint(np.concatenate([typical, known]))
-        found = []
-        for column, levels in enumerate(np.rint(known).T):
-            for level, count in zip(*np.unique(levels, return_counts=True), strict=True):
-                share = float((rows[:, column] == level).mean())
-                if share < 1:
-                    found.append((-int(count), column, float(level), share))
-        chosen = sorted(found)[:MOST_LEVELS]
-        self._columns = np.array([column for _, column, _, _ in chosen], dtype=np.intp)
-        self._levels = np.array([level for _, _, level, _ in chosen])
-        shares = np.array([share for _, _, _, share in chosen])
-        # as tall as a column of zeros and ones is among the standardised ones
-        self._heights = squashed(2 / np.sqrt(shares * (1 - shares)))
+        heights = _heights(typical, known)
+        found = [
+            (-int((known[:, column] == known[at, column]).sum()), column, float(known[at, column]))
+            for at, column in zip(*np.nonzero(heights), strict=True)
+        ]
+        chosen = sorted(set(found))[:MOST_LEVELS]
+        self._columns = np.array([column for _, column, _ in chosen], dtype=np.intp)
+        self._levels = np.array([level for *_, level in chosen])
+        self._heights = np.array(
+            [heights[known[:, column] == level, column][0] for _, column, level in chosen]
+        )
         return self
 
     def of(self, aside: np.ndarray) -> FloatArray:
         """Columns (n, f) of what stands aside of rows (n, q): their height where levels agree."""
         agree = np.rint(aside[:, self._columns]) == self._levels
         return np.asarray(agree * self._heights)
+
+
+class LevelDistances:
+    """How far rows are from known anomalies by their levels alone.
+
+    Where a row is of another level, as far as it would be in the standardised column of that of
+    the known anomaly.
+
+    Examples
+    --------
+    >>> typical = np.array([[0.0], [1.0], [2.0], [3.0]])
+    >>> levels = LevelDistances().fit(typical, np.array([[2.0]]))
+    >>> levels.squares(np.array([[2.0], [1.0]])).round(2).tolist()
+    [[0.0], [16.67]]
+    """
+
+    def fit(self, typical: np.ndarray, known: np.ndarray) -> Self:
+        """Learn from what stands aside of typical rows (m, q) and of known anomalies (k, q)."""
+        self._known, self._squares = known, _heights(typical, known) ** 2
+        return self
+
+    def squares(self, aside: np.ndarray) -> FloatArray:
+        """Squared distances (n, k) of what stands aside of rows (n, q)."""
+        total = np.zeros((len(aside), len(self._known)))
+        for levels, known, squares in zip(
+            np.rint(aside).T, self._known.T, self._squares.T, strict=True
+        ):
+            total += (levels[:, None] != known) * squares
+        return total
+
+
+def _heights(typical: np.ndarray, known: np.ndarray) -> FloatArray:
+    """How tall (k, q) a column of zeros and ones is, standardised as others, for each known level.
+
+    0 where all rows are of this level.
+    """
+    rows = np.concatenate([typical, known])
+    heights = np.zeros(known.shape)
+    for column, levels in enumerate(known.T):
+        found, places = np.unique(levels, return_inverse=True)
+        shares = np.array([(rows[:, column] == level).mean() for level in found])
+        varies = shares < 1
+        tall = np.zeros(len(found))
+        tall[varies] = squashed(2 / np.sqrt(shares[varies] * (1 - shares[varies])))
+        heights[:, column] = tall[places]
+    return heights
