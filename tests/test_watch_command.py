@@ -147,4 +147,4 @@ def test_far_more_flagged_is_not_quiet_whatever_is_compared(tmp_path):
     upper.to_csv(tmp_path / "upper.csv", index=False)
     scored = call("score", tmp_path / "kept", tmp_path / "upper.csv")
     assert "Not there at fit, and ignored: 'fresh'." in scored
-    assert "Column 'shop' holds levels that fit did not see in 100% of rows; if " in scored
+    assert "Column 'shop' holds what fit did not see in 100% of rows; if " in scored

@@ -262,8 +262,8 @@ def unlike_fit(detector: "FewShotDetector", frame: "pd.DataFrame", flagged: int)
     for column, share in detector.unseen_levels(frame).items():
         if share > MANY_UNSEEN:
             notes.append(
-                f"Column {column!r} holds levels that fit did not see in {share:.0%} of rows; if "
-                "they are mere names, fit again with --leave-out."
+                f"Column {column!r} holds what fit did not see in {share:.0%} of rows; if that "
+                "does not matter, fit again with --leave-out."
             )
     usual = min(1.0, UNUSUAL * detector.contamination_ + 0.01)
     if binom.sf(flagged - 1, len(frame), usual) < CLEARLY:

@@ -151,7 +151,7 @@ class KeepsUp(AdaptedPrior):
         return detector.fit(context, labels)
 
     def unseen_levels(self, X: Any) -> dict[str, float]:
-        """Tell how many rows of X have levels that `fit` did not see.
+        """Tell how many rows of X have levels that `fit` did not see, or change a constant.
 
         Parameters
         ----------
@@ -161,7 +161,8 @@ class KeepsUp(AdaptedPrior):
         Returns
         -------
         dict
-            By column of categories: the share of such rows. Empty for images.
+            By column of categories, and by column that was constant at fit (up to 64, but for those
+            named as time is): the share of such rows. Empty for images.
 
         Examples
         --------

@@ -35,6 +35,7 @@ NEARLY_ALL = 0.9  # share of distinct texts from which a column names its rows
 COLLISIONS = 10.0  # pairs of equal integers that chance would give; numbers of rows have none
 ID_NAME = re.compile(r"(?:.*[_ .-])?(?:id|uuid|guid)|index|row|row[_ .-]?(?:no|number)|unnamed: 0")
 CAMEL_ID = re.compile(r".*[a-z](?:Id|ID)")
+GOES_ON = frozenset({"date", "day", "hour", "month", "period", "quarter", "time", "week", "year"})
 SAME, NEXT_TO_0 = 1e-6, 1e-12  # relative and absolute: numbers that are one but for rounding
 
 
@@ -89,12 +90,20 @@ class Constant(LeftOut):
         """Meaning of each column that stands aside, see `Encoder`."""
         return ["changed"]
 
+    def reason(self) -> str:
+        """Say what a user should know of it."""
+        return f"{self.why}; a row that differs there is odd"
+
     def read_aside(self, column: Column) -> FloatArray:
         """Shape (n,): 1 where a cell holds anything else, or nothing."""
         if self.holds != "category" and column.dtype.kind in "iufm":
             return self._differ(cells.read_numbers(column))
         codes, distinct = cells.distinct_values(column)
         return np.array([*map(self._other, distinct), 1.0])[codes]  # a gap has the code -1
+
+    def is_unseen(self, column: Column) -> NDArray[np.bool_]:
+        """Tell which cells (n,) hold what fit did not see."""
+        return np.asarray(self.read_aside(column) != 0)
 
     def _other(self, cell: Any) -> float:
         if self.holds == "category":
@@ -389,7 +398,7 @@ def number_recipe(
         why = f"constant ({value:.6g})"
         if not np.isfinite(value):
             return LeftOut(name, why)
-        return Constant(name, why, value=value, holds=kind, rows=count, notation=notation)
+        return _constant(name, why, value, holds=kind, rows=count, notation=notation)
     varies = len(different) > 1
     limits = _limits(finite, zeros)
     alone = _one_differs(finite, zeros, count - len(finite) - zeros)
@@ -447,7 +456,7 @@ def _category(name: str, column: Column, *, may_be_id: bool) -> Recipe:
     texts = sorted(level for level in tally if level is not None)
     if len(texts) == 1 and not gaps:
         why = f"constant ({texts[0]!r})"
-        return Constant(name, why, value=texts[0], holds="category", rows=known)
+        return _constant(name, why, texts[0], holds="category", rows=known)
     if may_be_id and (why := _says_too_much(texts, known)):
         return LeftOut(name, why)
     levels: list[str | None] = [*texts]
@@ -456,6 +465,12 @@ def _category(name: str, column: Column, *, may_be_id: bool) -> Recipe:
         tally[None] = gaps
     counts = [tally[level] for level in levels]
     return Category(name, levels, counts, told_apart=True)
+
+
+def _constant(name: str, why: str, value: float | str, **told: Any) -> LeftOut:
+    """Watch a constant, but for one named as time is: that goes on, and changes in all rows."""
+    words = {word.lower() for word in cells.WORD.findall(name)}
+    return LeftOut(name, why) if words & GOES_ON else Constant(name, why, value=value, **told)
 
 
 def _says_too_much(texts: list[str], known: int) -> str:

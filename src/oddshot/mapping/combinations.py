@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from oddshot.episodes import FloatArray
 from oddshot.mapping.columns import UNSEEN_COUNT
-from oddshot.mapping.outside import BEGINS
 
+BEGINS = 1.3  # decades, one row in twenty: unlabelled anomalies hold combinations of their own
 Levels = NDArray[np.intp]
 
 
@@ -17,9 +17,9 @@ class Combinations:
     """How surprising rows are by two of their levels that were never seen together.
 
     The share of rows whose combination in two columns is the only one of its kind is the chance
-    that the next row's is new (Good 1953). Where that is below one in a hundred, the number of
-    pairs of columns considered (Bonferroni), a row whose levels were seen, though never together,
-    is as surprising as that.
+    that the next row's is new (Good 1953). Where that is below one in twenty, the number of pairs
+    of columns considered (Bonferroni), a row whose levels were seen, though never together, is as
+    surprising as that.
 
     Examples
     --------

@@ -13,7 +13,8 @@ date       a date type, dates stored as text                  days since the fir
                                                               flag if fit saw gaps; hour and weekday
                                                               (UTC) on a circle if they vary
 constant   the same in all rows that fit saw                  nothing; whether a new row differs
-                                                              stands aside (up to 64 such columns)
+                                                              stands aside (up to 64 such columns,
+                                                              and none that is named as time is)
 left out   empty, free text, identifiers, nested              nothing; `Encoder.report` says why
 ========== ================================================== ====================================
 
@@ -265,12 +266,15 @@ class Encoder:
         return found
 
     def unseen_shares(self, rows: RawRows) -> dict[str, float]:
-        """Tell in what share of rows (n, d) each column of categories holds an unseen level."""
+        """Tell in what share of rows (n, d) a column holds what fit did not see, by column.
+
+        Columns of categories, and those that were constant and stand aside.
+        """
         frame = as_frame(self.aligned(rows))
         return {
             r.column: float(r.is_unseen(frame.iloc[:, i]).mean())
             for i, r in enumerate(self._recipes)
-            if isinstance(r, Category)
+            if isinstance(r, Category | Constant)
         }
 
     def report(self) -> list[ColumnNote]:
