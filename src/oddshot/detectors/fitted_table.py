@@ -176,7 +176,11 @@ class FittedTable:
 
     def holds(self, X: Any) -> NDArray[np.bool_]:
         """Tell which rows (n, d) are among those compared with; errors as of `scored`."""
-        return np.asarray(self._mapping.places_.of(self.arranged(X)) >= 0)
+        return self.holds_arranged(self.arranged(X))
+
+    def holds_arranged(self, rows: FloatArray) -> NDArray[np.bool_]:
+        """As `holds`, of encoded rows (n, p) whose columns are in the support's order."""
+        return np.asarray(self._mapping.places_.of(rows) >= 0)
 
     def labels_of(self, pool: Pool) -> LabelArray:
         """Labels (n,) of the kept rows that a pool's rows are; -1 for all others."""
@@ -213,8 +217,12 @@ class FittedTable:
         Columns of encoded rows are in canonical order; errors as of `scored`.
         """
         encoded = self.arranged(X)
-        coordinates = self._mapping.transform_arranged(encoded)
-        return encoded, coordinates, self._settled(self._judged(coordinates), encoded)
+        return encoded, *self.seen_arranged(encoded)
+
+    def seen_arranged(self, rows: FloatArray) -> tuple[Float32Array, FloatArray]:
+        """As `seen`, of encoded rows (n, p) in the support's order: mapped, and raw scores."""
+        coordinates = self._mapping.transform_arranged(rows)
+        return coordinates, self._settled(self._judged(coordinates), rows)
 
     def probe(self) -> FloatArray:
         """Raw scores of a few rows, to tell whether a loaded detector gives what it gave before."""
