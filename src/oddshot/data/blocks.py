@@ -143,16 +143,16 @@ class ParquetBlocks:
 
     def _write(self, new: Mapping[str, NDArray[np.generic]], path: Path) -> None:
         writer, start = None, 0
+        columns = pa.table({**new})  # as a whole: a block may hold gaps alone, which have no type
         try:
             for table in self._tables():
-                block = slice(start, start + table.num_rows)
-                added = pa.table({name: values[block] for name, values in new.items()})
+                added = columns.slice(start, table.num_rows)
                 wider = pa.table(
                     [*table.columns, *added.columns], names=[*self.columns, *added.column_names]
                 ).replace_schema_metadata(table.schema.metadata)  # pandas' index and types
                 writer = writer or parquet.ParquetWriter(path, wider.schema)
                 writer.write_table(wider)
-                start = block.stop
+                start += table.num_rows
         finally:
             if writer is not None:
                 writer.close()
