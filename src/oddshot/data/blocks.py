@@ -15,7 +15,7 @@ from pyarrow import parquet
 from oddshot.data.labels import parse_labels
 from oddshot.data.sources import column_position, writing
 from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, LabelArray
-from oddshot.errors import SourceError
+from oddshot.errors import SourceError, first_line
 from oddshot.frames import frame_from_arrow
 
 BLOCK_ROWS = 65_536
@@ -168,9 +168,8 @@ class ParquetBlocks:
             with parquet.ParquetFile(self._path) as file:
                 yield file
         except (pa.ArrowException, OSError) as error:
-            told = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
             raise SourceError(
-                f"{str(self._path)!r} cannot be read: {told}; write or copy it again"
+                f"{str(self._path)!r} cannot be read: {first_line(error)}; write or copy it again"
             ) from error
 
 
