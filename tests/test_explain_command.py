@@ -88,7 +88,11 @@ def test_all_contributions_are_written(folder, tmp_path, name):
         (["kept", "sales.csv", "--rows", "-1"], "names row -1; "),
         (["kept", "sales.csv", "--rows", ","], "names no row; "),
         (["kept", "sales.csv", "--rows", "one"], "give whole numbers"),
-        (["kept", "sales.csv", "--seed", "3"], "was fitted before"),
+        (["kept", "sales.csv", "--seed", "3"], "before: --seed is for fitting; leave it out, or"),
+        (
+            ["kept", "sales.csv", "--prior", "prior", "--leave-out", "shop", "--top", "3"],
+            "before: --leave-out and --prior are for fitting; leave them out, or leave out kept",
+        ),
         (["kept", "sales.csv", "more.csv"], "3 paths are given"),
         (["kept", "sales.csv", "--out", "sales.csv"], "is the file that is read"),
         (["prior", "sales.csv"], "prior"),

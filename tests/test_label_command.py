@@ -13,6 +13,7 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
+from pyarrow import parquet
 from typer.testing import CliRunner
 
 from oddshot import FewShotDetector
@@ -128,6 +129,27 @@ def test_the_table_comes_out_with_labels_and_scores(here, prior):
     told = written["label"].dropna().to_dict()
     assert told == {0: "anomaly", first[0]: "anomaly", first[1]: "normal"}
     assert written["anomaly_score"].notna().all()
+
+
+def test_parquet_is_exported_as_detect_writes_it(here, prior):
+    rows = pd.read_csv("sales.csv").set_index(pd.Index([f"k{i}" for i in range(200)], name="key"))
+    rows["count"] = pd.array([1, None, 3, 4] * 50, dtype="Int8")
+    rows["tags"] = [["new", "paid"], []] * 100
+    rows.to_parquet("sales.parquet")
+    options = ["--label-column", "fraud"]
+    done = run(prior, ["a", "n"], *options, "--export", "out.parquet", file="sales.parquet")
+    assert done.exit_code == 0, done.output
+    detect = ["detect", "sales.parquet", "--prior", str(prior), *options, "--out", "found.parquet"]
+    assert CliRunner().invoke(app, detect).exit_code == 0
+    schemas = [
+        parquet.read_schema(file) for file in ("sales.parquet", "out.parquet", "found.parquet")
+    ]
+    given, exported, found = ({field.name: field for field in schema} for schema in schemas)
+    assert given.items() <= exported.items()
+    assert {name: field for name, field in exported.items() if name != "label"} == found
+    written = pd.read_parquet("out.parquet")
+    pd.testing.assert_frame_equal(written[rows.columns], pd.read_parquet("sales.parquet"))
+    assert written["label"].notna().sum() == 3
 
 
 def test_all_rows_may_be_looked_at(prior, tmp_path, monkeypatch):

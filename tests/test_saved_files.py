@@ -61,7 +61,19 @@ def test_a_calibration_comes_along(folder):
     assert loaded.p_values(rows).min() >= 1 / 31
     assert held_out.calibration_.method == "cross"
     assert held_out.threshold_rule_.settings == {"alpha": 0.05}
+    assert held_out.threshold_rule_.automatic is None
     assert held_out.p_values(pd.read_csv(folder / "visits.csv"))[2] == pytest.approx(1 / 38)
+
+
+@pytest.mark.parametrize("folder", FORMATS, ids=lambda folder: folder.name)
+def test_a_threshold_that_was_chosen_automatically_is_recognised(folder):
+    with warnings.catch_warnings(action="ignore", category=SavedScoresWarning):
+        rules = [
+            AAEDetector.load(folder / "autoencoder").threshold_rule_,
+            FewShotDetector.load(folder / "images").threshold_rule_,
+            SeriesDetector.load(folder / "series").threshold_rule_,
+        ]
+    assert [rule.automatic for rule in rules] == ["scores"] * 3
 
 
 def test_the_command_line_tells_of_other_scores_in_one_line():

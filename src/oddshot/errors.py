@@ -78,6 +78,16 @@ def is_number(value: object) -> bool:
         return False
 
 
+def first_line(error: Exception) -> str:
+    r"""Give the first line of what an exception says, without a full stop, or else its kind.
+
+    >>> first_line(OSError("It is cut off.\nAt byte 7.")), first_line(EOFError())
+    ('It is cut off', 'EOFError')
+    """
+    lines = str(error).strip().splitlines()
+    return lines[0].strip().rstrip(".") if lines else type(error).__name__
+
+
 def require(holds: bool, name: str, value: object, allowed: str) -> None:
     """Refuse the value of an argument, naming what is allowed, unless a condition holds.
 

@@ -62,6 +62,12 @@ def test_new_columns_are_written_beside_the_old_ones(path, tmp_path):
     assert {file.name for file in tmp_path.iterdir()} == {"table.parquet", "out.parquet"}
 
 
+def test_words_may_come_after_a_block_of_gaps(path, tmp_path):
+    words = np.array([None] * 9 + ["normal"] + [None] * 15, dtype=object)
+    ParquetBlocks(path, block_rows=4).write_beside({"label": words}, tmp_path / "out.parquet")
+    assert pd.read_parquet(tmp_path / "out.parquet")["label"].dropna().to_dict() == {9: "normal"}
+
+
 def test_a_file_that_cannot_be_written_leaves_nothing(path, tmp_path):
     with pytest.raises(SourceError, match="cannot write"):
         ParquetBlocks(path).write_beside({"score": np.zeros(25)}, tmp_path / "no" / "out.parquet")

@@ -254,6 +254,10 @@ def test_what_an_npz_file_lacks_is_said(tmp_path):
     path.write_bytes(path.read_bytes()[:40])
     with pytest.raises(SourceError, match="is a damaged npz file"):
         read_images(path)
+    with path.open("wb") as file:
+        np.save(file, np.zeros((2, 3, 3)))
+    with pytest.raises(SourceError, match="it holds one array without a name"):
+        read_images(path)
 
 
 @given(

@@ -53,3 +53,10 @@ def test_rules_say_what_they_are(rule, settings, told):
     assert ThresholdRule(**json.loads(json.dumps(made.state()))) == made
     unsure = ThresholdRule(rule, settings, "9 rows", promised=False)
     assert str(unsure).endswith("too few rows to promise it)")
+
+
+def test_a_share_that_was_not_asked_for_is_said_to_be_so():
+    made = ThresholdRule("contamination", {"share": 0.02}, "9 rows", automatic="scores")
+    told = "2% of the rows given to fit are above it, chosen automatically (from 9 rows)"
+    assert str(made) == told
+    assert ThresholdRule(**json.loads(json.dumps(made.state()))) == made

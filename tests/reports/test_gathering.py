@@ -86,6 +86,7 @@ def test_how_the_threshold_was_chosen(rows, labels, detector, evidence):
     assert rule(later).startswith("10% of the 160 rows learned from")
     clean = FewShotDetector().fit(rows[30:], np.zeros(130, dtype=np.int8))
     assert "are known to be normal, and 1% of them may be above it" in rule(clean)
+    assert "are known to be normal, and 1%" in rule(clean.calibrate(rows[:30]))
     promised = FewShotDetector().fit(rows).set_threshold(alpha=0.1)
     assert rule(promised) == str(promised.threshold_rule_)
 

@@ -7,14 +7,23 @@ import typer
 
 from oddshot.cli.console import console_of_stdout, say
 from oddshot.cli.inputs import Asked, fitted, read_input
-from oddshot.cli.options import Contamination, Labels, LeaveOut, PriorPath, Seed, numbers_of
+from oddshot.cli.options import (
+    Contamination,
+    Labels,
+    LeaveOut,
+    PriorPath,
+    Seed,
+    check_not_for_fitting,
+    numbers_of,
+)
 from oddshot.cli.outputs import check_outputs
 from oddshot.errors import SettingError
 
-NOT_FITTED = (None, None, 0, "default", "auto")  # what options are where nothing is fitted
+NOT_FOR_FITTING = ("rows", "top", "columns", "changes", "out")
 
 
 def explain(
+    context: typer.Context,
     paths: Annotated[
         list[str],
         typer.Argument(metavar="[DIR] FILE", help="A table; before it, what `oddshot fit` kept."),
@@ -70,14 +79,10 @@ def explain(
         detector = fitted(read, contamination, seed)
     elif len(kept) > 1:
         raise SettingError(f"{len(paths)} paths are given; give FILE, or DIR and FILE")
-    elif (label_column, leave_out, seed, prior, contamination) == NOT_FITTED:
+    else:
+        check_not_for_fitting(context, kept[0], NOT_FOR_FITTING)
         detector = FewShotDetector.load(kept[0], n_jobs=-1)
         read = read_input(table, detector.prior, Asked())
-    else:
-        raise SettingError(
-            f"{kept[0]} is a detector that was fitted before: --label-column, --leave-out, --seed, "
-            f"--prior and --contamination are for fitting; leave them out, or leave out {kept[0]}"
-        )
     assert isinstance(read.rows, pd.DataFrame)
     if rows is None:
         chosen = np.argsort(-detector.anomaly_score(read.rows), kind="stable")[:top].tolist()

@@ -253,16 +253,15 @@ class _Data(NamedTuple):
         if long is None:
             learned = read_input(file, prior, asked)
             given, name = learned.labels, learned.label_column
-            count = len(learned.frame)
+            if given is None:
+                given = np.full(len(learned.frame), -1, dtype=np.int8)
         else:
             if name is not None:
                 columns = long.blocks.columns
                 name = columns[column_position(columns, name, repr(file))]
             learned = long.sample(prior, asked._replace(label_column=name), about["seed"])
-            given = None if name is None else long.blocks.labels(name)
-            count = long.blocks.rows
-        unknown = np.full(count, -1, dtype=np.int8)
-        return cls(file, learned, unknown if given is None else given, long, name)
+            given = long.labels(name)
+        return cls(file, learned, given, long, name)
 
     def as_written(self, frame: "pd.DataFrame") -> "pd.DataFrame":
         """Give cells of taken rows as FILE has them, where it is delimited text."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from oddshot.data.blocks import Blocks, ParquetBlocks
     from oddshot.data.text_blocks import DelimitedBlocks
     from oddshot.detectors.few_shot import FewShotDetector
-    from oddshot.episodes import FloatArray
+    from oddshot.episodes import FloatArray, LabelArray
     from oddshot.priors import Prior
 
 LONG = 200_000  # rows of a Parquet file
@@ -42,7 +42,6 @@ class LongTable(NamedTuple):
         DataError, LabelError, SettingError
             If FILE cannot be read, or options do not fit what it holds.
         """
-        import numpy as np
         import pandas as pd
 
         from oddshot.data.blocks import sample_places
@@ -50,10 +49,8 @@ class LongTable(NamedTuple):
 
         check_for_table(self.file, asked)
         name = asked.label_column
-        labels = np.full(self.blocks.rows, -1, dtype=np.int8)
-        if name is not None:
-            labels = self.blocks.labels(name)
-        frame = self.blocks.take(sample_places(labels, most=SAMPLE, seed=seed))
+        places = sample_places(self.labels(name), most=SAMPLE, seed=seed)
+        frame = self.blocks.take(places)
         note = (
             f"Learned from {len(frame):,} of {self.blocks.rows:,} rows, drawn at random, labelled "
             "ones first."
@@ -65,6 +62,14 @@ class LongTable(NamedTuple):
         rows, notes = without_results(rows, notes)
         rows, notes, groups = set_aside(rows, notes, self.file, asked)
         return Input(frame, rows, taken, notes, prior, groups=groups)
+
+    def labels(self, column: str | None) -> "LabelArray":
+        """Read a column as labels (n,), all -1 where there is none; errors as of `Blocks`."""
+        import numpy as np
+
+        if column is None:
+            return np.full(self.blocks.rows, -1, dtype=np.int8)
+        return self.blocks.labels(column)
 
     def scores(self, detector: "FewShotDetector") -> Iterator["FloatArray"]:
         """Score block by block."""
@@ -141,18 +146,13 @@ def score_beside(
 
     from oddshot.reports.detection import scored_beside
 
-    labels = None
-    if learned is not None:
-        labels = np.full(table.blocks.rows, -1, dtype=np.int8)
-        if label_column is not None:
-            labels = table.blocks.labels(label_column)
     found = scored_beside(
         table.blocks.columns,
         np.concatenate([*table.scores(detector)]),
         float(detector.threshold_),
         source=table.file,
         columns=detector.column_report_,
-        labels=labels,
+        labels=None if learned is None else table.labels(label_column),
         notes=() if learned is None else learned.notes,
     )
     if learned is None:

@@ -1,5 +1,6 @@
 """Options that several commands take."""
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated
 
@@ -123,6 +124,40 @@ Reasons = Annotated[
     ),
 ]
 Jobs = Annotated[int, typer.Option("--jobs", min=1, help="Processes, one thread each.")]
+
+
+def check_not_for_fitting(context: typer.Context, folder: str, besides: Collection[str]) -> None:
+    """Refuse options that a detector which was fitted before cannot follow any more.
+
+    Parameters
+    ----------
+    context
+        The command's.
+    folder
+        What `oddshot fit` kept, as the user calls it.
+    besides
+        Names of the parameters that are not for fitting.
+
+    Raises
+    ------
+    SettingError
+        If another option has another value than by default.
+    """
+    given = [
+        option.opts[0]
+        for option in context.command.params
+        if option.param_type_name == "option"
+        and option.name is not None
+        and option.name not in besides
+        and getattr(context.get_parameter_source(option.name), "name", "") == "COMMANDLINE"
+        and context.params[option.name] != option.get_default(context)
+    ]
+    if given:
+        are, them = ("are", "them") if len(given) > 1 else ("is", "it")
+        raise SettingError(
+            f"{folder} is a detector that was fitted before: {' and '.join(given)} {are} for "
+            f"fitting; leave {them} out, or leave out {folder}"
+        )
 
 
 def names_of(text: str) -> list[str]:

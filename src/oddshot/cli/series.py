@@ -7,7 +7,16 @@ import typer
 
 from oddshot.cli.console import console_of_stdout, say
 from oddshot.cli.inputs import Asked, Input, read_input, scored_rows, share_of
-from oddshot.cli.options import Alpha, Contamination, Labels, LeaveOut, Out, PriorPath, Seed
+from oddshot.cli.options import (
+    Alpha,
+    Contamination,
+    Labels,
+    LeaveOut,
+    Out,
+    PriorPath,
+    Seed,
+    check_not_for_fitting,
+)
 from oddshot.cli.outputs import check_outputs, check_picture, write_beside
 from oddshot.errors import SettingError
 
@@ -22,11 +31,11 @@ if TYPE_CHECKING:
 STRETCH = "anomaly_stretch"
 EXPLAINED = 10  # stretches whose reasons choose what is drawn
 NAMED = 2  # columns of windows that are named as the reason of a stretch
-# what options are where nothing is fitted, in their order
-NOT_FITTED = (None, None, "auto", None, None, 0, "auto", None, 0, "default")
+NOT_FOR_FITTING = ("alpha", "out", "plot", "top")
 
 
 def series(
+    context: typer.Context,
     paths: Annotated[
         list[str],
         typer.Argument(metavar="[DIR] FILE", help="Readings, one a row; before it, what was kept."),
@@ -91,13 +100,9 @@ def series(
         check_picture("--plot", file, plot)
     if len(kept) > 1:
         raise SettingError(f"{len(paths)} paths are given; give FILE, or DIR and FILE")
-    about_series = (window, time_column, period, label_column, leave_out, normal)
-    if kept and (*about_series, contamination, keep, seed, prior) != NOT_FITTED:
-        raise SettingError(
-            f"{kept[0]} is a detector that was fitted before; leave out all options but --alpha, "
-            "--out, --plot and --top"
-        )
-    if not kept and window is None:
+    if kept:
+        check_not_for_fitting(context, kept[0], NOT_FOR_FITTING)
+    elif window is None:
         raise SettingError("give --window: about how many readings what you look for lasts")
     if holds_images(file):
         raise SettingError(f"{file} holds images; series takes a table of readings")

@@ -15,7 +15,7 @@ from pyarrow import parquet
 from oddshot.data.labels import parse_labels
 from oddshot.data.sources import column_position, writing
 from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, LabelArray
-from oddshot.errors import SourceError
+from oddshot.errors import SourceError, first_line
 from oddshot.frames import frame_from_arrow
 
 BLOCK_ROWS = 65_536
@@ -143,16 +143,16 @@ class ParquetBlocks:
 
     def _write(self, new: Mapping[str, NDArray[np.generic]], path: Path) -> None:
         writer, start = None, 0
+        columns = pa.table({**new})  # as a whole: a block may hold gaps alone, which have no type
         try:
             for table in self._tables():
-                block = slice(start, start + table.num_rows)
-                added = pa.table({name: values[block] for name, values in new.items()})
+                added = columns.slice(start, table.num_rows)
                 wider = pa.table(
                     [*table.columns, *added.columns], names=[*self.columns, *added.column_names]
                 ).replace_schema_metadata(table.schema.metadata)  # pandas' index and types
                 writer = writer or parquet.ParquetWriter(path, wider.schema)
                 writer.write_table(wider)
-                start = block.stop
+                start += table.num_rows
         finally:
             if writer is not None:
                 writer.close()
@@ -168,9 +168,8 @@ class ParquetBlocks:
             with parquet.ParquetFile(self._path) as file:
                 yield file
         except (pa.ArrowException, OSError) as error:
-            told = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
             raise SourceError(
-                f"{str(self._path)!r} cannot be read: {told}; write or copy it again"
+                f"{str(self._path)!r} cannot be read: {first_line(error)}; write or copy it again"
             ) from error
 
 

@@ -3,7 +3,6 @@
 import gzip
 import hashlib
 import re
-import zipfile
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -14,6 +13,7 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow import parquet
 
+from oddshot.data.archives import UNREADABLE, read_shapes
 from oddshot.data.delimited import sniff
 from oddshot.data.labels import LABEL_NAMES
 from oddshot.data.sources import FORMATS, GZIP, read_content, read_table, stem, table_suffix
@@ -225,31 +225,19 @@ def _outline(path: Path) -> _Outline:
     look = {"npz": _outline_of_npz, "parquet": _outline_of_parquet, "delimited": _outline_of_text}
     try:
         return look.get(FORMATS[table_suffix(path)], lambda _: _Outline())(path)
-    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, pa.ArrowException):
+    except (*UNREADABLE, pa.ArrowException):
         return _Outline()
 
 
 def _outline_of_npz(path: Path) -> _Outline:
-    with zipfile.ZipFile(path) as archive:
-        arrays = {name.removesuffix(".npy") for name in archive.namelist()}
-        parts = ["train", "test"] if "train" in arrays else ["X"]
-        shapes = [_shape(archive, part) for part in parts]
+    shapes = read_shapes(path, ("train", "test", "X", "feature_names"))
+    parts = ["train", "test"] if "train" in shapes else ["X"]
+    rows, columns = zip(*(shapes[part] for part in parts), strict=True)
     names = None
-    if "feature_names" in arrays:
+    if "feature_names" in shapes:
         with np.load(path, allow_pickle=False) as archive:
             names = tuple(map(str, archive["feature_names"]))
-    return _Outline(names, sum(shape[0] for shape in shapes), shapes[0][1])
-
-
-def _shape(archive: zipfile.ZipFile, part: str) -> tuple[int, int]:
-    with archive.open(f"{part}.npy") as file:
-        version = np.lib.format.read_magic(file)
-        read = {
-            (1, 0): np.lib.format.read_array_header_1_0,
-            (2, 0): np.lib.format.read_array_header_2_0,
-        }[version]
-        rows, columns = read(file)[0]
-    return rows, columns
+    return _Outline(names, sum(rows), columns[0])
 
 
 def _outline_of_parquet(path: Path) -> _Outline:

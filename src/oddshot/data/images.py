@@ -4,8 +4,6 @@ import os
 import re
 import struct
 import sys
-import zipfile
-import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from oddshot.data.archives import UNREADABLE, read_arrays, read_shapes
 from oddshot.data.image_labels import folder_labels, table_labels
 from oddshot.data.labels import parse_labels
 from oddshot.data.pixels import (
@@ -32,7 +31,7 @@ from oddshot.data.pixels import (
     stack_pixels,
 )
 from oddshot.episodes import UNLABELLED, Float32Array, LabelArray
-from oddshot.errors import DataError, LabelError, SourceError, require
+from oddshot.errors import DataError, LabelError, SourceError, first_line, require
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -44,7 +43,6 @@ SUFFIXES = (
 MASKS = "ground_truth"  # MVTec's folder of them
 STACKS = ("images", "X")
 DAMAGE = (OSError, SyntaxError, ValueError, TypeError, EOFError, struct.error)  # of Pillow
-UNREADABLE = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error)
 NAMED = 20  # as many files are named in a note
 NUMBERS = re.compile(r"(\d+)")
 
@@ -216,11 +214,10 @@ def holds_images(source: str | os.PathLike[str]) -> bool:
     if suffix != ".npz" or path.is_dir():
         return suffix in SUFFIXES or path.is_dir()
     try:
-        with zipfile.ZipFile(path) as archive:
-            held = [key for key in STACKS if f"{key}.npy" in archive.namelist()]
-            return bool(held) and _dimensions(archive, f"{held[0]}.npy") > 2
+        shapes = read_shapes(path, STACKS)
     except UNREADABLE:
         return False
+    return bool(shapes) and len(next(iter(shapes.values()))) > 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -297,13 +294,13 @@ def _in_files(files: Sequence[Path]) -> _Found:
 def _in_archive(path: Path) -> _Found:
     called = repr(str(path))
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            arrays = {key: archive[key] for key in archive.files}
+        with path.open("rb") as file:
+            arrays = read_arrays(file)
     except FileNotFoundError as error:
         raise SourceError(f"{called} does not exist; check the path") from error
     except UNREADABLE as error:
         raise SourceError(
-            f"{called} is a damaged npz file or holds Python objects ({_one_line(error)}); "
+            f"{called} is a damaged npz file or holds Python objects ({first_line(error)}); "
             "save plain arrays again"
         ) from error
     key = next((key for key in STACKS if key in arrays), None)
@@ -416,7 +413,7 @@ def _each(
         except image.UnidentifiedImageError:
             damaged[number] = "it is no image, or cut off at the start"
         except (*DAMAGE, image.DecompressionBombError) as error:
-            damaged[number] = _one_line(error)
+            damaged[number] = first_line(error)
     return done
 
 
@@ -443,13 +440,6 @@ def _checked_size(size: Sequence[int] | None) -> Size | None:
     return height, width
 
 
-def _dimensions(archive: zipfile.ZipFile, member: str) -> int:
-    with archive.open(member) as file:
-        np.lib.format.read_magic(file)
-        shape, _, _ = np.lib.format.read_array_header_1_0(file)
-    return len(shape)
-
-
 def _is_picture(X: Any) -> bool:
     """Tell Pillow's images; where nothing has imported Pillow, there are none."""
     module = sys.modules.get("PIL.Image")
@@ -471,7 +461,3 @@ def _said(changes: Changes, count: int) -> list[str]:
 def _listed(names: Sequence[str]) -> str:
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     return ", ".join(names[:NAMED]) + more
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split()).rstrip(".") or type(error).__name__

@@ -5,14 +5,12 @@ probabilistic program induction", Science 350; MIT licence): the background set,
 30 alphabets, each drawn once by 20 people, here in 28 x 28 pixels.
 """
 
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate, pairwise
 from pathlib import Path
 from types import MappingProxyType
-from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -20,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import affine_grid, conv2d, grid_sample
 
+from oddshot.data.archives import UNREADABLE, read_arrays
 from oddshot.data.class_pool import ClassPool, EpisodeRows
 from oddshot.errors import DataError, SettingError, SourceError
 
@@ -244,11 +243,12 @@ def read_omniglot(folder: str | Path) -> Characters:
     """
     path = Path(folder) / FILE_NAME
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            images, alphabets, names = (arrays[key] for key in ("images", "alphabet", "character"))
+        with path.open("rb") as file:
+            arrays = read_arrays(file)
+        images, alphabets, names = (arrays[key] for key in ("images", "alphabet", "character"))
     except FileNotFoundError as error:
         raise SourceError(f"{path}: there is no such file; give Omniglot's folder") from error
-    except (OSError, EOFError, KeyError, ValueError, TypeError, BadZipFile, zlib.error) as error:
+    except UNREADABLE as error:
         raise SourceError(
             f"{path}: is not Omniglot's background set as an npz file ({error}); fetch it again"
         ) from error

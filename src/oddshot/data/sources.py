@@ -12,7 +12,6 @@ import io
 import json
 import os
 import sys
-import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -27,12 +26,13 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 from pyarrow import feather, parquet
 
+from oddshot.data.archives import UNREADABLE, read_arrays
 from oddshot.data.arff import read_arff
 from oddshot.data.delimited import Dialect, delimited_cells, read_delimited
 from oddshot.data.encodings import other_than_utf8
 from oddshot.data.labels import parse_labels
 from oddshot.episodes import LabelArray, Rows, Table
-from oddshot.errors import DataError, SourceError
+from oddshot.errors import DataError, SourceError, first_line
 from oddshot.frames import frame_from_arrow, to_rows
 
 FORMATS = {
@@ -179,7 +179,7 @@ def write_table(
                 write(frame, file, path)
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
         raise SourceError(
-            f"cannot write {path.name!r}: {_one_line(error)}; write a .csv file"
+            f"cannot write {path.name!r}: {first_line(error)}; write a .csv file"
         ) from error
 
 
@@ -343,7 +343,7 @@ def _from_arrow(read: Callable[[Any], Any]) -> Callable[[bytes, str], Content]:
             table = read(pa.BufferReader(data))
         except (pa.ArrowException, OSError) as error:
             raise SourceError(
-                f"{called} is damaged ({_one_line(error)}); write or copy it again"
+                f"{called} is damaged ({first_line(error)}); write or copy it again"
             ) from error
         if not table.num_rows or not table.num_columns:
             raise SourceError(
@@ -363,8 +363,7 @@ def _from_npy(data: bytes, called: str) -> Content:
 
 def _from_npz(data: bytes, called: str) -> Content:
     with _loading(called):
-        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-            arrays = {key: archive[key] for key in archive.files}
+        arrays = read_arrays(io.BytesIO(data))
         if {"format", "shape", "data"} <= arrays.keys():
             return Content(_in_memory(to_rows(sp.load_npz(io.BytesIO(data)))))
     if "train" in arrays and "test" in arrays and "test_labels" in arrays:
@@ -384,9 +383,9 @@ def _from_npz(data: bytes, called: str) -> Content:
 def _loading(called: str) -> Iterator[None]:
     try:
         yield
-    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+    except UNREADABLE as error:
         raise SourceError(
-            f"{called} is a damaged file of arrays or holds Python objects ({_one_line(error)}); "
+            f"{called} is a damaged file of arrays or holds Python objects ({first_line(error)}); "
             "save plain arrays again"
         ) from error
 
@@ -507,10 +506,6 @@ def _write_parquet(frame: pd.DataFrame, file: Any, _: Path) -> None:
 
 def _write_arrow(frame: pd.DataFrame, file: Any, _: Path) -> None:
     feather.write_feather(pa.Table.from_pandas(frame, preserve_index=False), file)
-
-
-def _one_line(error: Exception) -> str:
-    return str(error).splitlines()[0].strip().rstrip(".") if str(error) else type(error).__name__
 
 
 READERS: dict[str, Callable[[bytes, str], Content]] = {

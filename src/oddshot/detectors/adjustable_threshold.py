@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -41,9 +42,10 @@ Choice = tuple[float, ThresholdRule]
 class AdjustableThreshold(CalibratedVerdicts):
     """A threshold that `fit` sets by the expected contamination, and a user by what they need."""
 
+    contamination: float | str
     contamination_: float
     offset_: float
-    _rule: ThresholdRule | None = None
+    _rule: ThresholdRule
 
     @property
     def threshold_(self) -> float:
@@ -55,7 +57,7 @@ class AdjustableThreshold(CalibratedVerdicts):
     def threshold_rule_(self) -> ThresholdRule:
         """How the threshold was chosen; ``str`` of it is a sentence."""
         check_is_fitted(self)
-        return self._rule or _share_rule(self.contamination_)
+        return self._rule
 
     def set_threshold(
         self,
@@ -165,8 +167,10 @@ class AdjustableThreshold(CalibratedVerdicts):
     def _restore_verdicts(self, meta: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
         """Take threshold, calibration and probabilities from a file, as far as it has them."""
         self.contamination_, self.offset_ = float(meta["contamination_"]), float(meta["offset"])
-        if "threshold_rule" in meta:
-            self._rule = ThresholdRule(**meta["threshold_rule"])
+        saved = meta.get("threshold_rule")
+        self._rule = ThresholdRule(**saved) if saved else _share_rule(self.contamination_)
+        if not saved or "automatic" not in saved:
+            self._rule = self._with_origin(self._rule)
         if "calibration" in meta:
             kept = under(_CALIBRATION, arrays)
             self._calibration = Calibration.from_state(meta["calibration"], kept)
@@ -176,15 +180,29 @@ class AdjustableThreshold(CalibratedVerdicts):
     def _by_contamination(self, value: float | str, X: Any = None, y: Any = None) -> Choice:
         _leave_out(X, y, "contamination")
         share = checked_share(value)
-        shown, raw = self._shown_or_reference(), self._scale.reference
+        shown, raw, automatic = self._shown_or_reference(), self._scale.reference, None
         basis = f"{len(raw):,} rows"
         if share is not None:
             raw = shown.raw
             basis = f"{len(raw):,} rows"
         else:  # known anomalies, far above those to come, say nothing about them
             basis += " that are no known anomalies" if len(shown.known) else ""
-            share = automatic_share(raw, clean=shown.clean)
-        return share_threshold(self._scale.apply(raw), share), _share_rule(share, basis)
+            share, automatic = self._automatic()
+        return share_threshold(self._scale.apply(raw), share), _share_rule(share, basis, automatic)
+
+    def _automatic(self) -> tuple[float, str]:
+        """Share of the rows that "auto" flags, and what it goes by."""
+        clean = self._shown_or_reference().clean
+        share = automatic_share(self._scale.reference, clean=clean)
+        return share, "normal rows" if clean else "scores"
+
+    def _with_origin(self, rule: ThresholdRule) -> ThresholdRule:
+        """Tell of a rule that an older version saved whether its share was asked for."""
+        if rule.rule != "contamination" or self.contamination != "auto":
+            return rule
+        share, automatic = self._automatic()
+        alike = np.isclose(rule.settings["share"], share, rtol=1e-3)
+        return replace(rule, automatic=automatic) if alike else rule
 
     def _by_alpha(self, alpha: float, X: Any, y: Any) -> Choice:
         _leave_out(X, y, "alpha")
@@ -312,8 +330,10 @@ def checked_share(value: object) -> float | None:
     )
 
 
-def _share_rule(share: float, basis: str = "the rows given to fit") -> ThresholdRule:
-    return ThresholdRule("contamination", {"share": share}, basis)
+def _share_rule(
+    share: float, basis: str = "the rows given to fit", automatic: str | None = None
+) -> ThresholdRule:
+    return ThresholdRule("contamination", {"share": share}, basis, automatic=automatic)
 
 
 def _need(value: Any, rule: str, what: str) -> None:

@@ -147,6 +147,9 @@ class ThresholdRule:
     promised
         Whether these were enough, and stand for new rows. Where not, ``alpha`` and ``budget`` went
         by the tail of the scores, and ``fdr`` selected few or none.
+    automatic
+        What a contamination of "auto" went by: "scores" of the rows, or "normal rows", which all
+        are known to be; ``None`` where a share was asked for.
 
     Examples
     --------
@@ -158,6 +161,7 @@ class ThresholdRule:
     settings: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     basis: str = ""
     promised: bool = True
+    automatic: str | None = None
 
     def __str__(self) -> str:
         value = self.settings
@@ -172,6 +176,8 @@ class ThresholdRule:
         }[self.rule]
         shares = {n: 100 * value[n] for n in ("share", "alpha", "fdr") if n in value}
         said = told.format(**{**value, **shares})
+        if self.automatic is not None:
+            said += ", chosen automatically"
         if not self.basis:
             return said
         lacking = "" if self.promised else "; too few rows to promise it"
@@ -184,6 +190,7 @@ class ThresholdRule:
             "settings": dict(self.settings),
             "basis": self.basis,
             "promised": self.promised,
+            "automatic": self.automatic,
         }
 
 

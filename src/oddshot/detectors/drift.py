@@ -226,13 +226,14 @@ class DriftMonitor:
         )
         # what the lens was fitted on looks like no other row: it is left out on both sides, unless
         # rows are of so few kinds that new ones meet it often
-        met = self._lens.holds(frame.iloc[held_out])
+        encoded = self._lens.arranged(frame.iloc[held_out])
+        met = self._lens.holds_arranged(encoded)
         self._apart = bool(met.mean() <= MEET)
         if self._apart:
-            held_out = held_out[~met]
+            held_out, encoded = held_out[~met], encoded[~met]
         self._context = frame.iloc[held_out]
         self._context_blocks = kept.succession[held_out] // block
-        self._seen = self._look(self._context)
+        self._seen = self._look(encoded)
         self._others: dict[frozenset[str], DriftMonitor] = {}  # without columns that were lost
 
     def check(self, X: Any, *, alpha: float = 0.01, permutations: int = 999) -> Drift:
@@ -274,15 +275,16 @@ class DriftMonitor:
             drawn = np.random.default_rng([self._seed, 3]).permutation(places)
             places = np.sort(drawn[:MOST_COMPARED])
         window = window[[*self._kinds]].iloc[places]
+        encoded = self._lens.arranged(window)
         if self._apart:
-            new = ~self._lens.holds(window)
+            new = ~self._lens.holds_arranged(encoded)
             if not new.any():
                 raise DataError(
                     f"all {len(window)} new rows are rows given to fit, half of which are what the "
                     "others are seen by; give rows that came later"
                 )
-            window, places = window[new], places[new]
-        pooled = self._pooled(window, places // self._block, permutations)
+            window, encoded, places = window[new], encoded[new], places[new]
+        pooled = self._pooled(window, encoded, places // self._block, permutations)
         sides = pooled.sides
         tests = [*test_columns(sides, self._kinds, self._elsewhere)]
         told = discriminants(pooled.points, pooled.folds, sides.bulk_divisions)
@@ -320,10 +322,15 @@ class DriftMonitor:
         )
 
     def _pooled(
-        self, window: pd.DataFrame, blocks: NDArray[np.intp], permutations: int
+        self,
+        window: pd.DataFrame,
+        encoded: FloatArray,
+        blocks: NDArray[np.intp],
+        permutations: int,
     ) -> "_Pooled":
         """Context and window as one table, and as points seen through the lens."""
-        encoded, odd, scores = map(np.concatenate, zip(self._seen, self._look(window), strict=True))
+        looks = zip(self._seen, self._look(encoded), strict=True)
+        encoded, odd, scores = map(np.concatenate, looks)
         new = np.arange(len(encoded)) >= len(self._context)
         blocks = np.concatenate([self._context_blocks, blocks + self._context_blocks.max() + 1])
         divisions = Divisions.permuted(
@@ -350,9 +357,9 @@ class DriftMonitor:
         excess = divisions.weights[above].sum(axis=0, dtype=np.float64)
         return float(permutation_p(excess.round(6))[0])
 
-    def _look(self, rows: pd.DataFrame) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Rows as the lens sees them: encoded (n, p), label-free coordinates (n, C), scores."""
-        encoded, coordinates, scores = self._lens.seen(rows)
+    def _look(self, encoded: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Rows (n, p) as the lens sees them: as they are, label-free coordinates (n, C), scores."""
+        coordinates, scores = self._lens.seen_arranged(encoded)
         return encoded, coordinates[:, : len(LABEL_FREE), 1].astype(np.float64), scores
 
     def _gone(self, window: pd.DataFrame) -> list[ColumnChange]:

@@ -16,6 +16,7 @@ from oddshot.episodes import NORMAL, FloatArray
 from oddshot.learners.adversarial import AdversarialAutoencoder, Chance, spread_of
 from oddshot.mapping.support import Support
 from oddshot.networks import Params
+from oddshot.persistence import under
 
 MOST_NEIGHBOURS = 2048  # rows that others are compared with
 BLOCK_ROWS = 1024
@@ -185,14 +186,11 @@ class FittedAutoencoder:
     @classmethod
     def from_state(cls, settings: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Self:
         """Restore what gave a state."""
-        parts: dict[str, dict[str, NDArray[Any]]] = {"front": {}, "network": {}, "view": {}}
-        for name, array in arrays.items():
-            part, _, rest = name.partition(".")
-            parts.setdefault(part, {})[rest] = array
-        front = front_of(settings["front"], parts["front"])
-        rows, known = (torch.tensor(parts["view"][name]) for name in ("rows", "known"))
+        front = front_of(settings["front"], under("front.", arrays))
+        rows, known = (torch.tensor(arrays[f"view.{name}"]) for name in ("rows", "known"))
         relative = settings.get("relative", True)  # older versions wrote none
         view = Neighbourhood.of(rows, known, count=settings["neighbours"], relative=relative)
+        network = under("network.", arrays)
         link = torch.tensor(arrays["link"]) if "link" in arrays else len(arrays["columns"])
         return cls(
             front=front,
@@ -203,7 +201,7 @@ class FittedAutoencoder:
             link=link,
             hidden=settings["hidden"],
             networks=_networks(front, link, view, settings["hidden"]),
-            params={name: torch.tensor(array) for name, array in parts["network"].items()},
+            params={name: torch.tensor(array) for name, array in network.items()},
             spread=torch.tensor(arrays["spread"]),
             history=settings["history"],
             own=(arrays["logits"], arrays["errors"]),

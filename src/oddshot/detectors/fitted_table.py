@@ -176,7 +176,11 @@ class FittedTable:
 
     def holds(self, X: Any) -> NDArray[np.bool_]:
         """Tell which rows (n, d) are among those compared with; errors as of `scored`."""
-        return np.asarray(self._mapping.places_.of(self.arranged(X)) >= 0)
+        return self.holds_arranged(self.arranged(X))
+
+    def holds_arranged(self, rows: FloatArray) -> NDArray[np.bool_]:
+        """As `holds`, of encoded rows (n, p) whose columns are in the support's order."""
+        return np.asarray(self._mapping.places_.of(rows) >= 0)
 
     def labels_of(self, pool: Pool) -> LabelArray:
         """Labels (n,) of the kept rows that a pool's rows are; -1 for all others."""
@@ -213,8 +217,12 @@ class FittedTable:
         Columns of encoded rows are in canonical order; errors as of `scored`.
         """
         encoded = self.arranged(X)
-        coordinates = self._mapping.transform_arranged(encoded)
-        return encoded, coordinates, self._settled(self._judged(coordinates), encoded)
+        return encoded, *self.seen_arranged(encoded)
+
+    def seen_arranged(self, rows: FloatArray) -> tuple[Float32Array, FloatArray]:
+        """As `seen`, of encoded rows (n, p) in the support's order: mapped, and raw scores."""
+        coordinates = self._mapping.transform_arranged(rows)
+        return coordinates, self._settled(self._judged(coordinates), rows)
 
     def probe(self) -> FloatArray:
         """Raw scores of a few rows, to tell whether a loaded detector gives what it gave before."""
@@ -229,7 +237,7 @@ class FittedTable:
         """
         kept = self.kept
         levels = any(isinstance(recipe, Category) for recipe in self.encoder.recipes)
-        rows_of = self._kept_rows_of() if levels else None
+        rows_of = self._rows_of if levels else None
         if kept is None or rows_of is None:
             return self.without(part)
         gone = np.concatenate([rows_of[at] for at in part])
@@ -278,7 +286,7 @@ class FittedTable:
         DataError
             If there are not as many as rows given to fit, or not all of these rows are kept.
         """
-        kept, rows_of = self.kept, self._kept_rows_of()
+        kept, rows_of = self.kept, self._rows_of
         if kept is None or rows_of is None:
             raise DataError(
                 "groups are given, but the detector no longer knows which of the rows given to fit "
@@ -293,7 +301,8 @@ class FittedTable:
             )
         return groups.of_few([kept.places[rows] for rows in rows_of])
 
-    def _kept_rows_of(self) -> list[NDArray[np.intp]] | None:
+    @cached_property
+    def _rows_of(self) -> list[NDArray[np.intp]] | None:
         """Which kept rows each typical row stands for; ``None`` where not all are as given."""
         kept = self.kept
         if kept is None or (kept.places < 0).any():
@@ -440,7 +449,8 @@ class FittedTable:
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out the head, a function that a learner made, and what is made when needed."""
-        kept = {name: value for name, value in vars(self).items() if name != "_head"}
+        left_out = ("_head", "_rows_of")
+        kept = {name: value for name, value in vars(self).items() if name not in left_out}
         return kept | {"_of_new": CrossConformal()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

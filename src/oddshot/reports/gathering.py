@@ -18,7 +18,7 @@ from oddshot.reports.page import detection_page
 from oddshot.reports.page_rows import MAX_CARDS, number_shown
 from oddshot.reports.plane import row_map
 from oddshot.reports.thumbnails import data_uri
-from oddshot.thresholds.automatic import CLEAN_ALARMS, LEAST, MOST, REACH, automatic_share
+from oddshot.thresholds.automatic import CLEAN_ALARMS, LEAST, MOST, REACH
 
 if TYPE_CHECKING:
     from oddshot.detectors.few_shot import FewShotDetector
@@ -115,14 +115,10 @@ def _rule(detector: "FewShotDetector") -> str:
     rule = detector.threshold_rule_
     if rule.rule != "contamination":
         return str(rule)
-    share, clean = rule.settings["share"], detector.calibration_.clean
-    if detector.contamination != "auto" or not np.isclose(
-        share, automatic_share(detector._scale.reference, clean=clean), rtol=1e-3
-    ):
-        return (
-            f"{100 * share:.3g}% of the {rule.basis} learned from were to be above it, as asked for"
-        )
-    if clean:
+    if rule.automatic is None:
+        share = f"{100 * rule.settings['share']:.3g}%"
+        return f"{share} of the {rule.basis} learned from were to be above it, as asked for"
+    if rule.automatic == "normal rows":
         return (
             f"automatically. All {rule.basis} learned from are known to be normal, and "
             f"{CLEAN_ALARMS:.0%} of them may be above it, as false alarms"
