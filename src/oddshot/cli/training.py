@@ -22,7 +22,8 @@ def meta_train(
         str,
         typer.Option(
             "--learner",
-            help="gated, maml, fomaml, anil, meta_sgd, reptile, prototypical, relation or aae.",
+            help="paired, gated, maml, fomaml, anil, meta_sgd, reptile, prototypical, relation "
+            "or aae.",
         ),
     ] = "maml",
     setting: Annotated[
