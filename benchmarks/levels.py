@@ -273,7 +273,11 @@ def labelled_contestants(train: pd.DataFrame, labels: np.ndarray, prior: Prior) 
     known = numbers(train[labels == 1])
     categories = [c for c in train if not pd.api.types.is_numeric_dtype(train[c])]
     boosted = CatBoostClassifier(
-        cat_features=categories, auto_class_weights="Balanced", verbose=False, thread_count=1
+        cat_features=categories,
+        auto_class_weights="Balanced",
+        verbose=False,
+        thread_count=1,
+        allow_writing_files=False,
     ).fit(train, labels == 1)
 
     def nearest(rows: pd.DataFrame) -> np.ndarray:
