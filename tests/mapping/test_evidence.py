@@ -11,7 +11,7 @@ TYPICAL = RNG.exponential(size=(COUNT, COORDINATES, 2)).astype(np.float32)
 COLUMNS = RNG.normal(size=(COUNT, 3)).astype(np.float32)
 
 
-def gathered(typical=TYPICAL, known=None, columns=COLUMNS, normal_share=0.25):
+def gathered(typical=TYPICAL, known=None, columns=COLUMNS, normal_share=0.25, normal=0):
     views = Views(columns, columns, columns, columns[:, :0])
     if known is None:
         known = np.zeros((0, *typical.shape[1:]), np.float32)
@@ -25,6 +25,7 @@ def gathered(typical=TYPICAL, known=None, columns=COLUMNS, normal_share=0.25):
         spread=[1, 2],
         reference=Reference(views, views[:0]),
         normal_share=normal_share,
+        normal=normal,
     )
 
 
@@ -66,6 +67,24 @@ def test_one_known_anomaly_is_no_evidence_on_what_was_fitted_to_it():
     context = gathered(known=TYPICAL[:1] + 1)
     assert (context.evidence[:FREE, :3] != 0).all()
     assert (context.evidence[FREE:, :3] == 0).all()
+
+
+def test_known_normal_rows_among_unlabelled_ones_tell_which_coordinates_take_them_for_odd():
+    known = TYPICAL[:4] + RNG.exponential(size=(4, COORDINATES, 2)).astype(np.float32)
+    known[0, 0, 1] = TYPICAL[0, 0, 1]  # a tie
+    plain, found = gathered(known=known), gathered(known=known, normal=30)
+    share, trust = 30 / 40, 4 / 6
+    for c in range(COORDINATES):
+        pairs = [(o > n) + (o == n) / 2 for o in known[:, c, 1] for n in TYPICAL[:30, c, 1]]
+        rank = (1 - share) * evidence(plain, "known_rank")[c]
+        rank += share * trust * (np.mean(pairs) - 0.5)
+        assert evidence(found, "known_rank")[c] == pytest.approx(rank, abs=1e-6)
+        for channel, name in enumerate(("known_decades", "known_z")):
+            excess = TYPICAL[:30, c, channel].mean() - TYPICAL[:, c, channel].mean()
+            expected = evidence(plain, name)[c] - share * trust * excess
+            assert evidence(found, name)[c] == pytest.approx(expected, abs=1e-5)
+    np.testing.assert_array_equal(found.evidence[:, 3:], plain.evidence[:, 3:])
+    np.testing.assert_array_equal(gathered(normal=30).evidence, gathered().evidence)
 
 
 def test_without_known_anomalies_there_is_none():

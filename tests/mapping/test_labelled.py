@@ -263,3 +263,26 @@ def test_a_single_column_of_a_wide_table_is_learned(see):
     block.fit(world.typical, world.known, np.random.default_rng(0))
     scores = block.transform(world.new)[:, Supervised.names.index("trees_columns")]
     assert roc_auc_score(np.repeat([0, 1], 100), scores) > 0.9
+
+
+def test_known_normal_rows_count_more_than_unlabelled_ones(see):
+    """The first typical rows lie around the known anomalies; unlabelled, they might be some."""
+    like = DATA.normal(size=(10, 3)) * 0.5 + KNOWN.mean(axis=0)
+    world = World(see, np.r_[like, TYPICAL])
+    scores = []
+    for normal in (0, 10):
+        block = Supervised(trees=100, normal=normal)
+        block.fit(world.typical, world.known, np.random.default_rng(0))
+        own = block.transform(world.new)
+        scores.append(own[40:].mean(axis=0) - own[:40].mean(axis=0))
+    assert (scores[1] < scores[0]).all()
+
+
+def test_held_out_anomalies_are_judged_with_known_normal_rows_too(see):
+    world = World(see)
+    found = [
+        labelled(world).held_out(world.typical, world.known, np.random.default_rng(0), normal=n)
+        for n in (0, 20)
+    ]
+    changed = (found[0] != found[1]).any(axis=(0, 2))
+    assert changed.tolist() == [name in Supervised.names for name in LABELLED_NAMES]

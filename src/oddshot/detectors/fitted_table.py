@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from oddshot.detectors.few_rows import CrossConformal, can_spare, enough
 from oddshot.detectors.groups import Groups
 from oddshot.detectors.kept_rows import KeptRows, copies_in, rows_of_support
+from oddshot.detectors.lowering import Lowering
 from oddshot.detectors.novelty import LABELS_ALONE, Novelty, without_labels
 from oddshot.detectors.raising import Raising
 from oddshot.detectors.tables import some_rows, table_rows
@@ -84,7 +85,9 @@ class FittedTable:
         self._copies = np.ones(len(mapping.base.typical)) if copies is None else copies
         self.spares_rows = can_spare(mapping.base) if spares_rows is None else spares_rows
         self._head = _head(*restore(prior), mapping, novelty)
-        typical = self._judged(mapping.typical_)
+        own = self._judged(mapping.typical_)
+        self._lowering = Lowering(mapping, Surprise().fit(own))
+        typical = self._lowering.apply(own, mapping.typical_rows_)
         self._scale = Surprise().fit(typical)
         self._raising = Raising(encoder, mapping, self._scale, self.copies)
         self._of_new = CrossConformal()
@@ -113,6 +116,7 @@ class FittedTable:
         quality: Quality = QUALITIES["standard"],
         novelty: Novelty = LABELS_ALONE,
         spares_rows: bool | None = None,
+        counts_normal: bool = True,
     ) -> Self:
         """Adapt a prior to rows (n, d) with labels (n,)."""
         restore(prior)  # first: it tells at once whether it can
@@ -143,7 +147,9 @@ class FittedTable:
         return cls(
             prior,
             encoder,
-            Mapping(threads=threads, left_out=quality.left_out).fit(support),
+            Mapping(threads=threads, left_out=quality.left_out, counts_normal=counts_normal).fit(
+                support
+            ),
             kept=KeptRows.of(rows, labels, found, seed),
             copies=copies_in(found, support),
             novelty=novelty,
@@ -190,7 +196,7 @@ class FittedTable:
 
     def judged(self, pool: Pool) -> FloatArray:
         """Raw scores (n,) of a pool, of this table or one that it came from by `with_labels`."""
-        return self._settled(self._judged(self._mapping.judge(pool)), pool.rows)
+        return self._settled(self._judged(self._mapping.judge(pool)), pool)
 
     def with_labels(self, pool: Pool, labels: LabelArray, X: Any) -> Self:
         """Adapt to what has become known of a pool of rows X (n, d): see `Mapping.with_labels`."""
@@ -220,9 +226,10 @@ class FittedTable:
         return encoded, *self.seen_arranged(encoded)
 
     def seen_arranged(self, rows: FloatArray) -> tuple[Float32Array, FloatArray]:
-        """As `seen`, of encoded rows (n, p) in the support's order: mapped, and raw scores."""
-        coordinates = self._mapping.transform_arranged(rows)
-        return coordinates, self._settled(self._judged(coordinates), rows)
+        """As `seen`, of encoded rows (n, p + q) in the support's order: mapped, and raw scores."""
+        pool = self._mapping.pool(rows)
+        coordinates = self._mapping.judge(pool)
+        return coordinates, self._settled(self._judged(coordinates), pool)
 
     def probe(self) -> FloatArray:
         """Raw scores of a few rows, to tell whether a loaded detector gives what it gave before."""
@@ -252,6 +259,7 @@ class FittedTable:
                 quality=Quality(MAX_TYPICAL, self._mapping.left_out),
                 novelty=self._novelty,
                 spares_rows=False,
+                counts_normal=self._mapping.counts_normal,
             )
         except DataError:  # no column varies without these rows
             return self.without(part)
@@ -371,6 +379,7 @@ class FittedTable:
         kept, rows = ({}, {}) if self.kept is None else self.kept.state()
         meta = {"encoder": settings, "normal_share": support.normal_share, "kept": kept}
         meta |= {"left_out": list(self._mapping.left_out), "spares_rows": self.spares_rows}
+        meta |= {"counts_normal": self._mapping.counts_normal}
         return meta, {
             "support.columns": np.asarray(support.columns, dtype=np.int64),
             "support.typical": support.typical,
@@ -401,7 +410,11 @@ class FittedTable:
             int(meta["seed"]),
             len(encoder.aside_names_),
         )
-        mapping = Mapping(threads=threads, left_out=tuple(meta.get("left_out", ()))).fit(support)
+        mapping = Mapping(
+            threads=threads,
+            left_out=tuple(meta.get("left_out", ())),
+            counts_normal=meta.get("counts_normal", False),  # an older version counted all alike
+        ).fit(support)
         later = parts.get("later", {})  # none in what an older version saved
         if later and len(later["labels"]):
             pool = mapping.pool(later["rows"])
@@ -420,15 +433,16 @@ class FittedTable:
         """Raw scores (n,) of encoded rows (n, p) whose columns are in the support's order."""
         if not len(rows):
             return np.zeros(0)
-        return self._settled(self._judged(self._mapping.transform_arranged(rows)), rows)
+        return self.judged(self._mapping.pool(rows))
 
     def _blocks(self, X: Any) -> Iterator[FloatArray]:
         """Do what `arranged` does, block by block."""
         blocks = self.encoder.blocks(some_rows(X), aside=True)
         return map(self._mapping.support.arranged, blocks)
 
-    def _settled(self, judged: FloatArray, rows: FloatArray) -> FloatArray:
-        """Make what the head says (n,) of rows (n, p) their raw scores."""
+    def _settled(self, judged: FloatArray, pool: Pool) -> FloatArray:
+        """Make what the head says (n,) of a pool of n rows their raw scores."""
+        judged, rows = self._lowering.apply(judged, pool), pool.rows
         if self.spares_rows:
             new = np.flatnonzero(self._mapping.places_.of(rows) < 0)
             judged = judged.copy()

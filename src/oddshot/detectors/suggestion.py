@@ -57,11 +57,12 @@ def suggest(
     the negative distance of the score from the threshold stands in place of the score (uncertainty
     sampling, Lewis and Gale 1994).
 
-    Answers "normal" hardly change the scores before the first anomaly is known, and the top of the
-    ranking would go on offering their like. Until then a row is worth up to ``fruitless`` less, by
-    the same rule with the nearest row that was answered so, h of the 100 oddest rows, and the
-    smaller of two distances: in columns, and in the coordinates of the mapping that look at no
-    label. So what turned out harmless is not asked again in another shape.
+    Answers "normal" lower the scores of what is close by alone, and before the first anomaly is
+    known the top of the ranking would go on offering what is like them in another way. Until then a
+    row is worth up to ``fruitless`` less, by the same rule with the nearest row that was answered
+    so, h of the 100 oddest rows, and the smaller of two distances: in columns, and in the
+    coordinates of the mapping that look at no label. So what turned out harmless is not asked again
+    in another shape.
 
     With one row at a time and nothing for uncertainty, that is the top of the ranking from the
     first anomaly on: what was answered has its effect on the scores. Candidates are the 200 rows

@@ -8,6 +8,7 @@ from scipy.stats import rankdata
 from oddshot.episodes import Context, Float32Array, FloatArray
 from oddshot.mapping.block import Reference
 
+ENOUGH_NORMAL = 10  # known normal rows that count as much as all typical ones
 INNER, INNER_ROWS = 0.1, 20  # nearest the centre: a share of the rows, and at least so many
 EVIDENCE = (
     "known_rank",
@@ -48,6 +49,7 @@ def gather_evidence(
     spread: Sequence[int],
     reference: Reference,
     normal_share: float,
+    normal: int = 0,
 ) -> Context:
     """Evidence on each coordinate and on the table.
 
@@ -68,6 +70,9 @@ def gather_evidence(
         The rows themselves, for their number, width and discreteness.
     normal_share
         Share of the typical rows that are known to be normal.
+    normal
+        The first ``normal`` typical rows are known to be so and the others are not: a coordinate
+        counts for less where it finds these odd, and for more where anomalies are above them.
     """
     count, coordinates = typical.shape[:2]
     decades, z = typical[:, :, 0].astype(np.float64), typical[:, :, 1].astype(np.float64)
@@ -79,6 +84,13 @@ def gather_evidence(
         evidence["known_rank"] = trust * (0.5 - 10 ** -odd[:, :, 0]).mean(axis=0)
         evidence["known_decades"] = trust * odd[:, :, 0].mean(axis=0)
         evidence["known_z"] = trust * odd[:, :, 1].mean(axis=0)
+        if normal:
+            share = normal / (normal + ENOUGH_NORMAL)
+            above = _share_above(odd[:, :, 1], z[:normal]) - 0.5
+            evidence["known_rank"] += share * (trust * above - evidence["known_rank"])
+            for name, values in (("known_decades", decades), ("known_z", z)):
+                excess = values[:normal].mean(axis=0) - values.mean(axis=0)
+                evidence[name] -= share * trust * excess
     if len(known) == 1:
         for name in ("known_rank", "known_decades", "known_z"):
             evidence[name][label_free:] = 0  # there is no other known anomaly to judge them by
@@ -161,6 +173,16 @@ def _highest(values: np.ndarray, ordered: np.ndarray, most: int) -> np.ndarray:
         high = np.flatnonzero(column >= least)
         found[:] = high[np.argsort(-column[high], kind="stable")[:most]]
     return places
+
+
+def _share_above(high: FloatArray, low: FloatArray) -> FloatArray:
+    """Share (C,) of pairs of rows (k, C) and (m, C) in which the first is higher; ties half."""
+    ordered = np.sort(low, axis=0)
+    shares = []
+    for values, others in zip(high.T, ordered.T, strict=True):
+        sides = (np.searchsorted(others, values, side=side).mean() for side in ("left", "right"))
+        shares.append(sum(sides) / (2 * len(others)))
+    return np.array(shares)
 
 
 def _distinct(ordered: np.ndarray) -> np.ndarray:

@@ -23,6 +23,7 @@ from oddshot.mapping.threading import cut
 KERNEL_ROWS = 512
 HELD_OUT_ROWS = 512
 TREES, HELD_OUT_TREES = 100, 32
+NORMAL_WORTH = 10.0  # unlabelled rows that a known normal one counts for
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,12 +292,20 @@ class Supervised:
     """Trees on columns and label-free coordinates; logistic regression on either.
 
     Columns are followed by what stands aside, see `KnownLevels`.
+
+    Parameters
+    ----------
+    trees
+        How many in a forest.
+    normal
+        The first ``normal`` typical rows are known to be so, the others may hide anomalies: one
+        counts as much as ten of these.
     """
 
     names = ("trees_columns", "trees_all", "logistic_columns", "logistic_coordinates")
 
-    def __init__(self, *, trees: int) -> None:
-        self._forest = partial(Trees, trees=trees)
+    def __init__(self, *, trees: int, normal: int = 0) -> None:
+        self._forest, self._normal = partial(Trees, trees=trees), normal
 
     def fit(self, typical: Seen, known: Seen, generator: np.random.Generator) -> FloatArray:
         """See `LabelledBlock`."""
@@ -308,10 +317,11 @@ class Supervised:
             CrossFitted(lambda: Logistic(strength=0.1)),
             CrossFitted(lambda: Logistic(strength=0.01)),
         ]
+        worth = np.where(np.arange(len(typical)) < self._normal, NORMAL_WORTH, 1.0)
         inputs = zip(self._models, self._inputs(typical), self._inputs(known), strict=True)
         return np.column_stack(
             [
-                model.fit(rows, anomalies, halves, int(generator.integers(2**31)))
+                model.fit(rows, anomalies, halves, int(generator.integers(2**31)), worth)
                 for model, rows, anomalies in inputs
             ]
         )
@@ -349,7 +359,7 @@ class Labelled:
 
     names = LABELLED_NAMES
 
-    def __init__(self, make: Callable[[int], tuple[LabelledBlock, ...]]) -> None:
+    def __init__(self, make: Callable[[int, int], tuple[LabelledBlock, ...]]) -> None:
         self._make = make
 
     @classmethod
@@ -358,10 +368,19 @@ class Labelled:
         return cls(partial(_blocks, neighbours))
 
     def fit(
-        self, typical: Seen, known: Seen, generator: np.random.Generator, *, trees: int = TREES
+        self,
+        typical: Seen,
+        known: Seen,
+        generator: np.random.Generator,
+        *,
+        trees: int = TREES,
+        normal: int = 0,
     ) -> Float32Array:
-        """Freeze all blocks; returns calibrated coordinates (m, L, 2) of the typical rows."""
-        self._blocks = self._make(trees)
+        """Freeze all blocks; returns calibrated coordinates (m, L, 2) of the typical rows.
+
+        The first ``normal`` of these are known to be so, and there are others; 0: all count alike.
+        """
+        self._blocks = self._make(trees, normal)
         values = np.concatenate([b.fit(typical, known, generator) for b in self._blocks], axis=1)
         self._calibration = Calibration().fit(values)
         return self._calibration.apply(values)
@@ -372,7 +391,9 @@ class Labelled:
             np.concatenate([block.transform(rows) for block in self._blocks], axis=1)
         )
 
-    def held_out(self, typical: Seen, known: Seen, generator: np.random.Generator) -> Float32Array:
+    def held_out(
+        self, typical: Seen, known: Seen, generator: np.random.Generator, *, normal: int = 0
+    ) -> Float32Array:
         """Coordinates (k, L, 2) of known anomalies by blocks that have seen the other half of them.
 
         They tell which blocks find anomalies that they were not shown. 0 where there is only one
@@ -381,18 +402,19 @@ class Labelled:
         out = np.zeros((len(known), len(self.names), CHANNELS), dtype=np.float32)
         if len(known) < 2:
             return out
-        drawn = typical[np.sort(generator.permutation(len(typical))[:HELD_OUT_ROWS])]
+        places = np.sort(generator.permutation(len(typical))[:HELD_OUT_ROWS])
+        drawn, normal = typical[places], int((places < normal).sum())
         halves = generator.permutation(len(known)) % 2
         for half in (0, 1):
             other = Labelled(self._make)
             seen = known[np.flatnonzero(halves == half)]
-            other.fit(drawn, seen, generator, trees=HELD_OUT_TREES)
+            other.fit(drawn, seen, generator, trees=HELD_OUT_TREES, normal=normal)
             held = np.flatnonzero(halves != half)
             out[held] = other.transform(known[held])
         return out
 
 
-def _blocks(neighbours: Neighbours, trees: int) -> tuple[LabelledBlock, ...]:
+def _blocks(neighbours: Neighbours, trees: int, normal: int) -> tuple[LabelledBlock, ...]:
     """All blocks, yet to be fitted; a lambda in its place could not be pickled."""
     return (
         KnownDistances(neighbours),
@@ -401,5 +423,5 @@ def _blocks(neighbours: Neighbours, trees: int) -> tuple[LabelledBlock, ...]:
         KnownLeaves(),
         Directions(),
         KernelRidge(),
-        Supervised(trees=trees),
+        Supervised(trees=trees, normal=normal),
     )

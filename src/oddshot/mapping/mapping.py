@@ -83,6 +83,8 @@ class Mapping:
         Threads over blocks of rows and over models. The result does not depend on it.
     left_out
         Names of label-free blocks that are not computed; their coordinates are 0 for all rows.
+    counts_normal
+        Whether known normal rows count more than unlabelled ones where there are both.
 
     Attributes
     ----------
@@ -95,6 +97,11 @@ class Mapping:
     known_
         Calibrated coordinates of the known anomalies, label-aware ones from blocks that have
         seen the other half of them (0 where there is only one); (k, C, 2).
+    typical_rows_, known_rows_
+        The same rows and how they are seen; of the typical ones those known to be normal first.
+    normal_among_unlabelled_
+        How many of the typical rows are known to be normal; 0 where all are, or where they do not
+        count more than others.
     context_
         Evidence on coordinates and table.
     places_
@@ -109,8 +116,11 @@ class Mapping:
     True
     """
 
-    def __init__(self, *, threads: int = 1, left_out: Collection[str] = ()) -> None:
+    def __init__(
+        self, *, threads: int = 1, left_out: Collection[str] = (), counts_normal: bool = True
+    ) -> None:
         self.threads, self.left_out = threads, tuple(left_out)
+        self.counts_normal = counts_normal
 
     @one_blas_thread
     def fit(self, support: Support) -> Self:
@@ -126,7 +136,9 @@ class Mapping:
 
     def of_other(self, support: Support) -> "Mapping":
         """Fit a mapping of the same kind to another support."""
-        return Mapping(threads=self.threads, left_out=self.left_out).fit(support)
+        return Mapping(
+            threads=self.threads, left_out=self.left_out, counts_normal=self.counts_normal
+        ).fit(support)
 
     @one_blas_thread
     def with_labels(self, pool: Pool, labels: LabelArray) -> "Mapping":
@@ -194,6 +206,9 @@ class Mapping:
             self.base, typical=typical.rows, known=known.rows, normal_share=float(normal.mean())
         )
         self.places_ = RowPlaces(typical.rows)
+        self.typical_rows_, self.known_rows_ = typical, known
+        told = int(normal.sum()) if self.counts_normal and not normal.all() else 0
+        self.normal_among_unlabelled_ = told
         self.typical_, self.known_ = _empty(len(typical)), _empty(len(known))
         self.typical_[:, : len(LABEL_FREE)] = _unflat(typical.seen.coordinates)
         self.known_[:, : len(LABEL_FREE)] = _unflat(known.seen.coordinates)
@@ -202,8 +217,8 @@ class Mapping:
             one, other = generator.spawn(2)
             self.typical_[:, len(LABEL_FREE) :], self.known_[:, len(LABEL_FREE) :] = run_all(
                 [
-                    partial(self._labelled.fit, typical.seen, known.seen, one),
-                    partial(self._labelled.held_out, typical.seen, known.seen, other),
+                    partial(self._labelled.fit, typical.seen, known.seen, one, normal=told),
+                    partial(self._labelled.held_out, typical.seen, known.seen, other, normal=told),
                 ],
                 threads=self.threads,
             )
@@ -221,6 +236,7 @@ class Mapping:
             ],
             reference=Reference(typical.seen.views, known.seen.views),
             normal_share=self.support.normal_share,
+            normal=told,
         )
 
     def _by_label(self) -> tuple[Pool, Pool, NDArray[np.bool_]]:

@@ -20,8 +20,8 @@ NEWTON_WIDTH = 256
 class Scorer(Protocol):
     """A supervised model: fitted on rows and labels, scores rows."""
 
-    def fit(self, points: FloatArray, labels: np.ndarray, seed: int) -> "Scorer":
-        """Fit on points (n, d) and labels (n,) of 1 and 0."""
+    def fit(self, points: FloatArray, labels: np.ndarray, seed: int, worth: FloatArray) -> "Scorer":
+        """Fit on points (n, d), labels (n,) of 1 and 0, and what each counts (n,) in its class."""
         ...
 
     def scores(self, points: FloatArray) -> FloatArray:
@@ -36,15 +36,24 @@ class CrossFitted:
         self._models = make(), make()
 
     def fit(
-        self, typical: FloatArray, known: FloatArray, halves: np.ndarray, seed: int
+        self,
+        typical: FloatArray,
+        known: FloatArray,
+        halves: np.ndarray,
+        seed: int,
+        worth: FloatArray,
     ) -> FloatArray:
-        """Fit both; returns each typical row's score by the model that has not seen it."""
+        """Fit both; returns each typical row's score by the model that has not seen it.
+
+        ``worth`` (m,) is what a typical row counts; known anomalies count alike.
+        """
         out = np.empty(len(typical))
         for half, model in enumerate(self._models):
             seen = halves == half
             points = np.concatenate([typical[seen], known])
             labels = np.concatenate([np.zeros(seen.sum()), np.ones(len(known))])
-            model.fit(points, labels, seed + half)
+            counts = np.concatenate([worth[seen], np.ones(len(known))])
+            model.fit(points, labels, seed + half, counts)
             out[~seen] = model.scores(typical[~seen])
         return out
 
@@ -63,15 +72,15 @@ class Trees:
     def __init__(self, *, leaf: int, trees: int) -> None:
         self._leaf, self._count = leaf, trees
 
-    def fit(self, points: FloatArray, labels: np.ndarray, seed: int) -> "Trees":
+    def fit(self, points: FloatArray, labels: np.ndarray, seed: int, worth: FloatArray) -> "Trees":
         """See `Scorer`.
 
         Of two classes the variance is half the Gini impurity, so regression trees split as those of
         a classifier do; they are grown one by one because a forest's own checks take longer.
         """
         narrow, known = points.astype(np.float32), labels.astype(np.float64)[:, None]
-        counts = np.bincount(labels.astype(np.intp), minlength=2)
-        weights = (len(labels) / (2 * counts))[labels.astype(np.intp)]
+        kinds = labels.astype(np.intp)
+        weights = worth * (len(labels) / (2 * np.bincount(kinds, worth, minlength=2)))[kinds]
         seeds = np.random.RandomState(seed)  # as the forest draws them
         random = np.random.RandomState(0)  # seeded again for each tree: to make one takes longer
         self._trees = []
@@ -102,9 +111,17 @@ class Logistic:
     def __init__(self, *, strength: float) -> None:
         self._strength = strength
 
-    def fit(self, points: FloatArray, labels: np.ndarray, seed: int) -> "Logistic":  # noqa: ARG002
+    def fit(
+        self,
+        points: FloatArray,
+        labels: np.ndarray,
+        seed: int,  # noqa: ARG002
+        worth: FloatArray,
+    ) -> "Logistic":
         """See `Scorer`."""
-        weights = np.where(labels == 1, 0.5 / max(labels.sum(), 1), 0.5 / (labels == 0).sum())
+        odd = labels == 1
+        totals = np.where(odd, max(worth[odd].sum(), 1), worth[~odd].sum())
+        weights = worth * (0.5 / totals)
         solver = "newton-cholesky" if points.shape[1] <= NEWTON_WIDTH else "lbfgs"
         model = LogisticRegression(C=self._strength, max_iter=200, solver=solver)
         model.fit(points, labels, sample_weight=weights * len(labels) / 10)
