@@ -171,6 +171,16 @@ def test_the_order_of_rows_does_not_matter(known):
     np.testing.assert_allclose(found, fitted(labels).anomaly_score(FRESH), atol=1e-4)
 
 
+def test_the_automatic_threshold_flags_no_more_for_it():
+    """Many rows that were lowered make the others stand out: the share to flag must not grow."""
+    labels = labelled()
+    labels[:200] = 0
+    plain, told = fitted(labelled()), fitted(labels)
+    assert told.contamination_ <= plain.contamination_
+    found = told.set_threshold(contamination="auto").threshold_
+    assert (told.anomaly_score(FRESH[60:]) > found).mean() < 0.03
+
+
 def test_few_rows_are_held_out_with_their_labels():
     few = np.r_[0:30, COUNT : COUNT + CLUSTER]
     plain, told = (fitted(labelled(normal=n)[few], ROWS[few]) for n in (0, 12))

@@ -78,6 +78,17 @@ class AdaptedPrior(AnomalyDetector):
         self._scale = Surprise().fit(fitted.typical_scores)
         self._set_columns(fitted.columns)
 
+    def _scores_to_judge_by(self) -> Sequence[FloatArray]:
+        """Raw scores (m,) of the rows to compare with, those before lowering beside them.
+
+        What lies among known normal rows may be alarms that were rejected, and are none now, or so
+        many rows that others only stand out because these were lowered.
+        """
+        own = super()._scores_to_judge_by()
+        if isinstance(self._fitted, FittedTable):
+            return (*own, self._fitted.unlowered_scores)
+        return own
+
     def _shown_rows(self) -> Shown:
         """Raw scores of the rows given to `fit`, as far as they are kept."""
         fitted = self._fitted

@@ -1,7 +1,7 @@
 """The threshold of a fitted detector, chosen again by any of several rules."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Self
 
@@ -193,8 +193,12 @@ class AdjustableThreshold(CalibratedVerdicts):
     def _automatic(self) -> tuple[float, str]:
         """Share of the rows that "auto" flags, and what it goes by."""
         clean = self._shown_or_reference().clean
-        share = automatic_share(self._scale.reference, clean=clean)
+        share = min(automatic_share(raw, clean=clean) for raw in self._scores_to_judge_by())
         return share, "normal rows" if clean else "scores"
+
+    def _scores_to_judge_by(self) -> Sequence[FloatArray]:
+        """Raw scores (m,) of rows that are no known anomalies; the least share counts."""
+        return (self._scale.reference,)
 
     def _with_origin(self, rule: ThresholdRule) -> ThresholdRule:
         """Tell of a rule that an older version saved whether its share was asked for."""

@@ -65,6 +65,8 @@ class FittedTable:
     ----------
     typical_scores
         Shape (m,): unlabelled and known normal rows, each compared with all but itself.
+    unlowered_scores
+        The same as they were before the like of known normal rows was lowered.
     clean
         Whether all rows to compare with are known to be normal.
     """
@@ -92,6 +94,8 @@ class FittedTable:
         self._raising = Raising(encoder, mapping, self._scale, self.copies)
         self._of_new = CrossConformal()
         self.typical_scores = self._raising.apply(typical, mapping.support.typical)
+        lowered = mapping.normal_among_unlabelled_ > 0
+        self.unlowered_scores = own if lowered else self.typical_scores
         self.clean = mapping.support.normal_share == 1.0
 
     @property
