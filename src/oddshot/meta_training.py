@@ -26,7 +26,6 @@ from oddshot.errors import (
 from oddshot.frames import hash_rows, to_rows
 from oddshot.learners import require_settings
 from oddshot.learners.gated import GatedLearner
-from oddshot.learners.paired import PairedLearner
 from oddshot.mapping.mapping import COORDINATES, HOLLOW, PLAIN, map_episode
 from oddshot.outer_loop import Recipe
 from oddshot.persistence import package_version
@@ -84,8 +83,8 @@ def meta_train(
     learner
         A name of ``oddshot.learners.LEARNERS``.
     settings
-        The learner's settings; what is not named keeps its default. The anchor of "gated",
-        alone or in a pair, is `oddshot.mapping.mapping.PLAIN`.
+        The learner's settings; what is not named keeps its default. The anchor of "gated" is
+        `oddshot.mapping.mapping.PLAIN`.
     out
         A folder for the prior, ``log.csv``, ``checkpoint`` and ``episodes``. A run that was stopped
         goes on from there. ``None``: nothing is written.
@@ -189,10 +188,8 @@ def meta_train(
     store = in_turn(compute, mapped) if shelf else mapped()
     trained_on = store.of_families({source.family for source in kept} - validating)
     chosen = dict(settings or {})
-    if learner == PairedLearner.name:
-        chosen["gated"] = _anchored(chosen.get("gated"))
-    elif learner == GatedLearner.name:
-        chosen = _anchored(chosen)
+    if learner == GatedLearner.name and "anchor" not in chosen:
+        chosen = {**anchored_to(PLAIN, HOLLOW), **chosen}
     return train(
         trained_on,
         learner=learner,
@@ -216,12 +213,6 @@ def meta_train(
             "coordinates": list(COORDINATES),
         },
     )
-
-
-def _anchored(settings: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Give settings of "gated" the anchor of this mapping, unless they have one."""
-    chosen = dict(settings or {})
-    return chosen if "anchor" in chosen else {**anchored_to(PLAIN, HOLLOW), **chosen}
 
 
 def anchored_to(plain: Mapping[str, float], hollow: Sequence[str] = ()) -> dict[str, Any]:

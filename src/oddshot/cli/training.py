@@ -22,8 +22,7 @@ def meta_train(
         str,
         typer.Option(
             "--learner",
-            help="paired, gated, maml, fomaml, anil, meta_sgd, reptile, prototypical, relation "
-            "or aae.",
+            help="gated, maml, fomaml, anil, meta_sgd, reptile, prototypical, relation or aae.",
         ),
     ] = "maml",
     setting: Annotated[

@@ -21,7 +21,6 @@ from oddshot.learners.gradient import (
 )
 from oddshot.learners.inner_loop import Rows
 from oddshot.learners.learner import Detector, Learner, Shape, TaskBatch, collate
-from oddshot.learners.paired import PairedLearner
 from oddshot.learners.prototypical import PrototypicalLearner
 from oddshot.learners.relation import RelationLearner
 from oddshot.networks import Params
@@ -47,7 +46,6 @@ LEARNERS: dict[str, type[Learner]] = {
     learner.name: learner
     for learner in (
         GatedLearner,
-        PairedLearner,
         GradientLearner,
         FirstOrderLearner,
         HeadLearner,
@@ -112,8 +110,6 @@ def require_settings(name: str, settings: Mapping[str, Any]) -> None:
         default = parameters[setting].default
         as_default = "" if default is None else f", as {default!r}"
         require(fits(value), f"{name} setting {setting}", value, f"{allowed}{as_default}")
-        if setting in LEARNERS and isinstance(value, Mapping):  # of a learner within this one
-            require_settings(setting, value)
 
 
 _KINDS: dict[type, tuple[Callable[[object], bool], str, str]] = {
@@ -132,8 +128,6 @@ def _values_of(hint: Any) -> tuple[Callable[[object], bool], str]:
     parts = get_args(hint)
     if hint in _KINDS:
         return _KINDS[hint][:2]
-    if get_origin(hint) is Mapping:
-        return lambda value: isinstance(value, Mapping), "settings by name"
     if len(parts) == 2 and NoneType in parts:
         fits, allowed = _values_of(next(part for part in parts if part is not NoneType))
         return lambda value: value is None or fits(value), f"{allowed}, or None"

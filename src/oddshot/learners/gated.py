@@ -162,7 +162,7 @@ class GatedLearner(Learner):
         anchor = torch.lerp(
             self._hollow.to(weights), self._plain.to(weights), filled[:, None, None]
         )
-        weights = weights + without_a_hint(batch)[:, None, None] * anchor
+        weights = weights + _without_a_hint(batch)[:, None, None] * anchor
         return partial(self._score, weights)
 
     def _score(self, weights: Tensor, rows: Tensor) -> Tensor:
@@ -188,7 +188,7 @@ class GatedLearner(Learner):
         return softplus(_START + params["weight"] + linear + gate)
 
 
-def without_a_hint(batch: TaskBatch) -> Tensor:
+def _without_a_hint(batch: TaskBatch) -> Tensor:
     """Tell tasks whose support has unlabelled rows and no known anomaly: (B,) of 1 and 0."""
     labels = batch.support_labels
     unlabelled = ((labels == UNLABELLED) & batch.support_mask).any(1)
