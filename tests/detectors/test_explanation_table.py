@@ -64,7 +64,7 @@ def test_the_changed_column_is_the_first_reason_whatever_its_kind(found):
 
 def test_rows_keep_their_names_and_cells(table, found):
     assert [row.row for row in found] == table.index[:10].tolist()
-    assert found[5].columns == ("fee", "double", "shop", "zip", "when")
+    assert found[5].columns == ("fee", "double", "shop", "zip", "when", "same")
     assert found[6].values[2] == "elsewhere"
 
 
@@ -129,9 +129,9 @@ def test_importance_is_over_the_anomalies(fitted, table):
     importance = fitted.importance(table, most=20)
     assert importance.index[0] == "double"
     assert (importance.to_numpy() >= 0).all()
-    assert set(importance.index) == {"fee", "double", "shop", "zip", "when"}
+    assert set(importance.index) == {"fee", "double", "shop", "zip", "when", "same"}
     quiet = table[fitted.anomaly_score(table) < fitted.threshold_]
-    assert len(fitted.importance(quiet, most=3)) == 5
+    assert len(fitted.importance(quiet, most=3)) == 6
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ from oddshot.data.images import to_images
 from oddshot.reports.detection import scored
 from oddshot.reports.gathering import ORDINARY, SUGGESTED, detection_report, gathered
 from oddshot.reports.page_rows import MAX_CARDS, number_shown
+from small_priors import untrained_prior
 
 
 @pytest.fixture(scope="module")
@@ -132,3 +133,16 @@ def test_images_get_pictures():
     assert not set(evidence.ordinary) & {3}
     assert len(evidence.suggested) == SUGGESTED
     assert "data:image/png" in detection_report(page_of, stack)
+
+
+def test_a_page_shows_rows_that_change_a_constant_and_rows_that_do_not(tmp_path):
+    rng = np.random.default_rng(0)
+    rows = pd.DataFrame(rng.normal(size=(200, 2)), columns=["x", "y"]).assign(alarm=0)
+    detector = FewShotDetector(prior=untrained_prior()).fit(rows)
+    new = rows[:30] + [0.1, 0, 0]
+    new.loc[3, "alarm"] = 1
+    new.loc[5, "x"] = 50.0
+    page = detection_report(detector, new.drop(columns="alarm"))
+    assert "alarm" in page  # as a column that was left out
+    page = detection_report(detector, new)
+    assert "alarm" in page

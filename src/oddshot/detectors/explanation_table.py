@@ -72,9 +72,7 @@ class TableExplainer:
         odd = np.flatnonzero((found.scores > self._threshold) & changes)
         changed = dict(zip(odd.tolist(), self._changes(arranged, found, copied, odd), strict=True))
         labels = rows.index.tolist() if isinstance(rows, pd.DataFrame) else range(len(arranged))
-        told = self._told(self._changed(arranged))
-        columns = tuple(self._columns[group] for group in told)
-        cells = _cells(rows, columns, encoder)
+        cells = _cells(rows, self._columns, encoder)
         return Explanations(
             tuple(
                 Explanation(
@@ -82,9 +80,9 @@ class TableExplainer:
                     score=float(found.scores[n]),
                     baseline=float(found.baselines[n]),
                     threshold=self._threshold,
-                    columns=columns,
+                    columns=self._columns,
                     values=cells[n],
-                    contributions=found.contributions[n, told],
+                    contributions=found.contributions[n],
                     typical=self._typical(arranged[n], int(nearest[n, 0])),
                     anomaly=self._anomaly(arranged[n]),
                     change=changed.get(n),
@@ -101,7 +99,8 @@ class TableExplainer:
         changed = self._changed(rows)
         for differing in np.unique(changed, axis=0):
             alike = np.flatnonzero((changed == differing).all(axis=1))
-            players = self._told(differing[None])
+            also = (self._used + np.flatnonzero(differing)).tolist()
+            players = [*range(self._used), *also]
             groups = [self._nearness.groups[group] for group in players]
             part = attribute(self._score, rows[alike], stand_ins[alike], groups)
             found.scores[alike], found.baselines[alike] = part.scores, part.baselines
@@ -112,11 +111,6 @@ class TableExplainer:
         """Tell of rows (n, p + q) in which columns that were constant they differ, (n, c)."""
         places = [int(group[0]) for group in self._nearness.groups[self._used :]]
         return np.asarray(np.rint(rows[:, places]) != 0)
-
-    def _told(self, changed: NDArray[np.bool_]) -> NDArray[np.intp]:
-        """Numbers of the columns in use, and of the constant ones in which a row (n, c) differs."""
-        differing = self._used + np.flatnonzero(changed.any(axis=0))
-        return np.concatenate([np.arange(self._used), differing])
 
     def _score(self, arranged: FloatArray) -> FloatArray:
         """Anomaly scores (m,) of encoded rows (m, p), block by block."""
@@ -187,12 +181,10 @@ def _copied(rows: FloatArray) -> FloatArray:
 
 
 def _cells(rows: RawRows, columns: tuple[str, ...], encoder: Encoder) -> list[tuple[Any, ...]]:
-    """Give the cells of the used columns as they were given, a tuple for each row.
+    """Give the cells of some columns as they were given, a tuple for each row.
 
-    A data frame's columns are found by name, where it has them all, else by position.
+    Where a constant one is not there, its value stands in.
     """
-    frame = as_frame(rows)
-    given = [str(name) for name in frame.columns]
-    names = given if set(columns) <= set(given) else list(encoder.kinds_)
+    frame, names = as_frame(encoder.aligned(rows)), list(encoder.kinds_)
     places = [names.index(name) for name in columns]
     return list(frame.iloc[:, places].itertuples(index=False, name=None))
