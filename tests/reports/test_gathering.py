@@ -139,7 +139,7 @@ def test_a_page_shows_rows_that_change_a_constant_and_rows_that_do_not(tmp_path)
     rng = np.random.default_rng(0)
     rows = pd.DataFrame(rng.normal(size=(200, 2)), columns=["x", "y"]).assign(alarm=0)
     detector = FewShotDetector(prior=untrained_prior()).fit(rows)
-    new = rows[:30] + [0.1, 0, 0]
+    new = rows[:30].assign(x=rows["x"] + 0.1)
     new.loc[3, "alarm"] = 1
     new.loc[5, "x"] = 50.0
     page = detection_report(detector, new.drop(columns="alarm"))
