@@ -377,7 +377,7 @@ def test_no_rows_at_scoring_give_no_rows() -> None:
         (np.ones((1, 3)), r"X has 1 row; give at least 2 .* 1 sample\(s\)"),
         ("january.csv", "X is 'january.csv', a path or a text; read the table first"),
         (pd.DataFrame({"a": []}), r"0 sample\(s\)"),
-        (np.ones((5, 2)), r"no column is left to learn from \('0': constant \(1\); .* '1': con"),
+        (np.ones((5, 2)), r"no column is left to learn from \('0': constant \(1\); '1': con"),
         (pd.DataFrame({"t": ["a", "b"], "e": [None, None]}), "'t': identifier .*; 'e': all val"),
         (pd.DataFrame([[1, 2], [3, 4]], columns=["a", "a"]), "several columns are named 'a'"),
         (np.ones(3), "Reshape your data"),

@@ -226,6 +226,33 @@ def test_a_row_that_breaks_a_constant_is_flagged_and_the_reason_is_named(column,
     assert found.typical.values[column] == OFTEN[column][0]
 
 
+def test_what_a_person_calls_normal_is_watched_no_more():
+    rows = OFTEN[["volts", "alarm", "state"]].assign(shop=[f"s{i % 20}" for i in range(400)])
+    detector = FewShotDetector(prior=untrained_prior()).fit(rows)
+    changed = rows[:12].assign(volts=rows["volts"] + 1e-3).astype({"alarm": object})
+    changed.loc[:5, "alarm"], changed.loc[6:, "shop"] = 1, "never seen"
+    changed.loc[0, "state"] = "burnt"
+    assert (detector.predict(changed) == -1).all()
+    ranking = detector.rank(changed)
+    ranking.add_labels([1, 6, 7, 8, 9], [0] * 5)
+    told = ranking.detector.predict(changed)
+    assert told[[0, 2, 3, 4, 5]].tolist() == [-1, 1, 1, 1, 1]  # one state is new still
+    fitted = ranking.detector._fitted
+    assert not fitted._raising._outside.decades(fitted.arranged(changed[6:])).any()
+
+
+@pytest.mark.parametrize(
+    ("constant", "other", "differs"),
+    [(4500001, 4500002, True), (20240101, 20240102, True), (1e-15, 5e-13, True), (0, 1e-15, False),
+     (0.1 + 0.2, 0.3, False), (5, 5.0000001, False), (1e300, 1.0000001e300, False)],
+)  # fmt: skip
+def test_whole_numbers_are_exact_and_others_nearly(constant, other, differs):
+    rows = np.column_stack([np.arange(30.0), np.full(30, constant)])
+    encoder = Encoder().fit(rows)
+    encoded = encoder.transform(np.array([[3.0, other]]), aside=True)
+    assert encoded[0, 1] == differs
+
+
 def test_a_constant_written_in_another_way_is_the_same(tmp_path):
     detector = FewShotDetector(prior=untrained_prior()).fit(OFTEN)
     detector.save(tmp_path / "saved")

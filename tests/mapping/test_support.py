@@ -65,6 +65,22 @@ def test_columns_that_stand_aside_are_last_in_order_and_tell_rows_apart(seed):
     assert_same(again, found)
 
 
+@given(seeds)
+def test_the_names_of_levels_do_not_matter(seed):
+    """Which of equal rows stand where is decided by the other rows of their levels."""
+    rng = np.random.default_rng(seed)
+    rows = rng.integers(4, size=(60, 2)).astype(float)
+    levels = rng.integers(6, size=60)
+    renamed = rng.permutation(6)[levels]
+    labels = np.full(60, -1, dtype=np.int8)
+    found, other = (
+        draw_support(np.column_stack([rows, named]), labels, seed=3, aside=1)
+        for named in (levels, renamed)
+    )
+    np.testing.assert_array_equal(found.typical[:, :2], other.typical[:, :2])
+    assert len({*zip(found.typical[:, 2], other.typical[:, 2], strict=True)}) >= 6
+
+
 def test_all_rows_are_kept_where_there_is_room():
     rows, labels = table(0)
     support = draw_support(rows, labels, seed=0)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from oddshot.episodes import FloatArray
+from oddshot.episodes import NORMAL, FloatArray
 from oddshot.mapping.combinations import Combinations, Levels
 from oddshot.mapping.encode import Encoder
 from oddshot.mapping.mapping import Mapping
@@ -34,7 +34,8 @@ class Raising:
     ) -> None:
         support = mapping.support
         place = np.argsort(support.columns)  # of an encoded column in the support
-        unseen = {int(place[at]): told for at, told in encoder.never_seen().items()}
+        normal = support.typical[support.labels == NORMAL][:, place]
+        unseen = {int(place[at]): told for at, told in encoder.never_seen(normal).items()}
         self._outside = Outside().fit(support.typical, mapping.places_, unseen, aside=support.aside)
         self._places = mapping.places_
         self._levels_at = [(count, place[at]) for count, at in encoder.levels_at()]

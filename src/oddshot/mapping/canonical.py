@@ -77,16 +77,34 @@ def column_order(
     return np.lexsort((*(() if ties is None else (ties,)), columns, ranks.max(axis=0)))
 
 
-def row_order(ranks: NDArray[np.uint64], aside: int = 0) -> NDArray[np.intp]:
-    """Order rows by a hash of their ranks, column by column; equal rows stand together.
+def row_order(
+    ranks: NDArray[np.uint64], aside: NDArray[np.uint64] | None = None
+) -> NDArray[np.intp]:
+    """Order rows by a hash of their ranks (n, d), column by column; equal rows stand together.
 
-    The last ``aside`` columns only order rows whose others are equal.
+    Levels ``aside`` (n, q) only order rows whose ranks are equal, by `nameless` levels first.
     """
-    width = ranks.shape[1] - aside
-    code = _hashed(ranks[:, :width])
-    if aside:
-        return np.lexsort((_hashed(ranks[:, width:]), code))
-    return np.argsort(code, kind="stable")
+    code = _hashed(ranks)
+    if aside is None:
+        return np.argsort(code, kind="stable")
+    return np.lexsort((_hashed(aside), _hashed(nameless(aside, ranks)), code))
+
+
+def nameless(levels: NDArray[np.uint64], ranks: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Give levels (n, q) numbers that go by the rows (n, d) that hold them, not by their names.
+
+    >>> ranks = np.array([[0], [1], [1]], dtype=np.uint64)
+    >>> levels = np.array([[0], [1], [0]], dtype=np.uint64)
+    >>> bool((nameless(levels, ranks) == nameless(1 - levels, ranks)).all())
+    True
+    """
+    code = _scramble(_hashed(ranks))
+    found = np.empty_like(levels)
+    for column, out in zip(levels.T, found.T, strict=True):
+        sums = np.zeros(int(column.max(initial=0)) + 1, dtype=np.uint64)
+        np.add.at(sums, column.astype(np.intp), code)
+        out[:] = np.unique(sums[column.astype(np.intp)], return_inverse=True)[1]
+    return found
 
 
 def _hashed(ranks: NDArray[np.uint64]) -> NDArray[np.uint64]:

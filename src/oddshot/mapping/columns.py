@@ -36,7 +36,8 @@ COLLISIONS = 10.0  # pairs of equal integers that chance would give; numbers of 
 ID_NAME = re.compile(r"(?:.*[_ .-])?(?:id|uuid|guid)|index|row|row[_ .-]?(?:no|number)|unnamed: 0")
 CAMEL_ID = re.compile(r".*[a-z](?:Id|ID)")
 GOES_ON = frozenset({"date", "day", "hour", "month", "period", "quarter", "time", "week", "year"})
-SAME, NEXT_TO_0 = 1e-6, 1e-12  # relative and absolute: numbers that are one but for rounding
+SAME, NEXT_TO_0 = 1e-6, 1e-12  # of a number, and beside 0: as much may be rounding
+WHOLE = 2.0**53  # smaller whole numbers are exact
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +91,6 @@ class Constant(LeftOut):
         """Meaning of each column that stands aside, see `Encoder`."""
         return ["changed"]
 
-    def reason(self) -> str:
-        """Say what a user should know of it."""
-        return f"{self.why}; a row that differs there is odd"
-
     def read_aside(self, column: Column) -> FloatArray:
         """Shape (n,): 1 where a cell holds anything else, or nothing."""
         if self.holds != "category" and column.dtype.kind in "iufm":
@@ -118,8 +115,10 @@ class Constant(LeftOut):
         return float(self._differ(number)[0])
 
     def _differ(self, numbers: FloatArray) -> FloatArray:
-        alike = np.isclose(numbers, float(self.value), rtol=SAME, atol=NEXT_TO_0)
-        return np.where(alike, 0.0, 1.0)
+        value = float(self.value)
+        alike = np.isclose(numbers, value, rtol=SAME, atol=0.0 if value else NEXT_TO_0)
+        whole = (np.rint(numbers) == numbers) & (np.rint(value) == value) & (abs(value) < WHOLE)
+        return np.where(np.where(whole, numbers == value, alike), 0.0, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,16 +307,16 @@ class Category:
         often = max(OFTEN_NEW * sum(self.counts), FEW_NEW)
         return 1.0 if self.counts.count(1) >= often else UNSEEN_COUNT
 
-    def unseen(self) -> tuple[float, float] | None:
+    def unseen(self, normal: int = 0) -> tuple[float, float] | None:
         """Rarity that stands for a level fit did not see, and how surprising such a level is.
 
         The surprise, in decades, is that of Good (1953): the share of rows whose level is the only
         one of its kind is the chance that the next row's level is new. ``None`` where that is
-        common.
+        common, as it is once so many rows with such levels are known to be ``normal``.
         """
-        if self.unseen_count() != UNSEEN_COUNT:
+        rows, alone = sum(self.counts), self.counts.count(1) + normal
+        if self.unseen_count() != UNSEEN_COUNT or alone >= max(OFTEN_NEW * rows, FEW_NEW):
             return None
-        rows, alone = sum(self.counts), self.counts.count(1)
         rarity, surprise = -np.log10((np.array([0, alone]) + UNSEEN_COUNT) / rows)
         return float(rarity), float(surprise)
 
@@ -395,7 +394,7 @@ def number_recipe(
     count = len(values) + zeros
     if len(different) == 1 and not missing:
         value = different.pop()
-        why = f"constant ({value:.6g})"
+        why = f"constant ({bool(value) if kind == 'boolean' else f'{value + 0.0:.15g}'})"
         if not np.isfinite(value):
             return LeftOut(name, why)
         return _constant(name, why, value, holds=kind, rows=count, notation=notation)

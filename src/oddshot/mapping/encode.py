@@ -57,6 +57,7 @@ BLOCK_ROWS = 4096
 NARROW_CELLS = 2**20  # of narrow tables more rows go into a block, up to so many cells
 MOST_CONSTANTS = 64  # where more columns are constant one of them often changes, and they cost time
 LIMITS = ("fill", "low", "high", "below", "above", "missing", "varies")  # of a `Number`
+NEARLY = 1e-9  # logarithms of one number, but for rounding
 KINDS = {
     Number: "number",
     Date: "date",
@@ -224,28 +225,37 @@ class Encoder:
         """How each source column is written, in their order; their outputs stand side by side."""
         return self._recipes
 
-    def never_seen(self) -> dict[int, tuple[float, float]]:
+    def never_seen(self, normal: FloatArray | None = None) -> dict[int, tuple[float, float]]:
         """Tell by which value in which column a row is known that holds what fit did not see.
 
         Positions are those of rows with what stands aside. Beside the value stands how surprising
         it is, in decades, the number of columns considered (Bonferroni): of a level see
         `Category.unseen`; columns are left out where new levels are common. A column that was
         constant changes as often as it has happened to others that one row at fit differed from
-        all the rest (Good 1953), so all of them are one more.
+        all the rest (Good 1953), all of them together.
+
+        What rows that came later and are known to be ``normal`` (k, p + q) hold has been seen
+        since: such levels count as seen once each, and a constant that has changed there is none.
         """
-        found = {
-            start + len(r.outputs()) - 1: unseen
-            for start, r in zip(self._starts, self._recipes, strict=True)
-            if isinstance(r, Category) and (unseen := r.unseen()) is not None
-        }
-        constants = [(i, r.rows) for i, (_, r) in enumerate(self._aside) if isinstance(r, Constant)]
-        considered = np.log10(max(len(found) + bool(constants), 1))
+        width = len(self.encoded_names_)
+        if normal is None:
+            normal = np.zeros((0, width + len(self._aside)))
+        levels = {}
+        for start, r in zip(self._starts, self._recipes, strict=True):
+            if isinstance(r, Category) and (told := r.unseen()) is not None:
+                place = start + len(r.outputs()) - 1
+                seen = int((np.abs(normal[:, place] - told[0]) < NEARLY).sum())
+                if (unseen := r.unseen(seen)) is not None:
+                    levels[place] = unseen
+        considered = np.log10(max(len(levels), 1))
         alone = sum(r.alone for r in self._recipes if isinstance(r, Number | Category))
-        found |= {
-            len(self.encoded_names_) + i: (1.0, -float(np.log10((alone + UNSEEN_COUNT) / rows)))
-            for i, rows in constants
+        constants = {
+            width + i: (1.0, -float(np.log10((alone + UNSEEN_COUNT) / r.rows)))
+            for i, (_, r) in enumerate(self._aside)
+            if isinstance(r, Constant) and not normal[:, width + i].any()
         }
-        return {place: (value, decades - considered) for place, (value, decades) in found.items()}
+        corrected = {place: (rarity, told - considered) for place, (rarity, told) in levels.items()}
+        return corrected | constants
 
     def levels_at(self) -> list[tuple[int, slice]]:
         """Tell of each column of categories how many levels it has, and where these are written.

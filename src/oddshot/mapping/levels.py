@@ -29,17 +29,19 @@ class KnownLevels:
 
     def fit(self, typical: np.ndarray, known: np.ndarray) -> Self:
         """Learn from what stands aside of typical rows (m, q) and of known anomalies (k, q)."""
-        heights = _heights(typical, known)
-        found = [
-            (-int((known[:, column] == known[at, column]).sum()), column, float(known[at, column]))
-            for at, column in zip(*np.nonzero(heights), strict=True)
-        ]
-        chosen = sorted(set(found))[:MOST_LEVELS]
+        heights, found = _heights(typical, known), []
+        for column, levels in enumerate(known.T):
+            _, first, counts = np.unique(levels, return_index=True, return_counts=True)
+            found += [
+                (-int(count), column, int(at))
+                for at, count in zip(first, counts, strict=True)
+                if heights[at, column]
+            ]
+        chosen = sorted(found)[:MOST_LEVELS]
         self._columns = np.array([column for _, column, _ in chosen], dtype=np.intp)
-        self._levels = np.array([level for *_, level in chosen])
-        self._heights = np.array(
-            [heights[known[:, column] == level, column][0] for _, column, level in chosen]
-        )
+        places = np.array([at for *_, at in chosen], dtype=np.intp)
+        self._levels = known[places, self._columns]
+        self._heights = heights[places, self._columns]
         return self
 
     def of(self, aside: np.ndarray) -> FloatArray:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, FloatArray, LabelArray
-from oddshot.mapping.canonical import column_order, dense_ranks, row_order
+from oddshot.mapping.canonical import column_order, dense_ranks, nameless, row_order
 
 MAX_TYPICAL = 4096
 MAX_KNOWN = 512
@@ -99,10 +99,13 @@ def draw_support(
     heights = np.nan_to_num(heights)
     width = rows.shape[1] - aside
     heights = np.round(heights, 6)
-    parts = (slice(width), slice(width, None)) if aside else (slice(width),)
-    orders = [column_order(ranks[:, part], heights[part], threads=threads) for part in parts]
-    columns = np.concatenate([orders[0], *(width + order for order in orders[1:])])
-    order = row_order(ranks[:, columns], aside)
+    columns = column_order(ranks[:, :width], heights[:width], threads=threads)
+    levels = None
+    if aside:
+        behind = width + column_order(nameless(ranks[:, width:], ranks[:, columns]))
+        levels = ranks[:, behind]
+        columns = np.concatenate([columns, behind])
+    order = row_order(ranks[:, columns[:width]], levels)
     if copies_once:
         order = _without_copies(order, ranks, labels)
     known = _sample(order[labels[order] == ANOMALY], MAX_KNOWN, generator)
