@@ -355,7 +355,7 @@ def summarise(found: pd.DataFrame) -> str:
     lines += ["|---|---|" + "---:|" * len(ALPHAS)]
     power = promises[promises["what"] == "p found"]
     power = power.pivot(index="table", columns=["support", "method", "level"], values="value")
-    for support in SUPPORTS:
+    for support in power.columns.unique("support"):
         for method in ("given", "split", "cross"):
             cells = [cell(power[support, method, a] - power[support, "own", a]) for a in ALPHAS]
             lines.append(f"| {support} | {METHODS[method]} | " + " | ".join(cells) + " |")

@@ -179,3 +179,16 @@ def test_images_have_no_columns_to_explain():
     for explained in (detector.explain, detector.importance):
         with pytest.raises(SettingError, match="takes tables only, and the prior reads images"):
             explained(images)
+
+
+def test_typical_rows_that_change_a_constant_since_are_compared_with():
+    rng = np.random.default_rng(0)
+    rows = pd.DataFrame(rng.normal(size=(120, 3)), columns=[*"abc"]).assign(flag=0)
+    detector = FewShotDetector(prior=untrained_prior()).fit(rows)
+    changed = rows[:60].assign(flag=1, a=rows["a"] + 0.01)
+    told = detector.partial_fit(changed, np.zeros(60, dtype=int))
+    new = pd.concat([changed[:5].assign(b=9.0), rows[:5].assign(b=9.0)], ignore_index=True)
+    found = told.explain(new)
+    for row, again in zip(found, told.explain(new), strict=True):
+        assert row.contributions.sum() == pytest.approx(row.score - row.baseline, abs=1e-9)
+        np.testing.assert_array_equal(row.contributions, again.contributions)

@@ -215,3 +215,13 @@ def test_it_stands_on_a_scale_of_scores_before_it():
     own = table._judged(table._mapping.typical_)
     made = Lowering(table._mapping, lowering(detector)._scale)
     np.testing.assert_array_equal(made._scale.reference, np.sort(own))
+
+
+def test_one_normal_row_does_not_move_the_automatic_share_where_cells_are_absurd():
+    rng = np.random.default_rng(3)
+    rows = rng.normal(size=(900, 20))
+    rows[np.arange(40), rng.integers(20, size=40)] = 1e3
+    labels = np.full(900, -1)
+    plain = fitted(labels, rows)
+    labels[500] = 0
+    assert fitted(labels, rows).contamination_ == pytest.approx(plain.contamination_, abs=0.004)

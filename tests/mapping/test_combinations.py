@@ -20,14 +20,15 @@ def slow_decades(levels, known, copies, row, *, own):
     for one, other in pairs:
         counts = Counter()
         for at, times in zip(levels, copies, strict=True):
-            counts[at[one], at[other]] += times
+            if at[one] < known[one] and at[other] < known[other]:
+                counts[at[one], at[other]] += times
+        seen = row[one] < known[one] and row[other] < known[other]
         met = counts[row[one], row[other]]
         alone = sum(count == 1 for count in counts.values())
         if own:
-            chance = (alone - 1 + 0.5) / (rows - 1) if met == 1 else 1.0
+            chance = (alone - 1 + 0.5) / (rows - 1) if met == 1 and seen else 1.0
         else:
-            new = row[one] < known[one] and row[other] < known[other] and met == 0
-            chance = (alone + 0.5) / rows if new else 1.0
+            chance = (alone + 0.5) / rows if met == 0 and seen else 1.0
         if chance < 1:
             best = max(best, -np.log10(chance) - np.log10(len(pairs)))
     return best if best >= 1.3 else 0.0
@@ -40,6 +41,7 @@ def test_it_is_what_a_slow_loop_finds(seed):
     base = rng.integers(known, size=(12, 3))
     levels = base[rng.integers(12, size=60)]
     levels[:3] = rng.integers(known, size=(3, 3))
+    levels[3:5] = rng.integers(known + 1, size=(2, 3))  # known to be normal, of other levels
     copies = rng.integers(1, 12, size=60)
     new = rng.integers(known + 1, size=(20, 3))
     met = Combinations().fit(levels, known, copies.astype(float))

@@ -145,4 +145,4 @@ def test_a_page_shows_rows_that_change_a_constant_and_rows_that_do_not(tmp_path)
     page = detection_report(detector, new.drop(columns="alarm"))
     assert "alarm" in page  # as a column that was left out
     page = detection_report(detector, new)
-    assert "alarm" in page
+    assert "<bdi>alarm</bdi> = <bdi>1</bdi>" in page

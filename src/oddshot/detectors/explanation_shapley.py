@@ -69,7 +69,7 @@ def attribute(
     stand_ins
         Shape (n, b, p): typical rows in place of each row.
     groups
-        g arrays of positions, which together make up the p columns.
+        g arrays of positions; in columns of none rows and stand-ins must agree.
     exact
         Groups that are players of their own.
 
@@ -150,7 +150,7 @@ class _Mixtures:
         return np.concatenate([none, *(self._worths(part) for part in parts)], axis=1)
 
     def _worths(self, sets: Sets) -> FloatArray:
-        own = np.empty((*sets.shape[:2], self.rows.shape[1]), dtype=np.bool_)
+        own = np.zeros((*sets.shape[:2], self.rows.shape[1]), dtype=np.bool_)
         for group, places in enumerate(self.groups):
             own[:, :, places] = sets[:, :, [group]]
         mixed = np.where(own[:, :, None], self.rows[:, None, None], self.stand_ins[:, None])

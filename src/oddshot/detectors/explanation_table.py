@@ -92,11 +92,11 @@ class TableExplainer:
         )
 
     def _attributed(self, rows: FloatArray, stand_ins: FloatArray) -> Attribution:
-        """Contributions (n, g): a column that was constant plays where a row differs there."""
+        """Contributions (n, g): a column that was constant plays where it differs somewhere."""
         found = Attribution(
             *(np.zeros((len(rows), *more)) for more in ((), (), (len(self._columns),)))
         )
-        changed = self._changed(rows)
+        changed = self._changed(rows, stand_ins)
         for differing in np.unique(changed, axis=0):
             alike = np.flatnonzero((changed == differing).all(axis=1))
             also = (self._used + np.flatnonzero(differing)).tolist()
@@ -107,10 +107,11 @@ class TableExplainer:
             found.contributions[np.ix_(alike, players)] = part.contributions
         return found
 
-    def _changed(self, rows: FloatArray) -> NDArray[np.bool_]:
-        """Tell of rows (n, p + q) in which columns that were constant they differ, (n, c)."""
+    def _changed(self, rows: FloatArray, stand_ins: FloatArray) -> NDArray[np.bool_]:
+        """In which columns that were constant (n, c) rows (n, p + q) are unlike their stand-ins."""
         places = [int(group[0]) for group in self._nearness.groups[self._used :]]
-        return np.asarray(np.rint(rows[:, places]) != 0)
+        others = np.rint(stand_ins[:, :, places])
+        return np.asarray((np.rint(rows[:, None, places]) != others).any(axis=1))
 
     def _score(self, arranged: FloatArray) -> FloatArray:
         """Anomaly scores (m,) of encoded rows (m, p), block by block."""

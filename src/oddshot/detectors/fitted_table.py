@@ -88,14 +88,14 @@ class FittedTable:
         self.spares_rows = can_spare(mapping.base) if spares_rows is None else spares_rows
         self._head = _head(*restore(prior), mapping, novelty)
         own = self._judged(mapping.typical_)
-        self._lowering = Lowering(mapping, Surprise().fit(own))
+        unlowered = Surprise().fit(own)
+        self._lowering = Lowering(mapping, unlowered)
         typical = self._lowering.apply(own, mapping.typical_rows_)
         self._scale = Surprise().fit(typical)
         self._raising = Raising(encoder, mapping, self._scale, self.copies)
         self._of_new = CrossConformal()
         self.typical_scores = self._raising.apply(typical, mapping.support.typical)
-        lowered = mapping.normal_among_unlabelled_ > 0
-        self.unlowered_scores = own if lowered else self.typical_scores
+        self.unlowered_scores = self._raising.apply(own, mapping.support.typical, unlowered)
         self.clean = mapping.support.normal_share == 1.0
 
     @property

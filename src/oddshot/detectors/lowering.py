@@ -115,7 +115,8 @@ def _likeness(rows: Seen, others: Seen, own: NDArray[np.intp] | None, block: sli
         exponents -= squares
     exponents /= rows.fifths.shape[1]
     for column, levels in zip(np.rint(rows.aside).T, others.aside.T, strict=True):
-        exponents -= column[:, None] != levels
+        alike = len(levels) and (levels == levels[0]).all()
+        exponents -= column[:, None] != (levels[:1] if alike else levels)
     likeness = np.exp(exponents)
     if own is not None:
         mine = np.flatnonzero(own[block] >= 0)

@@ -44,8 +44,14 @@ class Raising:
         self._most = MOST_WITH_LABELS if len(support.known) else np.inf
         self._scale = scale
 
-    def apply(self, scores: FloatArray, rows: FloatArray) -> FloatArray:
-        """Raw scores (n,) of rows (n, p + q), columns in the support's order, that judge both."""
+    def apply(
+        self, scores: FloatArray, rows: FloatArray, scale: Surprise | None = None
+    ) -> FloatArray:
+        """Raw scores (n,) of rows (n, p + q), columns in the support's order, that judge both.
+
+        ``scale`` is that of scores of another kind.
+        """
+        scale = scale or self._scale
         decades = self._outside.decades(rows)
         if self._met.pairs:
             own = self._places.of(rows) >= 0
@@ -53,10 +59,10 @@ class Raising:
         out = np.flatnonzero(decades)
         if not len(out):
             return scores
-        without = self._scale.apply(scores[out])
+        without = scale.apply(scores[out])
         least = np.minimum(decades[out], self._most) + SHARE_OF_OWN * without
         raised = scores.copy()
-        raised[out] = np.maximum(scores[out], self._scale.scores_at(least))
+        raised[out] = np.maximum(scores[out], scale.scores_at(least))
         return raised
 
     def _levels(self, rows: FloatArray) -> Levels:

@@ -57,7 +57,7 @@ def suggest(
     the negative distance of the score from the threshold stands in place of the score (uncertainty
     sampling, Lewis and Gale 1994).
 
-    Answers "normal" lower the scores of what is close by alone, and before the first anomaly is
+    Answers "normal" lower the scores only of what is close by, and before the first anomaly is
     known the top of the ranking would go on offering what is like them in another way. Until then a
     row is worth up to ``fruitless`` less, by the same rule with the nearest row that was answered
     so, h of the 100 oddest rows, and the smaller of two distances: in columns, and in the

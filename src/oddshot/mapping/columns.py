@@ -116,7 +116,8 @@ class Constant(LeftOut):
 
     def _differ(self, numbers: FloatArray) -> FloatArray:
         value = float(self.value)
-        alike = np.isclose(numbers, value, rtol=SAME, atol=0.0 if value else NEXT_TO_0)
+        with np.errstate(over="ignore"):
+            alike = np.isclose(numbers, value, rtol=SAME, atol=0.0 if value else NEXT_TO_0)
         whole = (np.rint(numbers) == numbers) & (np.rint(value) == value) & (abs(value) < WHOLE)
         return np.where(np.where(whole, numbers == value, alike), 0.0, 1.0)
 
@@ -315,7 +316,7 @@ class Category:
         common, as it is once so many rows with such levels are known to be ``normal``.
         """
         rows, alone = sum(self.counts), self.counts.count(1) + normal
-        if self.unseen_count() != UNSEEN_COUNT or alone >= max(OFTEN_NEW * rows, FEW_NEW):
+        if self.unseen_count() != UNSEEN_COUNT or normal >= FEW_NEW:
             return None
         rarity, surprise = -np.log10((np.array([0, alone]) + UNSEEN_COUNT) / rows)
         return float(rarity), float(surprise)

@@ -1,4 +1,4 @@
-"""Combinations of two levels that no row has held: each is usual, and they never met."""
+"""Combinations of two levels that no row has held, though each was seen."""
 
 from itertools import combinations
 from typing import NamedTuple, Self
@@ -53,8 +53,10 @@ class Combinations:
         if np.log10(rows / UNSEEN_COUNT) - considered < BEGINS:
             return self
         for one, other in pairs:
-            codes, places = np.unique(_met(levels, known, one, other), return_inverse=True)
-            counts = np.bincount(places, weights=copies)
+            seen = (levels[:, [one, other]] < known[[one, other]]).all(axis=1)
+            met = _met(levels, known, one, other)[seen]
+            codes, places = np.unique(met, return_inverse=True)
+            counts = np.bincount(places, weights=copies[seen], minlength=len(codes))
             alone = int((counts == 1).sum())
             new = -np.log10((alone + UNSEEN_COUNT) / rows) - considered
             own = -np.log10((max(alone - 1, 0) + UNSEEN_COUNT) / (rows - 1)) - considered
@@ -71,7 +73,7 @@ class Combinations:
         for one, other, codes, alone, new, of_own in self.pairs:
             met = _met(levels, self._known, one, other)
             seen = (levels[:, [one, other]] < self._known[[one, other]]).all(axis=1)
-            unheard = np.where(own, np.isin(met, alone), seen & ~np.isin(met, codes))
+            unheard = seen & np.where(own, np.isin(met, alone), ~np.isin(met, codes))
             found = np.maximum(found, np.where(unheard, np.where(own, of_own, new), 0.0))
         return np.where(found >= BEGINS, found, 0.0)
 

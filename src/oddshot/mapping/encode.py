@@ -13,8 +13,9 @@ date       a date type, dates stored as text                  days since the fir
                                                               flag if fit saw gaps; hour and weekday
                                                               (UTC) on a circle if they vary
 constant   the same in all rows that fit saw                  nothing; whether a new row differs
-                                                              stands aside (up to 64 such columns,
-                                                              and none that is named as time is)
+                                                              stands aside (where no more than 64
+                                                              columns are constant; and not of one
+                                                              that is named as time is)
 left out   empty, free text, identifiers, nested              nothing; `Encoder.report` says why
 ========== ================================================== ====================================
 
@@ -248,11 +249,15 @@ class Encoder:
                 if (unseen := r.unseen(seen)) is not None:
                     levels[place] = unseen
         considered = np.log10(max(len(levels), 1))
+        changed = (normal[:, width:] == 1).sum(axis=0)
         alone = sum(r.alone for r in self._recipes if isinstance(r, Number | Category))
+        alone += sum(
+            bool(changed[i] == 1) for i, (_, r) in enumerate(self._aside) if isinstance(r, Constant)
+        )
         constants = {
             width + i: (1.0, -float(np.log10((alone + UNSEEN_COUNT) / r.rows)))
             for i, (_, r) in enumerate(self._aside)
-            if isinstance(r, Constant) and not normal[:, width + i].any()
+            if isinstance(r, Constant) and not changed[i]
         }
         corrected = {place: (rarity, told - considered) for place, (rarity, told) in levels.items()}
         return corrected | constants

@@ -1,4 +1,4 @@
-"""Levels of categories too many for a column each: those that known anomalies hold.
+"""What stands aside of known anomalies: levels too many for a column each, changed constants.
 
 Of what stands aside (see `oddshot.mapping.encode.Encoder`) only equality counts.
 """
@@ -53,8 +53,8 @@ class KnownLevels:
 class LevelDistances:
     """How far rows are from known anomalies by their levels alone.
 
-    Where a row is of another level, as far as it would be in the standardised column of that of
-    the known anomaly.
+    0 where the level is the same, else the height of a column of zeros and ones for the known
+    anomaly's level.
 
     Examples
     --------
@@ -66,23 +66,25 @@ class LevelDistances:
 
     def fit(self, typical: np.ndarray, known: np.ndarray) -> Self:
         """Learn from what stands aside of typical rows (m, q) and of known anomalies (k, q)."""
-        self._known, self._squares = known, _heights(typical, known) ** 2
+        squares = _heights(typical, known) ** 2
+        self._telling = np.flatnonzero(squares.any(axis=0))
+        self._known, self._squares = known[:, self._telling], squares[:, self._telling]
         return self
 
     def squares(self, aside: np.ndarray) -> FloatArray:
         """Squared distances (n, k) of what stands aside of rows (n, q)."""
         total = np.zeros((len(aside), len(self._known)))
         for levels, known, squares in zip(
-            np.rint(aside).T, self._known.T, self._squares.T, strict=True
+            np.rint(aside[:, self._telling]).T, self._known.T, self._squares.T, strict=True
         ):
             total += (levels[:, None] != known) * squares
         return total
 
 
 def _heights(typical: np.ndarray, known: np.ndarray) -> FloatArray:
-    """How tall (k, q) a column of zeros and ones is, standardised as others, for each known level.
+    """How tall (k, q) a column of zeros and ones is for each known level: two by its deviation.
 
-    0 where all rows are of this level.
+    Squashed as other columns are; 0 where all rows are of this level.
     """
     rows = np.concatenate([typical, known])
     heights = np.zeros(known.shape)
