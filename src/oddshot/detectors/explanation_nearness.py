@@ -50,11 +50,11 @@ class Nearness:
         return np.asarray(np.maximum.reduceat(apart[:, self._order], self._starts, axis=1))
 
     def distances(self, row: FloatArray, others: FloatArray) -> FloatArray:
-        """Distances (n,) from a row (p,) to others, each column's 1 at most."""
+        """Distances (n,) from a row (p + q,) to others, each column's 1 at most."""
         return np.asarray(np.minimum(self.apart(row, others), 1.0).sum(axis=1))
 
     def nearest(self, row: FloatArray, number: int) -> NDArray[np.intp]:
-        """Places in ``typical`` of the rows nearest to a row (p,), nearest first.
+        """Places in ``typical`` of the rows nearest to a row (p + q,), nearest first.
 
         Rows that equal it come last: the row itself may be one of them, and they show nothing.
         """

@@ -114,7 +114,7 @@ class TableExplainer:
         return np.asarray((np.rint(rows[:, None, places]) != others).any(axis=1))
 
     def _score(self, arranged: FloatArray) -> FloatArray:
-        """Anomaly scores (m,) of encoded rows (m, p), block by block."""
+        """Anomaly scores (m,) of encoded rows (m, p + q), block by block."""
         blocks = [arranged[block] for block in cut(len(arranged), BLOCK_ROWS)]
         return self._scale(np.concatenate([self._fitted.scored_arranged(b) for b in blocks]))
 
@@ -138,7 +138,7 @@ class TableExplainer:
         return CounterExample(*self._as_given(other), score, differing)
 
     def _as_given(self, row: FloatArray) -> tuple[int | None, dict[str, Any]]:
-        """Place among the rows given to `fit`, and cells by column, of a row (p,)."""
+        """Place among the rows given to `fit`, and cells by column, of a row (p + q,)."""
         kept, (at,) = self._fitted.kept, self._kept.of(row[None])
         if kept is None or at < 0:
             return None, self._decoded(row)
@@ -149,7 +149,7 @@ class TableExplainer:
     def _changes(
         self, rows: FloatArray, found: Attribution, copied: Attribution, odd: NDArray[np.intp]
     ) -> list[Change | None]:
-        """Search the smallest changes of the odd ones among rows (n, p).
+        """Search the smallest changes of the odd ones among rows (n, p + q).
 
         Where a copy of a row scores lower than the row, the changed one must, in proportion.
         """
@@ -169,7 +169,7 @@ class TableExplainer:
         return Change({column: values[column] for column in columns}, changed.score)
 
     def _decoded(self, arranged: FloatArray) -> dict[str, Any]:
-        """Cells by column, as far as an encoded row (p,) can be read back."""
+        """Cells by column, as far as an encoded row (p + q,) can be read back."""
         encoded = np.empty((1, len(arranged)))
         encoded[0, self._support.columns] = arranged
         decoded = decode(self._fitted.encoder, encoded)

@@ -189,7 +189,7 @@ class FittedTable:
         return self.holds_arranged(self.arranged(X))
 
     def holds_arranged(self, rows: FloatArray) -> NDArray[np.bool_]:
-        """As `holds`, of encoded rows (n, p) whose columns are in the support's order."""
+        """As `holds`, of encoded rows (n, p + q) whose columns are in the support's order."""
         return np.asarray(self._mapping.places_.of(rows) >= 0)
 
     def labels_of(self, pool: Pool) -> LabelArray:
@@ -434,7 +434,7 @@ class FittedTable:
         )
 
     def scored_arranged(self, rows: FloatArray) -> FloatArray:
-        """Raw scores (n,) of encoded rows (n, p) whose columns are in the support's order."""
+        """Raw scores (n,) of encoded rows (n, p + q) whose columns are in the support's order."""
         if not len(rows):
             return np.zeros(0)
         return self.judged(self._mapping.pool(rows))

@@ -111,9 +111,9 @@ class KeptRows:
         Parameters
         ----------
         encoded
-            Shape (k, p): the kept rows as they are encoded, by which they are found.
+            Shape (k, p + q): the kept rows as they are encoded, by which they are found.
         frame, rows, labels
-            Rows told of later, (a, d) as they are and (a, p) encoded, and their labels (a,).
+            Rows told of later, (a, d) as they are and (a, p + q) encoded, and their labels (a,).
         """
         told, new = RowPlaces(rows).of(encoded), np.flatnonzero(RowPlaces(encoded).of(rows) < 0)
         relabelled = np.where(told >= 0, labels[told], self.labels)
@@ -129,7 +129,7 @@ class KeptRows:
         )
 
     def rows_of(self, encoded: FloatArray, typical: FloatArray) -> list[NDArray[np.intp]]:
-        """Which kept rows (k, p), encoded, each typical row (m, p) of a support stands for.
+        """Which kept rows (k, p + q), encoded, each typical row (m, p + q) of a support stands for.
 
         Of several typical rows that are equal, each for one, and the last for those that are left.
         """
@@ -172,7 +172,7 @@ class KeptRows:
 
 
 def rows_of_support(encoded: FloatArray, labels: LabelArray, support: Support) -> Found:
-    """Find the rows of a support among those (n, p), labelled (n,), that it was drawn from.
+    """Find the rows of a support among those (n, p + q), labelled (n,), that it was drawn from.
 
     Returns
     -------

@@ -268,7 +268,7 @@ class Mapping:
 
 
 def last_told(rows: FloatArray, labels: LabelArray) -> NDArray[np.intp]:
-    """Positions, rising, of the labelled rows (n, p); of equal ones the last.
+    """Positions, rising, of the labelled rows (n, p + q); of equal ones the last.
 
     >>> last_told(np.array([[1.0], [2.0], [1.0], [3.0]]), np.array([1, 0, 0, -1])).tolist()
     [1, 2]
