@@ -32,12 +32,15 @@ def test_there_are_files_of_every_format():
 def test_saved_files_load_and_score_as_they_did(folder):
     expected = json.loads((folder / "expected.json").read_text())
     rows = pd.read_csv(folder / "rows.csv", dtype={"paid": str})
-    visits, readings = (pd.read_csv(folder / name) for name in ("visits.csv", "readings.csv"))
+    visits, readings, orders = (
+        pd.read_csv(folder / f"{name}.csv") for name in ("visits", "readings", "orders")
+    )
     with warnings.catch_warnings(action="ignore", category=SavedScoresWarning):
         found = {
             "table": FewShotDetector.load(folder / "table").anomaly_score(rows),
             "few-rows": FewShotDetector.load(folder / "few-rows").anomaly_score(visits),
             "series": SeriesDetector.load(folder / "series").anomaly_score(readings[40:]),
+            "levels": FewShotDetector.load(folder / "levels").anomaly_score(orders),
         }
     found["autoencoder"] = AAEDetector.load(folder / "autoencoder").anomaly_score(
         rows[["a", "b"]].to_numpy()
