@@ -38,6 +38,7 @@ CAMEL_ID = re.compile(r".*[a-z](?:Id|ID)")
 GOES_ON = frozenset({"date", "day", "hour", "month", "period", "quarter", "time", "week", "year"})
 SAME, NEXT_TO_0 = 1e-6, 1e-12  # of a number, and beside 0: as much may be rounding
 WHOLE = 2.0**53  # smaller whole numbers are exact
+NEARLY = 1e-9  # apart, as rarities are that are one but for rounding
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,7 @@ from oddshot.episodes import FloatArray
 from oddshot.errors import DataError
 from oddshot.frames import RawRows, as_frame, sparse_columns, take_rows, to_rows
 from oddshot.mapping.columns import (
+    NEARLY,
     PLAIN,
     UNSEEN_COUNT,
     Category,
@@ -58,7 +59,6 @@ BLOCK_ROWS = 4096
 NARROW_CELLS = 2**20  # of narrow tables more rows go into a block, up to so many cells
 MOST_CONSTANTS = 64  # where more columns are constant one of them often changes, and they cost time
 LIMITS = ("fill", "low", "high", "below", "above", "missing", "varies")  # of a `Number`
-NEARLY = 1e-9  # logarithms of one number, but for rounding
 KINDS = {
     Number: "number",
     Date: "date",

@@ -8,6 +8,7 @@ from typing import Self
 import numpy as np
 
 from oddshot.episodes import FloatArray
+from oddshot.mapping.columns import NEARLY
 from oddshot.mapping.row_places import RowPlaces
 from oddshot.mapping.threading import cut
 
@@ -18,7 +19,6 @@ _TAIL_POWER = 0.7  # of m rows, the m ** 0.7 highest are a tail
 _LEAST_SHAPE = 0.25  # no tail is taken for lighter than this
 _MOST_SHAPE = 3.0
 _LEAST_SCALE = 0.01  # of the column's range: values that tie have no scale of their own
-_SAME = 1e-9  # logarithms of one number, but for rounding
 _TINY = float(np.finfo(np.float64).tiny)
 _COLUMNS_AT_ONCE = 1024
 
@@ -92,7 +92,7 @@ class Outside:
             found[places] = cells.max(axis=1, initial=0.0)
         found -= self._looked_at
         for column, (value, decades) in self._unseen.items():
-            is_it = np.abs(rows[:, column] - value) < _SAME
+            is_it = np.abs(rows[:, column] - value) < NEARLY
             found = np.maximum(found, np.where(is_it, decades, -np.inf))
         return np.where(found >= BEGINS, np.minimum(found, _MOST), 0.0)
 
