@@ -95,7 +95,9 @@ class FittedTable:
         self._raising = Raising(encoder, mapping, self._scale, self.copies)
         self._of_new = CrossConformal()
         self.typical_scores = self._raising.apply(typical, mapping.support.typical)
-        self.unlowered_scores = self._raising.apply(own, mapping.support.typical, unlowered)
+        self.unlowered_scores = self.typical_scores
+        if typical is not own:
+            self.unlowered_scores = self._raising.apply(own, mapping.support.typical, unlowered)
         self.clean = mapping.support.normal_share == 1.0
 
     @property
