@@ -5,6 +5,7 @@ from sklearn.metrics import roc_auc_score
 from oddshot import FewShotDetector
 from oddshot.detectors.fitted_table import FittedTable
 from oddshot.detectors.lowering import AGAINST, NOBODY, TYPICAL, Lowering
+from oddshot.mapping.mapping import EDITION
 from small_priors import untrained_prior
 
 RNG = np.random.default_rng(0)
@@ -196,7 +197,7 @@ def test_what_an_older_version_saved_scores_as_it_did(tmp_path):
     np.testing.assert_allclose(loaded.anomaly_score(FRESH), detector.anomaly_score(FRESH))
     table = detector._fitted
     meta, arrays = table.state()
-    assert meta.pop("counts_normal") is True
+    assert meta.pop("edition") == EDITION
     parts = {"support": {}, "encoder": {}}
     for name, array in arrays.items():
         part, _, rest = name.partition(".")
@@ -205,8 +206,8 @@ def test_what_an_older_version_saved_scores_as_it_did(tmp_path):
     pool = old.pool(FRESH)
     scores = old._judged(old._mapping.judge(pool))
     assert old._lowering.apply(scores, pool) is scores
-    assert not old._mapping.of_other(old.support).counts_normal
-    assert old.state()[0]["counts_normal"] is False
+    assert old._mapping.of_other(old.support).edition == 1
+    assert old.state()[0]["edition"] == 1
 
 
 def test_it_stands_on_a_scale_of_scores_before_it():

@@ -6,6 +6,7 @@ from oddshot.mapping.calibration import CHANNELS
 from oddshot.mapping.isolation import Isolation
 from oddshot.mapping.labelled import (
     LABELLED_NAMES,
+    MANY_KNOWN,
     Directions,
     KernelRidge,
     KnownCoordinates,
@@ -263,6 +264,23 @@ def test_a_single_column_of_a_wide_table_is_learned(see):
     block.fit(world.typical, world.known, np.random.default_rng(0))
     scores = block.transform(world.new)[:, Supervised.names.index("trees_columns")]
     assert roc_auc_score(np.repeat([0, 1], 100), scores) > 0.9
+
+
+def test_many_known_anomalies_may_be_told_apart_in_smaller_leaves(see):
+    """Of rows on a fine chequerboard, which large leaves blur."""
+    draws = np.random.default_rng(3)
+    rows = draws.uniform(0, 4, (1500, 2))
+    odd = (rows.astype(int).sum(axis=1) % 2).astype(bool)
+    typical, known = rows[~odd][:400], rows[odd][:300]
+    world = World(see, typical=typical, known=known, new=rows[1000:])
+    found = []
+    for many in (MANY_KNOWN, np.inf):
+        block = Supervised(trees=50, many=many)
+        block.fit(world.typical, world.known, np.random.default_rng(0))
+        scores = block.transform(world.new)[:, block.names.index("trees_columns")]
+        found.append(roc_auc_score(odd[1000:], scores))
+    smaller, large = found
+    assert smaller > large + 0.02
 
 
 def test_known_normal_rows_count_more_than_unlabelled_ones(see):

@@ -30,7 +30,7 @@ from oddshot.frames import RawRows, as_frame
 from oddshot.learners import Detector, Learner, Params, Shape, collate, restore
 from oddshot.mapping.columns import Category
 from oddshot.mapping.encode import ColumnNote, Encoder
-from oddshot.mapping.mapping import Mapping, Pool, last_told, support_sample
+from oddshot.mapping.mapping import EDITION, Mapping, Pool, last_told, support_sample
 from oddshot.mapping.quality import QUALITIES, Quality
 from oddshot.mapping.row_places import RowPlaces
 from oddshot.mapping.support import MAX_TYPICAL, Support, draw_support
@@ -122,7 +122,7 @@ class FittedTable:
         quality: Quality = QUALITIES["standard"],
         novelty: Novelty = LABELS_ALONE,
         spares_rows: bool | None = None,
-        counts_normal: bool = True,
+        edition: int = EDITION,
     ) -> Self:
         """Adapt a prior to rows (n, d) with labels (n,)."""
         restore(prior)  # first: it tells at once whether it can
@@ -153,9 +153,7 @@ class FittedTable:
         return cls(
             prior,
             encoder,
-            Mapping(threads=threads, left_out=quality.left_out, counts_normal=counts_normal).fit(
-                support
-            ),
+            Mapping(threads=threads, left_out=quality.left_out, edition=edition).fit(support),
             kept=KeptRows.of(rows, labels, found, seed),
             copies=copies_in(found, support),
             novelty=novelty,
@@ -265,7 +263,7 @@ class FittedTable:
                 quality=Quality(MAX_TYPICAL, self._mapping.left_out),
                 novelty=self._novelty,
                 spares_rows=False,
-                counts_normal=self._mapping.counts_normal,
+                edition=self._mapping.edition,
             )
         except DataError:  # no column varies without these rows
             return self.without(part)
@@ -385,7 +383,7 @@ class FittedTable:
         kept, rows = ({}, {}) if self.kept is None else self.kept.state()
         meta = {"encoder": settings, "normal_share": support.normal_share, "kept": kept}
         meta |= {"left_out": list(self._mapping.left_out), "spares_rows": self.spares_rows}
-        meta |= {"counts_normal": self._mapping.counts_normal}
+        meta |= {"edition": self._mapping.edition}
         return meta, {
             "support.columns": np.asarray(support.columns, dtype=np.int64),
             "support.typical": support.typical,
@@ -419,7 +417,7 @@ class FittedTable:
         mapping = Mapping(
             threads=threads,
             left_out=tuple(meta.get("left_out", ())),
-            counts_normal=meta.get("counts_normal", False),  # an older version counted all alike
+            edition=meta.get("edition", 2 if meta.get("counts_normal") else 1),
         ).fit(support)
         later = parts.get("later", {})  # none in what an older version saved
         if later and len(later["labels"]):

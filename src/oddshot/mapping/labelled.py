@@ -24,6 +24,8 @@ KERNEL_ROWS = 512
 HELD_OUT_ROWS = 512
 TREES, HELD_OUT_TREES = 100, 32
 NORMAL_WORTH = 10.0  # unlabelled rows that a known normal one counts for
+LEAVES_COLUMNS, LEAVES_ALL = 4, 10  # rows in a leaf at least
+MANY_KNOWN = 75.0  # known anomalies; from there on leaves are smaller
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,20 +302,22 @@ class Supervised:
     normal
         The first ``normal`` typical rows are known to be so, the others may hide anomalies: one
         counts as much as ten of these.
+    many
+        From so many known anomalies on leaves are smaller.
     """
 
     names = ("trees_columns", "trees_all", "logistic_columns", "logistic_coordinates")
 
-    def __init__(self, *, trees: int, normal: int = 0) -> None:
-        self._forest, self._normal = partial(Trees, trees=trees), normal
+    def __init__(self, *, trees: int, normal: int = 0, many: float = MANY_KNOWN) -> None:
+        self._forest, self._normal, self._many = partial(Trees, trees=trees), normal, many
 
     def fit(self, typical: Seen, known: Seen, generator: np.random.Generator) -> FloatArray:
         """See `LabelledBlock`."""
         halves = generator.permutation(len(typical)) % 2
         self._levels = KnownLevels().fit(typical.aside, known.aside)
+        leaves = [leaf_size(n, len(known), self._many) for n in (LEAVES_COLUMNS, LEAVES_ALL)]
         self._models = [
-            CrossFitted(lambda: self._forest(leaf=4)),
-            CrossFitted(lambda: self._forest(leaf=10)),
+            *(CrossFitted(partial(self._forest, leaf=leaf)) for leaf in leaves),
             CrossFitted(lambda: Logistic(strength=0.1)),
             CrossFitted(lambda: Logistic(strength=0.01)),
         ]
@@ -343,6 +347,15 @@ class Supervised:
         )
 
 
+def leaf_size(least: int, known: int, many: float = MANY_KNOWN) -> int:
+    """Rows that a leaf holds at least: fewer where many anomalies are known, as they tell more.
+
+    >>> [leaf_size(10, known) for known in (5, 75, 150, 1_000)]
+    [10, 10, 5, 1]
+    """
+    return max(1, round(least * min(1.0, many / known)))
+
+
 LABELLED_NAMES = (
     KnownDistances.names
     + KnownCoordinates.names
@@ -363,9 +376,12 @@ class Labelled:
         self._make = make
 
     @classmethod
-    def of(cls, neighbours: Neighbours) -> "Labelled":
-        """Build the blocks on what the neighbours' block has learned already."""
-        return cls(partial(_blocks, neighbours))
+    def of(cls, neighbours: Neighbours, *, many: float = MANY_KNOWN) -> "Labelled":
+        """Build the blocks on what the neighbours' block has learned already.
+
+        ``many`` is as for `Supervised`.
+        """
+        return cls(partial(_blocks, neighbours, many))
 
     def fit(
         self,
@@ -414,7 +430,9 @@ class Labelled:
         return out
 
 
-def _blocks(neighbours: Neighbours, trees: int, normal: int) -> tuple[LabelledBlock, ...]:
+def _blocks(
+    neighbours: Neighbours, many: float, trees: int, normal: int
+) -> tuple[LabelledBlock, ...]:
     """All blocks, yet to be fitted; a lambda in its place could not be pickled."""
     return (
         KnownDistances(neighbours),
@@ -423,5 +441,5 @@ def _blocks(neighbours: Neighbours, trees: int, normal: int) -> tuple[LabelledBl
         KnownLeaves(),
         Directions(),
         KernelRidge(),
-        Supervised(trees=trees, normal=normal),
+        Supervised(trees=trees, normal=normal, many=many),
     )

@@ -29,12 +29,13 @@ from oddshot.mapping.calibration import CHANNELS
 from oddshot.mapping.encode import Encoder
 from oddshot.mapping.evidence import gather_evidence
 from oddshot.mapping.label_free import LABEL_FREE, LabelFree
-from oddshot.mapping.labelled import LABELLED_NAMES, Labelled, Seen
+from oddshot.mapping.labelled import LABELLED_NAMES, MANY_KNOWN, Labelled, Seen
 from oddshot.mapping.row_places import RowPlaces
 from oddshot.mapping.support import Support, draw_support
 from oddshot.mapping.threading import in_blocks, one_blas_thread, run_all
 
 MAX_SUPPORT_ROWS = 64
+EDITION = 3
 
 COORDINATES = LABEL_FREE + LABELLED_NAMES
 PLAIN = {
@@ -83,8 +84,10 @@ class Mapping:
         Threads over blocks of rows and over models. The result does not depend on it.
     left_out
         Names of label-free blocks that are not computed; their coordinates are 0 for all rows.
-    counts_normal
-        Whether known normal rows count more than unlabelled ones where there are both.
+    edition
+        Which rules it follows, so that a detector scores as it did when it was saved. In the first
+        known normal rows counted no more than unlabelled ones; in the first two leaves were as
+        large for many known anomalies as for few.
 
     Attributes
     ----------
@@ -117,10 +120,9 @@ class Mapping:
     """
 
     def __init__(
-        self, *, threads: int = 1, left_out: Collection[str] = (), counts_normal: bool = True
+        self, *, threads: int = 1, left_out: Collection[str] = (), edition: int = EDITION
     ) -> None:
-        self.threads, self.left_out = threads, tuple(left_out)
-        self.counts_normal = counts_normal
+        self.threads, self.left_out, self.edition = threads, tuple(left_out), edition
 
     @one_blas_thread
     def fit(self, support: Support) -> Self:
@@ -136,9 +138,9 @@ class Mapping:
 
     def of_other(self, support: Support) -> "Mapping":
         """Fit a mapping of the same kind to another support."""
-        return Mapping(
-            threads=self.threads, left_out=self.left_out, counts_normal=self.counts_normal
-        ).fit(support)
+        return Mapping(threads=self.threads, left_out=self.left_out, edition=self.edition).fit(
+            support
+        )
 
     @one_blas_thread
     def with_labels(self, pool: Pool, labels: LabelArray) -> "Mapping":
@@ -207,13 +209,14 @@ class Mapping:
         )
         self.places_ = RowPlaces(typical.rows)
         self.typical_rows_, self.known_rows_ = typical, known
-        told = int(normal.sum()) if self.counts_normal and not normal.all() else 0
+        told = int(normal.sum()) if self.edition > 1 and not normal.all() else 0
         self.normal_among_unlabelled_ = told
         self.typical_, self.known_ = _empty(len(typical)), _empty(len(known))
         self.typical_[:, : len(LABEL_FREE)] = _unflat(typical.seen.coordinates)
         self.known_[:, : len(LABEL_FREE)] = _unflat(known.seen.coordinates)
         if len(known):
-            self._labelled = Labelled.of(self._free.neighbours_)
+            many = MANY_KNOWN if self.edition > 2 else np.inf
+            self._labelled = Labelled.of(self._free.neighbours_, many=many)
             one, other = generator.spawn(2)
             self.typical_[:, len(LABEL_FREE) :], self.known_[:, len(LABEL_FREE) :] = run_all(
                 [
