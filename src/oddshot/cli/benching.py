@@ -31,12 +31,24 @@ def bench(
     *,
     protocol: Annotated[
         str,
-        typer.Option("--protocol", help="few-label, one-class, adbench, dte; commas between."),
+        typer.Option(
+            "--protocol",
+            help="few-label, one-class, adbench, dte, novel-type; commas between.",
+        ),
     ] = "few-label,one-class",
     k: Annotated[str, typer.Option("--k", help="Numbers of labelled anomalies.")] = "0,1,5,20",
     la: Annotated[
         str, typer.Option("--la", help="adbench: per cent of the anomalies that are labelled.")
     ] = "1,5,10,25,50",
+    types: Annotated[
+        str | None,
+        typer.Option(
+            "--types",
+            metavar="COLUMN",
+            help="novel-type: the column that names each anomaly's type; of NSL-KDD category or "
+            "type. Without it types are planted.",
+        ),
+    ] = None,
     disturb: Annotated[
         str,
         typer.Option(
@@ -83,8 +95,8 @@ def bench(
     ] = None,
 ) -> None:
     """Compare detectors on a folder of labelled tables. Goes on where a run was stopped."""
-    from oddshot.data.collections import load_collection
     from oddshot.evaluation.benchmarks import run_benchmark, sample_tables
+    from oddshot.evaluation.novel_types import tables_with_types
     from oddshot.evaluation.peers import group_names
     from oddshot.evaluation.robustness import Disturbance
     from oddshot.evaluation.summary import summarise
@@ -96,13 +108,13 @@ def bench(
 
     if folder is None:
         raise SettingError("no FOLDER of tables; give one, or set ODDSHOT_DATA to it")
-    tables = load_collection(folder)
+    tables = tables_with_types(folder, types=types)
+    peers = names_of(detectors) if detectors is not None else group_names(group)
     if unseen_only:
         seen = Prior.find(prior).seen_families
         tables = [table for table in tables if table.family not in seen]
     if sample is not None:
         tables = sample_tables(tables, sample, seed=table_seed)
-    peers = names_of(detectors) if detectors is not None else group_names(group)
     with progress_bar("Running") as advance:
         results = run_benchmark(
             tables[:limit],

@@ -37,8 +37,8 @@ from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, LabelArray, Rows, Tabl
 from oddshot.errors import DataError, LabelError, SettingError, SourceError
 
 FEW_LABEL, ONE_CLASS, ADBENCH, DTE = "few-label", "one-class", "adbench", "dte"
-PROTOCOLS = (FEW_LABEL, ONE_CLASS, ADBENCH, DTE)
-NOVEL_TYPE = "novel-type"  # needs the types of anomalies, see `novel_type`
+NOVEL_TYPE = "novel-type"
+PROTOCOLS = (FEW_LABEL, ONE_CLASS, ADBENCH, DTE, NOVEL_TYPE)
 ADBENCH_FEWEST, ADBENCH_MOST = 1000, 10_000  # rows
 
 
@@ -294,10 +294,12 @@ def make_trial(
 ) -> Trial:
     """Make the trial of a protocol by its name; ``k`` is ``la`` in adbench.
 
+    novel-type needs to know types, see `oddshot.evaluation.novel_types.novel_trial`.
+
     Raises
     ------
     SettingError
-        There is no such protocol.
+        There is no such protocol, or it is novel-type.
     DataError
         As for the protocols.
     """
@@ -310,7 +312,8 @@ def make_trial(
         return adbench(table, la=k, seed=seed, max_rows=max_rows)
     if protocol == DTE:
         return dte(table, seed=seed, max_rows=max_rows)
-    raise SettingError(f"unknown protocol {protocol!r}; choose from {', '.join(PROTOCOLS)}")
+    names = (FEW_LABEL, ONE_CLASS, ADBENCH, DTE)
+    raise SettingError(f"unknown protocol {protocol!r}; choose from {', '.join(names)}")
 
 
 def _zero_to_one(train: Rows, test: Rows) -> tuple[Rows, Rows]:
