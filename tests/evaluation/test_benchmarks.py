@@ -283,6 +283,17 @@ def test_a_table_with_types_takes_part_in_other_protocols(tmp_path, typed, stub)
     assert (results["error"] == "").all()
 
 
+def test_a_left_out_domain_is_named_in_its_rows(tmp_path):
+    results = run(
+        tmp_path, protocols=("leave-domain-out",), domain="medicine", seeds=(1,), ks=(1,),
+        peers=("logistic", "knn"), disturbances=(Disturbance("irrelevant", 0.3),),
+    )  # fmt: skip
+    names = [f"leave-domain-out (medicine) {name}" for name in ("few-label", "one-class")]
+    assert set(results["protocol"]) == {*names, *(f"{name} irrelevant=0.3" for name in names)}
+    assert set(results[results["protocol"] == names[1]]["detector"]) == {"knn"}
+    assert (results["error"] == "").all()
+
+
 def test_results_of_an_older_version_are_read_but_not_gone_on_with(tmp_path):
     now = run(tmp_path, ks=(1,), seeds=(1,))
     now.drop(columns="shown").to_csv(tmp_path / "results.csv", index=False)
@@ -310,6 +321,12 @@ def test_results_of_other_settings_are_not_mixed(tmp_path, stub):
         ({"ks": (-1,)}, "0 or more"),
         ({"limit_s": 0}, "the time limit is 0; it must be a number of seconds above 0"),
         ({"peers": ("xyz",)}, "unknown detector 'xyz'; choose from"),
+        ({"protocols": ("leave-domain-out",)}, "a domain, as --domain medicine, go together"),
+        ({"domain": "medicine"}, "go together; give both or neither"),
+        (
+            {"protocols": ("leave-domain-out",), "domain": "medicine", "allow_seen": True},
+            "tests no table that the prior has seen",
+        ),
         (
             {"protocols": ("novel-type",), "disturbances": (Disturbance("duplicates", 3),)},
             "novel-type takes no disturbance",

@@ -49,9 +49,9 @@ def test_it_holds_every_figure_and_all_of_them_are_sound(page):
 
 
 def test_each_protocol_with_labels_has_curves_of_its_own():
-    names = ("few-label", "novel-type seen", "novel-type unseen")
+    names = ("leave-domain-out (medicine) few-label", "novel-type seen", "novel-type unseen")
     protocols = [(name, k) for name in names for k in (0, 5)]
-    protocols.append(("few-label duplicates=3", 5))
+    protocols.append(("leave-domain-out (medicine) few-label duplicates=3", 5))
     page = bench_page(summarise(results(protocols=protocols)))
     for name in names:
         assert f"<h2>{name}: against the number of labels</h2>" in page

@@ -6,7 +6,7 @@ from rich.console import Console
 
 from oddshot.evaluation.results import Result
 from oddshot.evaluation.summary import Summary, summarise
-from oddshot.reports.tables import summary_as_markdown, summary_for_terminal
+from oddshot.reports.tables import setting_title, summary_as_markdown, summary_for_terminal
 
 
 def results(protocol="few-label", k=5, **cells):
@@ -67,6 +67,13 @@ def test_what_labels_add_stands_beside_a_detector_that_also_runs_without():
     (row,) = (line for line in markdown.splitlines() if "| 0.700 |" in line)
     assert "| -0.150 [-0.200, -0.100] | -0.075 [-0.100, -0.050] |" in row
     assert "on unseen types a loss is the price of the labels" in markdown
+
+
+def test_a_left_out_domain_stands_in_title_and_remark():
+    name = "leave-domain-out (medicine) few-label"
+    assert setting_title(name, 5) == f"{name}, k = 5"
+    markdown = summary_as_markdown(summarise(results(name, oddshot=[0.9], knn=[0.8])))
+    assert "oddshot's prior has learned from none of their families" in markdown
 
 
 def test_where_all_failed_there_is_no_table_but_a_remark():

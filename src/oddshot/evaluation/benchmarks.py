@@ -23,6 +23,7 @@ from oddshot.evaluation.peers import DEFAULT, OWN, Peer, find_peers
 from oddshot.evaluation.protocols import (
     ADBENCH,
     FEW_LABEL,
+    LEAVE_DOMAIN_OUT,
     NOVEL_TYPE,
     ONE_CLASS,
     PROTOCOLS,
@@ -61,6 +62,7 @@ def run_benchmark(
     seeds: Sequence[int] = (1, 2, 3),
     peers: Sequence[str] = DEFAULT,
     prior: Prior | str | Path = "default",
+    domain: str = "",
     allow_seen: bool = False,
     jobs: int = 2,
     max_rows: int | None = 4000,
@@ -79,7 +81,8 @@ def run_benchmark(
         Folder for ``results.csv``, which grows while the benchmark runs, and ``settings.json``.
         Runs that stand there already, failed ones too, are not repeated.
     protocols
-        Of "few-label", "one-class", "adbench", "dte" and "novel-type".
+        Of "few-label", "one-class", "adbench", "dte", "novel-type" and "leave-domain-out", whose
+        trials are few-label and one-class.
     ks
         Numbers of labelled anomalies (few-label and novel-type).
     la
@@ -93,6 +96,9 @@ def run_benchmark(
         anomalies are labelled.
     prior
         What "oddshot" adapts: "default", a folder or a `Prior`.
+    domain
+        For leave-domain-out: the field that the tables are of, see
+        `oddshot.evaluation.domains.left_out`.
     allow_seen
         Test "oddshot" also on families that the prior has seen; column ``seen`` marks them.
     jobs
@@ -117,7 +123,7 @@ def run_benchmark(
         results of other settings.
     """
     _check_choices(protocols, seeds, ks, la)
-    _check_combinations(protocols, disturbances)
+    _check_combinations(protocols, disturbances, domain, allow_seen)
     check_time_limit(limit_s)
     own = Prior.find(prior) if OWN in peers else None
     members = find_peers(peers, prior=own or "default")
@@ -128,10 +134,11 @@ def run_benchmark(
     finished = repair_and_read(file, asked_seen=allow_seen)
     plan = _Plan(
         [
-            (RowName(protocol), disturbance, k, seed)
+            (name, disturbance, k, seed)
             for protocol in protocols
+            for name in _trials_of(protocol, domain)
             for disturbance in (None, *disturbances)
-            for k in {FEW_LABEL: ks, NOVEL_TYPE: ks, ADBENCH: la}.get(protocol, (0,))
+            for k in {FEW_LABEL: ks, NOVEL_TYPE: ks, ADBENCH: la}.get(name.protocol, (0,))
             for seed in seeds
         ],
         members,
@@ -229,6 +236,13 @@ class _Plan:
                     yield replace(cell, peers=tuple(left))
 
 
+def _trials_of(protocol: str, domain: str) -> list[RowName]:
+    """Name the protocols that a protocol's trials are of."""
+    if protocol == LEAVE_DOMAIN_OUT:
+        return [RowName(name, domain=domain) for name in (FEW_LABEL, ONE_CLASS)]
+    return [RowName(protocol)]
+
+
 def _in_parallel(cells: list[_Cell], max_rows: int | None, jobs: int) -> Iterator[list[Result]]:
     """Yield each cell's results as it finishes; processes side by side have one thread each."""
     if jobs == 1:
@@ -320,9 +334,21 @@ def _check_choices(
         raise SettingError(f"la {tuple(la)}; give 0 to 100 per cent of labelled anomalies")
 
 
-def _check_combinations(protocols: Sequence[str], disturbances: Sequence[Disturbance]) -> None:
+def _check_combinations(
+    protocols: Sequence[str], disturbances: Sequence[Disturbance], domain: str, allow_seen: bool
+) -> None:
     if NOVEL_TYPE in protocols and disturbances:
         raise SettingError(f"{NOVEL_TYPE} takes no disturbance; run it by itself")
+    if (LEAVE_DOMAIN_OUT in protocols) != bool(domain):
+        raise SettingError(
+            f"protocol {LEAVE_DOMAIN_OUT} and a domain, as --domain medicine, go together; "
+            "give both or neither"
+        )
+    if domain and allow_seen:
+        raise SettingError(
+            f"{LEAVE_DOMAIN_OUT} tests no table that the prior has seen; leave out allow_seen "
+            "(--allow-seen)"
+        )
 
 
 def _check_names(tables: Sequence[Table | TableSource]) -> None:

@@ -2,6 +2,8 @@
 
 >>> str(RowName("few-label", disturbance="irrelevant=0.3"))
 'few-label irrelevant=0.3'
+>>> str(RowName("one-class", domain="medicine"))
+'leave-domain-out (medicine) one-class'
 >>> RowName.parse("novel-type unseen").part
 'unseen'
 """
@@ -9,11 +11,12 @@
 import re
 from dataclasses import dataclass
 
-from oddshot.evaluation.protocols import NOVEL_TYPE
+from oddshot.evaluation.protocols import LEAVE_DOMAIN_OUT, NOVEL_TYPE
 
 SEEN_TYPE, UNSEEN_TYPES = "seen", "unseen"
 _NAME = re.compile(
-    rf"(?P<protocol>\S+)(?: (?P<part>{SEEN_TYPE}|{UNSEEN_TYPES}))?(?: (?P<disturbance>\S+=\S+))?"
+    rf"(?:{LEAVE_DOMAIN_OUT} \((?P<domain>.+)\) )?(?P<protocol>\S+)"
+    rf"(?: (?P<part>{SEEN_TYPE}|{UNSEEN_TYPES}))?(?: (?P<disturbance>\S+=\S+))?"
 )
 
 
@@ -25,6 +28,8 @@ class RowName:
     ----------
     protocol
         How trials are made.
+    domain
+        In leave-domain-out the field that the tables are of, and that the prior has not seen.
     part
         In novel-type whether the row is on the "seen" type or on the "unseen" ones.
     disturbance
@@ -32,6 +37,7 @@ class RowName:
     """
 
     protocol: str
+    domain: str = ""
     part: str = ""
     disturbance: str = ""
 
@@ -42,7 +48,8 @@ class RowName:
         return cls(text) if found is None else cls(**found.groupdict(default=""))
 
     def __str__(self) -> str:
-        return " ".join(filter(None, (self.protocol, self.part, self.disturbance)))
+        before = f"{LEAVE_DOMAIN_OUT} ({self.domain}) " if self.domain else ""
+        return before + " ".join(filter(None, (self.protocol, self.part, self.disturbance)))
 
 
 def parts_of(protocol: str) -> tuple[str, ...]:

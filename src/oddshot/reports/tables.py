@@ -188,6 +188,11 @@ def remarks(summary: Summary) -> Iterator[str]:
             "with its interval; on unseen types a loss is the price of the labels. Each type is in "
             "turn the one that labels show; unseen ones count alike, however many rows they have."
         )
+    if any(RowName.parse(comparison.protocol).domain for comparison in summary.comparisons):
+        yield (
+            "leave-domain-out: tables of the field in brackets, by the names of their columns; "
+            "oddshot's prior has learned from none of their families."
+        )
     if summary.skipped_seen:
         yield (
             f"oddshot was not tested on {counted(len(summary.skipped_seen), 'tables')} whose "
