@@ -9,14 +9,12 @@ same detector without these labels. Every table's figures are kept in the folder
 run goes on where it was stopped.
 """
 
-import argparse
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
-from labelling import MOST_ROWS, chosen
+from labelling import MOST_ROWS, chosen, options
 
 from oddshot import FewShotDetector, OddshotError, Prior
 from oddshot.episodes import NORMAL, UNLABELLED, Table
@@ -30,12 +28,7 @@ KNOWN, NORMALS = (0, 1, 5), (0, 5, 20, 100)
 
 def main(arguments: list[str] | None = None) -> None:
     """Run what is missing, then print the table."""
-    parser = argparse.ArgumentParser(description="What labels on normal rows are worth.")
-    parser.add_argument("data", type=Path, nargs="?", default=Path("../shared/data"))
-    parser.add_argument("--out", type=Path, default=Path("runs/known-normal"))
-    parser.add_argument("--priors", type=Path, default=Path("runs"), help="folder of priors")
-    parser.add_argument("--prior", help="one prior for all collections, in place of --priors")
-    parser.add_argument("--tables", type=int, default=19, help="of oddbench and ovrbench")
+    parser = options("What labels on normal rows are worth.", out="runs/known-normal")
     given = parser.parse_args(arguments)
     torch.set_num_threads(1)
     given.out.mkdir(parents=True, exist_ok=True)

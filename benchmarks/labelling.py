@@ -74,12 +74,7 @@ class Course(NamedTuple):
 
 def main(arguments: list[str] | None = None) -> None:
     """Run what is missing, then print the summary."""
-    parser = argparse.ArgumentParser(description="Anomalies found among the first rows looked at.")
-    parser.add_argument("data", type=Path, nargs="?", default=Path("../shared/data"))
-    parser.add_argument("--out", type=Path, default=Path("runs/labelling"))
-    parser.add_argument("--priors", type=Path, default=Path("runs"), help="folder of priors")
-    parser.add_argument("--prior", help="one prior for all collections, in place of --priors")
-    parser.add_argument("--tables", type=int, default=19, help="of oddbench and ovrbench")
+    parser = options("Anomalies found among the first rows looked at.", out="runs/labelling")
     parser.add_argument("--look", type=int, default=50, help="rows to look at")
     parser.add_argument("--variants", default="", help="SPREAD/UNCERTAIN/BATCH[/FRUITLESS],...")
     parser.add_argument("--only-variants", action="store_true", help="and REFERENCE, to compare")
@@ -107,6 +102,17 @@ def main(arguments: list[str] | None = None) -> None:
     if given.figure is not None:
         plain = [way for way in shown if "five" not in way and "/" not in way]
         draw(records, plain, given.look, given.figure)
+
+
+def options(description: str, *, out: str) -> argparse.ArgumentParser:
+    """Options that say which tables and priors are `chosen`, and where figures are kept."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("data", type=Path, nargs="?", default=Path("../shared/data"))
+    parser.add_argument("--out", type=Path, default=Path(out))
+    parser.add_argument("--priors", type=Path, default=Path("runs"), help="folder of priors")
+    parser.add_argument("--prior", help="one prior for all collections, in place of --priors")
+    parser.add_argument("--tables", type=int, default=19, help="of oddbench and ovrbench")
+    return parser
 
 
 def chosen(given: Any) -> Iterator[tuple[str, Prior, Callable[[], Table]]]:

@@ -24,7 +24,6 @@ from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
-from zlib import crc32
 
 import numpy as np
 import pandas as pd
@@ -36,11 +35,13 @@ from oddshot.episodes import LabelArray, Rows
 from oddshot.errors import OddshotError
 from oddshot.evaluation.metrics import auroc, average_precision
 from oddshot.evaluation.novel_types import (
+    SHARE,
     TypedTable,
     drawn_types,
     judge,
     nsl_kdd,
-    with_planted_types,
+    planted,
+    types_to_show,
 )
 from oddshot.evaluation.peers import find_peers
 from oddshot.evaluation.protocols import few_label, novel_type
@@ -54,9 +55,8 @@ SETTINGS: dict[str, float | str] = {
 }
 PEERS = ("catboost", "extra-trees", "xgbod")
 UNLABELLED = "Oddshot, no labels"
-MOST_NORMAL, MOST_ROWS, SHARE = 1200, 4000, 0.06
+MOST_NORMAL, MOST_ROWS = 1200, 4000
 SPLITS = (1, 2, 3)  # of the few-label protocol, as `oddshot bench` has them
-LEAST_ODD = 15  # of a type, for ten to be labelled and some tested
 NORMAL_CHARACTERS, ODD_CHARACTERS, DRAWING_SHARE, DRAWING_SETS = 8, 5, 0.125, 12
 
 
@@ -109,7 +109,7 @@ def jobs(
         if part == "few-label":
             yield ref.name, lambda ref=ref: on_few_labels(ref.load(), prior)
         else:
-            yield ref.name, lambda ref=ref: on_types(part, planted(ref.load()), prior, peers)
+            yield ref.name, lambda ref=ref: on_planted(ref.load(), prior, peers)
 
 
 def drawings(data: Path, prior: Prior, peers: list[str]) -> Iterator[tuple[str, Any]]:
@@ -128,19 +128,16 @@ def drawings(data: Path, prior: Prior, peers: list[str]) -> Iterator[tuple[str, 
         yield str(number), lambda typed=typed: on_types("omniglot", typed, prior, peers)
 
 
-def planted(table: Any) -> TypedTable:
-    """Plant four types in a classical table, the same ones each time."""
-    generator = np.random.default_rng(crc32(table.name.encode()))
-    return with_planted_types(table, share=SHARE, generator=generator, max_normal=MOST_NORMAL)
+def on_planted(table: Any, prior: Prior, peers: list[str]) -> Iterator[dict[str, object]]:
+    """Figures of every detector on planted types, the same ones each time."""
+    return on_types("planted", planted(table, share=SHARE, max_normal=MOST_NORMAL), prior, peers)
 
 
 def on_types(
     part: str, typed: TypedTable, prior: Prior, peers: list[str]
 ) -> Iterator[dict[str, object]]:
     """Figures of every detector, for each type in turn as the one that is seen."""
-    for seen in typed.kinds:
-        if (typed.types == seen).sum() < LEAST_ODD:
-            continue
+    for seen in types_to_show(typed):
         for k in (0, *LABELS):
             try:
                 trial = novel_type(

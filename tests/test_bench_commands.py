@@ -1,14 +1,22 @@
-"""``oddshot bench`` with its protocols, disturbances, anchors and page, from the command line."""
+"""``oddshot bench`` with its protocols, types, fields, anchors and page, from the command line."""
 
 import gzip
+import os
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
 from oddshot.cli import app
+from oddshot.data.collections import load_collection
 from oddshot.evaluation.published import FILES
 from oddshot.evaluation.results import read_results
+from oddshot.priors import Prior
+from small_priors import untrained_prior
+
+DATA = Path(os.environ.get("ODDSHOT_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
 PUBLISHED = """table,metric,la_pct,dataset,algorithm,value,rank
 D6,AUCROC,5,one,CatB,91.5,1
@@ -90,12 +98,86 @@ def test_folders_that_sampled_to_other_sizes_are_not_mixed(ran, folder, tmp_path
         read_folders([out, tmp_path / "small"])
 
 
+def test_types_of_anomaly_are_read_from_a_column(tmp_path):
+    rng = np.random.default_rng(0)
+    kinds = np.repeat(["", "burnt", "bent"], [200, 20, 20])
+    rows = pd.DataFrame(rng.normal(size=(240, 3)) + 3 * (kinds != "")[:, None], columns=list("abc"))
+    (tmp_path / "tables").mkdir()
+    rows = rows.assign(fault=kinds, anomaly=(kinds != "").astype(int))
+    rows.to_csv(tmp_path / "tables" / "pumps.csv", index=False)
+    told = call(
+        "bench", tmp_path / "tables", "--protocol", "novel-type", "--types", "fault", "--k", "0,2",
+        "--seeds", "1", "--jobs", "1", "--detectors", "knn,logistic", "--out", tmp_path / "out",
+        "--report", tmp_path / "page.html",
+    )  # fmt: skip
+    assert "novel-type unseen, k = 2: 1 table, 2 splits that every detector finished" in told
+    assert "labels add, AUROC" in (tmp_path / "page.html").read_text()
+    found = read_results(tmp_path / "out")
+    assert set(found["table"]) == {"pumps by fault"}
+    assert set(found["shown"]) == {"burnt", "bent"}
+    assert (found["error"] == "").all()
+
+
+@pytest.fixture(scope="module")
+def patients(tmp_path_factory):
+    """Two tables of medicine, and one of an unknown field."""
+    tables = tmp_path_factory.mktemp("patients")
+    for seed, names in enumerate((("bmi", "pulse"), ("glucose", "dose"), ("v1", "v2"))):
+        rows = np.random.default_rng(seed).normal(size=(110, 2))
+        labels = (np.arange(110) >= 90).astype(int)
+        frame = pd.DataFrame(rows + 3 * labels[:, None], columns=names).assign(label=labels)
+        frame.to_csv(tables / f"{names[0]}.csv", index=False)
+    return tables
+
+
+def test_a_field_is_judged_by_a_prior_that_has_not_seen_it(patients, tmp_path):
+    other = next(ref.family for ref in load_collection(patients) if ref.name == "v1")
+    before = untrained_prior()
+    learned = {"families": [other, "columns-elsewhere"]}
+    Prior(before.learner, before.settings, before.tensors, learned).save(tmp_path / "prior")
+    told = call(
+        "bench", patients, "--protocol", "leave-domain-out", "--domain", "medicine", "--k", "1",
+        "--seeds", "1", "--jobs", "1", "--detectors", "oddshot,logistic",
+        "--prior", tmp_path / "prior", "--out", tmp_path / "out",
+    )  # fmt: skip
+    assert "leave-domain-out (medicine) few-label, k = 1: 2 tables" in told
+    assert "learned from 1 more family without a table" in told
+    assert set(read_results(tmp_path / "out")["table"]) == {"bmi", "glucose"}
+
+
+def test_a_prior_that_has_seen_the_field_is_refused(patients, tmp_path):
+    families = [ref.family for ref in load_collection(patients)]
+    before = untrained_prior()
+    prior = Prior(before.learner, before.settings, before.tensors, {"families": families})
+    prior.save(tmp_path / "prior")
+    told = call(
+        "bench", patients, "--protocol", "leave-domain-out", "--domain", "medicine",
+        "--prior", tmp_path / "prior", "--out", tmp_path / "out", code=2,
+    )  # fmt: skip
+    assert "the prior has seen 2 families of the field 'medicine'" in told
+    assert told.count("--holdout columns-") == 2
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.skipif(not (DATA / "nsl_kdd").is_dir(), reason=f"no NSL-KDD in {DATA}")
+def test_attacks_are_types(tmp_path):
+    call(
+        "bench", DATA / "nsl_kdd", "--protocol", "novel-type", "--k", "1", "--seeds", "1",
+        "--jobs", "1", "--max-rows", "600", "--detectors", "logistic", "--out", tmp_path,
+    )  # fmt: skip
+    found = read_results(tmp_path)
+    assert set(found["shown"]) == {"dos", "probe", "r2l"}  # of u2r there are 11
+    assert (found["error"] == "").all()
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (("--disturb", "noise=1"), "unknown disturbance"),
         (("--la", "101", "--protocol", "adbench"), "0 to 100 per cent"),
         (("--protocol", "dte2"), "unknown protocol"),
+        (("--protocol", "leave-domain-out"), "a domain, as --domain medicine, go together"),
+        (("--protocol", "novel-type", "--types", "fault"), "has no column 'fault'"),
     ],
 )
 def test_mistakes_are_one_line(folder, tmp_path, arguments, said):

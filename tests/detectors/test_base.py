@@ -3,8 +3,9 @@ import pytest
 
 from oddshot.detectors.base import AnomalyDetector
 from oddshot.detectors.calibrated import Shown
-from oddshot.errors import SettingError
+from oddshot.errors import LabelError, SettingError
 from oddshot.thresholds.surprise import Surprise
+from small_detectors import detector, few_labels, odd_among
 
 
 class Farthest(AnomalyDetector):
@@ -80,3 +81,25 @@ def test_a_generator_gives_a_new_seed_each_time():
 def test_wrong_settings(settings, message):
     with pytest.raises(SettingError, match=message):
         Farthest(**settings).fit(ROWS)
+
+
+def test_fit_predict_looks_at_the_labels():
+    rows, _ = odd_among()
+    found = detector(contamination=0.05).fit_predict(rows, few_labels())
+    expected = detector(contamination=0.05).fit(rows, few_labels()).predict(rows)
+    np.testing.assert_array_equal(found, expected)
+    with pytest.raises(LabelError):
+        detector().fit_predict(rows, ["spam"] * 100)
+
+
+def test_the_seed_decides_and_none_is_0():
+    rows, _ = odd_among(300)
+
+    def scores(seed):
+        return detector(random_state=seed).fit(rows).anomaly_score(rows)
+
+    np.testing.assert_array_equal(scores(None), scores(0))
+    np.testing.assert_array_equal(scores(np.int64(7)), scores(7))
+    states = np.random.RandomState(3), np.random.RandomState(3)
+    np.testing.assert_array_equal(scores(states[0]), scores(states[1]))
+    assert (scores(0) != scores(1)).any()

@@ -9,7 +9,9 @@ from oddshot.episodes import Table
 from oddshot.errors import SettingError, SourceError
 from oddshot.evaluation import benchmarks, peers
 from oddshot.evaluation.benchmarks import run_benchmark, sample_tables
-from oddshot.evaluation.results import SEEN, read_results
+from oddshot.evaluation.novel_types import TypedTable
+from oddshot.evaluation.results import SEEN, read_folders, read_results
+from oddshot.evaluation.robustness import Disturbance
 from oddshot.evaluation.summary import summarise
 from oddshot.priors import Prior
 
@@ -65,6 +67,7 @@ def test_one_row_per_run(tmp_path):
         "fit_seconds",
         "score_seconds",
         "error",
+        "shown",
     ]
     assert (results["error"] == "").all()
     assert results["auroc"].between(0.5, 1).all()
@@ -196,6 +199,109 @@ def test_families_that_the_prior_has_seen_are_not_tested_and_this_is_said(tmp_pa
     assert summarise(asked).tested_seen == ("a",)
 
 
+@pytest.fixture
+def typed():
+    """Burnt and bent rows lie high, melted ones low; too few are cut."""
+    rng = np.random.default_rng(0)
+    types = np.repeat(["", "burnt", "bent", "melted", "cut"], [300, 20, 20, 20, 5])
+    rows = rng.normal(size=(len(types), 3))
+    rows += np.select([types == "", types == "melted"], [0.0, -2.0], 2.0)[:, None]
+    return TypedTable(Table("parts", rows, (types != "").astype(np.int8)), types)
+
+
+def novel(out, typed, stub, **changes):
+    settings = {"protocols": ("novel-type",), "ks": (0, 1), "seeds": (1,), "prior": stub}
+    return run(out, [typed], peers=("oddshot", "logistic"), **{**settings, **changes})
+
+
+def test_seen_and_unseen_types_have_rows_of_their_own(tmp_path, typed, stub):
+    results = novel(tmp_path, typed, stub)
+    assert (results["error"] == "").all()
+    assert set(results["protocol"]) == {"novel-type seen", "novel-type unseen"}
+    assert set(results["shown"]) == {"burnt", "bent", "melted"}  # of "cut" there are too few
+    assert len(results) == 2 * 3 * (1 + 2)
+    mine = results[(results["detector"] == "oddshot") & (results["k"] == 1)]
+    found = mine.set_index(["protocol", "shown"])["auroc"]
+    assert found["novel-type seen", "burnt"] > 0.9
+    assert found["novel-type seen", "melted"] < 0.1
+    assert found["novel-type unseen", "melted"] > 0.9
+
+
+def test_a_stopped_run_on_types_goes_on_where_a_part_is_missing(tmp_path, typed, stub, monkeypatch):
+    whole = novel(tmp_path, typed, stub)
+    file = tmp_path / "results.csv"
+    file.write_text("".join(file.read_text().splitlines(keepends=True)[:-1]))
+    ran = []
+    original = benchmarks._run_one
+    monkeypatch.setattr(
+        benchmarks, "_run_one", lambda *cell: ran.append(cell[1].name) or original(*cell)
+    )
+    again = novel(tmp_path, typed, stub)
+    assert len(ran) == 1
+    columns = [name for name in whole if not name.endswith("seconds")]
+    order = ["protocol", "k", "shown", "detector"]
+    one, two = (found.sort_values(order, ignore_index=True)[columns] for found in (whole, again))
+    pd.testing.assert_frame_equal(one, two)
+
+
+def test_the_price_of_labels_is_a_detectors_own(tmp_path, typed, stub, monkeypatch):
+    def labels_turn_it_round(self, rows, labels, *, seed, threads=1):
+        sign = -1 if (labels == 1).any() else 1
+        return lambda rows: sign * np.asarray(rows).sum(axis=1)
+
+    monkeypatch.setattr(Stub, "fit", labels_turn_it_round)
+    results = novel(tmp_path, typed, stub)
+    by_name = {(c.protocol, c.k): c for c in summarise(results).comparisons}
+    assert not by_name["novel-type unseen", 0].labels_add
+    comparison = by_name["novel-type unseen", 1]
+    assert (comparison.tables, comparison.cells) == (1, 3)
+    mine = results[
+        (results["detector"] == "oddshot") & (results["protocol"] == "novel-type unseen")
+    ]
+    means = mine.groupby("k")["auroc"].mean()
+    assert comparison.labels_add["oddshot", "auroc"].mean == pytest.approx(means[1] - means[0])
+    assert ("logistic", "auroc") not in comparison.labels_add
+    alone = novel(tmp_path, typed, stub, ks=(1,))
+    assert not any(c.labels_add for c in summarise(alone).comparisons)
+
+
+def test_types_are_planted_where_they_have_no_names(tmp_path):
+    results = run(tmp_path, [table("a")], protocols=("novel-type",), ks=(2,), seeds=(1,))
+    assert set(results["shown"]) == {"genuine", "local", "cluster", "global", "dependency"}
+    assert (results["error"] == "").any()
+
+
+def test_a_table_without_a_type_to_show_leaves_its_reason_once(tmp_path, typed, stub):
+    few = TypedTable(typed.table, np.where(typed.types == "", "", np.arange(365).astype(str)))
+    results = novel(tmp_path, few, stub, ks=(1,))
+    assert results["error"].str.contains("no type of anomaly has 15 rows").all()
+    assert set(summarise(results).failures.values()) == {1}
+
+
+def test_a_table_with_types_takes_part_in_other_protocols(tmp_path, typed, stub):
+    results = novel(tmp_path, typed, stub, protocols=("few-label", "one-class"), ks=(1,))
+    assert (results["error"] == "").all()
+
+
+def test_a_left_out_domain_is_named_in_its_rows(tmp_path):
+    results = run(
+        tmp_path, protocols=("leave-domain-out",), domain="medicine", seeds=(1,), ks=(1,),
+        peers=("logistic", "knn"), disturbances=(Disturbance("irrelevant", 0.3),),
+    )  # fmt: skip
+    names = [f"leave-domain-out (medicine) {name}" for name in ("few-label", "one-class")]
+    assert set(results["protocol"]) == {*names, *(f"{name} irrelevant=0.3" for name in names)}
+    assert set(results[results["protocol"] == names[1]]["detector"]) == {"knn"}
+    assert (results["error"] == "").all()
+
+
+def test_results_of_an_older_version_are_read_but_not_gone_on_with(tmp_path):
+    now = run(tmp_path, ks=(1,), seeds=(1,))
+    now.drop(columns="shown").to_csv(tmp_path / "results.csv", index=False)
+    pd.testing.assert_frame_equal(read_folders([tmp_path]), now)
+    with pytest.raises(SettingError, match="has other columns than this version writes"):
+        run(tmp_path, ks=(1,), seeds=(1,))
+
+
 def test_results_of_other_settings_are_not_mixed(tmp_path, stub):
     run(tmp_path, ks=(1,), seeds=(1,))
     with pytest.raises(SettingError, match="holds results with max_rows = 4000, not 50"):
@@ -215,6 +321,16 @@ def test_results_of_other_settings_are_not_mixed(tmp_path, stub):
         ({"ks": (-1,)}, "0 or more"),
         ({"limit_s": 0}, "the time limit is 0; it must be a number of seconds above 0"),
         ({"peers": ("xyz",)}, "unknown detector 'xyz'; choose from"),
+        ({"protocols": ("leave-domain-out",)}, "a domain, as --domain medicine, go together"),
+        ({"domain": "medicine"}, "go together; give both or neither"),
+        (
+            {"protocols": ("leave-domain-out",), "domain": "medicine", "allow_seen": True},
+            "tests no table that the prior has seen",
+        ),
+        (
+            {"protocols": ("novel-type",), "disturbances": (Disturbance("duplicates", 3),)},
+            "novel-type takes no disturbance",
+        ),
         (
             {"peers": ("isolation-forest",)},
             "unknown detector 'isolation-forest'; near it: .*iforest",
@@ -247,6 +363,7 @@ def made_up(scores):
                 "fit_seconds": 1.0,
                 "score_seconds": 0.5,
                 "error": "failed" if np.isnan(value) else "",
+                "shown": "",
             }
             for detector, cells in scores.items()
             for (name, seed), value in cells.items()

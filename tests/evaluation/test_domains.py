@@ -1,10 +1,14 @@
 import numpy as np
+import pandas as pd
 import pytest
 
 from oddshot.data.collections import load_collection
-from oddshot.errors import DataError
-from oddshot.evaluation.domains import loss, query_auroc, tables_by_field
+from oddshot.episodes import Table
+from oddshot.errors import DataError, PriorError, SettingError
+from oddshot.evaluation.domains import left_out, loss, query_auroc, tables_by_field
+from oddshot.evaluation.novel_types import TypedTable
 from oddshot.evaluation.protocols import left_out_families
+from oddshot.priors import Prior
 from oddshot.training import train
 
 
@@ -32,6 +36,44 @@ def test_tables_are_grouped_by_field_and_those_without_names_left_out(refs):
         "medicine": ["a", "b"],
         "other": ["c"],
     }
+
+
+def prior_of(**provenance):
+    return Prior("gated", {}, {}, provenance)
+
+
+def test_a_field_is_tested_by_a_prior_that_has_not_seen_it(refs):
+    prior = prior_of(families=["elsewhere", refs[2].family, refs[3].family])
+    found = left_out(refs, "medicine", prior=prior, folder="tables")
+    assert [ref.name for ref in found.tables] == ["a", "b"]
+    assert found.untold == 2  # of "elsewhere" there is no table, of "d" there are no names
+    assert left_out(refs, "medicine", prior=None, folder="tables").untold == 0
+
+
+def test_a_prior_that_has_seen_the_field_is_refused_with_the_remedy(refs):
+    family = refs[0].family
+    with pytest.raises(SettingError) as raised:
+        left_out(refs, "medicine", prior=prior_of(families=[family]), folder="my tables")
+    assert f"has seen 1 family of the field 'medicine' in meta-training: {family}." in str(raised)
+    command = f"oddshot meta-train 'my tables' --learner gated --holdout {family} --out DIR"
+    assert command in str(raised.value)
+    with pytest.raises(PriorError, match="does not say which families"):
+        left_out(refs, "medicine", prior=prior_of(), folder="tables")
+
+
+def test_fields_without_tables_are_told(refs):
+    with pytest.raises(SettingError, match="no field 'astrology'; choose from medicine, software"):
+        left_out(refs, "astrology", prior=None, folder="tables")
+    with pytest.raises(DataError, match=r"is of the field 'nature' .* there: medicine \(2\)"):
+        left_out(refs, "nature", prior=None, folder="tables")
+    with pytest.raises(DataError, match="there: none"):
+        left_out(refs[3:], "nature", prior=None, folder="tables")
+
+
+def test_tables_with_types_have_a_field_too():
+    rows = pd.DataFrame({"bmi": [1.0, 2.0], "glucose": [1.0, 2.0]})
+    typed = TypedTable(Table("t", rows, np.array([0, 1], np.int8)), np.array(["", "high"]))
+    assert tables_by_field([typed]) == {"medicine": [typed]}
 
 
 def test_both_priors_do_without_the_judged_families(refs):

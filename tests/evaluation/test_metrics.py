@@ -7,6 +7,7 @@ from oddshot.evaluation.metrics import (
     ap_norm,
     auroc,
     average_precision,
+    figures,
     mean_ranks,
     paired_bootstrap,
     precision_at_n,
@@ -29,6 +30,12 @@ def test_auroc_counts_pairs_and_ties_half():
 def test_average_precision_by_hand():
     scores = np.array([0.1, 0.2, 0.8, 0.5, 1.0])
     assert average_precision(TRUTH, scores) == pytest.approx((1 / 1 + 2 / 3) / 2)
+
+
+def test_all_figures_at_once():
+    scores = np.array([0.1, 0.2, 0.8, 0.5, 1.0])
+    precision = average_precision(TRUTH, scores)
+    assert figures(TRUTH, scores) == (auroc(TRUTH, scores), precision, ap_norm(precision, 0.4))
 
 
 def test_ap_norm_is_zero_by_chance_and_one_at_best():

@@ -8,7 +8,19 @@ import pytest
 from oddshot.data.omniglot import Characters
 from oddshot.episodes import Table
 from oddshot.errors import DataError, LabelError, SettingError, SourceError
-from oddshot.evaluation.novel_types import drawn_types, judge, nsl_kdd, with_planted_types
+from oddshot.evaluation.novel_types import (
+    TypedTable,
+    drawn_types,
+    judge,
+    judge_apart,
+    novel_trial,
+    nsl_kdd,
+    planted,
+    tables_with_types,
+    types_to_show,
+    with_named_types,
+    with_planted_types,
+)
 from oddshot.evaluation.protocols import novel_type
 
 DATA = Path(os.environ.get("ODDSHOT_DATA", Path(__file__).parents[3] / "shared" / "data"))
@@ -70,6 +82,98 @@ def test_each_type_is_judged_against_the_normal_rows_alone():
     told = {one["type"]: one for one in judge(found, scores)}
     assert [told[kind]["auroc"] for kind in ("bent", "burnt", "cracked")] == [1.0, 0.0, 0.5]
     assert [told[kind]["novel"] for kind in ("bent", "burnt", "cracked")] == [False, True, True]
+
+
+def test_unseen_types_count_alike_however_many_rows_they_have():
+    table, types = parts()
+    types = np.where(np.cumsum(types == "cracked") > 8, "burnt", types)
+    found = novel_type(table, types, seen="bent", k=1, seed=0, share=0.1)
+    scores = np.select([found.types == "bent", found.types == "burnt"], [2.0, -1.0], 0.0)
+    apart = judge_apart(found, scores)
+    assert apart["seen"] == (1.0, 1.0, 1.0)
+    assert apart["unseen"].auroc == (0.0 + 0.5) / 2
+    each = [one["ap_norm"] for one in judge(found, scores) if one["novel"]]
+    assert apart["unseen"].ap_norm == pytest.approx(np.mean(each))
+
+
+def test_types_with_few_rows_are_not_shown():
+    table, types = parts()
+    types = np.where(np.cumsum(types == "cracked") > 8, "burnt", types)
+    assert types_to_show(TypedTable(table, types)) == ("bent", "burnt")
+    assert types_to_show(table) == ("genuine", "local", "cluster", "global", "dependency")
+    with pytest.raises(DataError, match=r"no type of anomaly has 15 rows .* its types: bent"):
+        novel_trial(TypedTable(table, types), shown="", k=1, seed=0)
+
+
+def test_where_types_are_not_known_they_are_planted_the_same_each_time():
+    table, _ = parts()
+    found, again = (novel_trial(table, shown="global", k=2, seed=seed) for seed in (1, 1))
+    np.testing.assert_array_equal(found.trial.X_train, again.trial.X_train)
+    assert found.new_types == ("cluster", "dependency", "genuine", "local")
+    np.testing.assert_array_equal(planted(table).table.rows, planted(table).table.rows)
+
+
+@pytest.mark.parametrize("typed", [False, True])
+def test_all_rows_are_bounded_anomalies_among_them(typed):
+    table, types = parts(normal=900, each=60)
+    source = TypedTable(table, types) if typed else table
+    trial = novel_trial(source, shown=types_to_show(source)[0], k=1, seed=0, max_rows=300).trial
+    unbounded = novel_trial(source, shown=types_to_show(source)[0], k=1, seed=0).trial
+    assert 200 < len(trial.X_train) + len(trial.X_test) <= 300
+    assert len(unbounded.X_train) + len(unbounded.X_test) > 900
+
+
+def test_types_are_named_by_a_column_that_detectors_do_not_see():
+    rows = pd.DataFrame({"heat": [1.0, 2.0, 9.0, 8.0], "fault": ["fine", None, " burnt ", 7]})
+    typed = with_named_types(Table("pumps", rows, np.array([0, 0, 1, 1], np.int8)), "fault")
+    assert typed.types.tolist() == ["", "", "burnt", "7"]
+    assert list(typed.load().rows) == ["heat"]
+    assert (typed.name, typed.family, typed.collection) == ("pumps by fault", "pumps", "")
+    with pytest.raises(SourceError, match="brings no split"):
+        typed.load_split()
+
+
+@pytest.mark.parametrize(
+    ("table", "error", "message"),
+    [
+        (Table("t", pd.DataFrame({"a": [1]})), LabelError, "'t' has no labels"),
+        (
+            Table("t", pd.DataFrame({"a": [1]}), np.zeros(1, np.int8)),
+            DataError,
+            "'t' has no column 'fault' with the types of its anomalies; there are a",
+        ),
+        (
+            Table("t", np.zeros((1, 2)), np.zeros(1, np.int8)),
+            DataError,
+            "there are no names of columns",
+        ),
+        (
+            Table("t", pd.DataFrame({"fault": ["x", " "]}), np.ones(2, np.int8)),
+            DataError,
+            "column 'fault' of table 't' is empty in row 2, an anomaly",
+        ),
+    ],
+)
+def test_what_names_no_types_is_told(table, error, message):
+    with pytest.raises(error, match=message):
+        with_named_types(table, "fault")
+
+
+def test_a_folder_is_read_with_the_types_of_its_tables(tmp_path):
+    pd.DataFrame({"heat": [1.0, 9.0], "fault": ["", "burnt"], "label": [0, 1]}).to_csv(
+        tmp_path / "pumps.csv", index=False
+    )
+    (plain,) = tables_with_types(tmp_path)
+    assert plain.name == "pumps"
+    (typed,) = tables_with_types(tmp_path, types="fault")
+    assert typed.kinds == ("burnt",)
+    folder = tmp_path / "nsl"
+    folder.mkdir()
+    write_nsl_kdd(folder)
+    assert tables_with_types(folder)[0].name == "nsl_kdd by category"
+    assert tables_with_types(folder, types="type")[0].kinds == ("satan", "smurf")
+    with pytest.raises(SettingError, match="types is 'fault'; of NSL-KDD choose 'category' or"):
+        tables_with_types(folder, types="fault")
 
 
 @pytest.mark.parametrize("named", [False, True])

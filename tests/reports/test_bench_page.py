@@ -18,14 +18,14 @@ def results(detectors=("oddshot", "knn", EVIL), tables=6, protocols=None):
     ]  # fmt: skip
     rows = [
         (protocol, f"{EVIL}{table}", "", "made up", k, 1, name, False,
-         rng.uniform(0.5, 1), rng.uniform(0.1, 0.9), rng.uniform(), 0.3, 0.1, "")
+         rng.uniform(0.5, 1), rng.uniform(0.1, 0.9), rng.uniform(), 0.3, 0.1, "", "")
         for protocol, k in protocols
         for table in range(tables)
         for name in detectors
     ]  # fmt: skip
     columns = [
         "protocol", "table", "family", "collection", "k", "seed", "detector", "seen",
-        "auroc", "ap", "ap_norm", "fit_seconds", "score_seconds", "error",
+        "auroc", "ap", "ap_norm", "fit_seconds", "score_seconds", "error", "shown",
     ]  # fmt: skip
     return pd.DataFrame(rows, columns=columns)
 
@@ -46,6 +46,17 @@ def test_it_holds_every_figure_and_all_of_them_are_sound(page):
     labels = [svg.documentElement.getAttribute("aria-label") for svg in figures(page)]
     assert sum(label.startswith("Mean rank") for label in labels) == 2 * 4
     assert sum("minus" in label for label in labels) == 4
+
+
+def test_each_protocol_with_labels_has_curves_of_its_own():
+    names = ("leave-domain-out (medicine) few-label", "novel-type seen", "novel-type unseen")
+    protocols = [(name, k) for name in names for k in (0, 5)]
+    protocols.append(("leave-domain-out (medicine) few-label duplicates=3", 5))
+    page = bench_page(summarise(results(protocols=protocols)))
+    for name in names:
+        assert f"<h2>{name}: against the number of labels</h2>" in page
+    assert page.count("labelled anomalies of the seen type") == 4
+    assert "times that every anomaly occurs" in page
 
 
 def test_names_cannot_break_out_and_nothing_is_fetched(page):

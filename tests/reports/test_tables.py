@@ -6,15 +6,13 @@ from rich.console import Console
 
 from oddshot.evaluation.results import Result
 from oddshot.evaluation.summary import Summary, summarise
-from oddshot.reports.tables import summary_as_markdown, summary_for_terminal
+from oddshot.reports.tables import setting_title, summary_as_markdown, summary_for_terminal
 
 
-def results(**cells):
-    """Return few-label results at k = 5 from {detector: [AUROC of table 0, 1, ...]}."""
+def results(protocol="few-label", k=5, **cells):
+    """Return results from {detector: [AUROC of table 0, 1, ...]}."""
     rows = [
-        Result(
-            "few-label", f"t{i}", f"t{i}", "", 5, 1, name, False, value, value / 2, value / 4, 1, 2
-        )
+        Result(protocol, f"t{i}", f"t{i}", "", k, 1, name, False, value, value / 2, value / 4, 1, 2)
         for name, values in cells.items()
         for i, value in enumerate(values)
     ]
@@ -55,6 +53,27 @@ def test_what_is_not_shown_is_said():
     assert "No run of few-label, k = 5 was finished by lof" in markdown
     assert "lof failed 2 times: Boom: a\\|b" in markdown
     assert "Not a fair test of oddshot: its prior has seen the families of 1 table: t1" in markdown
+
+
+def test_what_labels_add_stands_beside_a_detector_that_also_runs_without():
+    name = "novel-type unseen"
+    frames = [
+        results(name, k=0, oddshot=[0.9, 0.8]),
+        results(name, k=5, oddshot=[0.8, 0.6], **{"extra-trees": [0.6, 0.5]}),
+    ]
+    markdown = summary_as_markdown(summarise(pd.concat(frames)))
+    assert "## novel-type unseen, k = 5: 2 tables" in markdown
+    assert markdown.count("labels add, AUROC") == 1
+    (row,) = (line for line in markdown.splitlines() if "| 0.700 |" in line)
+    assert "| -0.150 [-0.200, -0.100] | -0.075 [-0.100, -0.050] |" in row
+    assert "on unseen types a loss is the price of the labels" in markdown
+
+
+def test_a_left_out_domain_stands_in_title_and_remark():
+    name = "leave-domain-out (medicine) few-label"
+    assert setting_title(name, 5) == f"{name}, k = 5"
+    markdown = summary_as_markdown(summarise(results(name, oddshot=[0.9], knn=[0.8])))
+    assert "oddshot's prior has learned from none of their families" in markdown
 
 
 def test_where_all_failed_there_is_no_table_but_a_remark():

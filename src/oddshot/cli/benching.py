@@ -31,12 +31,33 @@ def bench(
     *,
     protocol: Annotated[
         str,
-        typer.Option("--protocol", help="few-label, one-class, adbench, dte; commas between."),
+        typer.Option(
+            "--protocol",
+            help="few-label, one-class, adbench, dte, novel-type, leave-domain-out; commas "
+            "between.",
+        ),
     ] = "few-label,one-class",
     k: Annotated[str, typer.Option("--k", help="Numbers of labelled anomalies.")] = "0,1,5,20",
     la: Annotated[
         str, typer.Option("--la", help="adbench: per cent of the anomalies that are labelled.")
     ] = "1,5,10,25,50",
+    types: Annotated[
+        str | None,
+        typer.Option(
+            "--types",
+            metavar="COLUMN",
+            help="novel-type: the column that names each anomaly's type; of NSL-KDD category or "
+            "type. Without it types are planted.",
+        ),
+    ] = None,
+    domain: Annotated[
+        str | None,
+        typer.Option(
+            "--domain",
+            metavar="FIELD",
+            help="leave-domain-out: the field whose tables are tested, such as medicine.",
+        ),
+    ] = None,
     disturb: Annotated[
         str,
         typer.Option(
@@ -83,9 +104,11 @@ def bench(
     ] = None,
 ) -> None:
     """Compare detectors on a folder of labelled tables. Goes on where a run was stopped."""
-    from oddshot.data.collections import load_collection
     from oddshot.evaluation.benchmarks import run_benchmark, sample_tables
-    from oddshot.evaluation.peers import group_names
+    from oddshot.evaluation.domains import left_out
+    from oddshot.evaluation.novel_types import tables_with_types
+    from oddshot.evaluation.peers import OWN, group_names
+    from oddshot.evaluation.protocols import LEAVE_DOMAIN_OUT
     from oddshot.evaluation.robustness import Disturbance
     from oddshot.evaluation.summary import summarise
     from oddshot.priors import Prior
@@ -93,27 +116,34 @@ def bench(
     from oddshot.reports.figures import draw_label_curves
     from oddshot.reports.tables import summary_as_markdown, summary_for_terminal
     from oddshot.reports.writing import write_file
+    from oddshot.wording import counted
 
     if folder is None:
         raise SettingError("no FOLDER of tables; give one, or set ODDSHOT_DATA to it")
-    tables = load_collection(folder)
+    tables = tables_with_types(folder, types=types)
+    peers = names_of(detectors) if detectors is not None else group_names(group)
+    untold = 0
+    protocols = names_of(protocol)
+    if domain is not None and LEAVE_DOMAIN_OUT in protocols:
+        tested = Prior.find(prior) if OWN in peers else None
+        tables, untold = left_out(tables, domain, prior=tested, folder=folder)
     if unseen_only:
         seen = Prior.find(prior).seen_families
         tables = [table for table in tables if table.family not in seen]
     if sample is not None:
         tables = sample_tables(tables, sample, seed=table_seed)
-    peers = names_of(detectors) if detectors is not None else group_names(group)
     with progress_bar("Running") as advance:
         results = run_benchmark(
             tables[:limit],
             out=out,
-            protocols=names_of(protocol),
+            protocols=protocols,
             ks=numbers_of("--k", k),
             la=numbers_of("--la", la),
             disturbances=[Disturbance.parse(text) for text in names_of(disturb)],
             seeds=numbers_of("--seeds", seeds),
             peers=peers,
             prior=prior,
+            domain=domain or "",
             allow_seen=allow_seen,
             jobs=jobs,
             max_rows=max_rows or None,
@@ -127,6 +157,12 @@ def bench(
         draw_label_curves(results, out / "curves.png")
     console = console_of_stdout()
     console.print(summary_for_terminal(summary))
+    if untold:
+        say(
+            console,
+            f"The prior has learned from {counted(untold, 'more families')} without a table with "
+            f"named columns in {folder}: whether they are of the field {domain!r} is not known.",
+        )
     if report is not None:
         write_file(report, bench_page(summary, published=published))
         say(console, f"Report: {report}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from rich.console import Console
 
-PIPE_WIDTH = 180  # columns of text where there is no terminal to ask
+PIPE_WIDTH = 220  # columns of text where there is no terminal to ask
 
 
 def console_of_stdout() -> "Console":

@@ -5,7 +5,7 @@ detector that fails leaves a row that says why; nothing is left out in silence.
 """
 
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias, TypeVar
@@ -15,15 +15,19 @@ import pandas as pd
 from joblib import Parallel, delayed, parallel_config
 from threadpoolctl import threadpool_limits
 
-from oddshot.episodes import Table
+from oddshot.episodes import FloatArray, Table
 from oddshot.errors import SettingError
-from oddshot.evaluation.metrics import ap_norm, auroc, average_precision
+from oddshot.evaluation.metrics import Figures, figures
+from oddshot.evaluation.novel_types import judge_apart, novel_trial, types_to_show
 from oddshot.evaluation.peers import DEFAULT, OWN, Peer, find_peers
 from oddshot.evaluation.protocols import (
     ADBENCH,
     FEW_LABEL,
+    LEAVE_DOMAIN_OUT,
+    NOVEL_TYPE,
     ONE_CLASS,
     PROTOCOLS,
+    NovelTrial,
     TableSource,
     Trial,
     make_trial,
@@ -39,6 +43,7 @@ from oddshot.evaluation.results import (
     runs_of,
 )
 from oddshot.evaluation.robustness import Disturbance
+from oddshot.evaluation.row_names import RowName, parts_of
 from oddshot.evaluation.time_limit import check_time_limit, time_limit
 from oddshot.priors import Prior
 
@@ -57,6 +62,7 @@ def run_benchmark(
     seeds: Sequence[int] = (1, 2, 3),
     peers: Sequence[str] = DEFAULT,
     prior: Prior | str | Path = "default",
+    domain: str = "",
     allow_seen: bool = False,
     jobs: int = 2,
     max_rows: int | None = 4000,
@@ -69,18 +75,20 @@ def run_benchmark(
     ----------
     tables
         Tables with the truth of every row, or sources of such; names must differ within a
-        collection.
+        collection. For novel-type a `oddshot.evaluation.novel_types.TypedTable` has types of its
+        own, and others get planted ones.
     out
         Folder for ``results.csv``, which grows while the benchmark runs, and ``settings.json``.
         Runs that stand there already, failed ones too, are not repeated.
     protocols
-        Of "few-label", "one-class", "adbench" and "dte".
+        Of "few-label", "one-class", "adbench", "dte", "novel-type" and "leave-domain-out", whose
+        trials are few-label and one-class.
     ks
-        Numbers of labelled anomalies (few-label only).
+        Numbers of labelled anomalies (few-label and novel-type).
     la
         Per cent of the anomalies that are labelled (adbench only).
     disturbances
-        Every protocol is run with each of them too, beside the run without.
+        Every protocol is run with each of them too, beside the run without (not novel-type).
     seeds
         One split each.
     peers
@@ -88,6 +96,9 @@ def run_benchmark(
         anomalies are labelled.
     prior
         What "oddshot" adapts: "default", a folder or a `Prior`.
+    domain
+        For leave-domain-out: the field that the tables are of, see
+        `oddshot.evaluation.domains.left_out`.
     allow_seen
         Test "oddshot" also on families that the prior has seen; column ``seen`` marks them.
     jobs
@@ -112,6 +123,7 @@ def run_benchmark(
         results of other settings.
     """
     _check_choices(protocols, seeds, ks, la)
+    _check_combinations(protocols, disturbances, domain, allow_seen)
     check_time_limit(limit_s)
     own = Prior.find(prior) if OWN in peers else None
     members = find_peers(peers, prior=own or "default")
@@ -122,10 +134,11 @@ def run_benchmark(
     finished = repair_and_read(file, asked_seen=allow_seen)
     plan = _Plan(
         [
-            (protocol, disturbance, k, seed)
+            (name, disturbance, k, seed)
             for protocol in protocols
+            for name in _trials_of(protocol, domain)
             for disturbance in (None, *disturbances)
-            for k in {FEW_LABEL: ks, ADBENCH: la}.get(protocol, (0,))
+            for k in {FEW_LABEL: ks, NOVEL_TYPE: ks, ADBENCH: la}.get(name.protocol, (0,))
             for seed in seeds
         ],
         members,
@@ -134,7 +147,7 @@ def run_benchmark(
         limit_s,
     )
     work = [cell for table in tables for cell in plan.cells(table, finished)]
-    done, total = 0, sum(len(cell.peers) for cell in work)
+    done, total = 0, sum(len(cell.runs) for cell in work)
     for results in _in_parallel(work, max_rows, jobs):
         append_results(file, results)
         done += len(results)
@@ -165,10 +178,11 @@ class _Cell:
     """The outstanding runs on one split of one table."""
 
     source: Table | TableSource
-    protocol: str
+    name: RowName
     disturbance: Disturbance | None
     k: int
     seed: int
+    shown: str
     peers: tuple[Peer, ...]
     seen: bool
     allow_seen: bool
@@ -177,45 +191,56 @@ class _Cell:
     @property
     def runs(self) -> list[Run]:
         """What each of the runs is."""
-        source = self.source
-        split = (
-            _named(self.protocol, self.disturbance),
-            source.collection,
-            source.name,
-            self.k,
-            self.seed,
-        )
-        return [(*split, peer.name) for peer in self.peers]
+        return [run for peer in self.peers for run in self.runs_of(peer)]
+
+    def runs_of(self, peer: Peer) -> list[Run]:
+        """One run, or one for each part of the trial."""
+        table = (self.source.collection, self.source.name, self.k, self.seed, self.shown)
+        return [(name, *table, peer.name) for name in self.row_names.values()]
+
+    @property
+    def row_names(self) -> dict[str, str]:
+        """What rows call their protocol, by the part of the trial."""
+        disturbance = "" if self.disturbance is None else str(self.disturbance)
+        return {
+            part: str(replace(self.name, part=part, disturbance=disturbance))
+            for part in parts_of(self.name.protocol)
+        }
 
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
     """What is run on each table."""
 
-    trials: list[tuple[str, Disturbance | None, int, int]]
+    trials: list[tuple[RowName, Disturbance | None, int, int]]
     peers: tuple[Peer, ...]
     seen_families: set[str]
     allow_seen: bool
     limit_s: float | None
 
-    def cells(self, table: Table | TableSource, finished: Collection[Run] = ()) -> Iterator[_Cell]:
+    def cells(
+        self, table: Table | TableSource, finished: Set[Run] = frozenset()
+    ) -> Iterator[_Cell]:
         """Yield the splits of a table on which a detector has yet to run."""
         seen = table.family in self.seen_families
-        for protocol, disturbance, k, seed in self.trials:
-            split = (_named(protocol, disturbance), table.collection, table.name, k, seed)
-            left = tuple(
-                peer
-                for peer in self.peers
-                if (k > 0 or not peer.needs_labels) and (*split, peer.name) not in finished
-            )
-            if left:
-                yield _Cell(
-                    table, protocol, disturbance, k, seed, left, seen, self.allow_seen, self.limit_s
-                )
+        for name, disturbance, k, seed in self.trials:
+            peers = tuple(peer for peer in self.peers if k > 0 or not peer.needs_labels)
+            novel = name.protocol == NOVEL_TYPE
+            for shown in (types_to_show(table) if novel else ()) or ("",):
+                cell = _Cell(
+                    table, name, disturbance, k, seed, shown, peers, seen, self.allow_seen,
+                    self.limit_s,
+                )  # fmt: skip
+                left = [peer for peer in peers if not finished >= set(cell.runs_of(peer))]
+                if left:
+                    yield replace(cell, peers=tuple(left))
 
 
-def _named(protocol: str, disturbance: Disturbance | None) -> str:
-    return protocol if disturbance is None else f"{protocol} {disturbance}"
+def _trials_of(protocol: str, domain: str) -> list[RowName]:
+    """Name the protocols that a protocol's trials are of."""
+    if protocol == LEAVE_DOMAIN_OUT:
+        return [RowName(name, domain=domain) for name in (FEW_LABEL, ONE_CLASS)]
+    return [RowName(protocol)]
 
 
 def _in_parallel(cells: list[_Cell], max_rows: int | None, jobs: int) -> Iterator[list[Result]]:
@@ -231,50 +256,63 @@ def _in_parallel(cells: list[_Cell], max_rows: int | None, jobs: int) -> Iterato
 
 def _run(cell: _Cell, max_rows: int | None) -> list[Result]:
     source = cell.source
-    named = _named(cell.protocol, cell.disturbance)
     blank = Result(
-        named, source.name, source.family, source.collection, cell.k, cell.seed, detector=""
-    )
-    trial: Trial | Exception
+        cell.name.protocol, source.name, source.family, source.collection, cell.k, cell.seed,
+        detector="", shown=cell.shown,
+    )  # fmt: skip
+    trial: Trial | NovelTrial | Exception
     try:
         trial = _trial(cell, max_rows)
     except Exception as error:  # why a table cannot be used is its result, and is reported
         trial = error
+    results: list[Result] = []
     with threadpool_limits(1):
-        return [
-            _run_one(cell, peer, trial, replace(blank, detector=peer.name)) for peer in cell.peers
-        ]
+        for peer in cell.peers:
+            results += _run_one(cell, peer, trial, replace(blank, detector=peer.name))
+    return results
 
 
-def _run_one(cell: _Cell, peer: Peer, trial: Trial | Exception, blank: Result) -> Result:
+def _run_one(
+    cell: _Cell, peer: Peer, trial: Trial | NovelTrial | Exception, blank: Result
+) -> list[Result]:
+    """Run a detector: one result for each part of the trial."""
+    names = cell.row_names
     seen = cell.seen and peer.name == OWN
-    if seen and not cell.allow_seen:
-        return replace(blank, seen=True, error=SEEN)
     blank = replace(blank, seen=seen)
-    if isinstance(trial, Exception):
-        return replace(blank, error=_one_line(trial))
+    if seen and not cell.allow_seen:
+        return [replace(blank, protocol=name, error=SEEN) for name in names.values()]
     try:
+        if isinstance(trial, Exception):
+            raise trial
+        rows = trial.trial if isinstance(trial, NovelTrial) else trial
         start = time.perf_counter()
         with time_limit(cell.limit_s):
-            score = peer.fit(trial.X_train, trial.y_train, seed=trial.seed)
+            score = peer.fit(rows.X_train, rows.y_train, seed=rows.seed)
             middle = time.perf_counter()
-            scores = score(trial.X_test)
+            scores = score(rows.X_test)
         end = time.perf_counter()
-        precision = average_precision(trial.y_test, scores)
-        return replace(
-            blank,
-            auroc=auroc(trial.y_test, scores),
-            ap=precision,
-            ap_norm=ap_norm(precision, trial.anomaly_rate),
-            fit_seconds=middle - start,
-            score_seconds=end - middle,
-        )
+        timed = replace(blank, fit_seconds=middle - start, score_seconds=end - middle)
+        return [
+            replace(timed, protocol=names[part], auroc=one.auroc, ap=one.ap, ap_norm=one.ap_norm)
+            for part, one in _judged(trial, scores).items()
+        ]
     except Exception as error:  # whatever a detector raises is its result, and is reported
-        return replace(blank, error=_one_line(error))
+        failed = replace(blank, error=_one_line(error))
+        return [replace(failed, protocol=name) for name in names.values()]
 
 
-def _trial(cell: _Cell, max_rows: int | None) -> Trial:
-    trial = make_trial(cell.protocol, cell.source, k=cell.k, seed=cell.seed, max_rows=max_rows)
+def _judged(trial: Trial | NovelTrial, scores: FloatArray) -> dict[str, Figures]:
+    """Figures of each part of the trial."""
+    if isinstance(trial, NovelTrial):
+        return judge_apart(trial, scores)
+    return {"": figures(trial.y_test, scores)}
+
+
+def _trial(cell: _Cell, max_rows: int | None) -> Trial | NovelTrial:
+    k, seed = cell.k, cell.seed
+    if cell.name.protocol == NOVEL_TYPE:
+        return novel_trial(cell.source, shown=cell.shown, k=k, seed=seed, max_rows=max_rows)
+    trial = make_trial(cell.name.protocol, cell.source, k=k, seed=seed, max_rows=max_rows)
     return trial if cell.disturbance is None else cell.disturbance.applied(trial)
 
 
@@ -294,6 +332,23 @@ def _check_choices(
         raise SettingError(f"k {tuple(ks)}; the number of labelled anomalies is 0 or more")
     if any(not 0 <= share <= 100 for share in la):
         raise SettingError(f"la {tuple(la)}; give 0 to 100 per cent of labelled anomalies")
+
+
+def _check_combinations(
+    protocols: Sequence[str], disturbances: Sequence[Disturbance], domain: str, allow_seen: bool
+) -> None:
+    if NOVEL_TYPE in protocols and disturbances:
+        raise SettingError(f"{NOVEL_TYPE} takes no disturbance; run it by itself")
+    if (LEAVE_DOMAIN_OUT in protocols) != bool(domain):
+        raise SettingError(
+            f"protocol {LEAVE_DOMAIN_OUT} and a domain, as --domain medicine, go together; "
+            "give both or neither"
+        )
+    if domain and allow_seen:
+        raise SettingError(
+            f"{LEAVE_DOMAIN_OUT} tests no table that the prior has seen; leave out allow_seen "
+            "(--allow-seen)"
+        )
 
 
 def _check_names(tables: Sequence[Table | TableSource]) -> None:

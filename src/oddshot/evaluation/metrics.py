@@ -4,6 +4,7 @@ Scores are higher for odder rows; truth is 1 for an anomaly and 0 for a normal r
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -57,6 +58,26 @@ def ap_norm(precision: float, rate: float) -> float:
     0.5
     """
     return (precision - rate) / (1.0 - rate)
+
+
+class Figures(NamedTuple):
+    """What a detector is judged by."""
+
+    auroc: float
+    ap: float
+    ap_norm: float
+
+
+def figures(truth: LabelArray, scores: FloatArray) -> Figures:
+    """Return AUROC, average precision, and that as `ap_norm`.
+
+    Raises
+    ------
+    DataError
+        A class is missing, or a score is not finite.
+    """
+    precision = average_precision(truth, scores)
+    return Figures(auroc(truth, scores), precision, ap_norm(precision, float(np.mean(truth))))
 
 
 def precision_at_n(truth: LabelArray, scores: FloatArray, n: int | None = None) -> float:

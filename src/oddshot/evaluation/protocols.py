@@ -13,7 +13,8 @@ anomalies are tested. Equal rows may stand on both sides.
 *novel-type*: anomalies come in types; the training part holds one of them, k of its rows labelled,
 and the test part all of them, so that what was shown and what is new are judged apart.
 *leave-domain-out*: the prior is meta-trained without a field, or a collection, of tables, and
-judged on it; see `left_out_families`.
+judged on it: by few-label and one-class trials (`oddshot.evaluation.domains.left_out`), or beside
+one that has seen others of the domain (`left_out_families`).
 """
 
 from collections.abc import Iterable
@@ -37,8 +38,8 @@ from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, LabelArray, Rows, Tabl
 from oddshot.errors import DataError, LabelError, SettingError, SourceError
 
 FEW_LABEL, ONE_CLASS, ADBENCH, DTE = "few-label", "one-class", "adbench", "dte"
-PROTOCOLS = (FEW_LABEL, ONE_CLASS, ADBENCH, DTE)
-NOVEL_TYPE = "novel-type"  # needs the types of anomalies, see `novel_type`
+NOVEL_TYPE, LEAVE_DOMAIN_OUT = "novel-type", "leave-domain-out"
+PROTOCOLS = (FEW_LABEL, ONE_CLASS, ADBENCH, DTE, NOVEL_TYPE, LEAVE_DOMAIN_OUT)
 ADBENCH_FEWEST, ADBENCH_MOST = 1000, 10_000  # rows
 
 
@@ -294,10 +295,13 @@ def make_trial(
 ) -> Trial:
     """Make the trial of a protocol by its name; ``k`` is ``la`` in adbench.
 
+    novel-type needs to know types, see `oddshot.evaluation.novel_types.novel_trial`;
+    leave-domain-out makes trials of few-label and one-class.
+
     Raises
     ------
     SettingError
-        There is no such protocol.
+        There is no such protocol, or it is one of these two.
     DataError
         As for the protocols.
     """
@@ -310,7 +314,8 @@ def make_trial(
         return adbench(table, la=k, seed=seed, max_rows=max_rows)
     if protocol == DTE:
         return dte(table, seed=seed, max_rows=max_rows)
-    raise SettingError(f"unknown protocol {protocol!r}; choose from {', '.join(PROTOCOLS)}")
+    names = (FEW_LABEL, ONE_CLASS, ADBENCH, DTE)
+    raise SettingError(f"unknown protocol {protocol!r}; choose from {', '.join(names)}")
 
 
 def _zero_to_one(train: Rows, test: Rows) -> tuple[Rows, Rows]:

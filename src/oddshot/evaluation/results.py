@@ -17,7 +17,7 @@ from oddshot.priors import Prior
 METRICS = ("auroc", "ap", "ap_norm")
 SEEN = "the prior has seen this family in meta-training; allow_seen=True tests it all the same"
 
-Run: TypeAlias = tuple[str, str, str, int, int, str]
+Run: TypeAlias = tuple[str, str, str, int, int, str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +27,9 @@ class Result:
     Parameters
     ----------
     protocol, table, family, collection, k, seed, detector
-        What ran. A disturbed protocol's name ends with the disturbance, as "few-label
-        irrelevant=0.3". In adbench k is the per cent of anomalies that are labelled.
+        What ran. A protocol's name says all that is particular, see
+        `oddshot.evaluation.row_names.RowName`. In adbench k is the per cent of anomalies that are
+        labelled.
     seen
         Whether the prior has seen the table's family in meta-training.
     auroc, ap, ap_norm
@@ -37,6 +38,8 @@ class Result:
         Wall clock, one thread.
     error
         Why it failed; empty where it did not.
+    shown
+        In novel-type the type of anomaly that the labels show.
     """
 
     protocol: str
@@ -53,14 +56,17 @@ class Result:
     fit_seconds: float = float("nan")
     score_seconds: float = float("nan")
     error: str = ""
+    shown: str = ""
 
 
 _COLUMNS = [field.name for field in fields(Result)]
-_KEY = ["protocol", "collection", "table", "k", "seed", "detector"]
+_KEY = ["protocol", "collection", "table", "k", "seed", "shown", "detector"]
 
 
 def read_results(out: Path) -> pd.DataFrame:
     """Read the rows that `run_benchmark` wrote; of a repeated run the last counts.
+
+    Files of older versions have no column ``shown``; it is empty then.
 
     Raises
     ------
@@ -70,10 +76,12 @@ def read_results(out: Path) -> pd.DataFrame:
     file = out / "results.csv"
     if not file.exists():
         raise SettingError(f"{out} holds no results.csv; run the benchmark first")
-    text = dict.fromkeys(("table", "family", "collection", "detector", "error"), str)
+    text = dict.fromkeys(("table", "family", "collection", "detector", "error", "shown"), str)
     numbers = (*METRICS, "fit_seconds", "score_seconds")
     missing = {name: ["nan", ""] for name in numbers}
     frame = pd.read_csv(file, dtype=text, keep_default_na=False, na_values=missing)
+    if "shown" not in frame:
+        frame["shown"] = ""
     return frame.drop_duplicates(_KEY, keep="last", ignore_index=True)
 
 
@@ -138,9 +146,9 @@ def repair_and_read(file: Path, *, asked_seen: bool) -> set[Run]:
         file.write_bytes(whole)
     if not whole:
         return set()
-    results = read_results(file.parent)
-    if list(results.columns) != _COLUMNS:
+    if whole.partition(b"\n")[0].decode() != ",".join(_COLUMNS):
         raise SettingError(f"{file} has other columns than this version writes; choose another out")
+    results = read_results(file.parent)
     if asked_seen:
         results = results[results["error"] != SEEN]
     return set(runs_of(results))

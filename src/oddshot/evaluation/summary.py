@@ -4,12 +4,18 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from oddshot.evaluation.machine import machine
 from oddshot.evaluation.metrics import Interval, mean_ranks, paired_bootstrap, win_rates
 from oddshot.evaluation.peers import OWN
+from oddshot.evaluation.protocols import NOVEL_TYPE
 from oddshot.evaluation.results import METRICS, SEEN
+from oddshot.evaluation.row_names import UNSEEN_TYPES, RowName
+
+_TABLE = ["collection", "table"]
+_CELL = [*_TABLE, "seed", "shown"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +27,8 @@ class Comparison:
     protocol, k
         What is compared.
     tables, cells, left_out
-        Number of tables, of (table, seed) cells that every detector finished, and of other cells.
+        Number of tables, of (table, seed, shown type) cells that every detector finished, and of
+        other cells.
     scores
         One row per detector, best AUROC first: for each of auroc, ap and ap_norm the mean over
         tables, ``_median``, and mean ``_rank``; the share of tables ``_win`` on which the
@@ -29,6 +36,10 @@ class Comparison:
     differences
         For each other detector and metric: reference minus detector, with its 95% interval over
         tables. Empty where the reference did not take part.
+    labels_add
+        In novel-type for each detector that also runs without labels, and each metric: what it
+        gains over itself without them on the same splits, with its 95% interval over tables. On
+        unseen types a loss is the price of the labels.
     missing
         Detectors that took part and finished nothing.
     by_table
@@ -42,6 +53,7 @@ class Comparison:
     left_out: int
     scores: pd.DataFrame
     differences: dict[tuple[str, str], Interval]
+    labels_add: dict[tuple[str, str], Interval]
     missing: tuple[str, ...]
     by_table: pd.DataFrame
 
@@ -82,7 +94,8 @@ class Summary:
 def summarise(results: pd.DataFrame, *, reference: str = OWN) -> Summary:
     """Compare detectors on the cells that all of them finished.
 
-    A table's seeds are averaged first; means, ranks, wins and intervals are over tables.
+    A table's seeds, and types that labels show, are averaged first; means, ranks, wins and
+    intervals are over tables.
 
     Parameters
     ----------
@@ -94,7 +107,9 @@ def summarise(results: pd.DataFrame, *, reference: str = OWN) -> Summary:
     failed = results[results["error"] != ""]
     skipped = failed[failed["error"] == SEEN]
     others = failed[failed["error"] != SEEN]
-    failures = Counter(zip(others["detector"], others["error"], strict=True))
+    parts = others["protocol"].map(lambda name: RowName.parse(name).part)
+    runs = others[parts != UNSEEN_TYPES]  # the parts of a trial fail together
+    failures = Counter(zip(runs["detector"], runs["error"], strict=True))
     tested = results[results["seen"] & (results["error"] == "")]
     settings = sorted(set(zip(results["protocol"], results["k"], strict=True)))
     return Summary(
@@ -112,10 +127,9 @@ def _compare(results: pd.DataFrame, protocol: str, k: int, reference: str) -> Co
     ok = rows[rows["error"] == ""]
     detectors = sorted(set(ok["detector"]))
     missing = tuple(sorted(set(rows["detector"]) - set(detectors)))
-    cell = ["collection", "table", "seed"]
-    wide = ok.pivot(index=cell, columns="detector", values=list(METRICS)).dropna()
-    by_table = wide.groupby(level=["collection", "table"]).mean()
-    all_cells = len(rows[cell].drop_duplicates())
+    wide = _by_cell(ok).dropna()
+    by_table = wide.groupby(level=_TABLE).mean()
+    all_cells = len(rows[_CELL].drop_duplicates())
     columns: dict[str, Any] = {}
     differences: dict[tuple[str, str], Interval] = {}
     for metric in METRICS if len(by_table) else ():
@@ -142,6 +156,29 @@ def _compare(results: pd.DataFrame, protocol: str, k: int, reference: str) -> Co
         left_out=all_cells - len(wide),
         scores=scores,
         differences=differences,
+        labels_add=_labels_add(results, protocol, wide) if k else {},
         missing=missing,
         by_table=by_table,
     )
+
+
+def _labels_add(
+    results: pd.DataFrame, protocol: str, wide: pd.DataFrame
+) -> dict[tuple[str, str], Interval]:
+    """Compare each detector with itself without labels, where the protocol is novel-type."""
+    if RowName.parse(protocol).protocol != NOVEL_TYPE:
+        return {}
+    same = (results["protocol"] == protocol) & (results["k"] == 0) & (results["error"] == "")
+    plain = _by_cell(results[same])
+    added = (wide - plain).loc[wide.index.intersection(plain.index)].dropna(axis=1, how="all")
+    found: dict[tuple[str, str], Interval] = {}
+    for detector in sorted(set(added.columns.get_level_values("detector"))):
+        for metric in METRICS:
+            values = added[metric, detector].dropna().groupby(level=_TABLE).mean()
+            found[detector, metric] = paired_bootstrap(values, np.zeros(len(values)))
+    return found
+
+
+def _by_cell(rows: pd.DataFrame) -> pd.DataFrame:
+    """One row for each split of each table, columns (metric, detector)."""
+    return rows.pivot(index=_CELL, columns="detector", values=list(METRICS))

@@ -1,16 +1,18 @@
 """A benchmark as one HTML page: no script, nothing from the network, every name escaped."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from html import escape
 
 import numpy as np
 import pandas as pd
 
 from oddshot.evaluation.metrics import paired_bootstrap
-from oddshot.evaluation.protocols import ADBENCH, FEW_LABEL
+from oddshot.evaluation.protocols import ADBENCH, FEW_LABEL, NOVEL_TYPE
 from oddshot.evaluation.published import Published
 from oddshot.evaluation.ranks import compare_ranks
 from oddshot.evaluation.robustness import DUPLICATES, IRRELEVANT, LABEL_ERRORS, Disturbance
+from oddshot.evaluation.row_names import RowName
 from oddshot.evaluation.summary import Comparison, Summary
 from oddshot.reports.bench_figures import (
     FIGURE_STYLE,
@@ -36,6 +38,11 @@ BELOW = {
     DUPLICATES: "times that every anomaly occurs",
     IRRELEVANT: "share of columns that are noise",
     LABEL_ERRORS: "share of labels that are wrong",
+}
+ALONG = {
+    FEW_LABEL: "labelled anomalies",
+    ADBENCH: "labelled anomalies, per cent",
+    NOVEL_TYPE: "labelled anomalies of the seen type",
 }
 MEASURES = (("auroc", "AUROC"), ("ap", "average precision"))
 STYLE = (
@@ -157,10 +164,11 @@ def _dots(comparison: Comparison, reference: str) -> str:
 
 
 def _against_labels(summary: Summary, classes: dict[str, str]) -> Iterator[str]:
-    for protocol, below in (
-        (FEW_LABEL, "labelled anomalies"),
-        (ADBENCH, "labelled anomalies, per cent"),
-    ):
+    for protocol in dict.fromkeys(comparison.protocol for comparison in summary.comparisons):
+        parsed = RowName.parse(protocol)
+        if parsed.disturbance or parsed.protocol not in ALONG:
+            continue
+        below = ALONG[parsed.protocol]
         found = {c.k: c for c in summary.comparisons if c.protocol == protocol and c.tables}
         shared = _shared(list(found.values()))
         if len(found) < 2 or not len(shared):
@@ -195,13 +203,14 @@ def _against_labels(summary: Summary, classes: dict[str, str]) -> Iterator[str]:
 
 def _against_disturbances(summary: Summary, classes: dict[str, str]) -> Iterator[str]:
     """Draw what a detector loses to itself undisturbed, table by table."""
-    plain = {(c.protocol, c.k): c for c in summary.comparisons if " " not in c.protocol}
+    plain = {(c.protocol, c.k): c for c in summary.comparisons}
     kinds: dict[tuple[str, int, str], dict[float, Comparison]] = {}
     figures: list[str] = []
     for comparison in summary.comparisons:
-        protocol, _, text = comparison.protocol.partition(" ")
-        if text and (protocol, comparison.k) in plain:
-            trouble = Disturbance.parse(text)
+        parsed = RowName.parse(comparison.protocol)
+        protocol = str(replace(parsed, disturbance=""))
+        if parsed.disturbance and (protocol, comparison.k) in plain:
+            trouble = Disturbance.parse(parsed.disturbance)
             key = (protocol, comparison.k, trouble.kind)
             kinds.setdefault(key, {})[trouble.amount] = comparison
     for (protocol, k, kind), amounts in kinds.items():

@@ -11,8 +11,9 @@ from rich.markup import escape
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from oddshot.evaluation.protocols import ADBENCH, FEW_LABEL
+from oddshot.evaluation.protocols import ADBENCH, FEW_LABEL, NOVEL_TYPE
 from oddshot.evaluation.published import Published
+from oddshot.evaluation.row_names import RowName
 from oddshot.evaluation.summary import Comparison, Summary
 from oddshot.wording import counted
 
@@ -20,11 +21,14 @@ from oddshot.wording import counted
 def comparison_cells(comparison: Comparison, reference: str) -> tuple[list[str], list[list[str]]]:
     """Return the header and one row of text per detector, best AUROC first.
 
-    Columns: mean and median AUROC, mean and median AP, AP norm, mean ranks (AUROC, AP), on what
-    share of tables the reference wins, and its lead with the 95% interval over tables.
+    Columns: mean and median AUROC, mean and median AP, AP norm, mean ranks (AUROC, AP), in
+    novel-type what labels add to the same detector without them, on what share of tables the
+    reference wins, and its lead with the 95% interval over tables.
     """
     compared = f"{reference}_win" if comparison.differences else ""
     header = ["detector", "AUROC", "median", "AP", "median", "AP norm", "rank", "rank AP"]
+    if comparison.labels_add:
+        header += ["labels add, AUROC", "labels add, AP"]
     if compared:
         header += [f"{reference} wins", f"{reference} leads, AUROC", f"{reference} leads, AP"]
     header += ["fit s", "score s"]
@@ -43,6 +47,9 @@ def comparison_cells(comparison: Comparison, reference: str) -> tuple[list[str],
             f"{row['auroc_rank']:.2f}",
             f"{row['ap_rank']:.2f}",
         ]
+        if comparison.labels_add:
+            added = (comparison.labels_add.get((detector, metric)) for metric in ("auroc", "ap"))
+            cells += ["" if gain is None else str(gain) for gain in added]
         if compared and detector == reference:
             cells += ["", "", ""]
         elif compared:
@@ -147,8 +154,8 @@ def setting_title(protocol: str, k: int) -> str:
     >>> setting_title("few-label", 5), setting_title("adbench", 1), setting_title("dte", 0)
     ('few-label, k = 5', 'adbench, 1% of anomalies labelled', 'dte')
     """
-    plain = protocol.partition(" ")[0]
-    if plain == FEW_LABEL:
+    plain = RowName.parse(protocol).protocol
+    if plain in (FEW_LABEL, NOVEL_TYPE):
         return f"{protocol}, k = {k}"
     if plain == ADBENCH:
         return f"{protocol}, {f'{k}%' if k else 'none'} of anomalies labelled"
@@ -174,6 +181,17 @@ def remarks(summary: Summary) -> Iterator[str]:
             f"'{summary.reference} wins': share of tables, by AUROC / by AP, ties half. 'Leads': "
             "mean difference over tables with its paired bootstrap 95% interval. A table's splits "
             "are averaged first."
+        )
+    if any(comparison.labels_add for comparison in summary.comparisons):
+        yield (
+            "'Labels add': mean difference to the same detector without labels on the same splits, "
+            "with its interval; on unseen types a loss is the price of the labels. Each type is in "
+            "turn the one that labels show; unseen ones count alike, however many rows they have."
+        )
+    if any(RowName.parse(comparison.protocol).domain for comparison in summary.comparisons):
+        yield (
+            "leave-domain-out: tables of the field in brackets, by the names of their columns; "
+            "oddshot's prior has learned from none of their families."
         )
     if summary.skipped_seen:
         yield (

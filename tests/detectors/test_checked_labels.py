@@ -1,0 +1,98 @@
+from datetime import UTC, datetime
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+from sklearn.exceptions import DataConversionWarning
+
+from oddshot import FewShotDetector
+from oddshot.errors import LabelError, LabelWarning
+from small_detectors import detector, few_labels, odd_among
+
+
+@pytest.fixture(scope="module")
+def plainly_labelled() -> FewShotDetector:
+    return detector().fit(odd_among()[0], np.array([1, 1, -1, 0] + [-1] * 96))
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        pytest.param([1, 1, None, 0] + [None] * 96, id="list with gaps"),
+        pytest.param([1.0, 1.0, np.nan, 0.0] + [np.nan] * 96, id="floats"),
+        pytest.param(["anomaly", "yes", "", "Normal"] + ["?"] * 96, id="words"),
+        pytest.param(np.array([1, 1, -1, 0] + [-1] * 96, dtype=object), id="objects"),
+        pytest.param(pd.Series([1, 1, None, 0] + [None] * 96, dtype="Int64"), id="nullable"),
+        pytest.param(
+            pd.Series([True, True, None, False] + [None] * 96, dtype="boolean"), id="boolean"
+        ),
+        pytest.param(
+            pd.Series([1, 1, -1, 0] + [-1] * 96, index=range(100, 0, -1)), id="other index"
+        ),
+        pytest.param(pl.Series([1, 1, None, 0] + [None] * 96), id="polars"),
+        pytest.param(pa.chunked_array([[1, 1, None, 0], [None] * 96]), id="pyarrow"),
+    ],
+)
+def test_labels_in_any_dress(labels, plainly_labelled):
+    rows, _ = odd_among()
+    expected = plainly_labelled.anomaly_score(rows)
+    np.testing.assert_array_equal(detector().fit(rows, labels).anomaly_score(rows), expected)
+
+
+def test_labels_in_a_column_of_their_own_are_taken_with_scikit_learns_warning(fitted):
+    rows, _ = odd_among()
+    with pytest.warns(DataConversionWarning, match="column-vector"):
+        found = detector().fit(rows, few_labels()[:, None])
+    np.testing.assert_array_equal(found.anomaly_score(rows), fitted.anomaly_score(rows))
+
+
+@pytest.mark.parametrize("dtype", [int, float, object])
+def test_a_target_that_is_no_label_is_ignored_with_a_warning(dtype):
+    rows, _ = odd_among()
+    target = (np.arange(100) % 4).astype(dtype)
+    with pytest.warns(LabelWarning, match=r"y holds 2(\.0)? in row 2, which is no label"):
+        found = detector().fit(rows, target)
+    expected = detector().fit(rows).anomaly_score(rows)
+    np.testing.assert_array_equal(found.anomaly_score(rows), expected)
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (np.ones(5), "X has 100 rows but y has 5; give one label a row"),
+        (["spam"] * 100, "column 'y' holds 'spam' in row 1; write 1 for an anomaly"),
+        (np.ones((100, 2)), r"y cannot be read: y should be a 1d array, .*\(100, 2\)"),
+        (1, "y cannot be read"),
+        (np.ones(100) * 1j, "y cannot be read"),
+        (
+            np.array([datetime(2020, 1, 1, tzinfo=UTC)] * 100, dtype=object),
+            "column 'y' holds .* in row 1",
+        ),
+    ],
+)
+def test_wrong_labels(labels, message):
+    with pytest.raises(LabelError, match=message):
+        detector().fit(odd_among()[0], labels)
+
+
+def test_predictions_given_as_labels_are_told():
+    rows, truth = odd_among()
+    with pytest.warns(LabelWarning, match=r"y holds 1 in 90 of 100 rows and -1 in the others"):
+        detector().fit(rows, np.where(truth == 1, -1, 1))
+
+
+def test_a_slip_among_labels_is_an_error():
+    rows, _ = odd_among()
+    y = few_labels().astype(float)
+    y[17] = 2
+    with pytest.raises(LabelError, match=r"2\.0 in row 17.*correct it"):
+        detector().fit(rows, y)
+
+
+def test_masked_labels_are_unknown():
+    rows, _ = odd_among()
+    y = np.ma.masked_array(np.r_[1, 1, np.zeros(98, int)], mask=np.arange(100) >= 2)
+    expected = detector().fit(rows, few_labels()).anomaly_score(rows)
+    np.testing.assert_array_equal(detector().fit(rows, y).anomaly_score(rows), expected)
