@@ -5,6 +5,7 @@ import pytest
 import torch
 from threadpoolctl import threadpool_info
 
+from oddshot import FewShotDetector
 from small_detectors import detector, few_labels, odd_among
 
 
@@ -53,6 +54,19 @@ def test_many_known_anomalies_do_not_lift_the_automatic_threshold(clean):
     assert flagged[odd == 0].mean() < 0.1
     assert made.contamination_ == pytest.approx((made.predict(rows) == -1).mean(), abs=0.01)
     assert "that are no known anomalies" in str(made.threshold_rule_)
+
+
+def test_known_anomalies_tell_how_many_hide_among_the_others():
+    rng = np.random.default_rng(0)
+    rows, truth = rng.normal(size=(900, 4)), np.arange(900) < 90
+    rows[truth, :2] += 3
+    learned, new = rows[::2], rows[1::2]
+    labels = np.where(np.arange(450) < 15, 1, -1)
+    made = FewShotDetector(random_state=0).fit(learned, labels)
+    assert made.threshold_rule_.automatic == "labels"
+    flagged = made.predict(new) == -1
+    assert flagged[truth[1::2]].mean() > 0.8
+    assert flagged[~truth[1::2]].mean() < 0.03
 
 
 def test_the_scale_is_decades_of_the_training_rows():

@@ -1,9 +1,18 @@
+from collections import Counter
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oddshot.mapping.support import MAX_KNOWN, MAX_TYPICAL, MOST_COPIES, draw_support
+from oddshot.mapping.support import (
+    MAX_KNOWN,
+    MAX_TYPICAL,
+    MOST_COPIES,
+    REPEATED_KINDS,
+    REPEATED_ROWS,
+    draw_support,
+)
 
 seeds = st.integers(0, 10**6)
 
@@ -112,10 +121,17 @@ def once(rows, labels):
     """Unlabelled rows as they should be kept, by a loop."""
     rows = [tuple(row) for row in rows]
     told = {row for row, label in zip(rows, labels, strict=True) if label != -1}
+    odd = {row for row, label in zip(rows, labels, strict=True) if label == 1}
+    copies = Counter(rows)
+    share = np.mean([copies[row] > 1 for row in rows])
+    common = share >= REPEATED_ROWS and np.mean([n > 1 for n in copies.values()]) >= REPEATED_KINDS
     kept = []
     for row, label in zip(rows, labels, strict=True):
-        copies = rows.count(row)
-        if label == -1 and (copies > MOST_COPIES or not (row in told or row in kept)):
+        if label == -1 and (
+            row not in odd
+            if common
+            else copies[row] > MOST_COPIES or not (row in told or row in kept)
+        ):
             kept.append(row)
     normal = sum(label == 0 for label in labels)
     every = [row for row, label in zip(rows, labels, strict=True) if label == -1]
@@ -140,6 +156,17 @@ def test_copies_count_once_but_for_those_of_usual_rows(seed, rows, columns, leve
     assert sorted(map(tuple, support.typical[normal:])) == once(table, labels)
     for kept, label in ((support.typical[:normal], 0), (support.known, 1)):
         assert sorted(map(tuple, kept)) == sorted(map(tuple, table[labels == label]))
+
+
+def test_where_rows_repeat_copies_stay_but_not_those_of_anomalies():
+    rows = np.repeat(np.arange(12.0), [4] * 10 + [1, 3])[:, None]
+    labels = np.full(len(rows), -1, np.int8)
+    labels[0] = 1
+    found = draw_support(rows, labels, seed=0, copies_once=True)
+    assert len(found.typical) == len(rows) - 4
+    few = np.r_[np.arange(90.0), np.repeat(np.arange(-10.0, 0.0), 10)][:, None]
+    found = draw_support(few, np.full(190, -1, np.int8), seed=0, copies_once=True)
+    assert len(found.typical) == 100
 
 
 def test_bounds_hold_for_large_tables():

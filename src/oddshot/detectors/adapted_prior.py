@@ -89,6 +89,13 @@ class AdaptedPrior(AnomalyDetector):
             return (*own, self._fitted.unlowered_scores)
         return own
 
+    def _known_to_judge_by(self) -> FloatArray:
+        """Raw scores of the known anomalies of a table, where new rows are judged as they are."""
+        fitted = self._fitted
+        if isinstance(fitted, FittedTable) and not fitted.spares_rows:
+            return fitted.unseen_known_scores
+        return super()._known_to_judge_by()
+
     def _shown_rows(self) -> Shown:
         """Raw scores of the rows given to `fit`, as far as they are kept."""
         fitted = self._fitted

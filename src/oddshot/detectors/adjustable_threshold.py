@@ -22,7 +22,7 @@ from oddshot.errors import (
     require,
 )
 from oddshot.persistence import under
-from oddshot.thresholds.automatic import automatic_share
+from oddshot.thresholds.automatic import automatic_share, share_by_labels
 from oddshot.thresholds.choices import (
     budget_threshold,
     cost_threshold,
@@ -192,13 +192,20 @@ class AdjustableThreshold(CalibratedVerdicts):
 
     def _automatic(self) -> tuple[float, str]:
         """Share of the rows that "auto" flags, and what it goes by."""
-        clean = self._shown_or_reference().clean
-        share = min(automatic_share(raw, clean=clean) for raw in self._scores_to_judge_by())
-        return share, "normal rows" if clean else "scores"
+        scores = self._scores_to_judge_by()
+        if self._shown_or_reference().clean:
+            return automatic_share(scores[0], clean=True), "normal rows"
+        by_scores = min(automatic_share(raw, clean=False) for raw in scores)
+        by_labels = share_by_labels(scores[-1], self._known_to_judge_by())
+        return max((by_scores, "scores"), (by_labels, "labels"))
 
     def _scores_to_judge_by(self) -> Sequence[FloatArray]:
         """Raw scores (m,) of rows that are no known anomalies; the least share counts."""
         return (self._scale.reference,)
+
+    def _known_to_judge_by(self) -> FloatArray:
+        """Raw scores (k,) of known anomalies by what has not seen them, like the last of these."""
+        return np.zeros(0)
 
     def _with_origin(self, rule: ThresholdRule) -> ThresholdRule:
         """Tell of a rule that an older version saved whether its share was asked for."""

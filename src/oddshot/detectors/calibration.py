@@ -148,8 +148,8 @@ class ThresholdRule:
         Whether these were enough, and stand for new rows. Where not, ``alpha`` and ``budget`` went
         by the tail of the scores, and ``fdr`` selected few or none.
     automatic
-        What a contamination of "auto" went by: "scores" of the rows, or "normal rows", which all
-        are known to be; ``None`` where a share was asked for.
+        What a contamination of "auto" went by: "scores" of the rows; "labels" of anomalies beside
+        them; or "normal rows", which all are known to be; ``None`` where a share was asked for.
 
     Examples
     --------

@@ -110,6 +110,14 @@ class FittedTable:
         """Raw scores (k,) of the known anomalies."""
         return self.scored_arranged(self._mapping.support.known)
 
+    @property
+    def unseen_known_scores(self) -> FloatArray:
+        """Raw scores (k,) of the known anomalies as new ones of their kinds may have them.
+
+        Label-aware coordinates come from what has seen the other half of them.
+        """
+        return self._judged(self._mapping.known_)
+
     @classmethod
     def fit(
         cls,

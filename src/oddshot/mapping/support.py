@@ -11,6 +11,7 @@ from oddshot.mapping.canonical import column_order, dense_ranks, nameless, row_o
 MAX_TYPICAL = 4096
 MAX_KNOWN = 512
 MOST_COPIES = 10
+REPEATED_ROWS, REPEATED_KINDS = 0.5, 0.15  # of all rows, of different ones, where copies are usual
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,9 @@ def draw_support(
         Whether an unlabelled row that equals another counts once, and not at all where that one is
         labelled: copies of an anomaly, unlike others of its kind, do not make it less odd. A row
         that occurs more than `MOST_COPIES` times keeps all of them, for their number tells that it
-        is usual; and where half of the rows do, all rows stay.
+        is usual; and where half of the rows do, all rows stay. So do all but copies of known
+        anomalies where half of the rows, and not few different ones, have a copy: there to come
+        alone is what is odd.
     aside
         How many of the last columns stand aside, q. They make rows different, and that is all.
     threads
@@ -137,8 +140,12 @@ def _without_copies(
     first = np.zeros(len(order), dtype=bool)
     first[np.flatnonzero(free)[np.unique(group[free], return_index=True)[1]]] = True
     told = np.bincount(group, weights=~free) > 0
-    usual = np.bincount(group) > MOST_COPIES
+    copies = np.bincount(group)
+    usual, repeated = copies > MOST_COPIES, copies > 1
     kept = order[~free | usual[group] | (first & ~told[group])]
+    if repeated[group].mean() >= REPEATED_ROWS and repeated.mean() >= REPEATED_KINDS:
+        odd = np.bincount(group, weights=labels[order] == ANOMALY) > 0
+        kept = order[~free | ~odd[group]]
     too_few = (labels[kept] != ANOMALY).sum() < 2
     return order if too_few or usual[group].mean() >= 0.5 else kept
 

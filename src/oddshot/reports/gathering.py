@@ -123,6 +123,11 @@ def _rule(detector: "FewShotDetector") -> str:
             f"automatically. All {rule.basis} learned from are known to be normal, and "
             f"{CLEAN_ALARMS:.0%} of them may be above it, as false alarms"
         )
+    if rule.automatic == "labels":
+        return (
+            f"automatically, where it should find most for its alarms among the {rule.basis}, "
+            "judged by how many of these, and of the known anomalies, score higher"
+        )
     return (
         f"automatically, by the scores of the {rule.basis} (as they are before they become "
         f"rarities): odd is what lies more than {REACH:g} times as far above the middle as the "

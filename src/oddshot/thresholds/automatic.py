@@ -7,6 +7,7 @@ from oddshot.episodes import FloatArray
 CLEAN_ALARMS = 0.01
 REACH = 4.0
 LEAST, MOST = 0.005, 0.25
+ENOUGH_KNOWN, MOST_BY_LABELS = 5, 0.15
 
 
 def automatic_share(scores: FloatArray, *, clean: bool) -> float:
@@ -36,3 +37,47 @@ def automatic_share(scores: FloatArray, *, clean: bool) -> float:
     median, upper = np.quantile(scores, (0.5, 0.75))
     beyond = float((scores > median + REACH * (upper - median)).mean())
     return float(np.clip(beyond, LEAST, MOST))
+
+
+def share_by_labels(scores: FloatArray, known: FloatArray) -> float:
+    """Share of the reference rows to flag, for the best F1 on anomalies that hide among them.
+
+    A threshold that a share Q of the reference rows and R of the known anomalies exceed has an F1
+    of ``2 p R / (p + Q)`` there, if these stand for the hidden ones, a share p of the rows. p is
+    not known, but at most Q / R, at every threshold, and the least of these is taken for it. R is
+    lowered by its standard error: of few labels less is expected. (Lee and Liu 2003 choose a model
+    by labels of one kind alike, by R**2 / Q.)
+
+    Parameters
+    ----------
+    scores
+        Shape (m,): raw scores of the reference rows, each obtained without itself; higher = odder.
+    known
+        Shape (k,): of known anomalies, by what has not learned from them.
+
+    Returns
+    -------
+    float
+        Within ``LEAST`` and ``MOST_BY_LABELS``; ``LEAST`` where fewer than ``ENOUGH_KNOWN``
+        anomalies are known.
+
+    Examples
+    --------
+    >>> mostly_normal = np.r_[np.linspace(-1, 1, 90), np.linspace(3, 5, 10)]
+    >>> round(share_by_labels(mostly_normal, np.linspace(3, 5, 20)), 6)
+    0.1
+    """
+    if len(known) < ENOUGH_KNOWN:
+        return LEAST
+    thresholds = np.unique(np.concatenate([scores, known]))
+    above, found = _share_from(scores, thresholds), _share_from(known, thresholds)
+    hidden = float(((above + 1 / len(scores)) / np.maximum(found, 1 / len(known))).min())
+    doubt = np.sqrt(found * (1 - found) / len(known) + 0.25 / len(known) ** 2)
+    worth = np.maximum(found - doubt, 0) / (min(hidden, 0.5) + above)
+    worth[above > MOST_BY_LABELS] = 0
+    return max(LEAST, float(above[worth.argmax()]) if worth.any() else 0.0)
+
+
+def _share_from(values: FloatArray, thresholds: FloatArray) -> FloatArray:
+    """Share (t,) of values (n,) at each threshold (t,) or above it."""
+    return np.asarray(1 - np.searchsorted(np.sort(values), thresholds) / len(values))
