@@ -1,3 +1,5 @@
+import gc
+
 import pytest
 import torch
 from torch.nn.functional import mse_loss
@@ -147,6 +149,20 @@ def test_first_order_steps_are_those_of_autograd_where_rows_are_few(
         grads(found.values(), leaves, along),
         grads([expected[n] for n in found], leaves, along),
     )
+
+
+def test_steps_are_forgotten_with_their_result():
+    """Without waiting for the garbage collector: it would be all of a batch's weights."""
+    network, params, inputs, losses = setup([3, 4, 1], "relu")
+    rates = [dict.fromkeys(params, 0.1)] * 3
+    held = len(gc.get_objects())
+    gc.disable()
+    try:
+        for _ in range(20):
+            network.descend(params, rates, inputs, losses["curved"], graph=True)
+        assert len(gc.get_objects()) - held < 20
+    finally:
+        gc.enable()
 
 
 @cases

@@ -400,7 +400,8 @@ class _Descent(torch.autograd.Function):
                 # a trace goes on needing its weights, save those of the first layer
                 own[place] = place == 0 or place % 2 == 1
             ctx.traces.append(trace)
-        return tuple(current)
+        # traces hold some of them, and what is returned holds the traces: not to be one ring
+        return tuple(value.detach() for value in current)
 
     @staticmethod
     @once_differentiable
