@@ -237,8 +237,8 @@ class Adaptation:
         objective = self._objective(network, support)
         _require_tasks(len(objective.rows[0].inputs), query)
         rates = self._rates(network, params, self.steps)
-        start = _for_tasks(shared, objective)
         if self.reptile:
+            start = _for_tasks(shared, objective)
             return self._towards_adapted(shared, objective, start, rates, query)
         weights = self._step_weights(done)
         through = None if self.second_order or self.learn_rates != "no" else shared
@@ -246,16 +246,17 @@ class Adaptation:
             follow = trajectory if len(weights) > 1 else _last
             path = follow(
                 objective,
-                start,
+                _for_tasks(shared, objective),
                 rates,
                 second_order=self.second_order,
                 clip_norm=self.clip_norm,
             )
         losses = [
-            weight * self._query_losses(objective, step, query, through)
-            for weight, step in zip(weights, path[-len(weights) :], strict=True)
+            self._query_losses(objective, step, query, through) for step in path[-len(weights) :]
         ]
-        return losses[0] if len(losses) == 1 else torch.stack(losses).sum(0)
+        if len(losses) == 1:
+            return losses[0]
+        return torch.stack([w * loss for w, loss in zip(weights, losses, strict=True)]).sum(0)
 
     def compiled(
         self,

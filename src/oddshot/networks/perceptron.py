@@ -4,7 +4,6 @@ Second-order meta-learning spends its time on gradients of gradients. Automatic 
 finds them, but at this size half the time goes into bookkeeping; the formulas are short.
 """
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -14,19 +13,24 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
-from torch.nn.functional import silu
 
 from oddshot.errors import SettingError, require
-from oddshot.networks.network import (
-    Loss,
-    Network,
-    Params,
-    Rates,
-    Statistics,
-    depends_on_more,
-    one_a_task,
+from oddshot.networks.activations import ACTIVATIONS, Activation
+from oddshot.networks.first_order import descended
+from oddshot.networks.linear_layers import (
+    add,
+    add_back,
+    add_outer,
+    affine,
+    affine_or_shared,
+    back,
+    back_or_shared,
+    outer,
+    rise_of,
+    total,
 )
-from oddshot.networks.smooth_losses import SmoothLoss
+from oddshot.networks.loss_slopes import require_nothing_learned, slope_and_bend, slope_of
+from oddshot.networks.network import Loss, Network, Params, Rates, Statistics, one_a_task
 
 
 class Perceptron(Network):
@@ -62,11 +66,11 @@ class Perceptron(Network):
                 f"a perceptron cannot have the widths {list(widths)}; give inputs, hidden layers "
                 "and outputs, all 1 or more"
             )
-        known = " or ".join(_ACTIVATIONS)
-        require(activation in _ACTIVATIONS, "activation", activation, known)
+        known = " or ".join(ACTIVATIONS)
+        require(activation in ACTIVATIONS, "activation", activation, known)
         self._widths = list(widths)
         self._names = [name for layer in range(len(widths) - 1) for name in _names(layer)]
-        self._act = _ACTIVATIONS[activation]
+        self._act = ACTIVATIONS[activation]
 
     @property
     def head(self) -> frozenset[str]:
@@ -99,7 +103,7 @@ class Perceptron(Network):
             If rows have another shape.
         """
         self._require_rows(inputs)
-        return _forward(self._act, self._values(params), inputs, _affine)[1][-1], {}
+        return _forward(self._act, self._values(params), inputs, affine)[1][-1], {}
 
     def losses(
         self, params: Params, inputs: Tensor, loss: Loss, *, through: Params | None = None
@@ -140,8 +144,10 @@ class Perceptron(Network):
                 grads = _Gradient.apply(self._act, inputs, loss, places, *values)  # type: ignore[no-untyped-call]
             else:
                 with torch.no_grad():
-                    trace = _Trace.of(self._act, values, inputs, loss, curved=False)
-                    grads = [trace.gradient(place) for place in places]
+                    h, a = _forward(self._act, values, inputs, affine_or_shared)
+                    slope = slope_of(loss, a[-1])
+                    _, d = _backward(self._act, values[::2], h, a, slope)
+                    grads = [_gradient(h, d, place) for place in places]
         return dict(zip(names, grads, strict=True))
 
     def descend(
@@ -167,7 +173,8 @@ class Perceptron(Network):
         steps = [{self._place(name): rate for name, rate in step.items()} for step in rates]
         values = self._values(params)
         with _full_precision(inputs):
-            moved = _Descent.apply(self._act, inputs, loss, (steps, graph), *values)  # type: ignore[no-untyped-call]
+            descent = _Descent if graph else _ConstantDescent
+            moved = descent.apply(self._act, inputs, loss, steps, *values)  # type: ignore[no-untyped-call]
         return dict(zip(self._names, moved, strict=True))
 
     def _values(self, params: Params) -> tuple[Tensor, ...]:
@@ -197,7 +204,7 @@ class _Trace:
     the derivative of the loss by ``a[l]``, ``u[l]`` that by ``h[l + 1]``.
     """
 
-    act: "type[_Activation]"
+    act: type[Activation]
     weights: Sequence[Tensor]
     h: list[Tensor]
     a: list[Tensor]
@@ -207,31 +214,19 @@ class _Trace:
 
     @classmethod
     def of(
-        cls,
-        act: "type[_Activation]",
-        values: Sequence[Tensor],
-        inputs: Tensor,
-        loss: Loss,
-        *,
-        curved: bool,
+        cls, act: type[Activation], values: Sequence[Tensor], inputs: Tensor, loss: Loss
     ) -> "_Trace":
-        h, a = _forward(act, values, inputs, _affine_or_shared)
-        slope, bend = _slope(loss, a[-1], curved=curved)
+        h, a = _forward(act, values, inputs, affine_or_shared)
+        slope, bend = slope_and_bend(loss, a[-1])
         return cls(act, values[::2], h, a, *_backward(act, values[::2], h, a, slope), bend)
-
-    def gradient(self, place: int) -> Tensor:
-        """Of the losses, by the parameter at a place of the flat list."""
-        layer, is_bias = divmod(place, 2)
-        d = self.d[layer]
-        return _total(d) if is_bias else _outer(self.h[layer], d)
 
     def descend(self, value: Tensor, place: int, rate: float, *, own: bool) -> Tensor:
         """Take a step with the parameter at a place, within its memory if that is our own."""
         layer, is_bias = divmod(place, 2)
         d = self.d[layer]
         if is_bias:
-            return _add(value, _total(d), -rate, own=own)
-        return _add_outer(value, self.h[layer], d, -rate, own=own)
+            return add(value, total(d), -rate, own=own)
+        return add_outer(value, self.h[layer], d, -rate, own=own)
 
     def hessian_product(self, v: Sequence[Tensor | None]) -> list[Tensor]:
         """Multiply the Hessian of the loss with a direction (Pearlmutter 1994, section 4).
@@ -249,10 +244,10 @@ class _Trace:
     def step_back(self, to: list[Tensor], v: Sequence[Tensor | None], rate: float) -> None:
         """Subtract ``rate`` times the `hessian_product` from tensors of our own, in place."""
         for layer, (turn, move) in self._turns(v):
-            _add(to[2 * layer + 1], _total(turn), -rate, own=True)
-            _add_outer(to[2 * layer], self.h[layer], turn, -rate, own=True)
+            add(to[2 * layer + 1], total(turn), -rate, own=True)
+            add_outer(to[2 * layer], self.h[layer], turn, -rate, own=True)
             if move is not None:
-                _add_outer(to[2 * layer], move, self.d[layer], -rate, own=True)
+                add_outer(to[2 * layer], move, self.d[layer], -rate, own=True)
 
     def _turns(
         self, v: Sequence[Tensor | None]
@@ -269,15 +264,15 @@ class _Trace:
                 rise = rises[-1]
                 a, h = self.a[layer - 1], self.h[layer]
                 moves.append(None if rise is None else self.act.times_slope(rise, a, h))
-            rises.append(_rise(self.h[layer], moves[-1], weight, along[layer], lifts[layer]))
+            rises.append(rise_of(self.h[layer], moves[-1], weight, along[layer], lifts[layer]))
         last = rises[-1]
         turn = torch.zeros_like(self.d[-1]) if last is None else self.bend(last)
         for layer in range(len(self.weights) - 1, -1, -1):
             here, below, direction = turn, rises[layer - 1], along[layer]
             if layer:
-                turn = _back(turn, self.weights[layer])
+                turn = back(turn, self.weights[layer])
                 if direction is not None:
-                    turn = _add_back(turn, self.d[layer], direction)
+                    turn = add_back(turn, self.d[layer], direction)
                 a = self.a[layer - 1]
                 turn = self.act.times_slope(turn, a, self.h[layer])
                 if below is not None:
@@ -286,7 +281,7 @@ class _Trace:
 
 
 def _forward(
-    act: "type[_Activation]",
+    act: type[Activation],
     values: Sequence[Tensor],
     inputs: Tensor,
     affine: Callable[[Tensor, Tensor, Tensor], Tensor],
@@ -302,7 +297,7 @@ def _forward(
 
 
 def _backward(
-    act: "type[_Activation]",
+    act: type[Activation],
     weights: Sequence[Tensor],
     h: list[Tensor],
     a: list[Tensor],
@@ -311,9 +306,15 @@ def _backward(
     """Return the derivatives u and d of `_Trace`, given that by the outputs."""
     d, u = [slope], []
     for layer in range(len(weights) - 1, 0, -1):
-        u.append(_back(d[-1], weights[layer]))
+        u.append(back_or_shared(d[-1], weights[layer]))
         d.append(act.times_slope(u[-1], a[layer - 1], h[layer]))
     return u[::-1], d[::-1]
+
+
+def _gradient(h: list[Tensor], d: list[Tensor], place: int) -> Tensor:
+    """Of the losses, by the parameter at a place of the flat list."""
+    layer, is_bias = divmod(place, 2)
+    return total(d[layer]) if is_bias else outer(h[layer], d[layer])
 
 
 class _Losses(torch.autograd.Function):
@@ -322,33 +323,33 @@ class _Losses(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any,
-        act: "type[_Activation]",
+        act: type[Activation],
         inputs: Tensor,
         judged: tuple[Loss, bool],
         values: Sequence[Tensor],
         *to: Tensor,
     ) -> Tensor:
         loss, learning = judged
-        h, a = _forward(act, values, inputs, _affine_or_shared)
+        h, a = _forward(act, values, inputs, affine_or_shared)
         ctx.state = act, values[::2], h, a, loss
         ctx.summed = to[0].ndim < values[0].ndim
         with torch.set_grad_enabled(learning):  # outputs carry no graph here: the loss's own shows
             losses = one_a_task(loss(a[-1]), len(inputs))
-        _require_nothing_learned(learning and losses.requires_grad)
+        require_nothing_learned(learning and losses.requires_grad)
         return losses
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, factors: Tensor) -> tuple[Any, ...]:
         act, weights, h, a, loss = ctx.state
-        slope = factors[:, None, None] * _slope(loss, a[-1], curved=False)[0]
+        slope = factors[:, None, None] * slope_of(loss, a[-1])
         grads: list[Tensor] = []
         for rows, d in zip(h, _backward(act, weights, h, a, slope)[1], strict=True):
             if ctx.summed:
                 flat = d.reshape(-1, d.shape[-1])
                 grads += [rows.reshape(-1, rows.shape[-1]).mT @ flat, flat.sum(0, keepdim=True)]
             else:
-                grads += [_outer(rows, d), _total(d)]
+                grads += [outer(rows, d), total(d)]
         return (None, None, None, None, *grads)
 
 
@@ -358,7 +359,7 @@ class _Gradient(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any,
-        act: "type[_Activation]",
+        act: type[Activation],
         inputs: Tensor,
         loss: Loss,
         places: list[int],
@@ -366,8 +367,8 @@ class _Gradient(torch.autograd.Function):
     ) -> tuple[Tensor, ...]:
         ctx.set_materialize_grads(False)
         ctx.places = places
-        ctx.trace = _Trace.of(act, values, inputs, loss, curved=True)
-        return tuple(ctx.trace.gradient(place) for place in places)
+        ctx.trace = _Trace.of(act, values, inputs, loss)
+        return tuple(_gradient(ctx.trace.h, ctx.trace.d, place) for place in places)
 
     @staticmethod
     @once_differentiable
@@ -384,30 +385,27 @@ class _Descent(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any,
-        act: "type[_Activation]",
+        act: type[Activation],
         inputs: Tensor,
         loss: Loss,
-        plan: tuple[Sequence[Mapping[int, float]], bool],
+        steps: Sequence[Mapping[int, float]],
         *values: Tensor,
     ) -> tuple[Tensor, ...]:
-        steps, curved = plan
         ctx.steps, ctx.traces = steps, []
         current, own = list(values), [False] * len(values)
         for rates in steps:
-            trace = _Trace.of(act, current, inputs, loss, curved=curved)
+            trace = _Trace.of(act, current, inputs, loss)
             for place, rate in rates.items():
                 current[place] = trace.descend(current[place], place, rate, own=own[place])
                 # a trace goes on needing its weights, save those of the first layer
-                own[place] = not curved or place == 0 or place % 2 == 1
-            if curved:
-                ctx.traces.append(trace)
-        return tuple(current)
+                own[place] = place == 0 or place % 2 == 1
+            ctx.traces.append(trace)
+        # traces hold some of them, and what is returned holds the traces: not to be one ring
+        return tuple(value.detach() for value in current)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *along: Tensor) -> tuple[Any, ...]:
-        if not ctx.traces:
-            return (*(None,) * 4, *along)
         v = [direction.clone() for direction in along]
         for rates, trace in zip(reversed(ctx.steps), reversed(ctx.traces), strict=True):
             even = len(set(rates.values())) == 1
@@ -420,58 +418,23 @@ class _Descent(torch.autograd.Function):
         return (*(None,) * 4, *v)
 
 
-class _Activation(ABC):
-    """A function by element, with what its derivatives multiply."""
+class _ConstantDescent(torch.autograd.Function):
+    """The same, save that to its derivative the steps are constants."""
 
     @staticmethod
-    @abstractmethod
-    def value(a: Tensor) -> Tensor:
-        """``act(a)``."""
+    def forward(
+        ctx: Any,  # noqa: ARG004
+        act: type[Activation],
+        inputs: Tensor,
+        loss: Loss,
+        steps: Sequence[Mapping[int, float]],
+        *values: Tensor,
+    ) -> tuple[Tensor, ...]:
+        return tuple(descended(act, values, inputs, loss, steps))
 
     @staticmethod
-    @abstractmethod
-    def times_slope(factor: Tensor, a: Tensor, h: Tensor) -> Tensor:
-        """``factor * act'(a)``, given also ``h = act(a)``."""
-
-    @staticmethod
-    @abstractmethod
-    def add_curvature(to: Tensor, u: Tensor, rise: Tensor, a: Tensor) -> Tensor:
-        """``to + u * rise * act''(a)``."""
-
-
-class _ReLU(_Activation):
-    @staticmethod
-    def value(a: Tensor) -> Tensor:
-        return torch.relu(a)
-
-    @staticmethod
-    def times_slope(factor: Tensor, a: Tensor, h: Tensor) -> Tensor:  # noqa: ARG004
-        result: Tensor = torch.ops.aten.threshold_backward.default(factor, h, 0)
-        return result
-
-    @staticmethod
-    def add_curvature(to: Tensor, u: Tensor, rise: Tensor, a: Tensor) -> Tensor:  # noqa: ARG004
-        return to
-
-
-class _SiLU(_Activation):
-    @staticmethod
-    def value(a: Tensor) -> Tensor:
-        return silu(a)
-
-    @staticmethod
-    def times_slope(factor: Tensor, a: Tensor, h: Tensor) -> Tensor:  # noqa: ARG004
-        result: Tensor = torch.ops.aten.silu_backward.default(factor, a)
-        return result
-
-    @staticmethod
-    def add_curvature(to: Tensor, u: Tensor, rise: Tensor, a: Tensor) -> Tensor:
-        gate = torch.sigmoid(a)
-        bend = gate * (1 - gate) * (2 + a * (1 - 2 * gate))
-        return to + u * rise * bend
-
-
-_ACTIVATIONS: dict[str, type[_Activation]] = {"relu": _ReLU, "silu": _SiLU}
+    def backward(ctx: Any, *along: Tensor) -> tuple[Any, ...]:  # noqa: ARG004
+        return (*(None,) * 4, *along)
 
 
 def _full_precision(inputs: Tensor) -> AbstractContextManager[None]:
@@ -482,97 +445,3 @@ def _full_precision(inputs: Tensor) -> AbstractContextManager[None]:
 
 def _names(layer: int) -> tuple[str, str]:
     return f"weight{layer}", f"bias{layer}"
-
-
-def _affine(h: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """``h W + b`` (B, n, out); b is (B, 1, out) or (B, n, out)."""
-    if weight.shape[-1] == 1:  # a product with a vector, if written the other way round
-        return torch.baddbmm(bias.mT, weight.mT, h.mT).mT
-    return torch.baddbmm(bias, h, weight)
-
-
-def _affine_or_shared(h: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """Do the same, as one large product where all tasks share weights, before the first step.
-
-    Autograd must not see it: to it only the first task would have weights.
-    """
-    if weight.shape[-1] > 1 and weight.stride(0) == 0 and bias.stride(0) == 0:
-        rows = torch.addmm(bias[0], h.reshape(-1, h.shape[-1]), weight[0])
-        return rows.view(*h.shape[:2], rows.shape[-1])
-    return _affine(h, weight, bias)
-
-
-def _rise(
-    h: Tensor, move: Tensor | None, weight: Tensor, along: Tensor | None, lift: Tensor | None
-) -> Tensor | None:
-    """Change of ``h W + b`` as h, W and b go along directions, ``None`` being 0."""
-    rise = lift
-    if along is not None:
-        rise = _affine(h, along, along.new_zeros(1, 1, 1) if rise is None else rise)
-    if move is not None:
-        rise = _affine(move, weight, move.new_zeros(1, 1, 1) if rise is None else rise)
-    return rise if rise is None else rise.expand(-1, h.shape[1], -1)
-
-
-def _back(d: Tensor, weight: Tensor) -> Tensor:
-    """``d W^T`` (B, n, in)."""
-    return d * weight.mT if weight.shape[-1] == 1 else torch.bmm(d, weight.mT)
-
-
-def _add_back(to: Tensor, d: Tensor, weight: Tensor) -> Tensor:
-    """Add ``d W^T`` in place."""
-    return to.addcmul_(d, weight.mT) if weight.shape[-1] == 1 else to.baddbmm_(d, weight.mT)
-
-
-def _outer(h: Tensor, d: Tensor) -> Tensor:
-    """``h^T d`` (B, in, out)."""
-    return torch.bmm(d.mT, h).mT if d.shape[-1] == 1 else torch.bmm(h.mT, d)
-
-
-def _add_outer(to: Tensor, h: Tensor, d: Tensor, scale: float, *, own: bool) -> Tensor:
-    """``to + scale * h^T d``, in place if that is allowed."""
-    if d.shape[-1] == 1:
-        return _add(to, _outer(h, d), scale, own=own)
-    if own:
-        return to.baddbmm_(h.mT, d, alpha=scale)
-    return torch.baddbmm(to, h.mT, d, alpha=scale)
-
-
-def _total(d: Tensor) -> Tensor:
-    """Sum over rows (B, 1, out)."""
-    return d.sum(1, keepdim=True)
-
-
-def _add(to: Tensor, value: Tensor, scale: float, *, own: bool) -> Tensor:
-    return to.add_(value, alpha=scale) if own else torch.add(to, value, alpha=scale)
-
-
-def _slope(
-    loss: Loss, outputs: Tensor, *, curved: bool
-) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
-    """Return the derivative by the outputs, and how it changes along a direction of them."""
-    if isinstance(loss, SmoothLoss):
-        with torch.set_grad_enabled(curved):
-            slope = loss.slope(outputs)
-        _require_nothing_learned(curved and slope.requires_grad)
-        return slope, lambda direction: loss.curvature(outputs) * direction
-    with torch.enable_grad():
-        leaf = outputs.detach().requires_grad_()
-        losses = one_a_task(loss(leaf), len(outputs))
-        _require_nothing_learned(curved and depends_on_more(losses, [leaf]))
-        (slope,) = torch.autograd.grad(losses.sum(), leaf, create_graph=curved)
-    if not slope.requires_grad:
-        return slope, torch.zeros_like
-
-    def bend(direction: Tensor) -> Tensor:
-        return torch.autograd.grad(slope, leaf, direction, retain_graph=True)[0]
-
-    return slope.detach(), bend
-
-
-def _require_nothing_learned(learned: bool) -> None:
-    if learned:
-        raise SettingError(
-            "the loss depends on a tensor that requires a gradient, which the formulas of linear "
-            "layers do not pass on; detach it, or run the module as a ModuleNetwork"
-        )
