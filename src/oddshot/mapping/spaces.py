@@ -77,7 +77,7 @@ class Spaces:
         self._rotation = _leading_axes(standard) if rows.shape[1] > MAX_WIDTH else None
         if self._rotation is not None:
             standard = standard @ self._rotation
-        self._sorted = np.sort(standard, axis=0)
+        self._sorted = np.asfortranarray(np.sort(standard, axis=0))
         self._ranks = _mid_ranks(self._sorted)
         self._mean = standard.mean(axis=0)
         values, vectors = _principal_axes(standard - self._mean)
@@ -97,7 +97,7 @@ class Spaces:
         whitened = (standard - self._mean) @ self._whitening
         return Views(
             standard.astype(np.float32),
-            ndtri(quantile).astype(np.float32),
+            ndtri(quantile).astype(np.float32, order="C"),
             whitened.astype(np.float32),
             columns[:, : columns.shape[1] if kept else 0].astype(np.float32),
         )
