@@ -1,6 +1,7 @@
 """Piecewise linear functions of many columns."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from oddshot.episodes import FloatArray
 
@@ -19,6 +20,18 @@ def interpolated(values: FloatArray, knots: FloatArray, heights: FloatArray) -> 
     out = np.empty(values.shape, order="F")
     columns = np.ascontiguousarray(values.T)
     for found, column, at, height in zip(out.T, columns, knots.T, heights.T, strict=True):
-        order = np.argsort(column)
+        order = _rough_order(column)
         found[order] = np.interp(column[order], at, height)
     return out
+
+
+def _rough_order(values: FloatArray) -> NDArray[np.int64]:
+    """Order (n,) in which values (n,) are next to near ones, at half the cost of `np.argsort`.
+
+    The lowest bits of each make room for its place, and those below 0 fall.
+    """
+    lowest = (1 << len(values).bit_length()) - 1
+    keys = np.ascontiguousarray(values).view(np.int64) & ~lowest
+    keys |= np.arange(len(values))
+    keys.sort()
+    return keys & lowest

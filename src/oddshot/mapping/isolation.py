@@ -60,7 +60,7 @@ def _grown(points: Float32Array, *, seed: int) -> list[Any]:
     """
     count, width = points.shape
     size, most = min(SAMPLES, count), np.iinfo(np.int32).max
-    targets = np.random.RandomState(seed).uniform(size=count)  # splits do not look at them
+    targets = np.random.RandomState(seed).uniform(size=(count, 1))  # splits do not look at them
     random = np.random.RandomState(0)  # seeded again for each tree: to make one takes longer
     trees = []
     with config_context(assume_finite=True, skip_parameter_validation=True):
@@ -74,7 +74,7 @@ def _grown(points: Float32Array, *, seed: int) -> list[Any]:
             model = ExtraTreeRegressor(
                 max_features=1, max_depth=int(np.ceil(np.log2(max(size, 2)))), random_state=random
             )
-            trees.append(model.fit(points[drawn], targets[drawn, None], check_input=False).tree_)
+            trees.append(model.fit(points[drawn], targets[drawn], check_input=False).tree_)
     return trees
 
 

@@ -54,8 +54,13 @@ class Seen:
         return len(self.views)
 
     def __getitem__(self, index: slice | NDArray[np.intp]) -> "Seen":
-        others = (self.fifths, self.coordinates, self.leaves, self.aside)
-        return Seen(self.views[index], *(array[index] for array in others))
+        return Seen(
+            self.views[index],
+            self.fifths[index],
+            self.coordinates[index],
+            self.leaves[index],
+            self.aside[index],
+        )
 
     def room(self, rows: int) -> "Seen":
         """Make room for other rows of the same kind, to be `put` there."""

@@ -151,9 +151,9 @@ class _Drawn:
         near = np.empty(len(self._reference))
         every = np.empty((len(self._reference), len(self._own)), dtype=np.float32)
         for block in blocks:
-            squares = self._points @ extended(self._reference[block]).T
-            every[block] = np.maximum(squares, 0.0).T
-            near[block] = np.partition(every[block], rank, axis=1)[:, rank]
+            squares = np.maximum(extended(self._reference[block]) @ self._points.T, 0.0)
+            every[block] = squares
+            near[block] = np.partition(squares, rank, axis=1)[:, rank]
         middle = median(every) or 1.0
         self._floor = 1e-3 * np.sqrt(middle)
         self._width = float(np.median(near)) or middle
@@ -186,13 +186,7 @@ class _Drawn:
             nearest = np.sqrt(np.where(seen, np.maximum(squares, 0.0), 1.0))
             logs = np.where(seen, np.log(nearest + self._floor), 0.0)
             columns.append(logs.sum(axis=0) / np.maximum(seen.sum(axis=0), 1))
-        columns.append(-np.log(_mean_of_powers(by_draw) + 1e-12))
+        with np.errstate(under="ignore"):
+            kernel = np.exp(exponents, out=exponents)  # in place: what was used above is used up
+        columns.append(-np.log(kernel.mean(axis=0) + 1e-12))
         return np.column_stack(columns)
-
-
-def _mean_of_powers(exponents: FloatArray) -> FloatArray:
-    """Mean over draws and subsets of e to the exponents (draws, subsets, n); single precision."""
-    with np.errstate(under="ignore"):
-        powers = exponents.astype(np.float32)
-        np.exp(powers, out=powers)
-        return powers.mean(axis=0).mean(axis=0, dtype=np.float64)

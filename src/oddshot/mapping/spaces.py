@@ -15,6 +15,7 @@ from oddshot.mapping.interpolation import interpolated
 
 MAX_WHITENED = 48
 MAX_WIDTH, MAX_COLUMNS = 192, 2048
+LINEAR = 8.0  # sizes up to which a standardised value stays as it is
 NAMES = ("standard", "quantile", "whitened")
 
 
@@ -105,13 +106,15 @@ class Spaces:
     def _standard(self, rows: FloatArray) -> FloatArray:
         """Robust z, squashed, so that one value cannot drown a row."""
         z = (rows - self._centre) / self._scale
-        # what differs by rounding errors alone must tie
-        return np.asarray(np.round(np.sign(z) * squashed(np.abs(z)), 12))
+        far = np.abs(z) > LINEAR
+        z[far] = np.sign(z[far]) * squashed(np.abs(z[far]))
+        return np.asarray(np.round(z, 12))  # what differs by rounding errors alone must tie
 
 
 def squashed(sizes: FloatArray) -> FloatArray:
-    """Sizes of any shape, linear up to 8 and logarithmic beyond."""
-    return np.where(sizes > 8, 8 + np.log1p(np.maximum(sizes - 8, 0)), sizes)
+    """Sizes of any shape, themselves up to 8 and logarithmic beyond."""
+    beyond = np.maximum(sizes - LINEAR, 0)
+    return np.where(sizes > LINEAR, LINEAR + np.log1p(beyond), sizes)
 
 
 def _mid_ranks(ordered: FloatArray) -> FloatArray:
