@@ -9,9 +9,8 @@ from oddshot.mapping.threading import cut
 
 SPARE = 6
 DECIMALS = 5
-AT_ONCE = 128  # rows whose distances to thousands of others stay in a core's cache,
-CELLS = 2**18  # as do so many distances
-GROUP = 4
+AT_ONCE = 128  # rows whose distances to thousands of others stay in a core's cache
+GROUP, LARGE = 4, 8  # size of a group; so many groups for each that is kept are worth making
 
 
 class Nearest:
@@ -39,7 +38,6 @@ class Nearest:
         self._reach = float(np.sqrt(coarse[-1].max(initial=0.0)))
         self._coarse = np.pad(coarse, ((0, 0), (0, -len(points) % GROUP)))
         self._coarse[-1, len(points) :] = np.inf  # what fills the last group is far away
-        self._at_once = max(AT_ONCE, CELLS // max(1, len(points)))
         self._places = np.arange(self._coarse.shape[1], dtype=np.int32)
         self._bits = max(1, (len(points) - 1).bit_length())
         self._mask = np.int32((1 << self._bits) - 1)
@@ -63,7 +61,7 @@ class Nearest:
             Distances (n, most), ascending, and places (n, most), by distance to five decimals and,
             equally near ones, by place.
         """
-        blocks = cut(len(rows), self._at_once)
+        blocks = cut(len(rows), AT_ONCE)
         found = [self._settle(rows[b], None if own is None else own[b]) for b in blocks]
         distances, places = zip(*found, strict=True)
         return np.concatenate(distances), np.concatenate(places)
@@ -108,7 +106,7 @@ class Nearest:
         """
         rows, count = numbers.shape
         width = count // GROUP
-        if width < 2 * kept:
+        if width < LARGE * kept:
             return self._sorted_out(numbers, self._places, kept)
         minima = numbers.reshape(rows, GROUP, width).min(axis=1)
         chosen = self._sorted_out(minima, self._places[:width], kept) & self._mask
