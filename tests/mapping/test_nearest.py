@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from oddshot.mapping.nearest import CELLS, SPARE, Nearest
+from oddshot.mapping.nearest import AT_ONCE, GROUP, LARGE, SPARE, Nearest
 
 RNG = np.random.default_rng(0)
 
@@ -41,6 +41,20 @@ def test_a_row_among_the_points_does_not_find_itself(width):
     np.testing.assert_allclose(distances, expected[0], rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("beyond", [0, 1, 3])
+def test_groups_of_points_leave_no_neighbour_out(beyond):
+    most = 10
+    points = single(LARGE * GROUP * (most + SPARE) + beyond, 3)
+    points[1::2] = points[:-1:2][: len(points) // 2] + 1e-3  # the nearest stand side by side
+    rows, own = points[:150], np.arange(150)
+    for distances, places, expected in (
+        (*Nearest(points, most).search(rows), exhaustive(points, rows, most)),
+        (*Nearest(points, most).search(rows, own), exhaustive(points, rows, most, own)),
+    ):
+        np.testing.assert_allclose(distances, expected[0], rtol=1e-5, atol=1e-6)
+        assert (places == expected[1]).mean() > 0.999
+
+
 def test_where_many_are_equally_near_the_first_places_count():
     points = np.repeat(np.round(single(6, 2)), 100, axis=0)[RNG.permutation(600)]
     rows = np.round(single(40, 2))
@@ -73,10 +87,10 @@ def test_more_points_than_a_place_has_bits_to_spare():
 
 def test_a_row_finds_the_same_alone_and_in_company():
     points = single(400, 5)
-    nearest, at_once = Nearest(points, 50), CELLS // 400
-    rows = single(2 * at_once + 3, 5)
+    nearest = Nearest(points, 50)
+    rows = single(2 * AT_ONCE + 3, 5)
     distances, places = nearest.search(rows)
-    for row in (0, at_once, 2 * at_once + 2):
+    for row in (0, AT_ONCE, 2 * AT_ONCE + 2):
         alone = nearest.search(rows[row : row + 1])
         np.testing.assert_array_equal(alone[0][0], distances[row])
         np.testing.assert_array_equal(alone[1][0], places[row])

@@ -30,7 +30,7 @@ class Calibration:
         ordered = self._scaled(ordered)
         at = np.linspace(0, count - 1, min(GRID, count)).round().astype(int)
         at = np.union1d(at, np.arange(max(0, count - GRID // 4), count))  # all of the upper tail
-        self._knots = ordered[at]
+        self._knots = np.asfortranarray(ordered[at])
         self._decades = np.empty_like(self._knots)
         for column in range(values.shape[1]):
             low = np.searchsorted(ordered[:, column], self._knots[:, column], side="left")

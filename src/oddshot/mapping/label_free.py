@@ -62,8 +62,9 @@ class LabelFree:
         raw = np.concatenate([block.fit(reference, generator) for block in self._blocks], axis=1)
         self._calibration = Calibration().fit(raw)
         self._own = RowPlaces(support.typical)
-        aside = support.typical[:, self._width :]
-        self.typical_ = self._as_seen(views, raw, self._leaves(views), aside)
+        grown = self._isolation in self._blocks
+        leaves = self._isolation.typical_leaves_ if grown else self._leaves(views)
+        self.typical_ = self._as_seen(views, raw, leaves, support.typical[:, self._width :])
         self.known_ = self.look(support.known)
         return self
 

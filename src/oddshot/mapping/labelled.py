@@ -56,7 +56,13 @@ class Seen:
         return len(self.views)
 
     def __getitem__(self, index: slice | NDArray[np.intp]) -> "Seen":
-        return Seen(self.views[index], *(array[index] for array in self._others()))
+        return Seen(
+            self.views[index],
+            self.fifths[index],
+            self.coordinates[index],
+            self.leaves[index],
+            self.aside[index],
+        )
 
     def room(self, rows: int) -> "Seen":
         """Make room for other rows of the same kind, to be `put` there."""
@@ -71,7 +77,9 @@ class Seen:
 
     def put(self, places: slice | NDArray[np.intp], rows: "Seen") -> None:
         """Write rows to some places."""
-        for mine, given in zip(self._arrays(), rows._arrays(), strict=True):
+        trees = zip(self.leaves.T, rows.leaves.T, strict=True)  # a tree's leaves side by side
+        others = zip(self._by_row(), rows._by_row(), strict=True)
+        for mine, given in (*others, *trees):
             mine[places] = given
 
     def followed_by(self, other: "Seen") -> "Seen":
@@ -81,11 +89,8 @@ class Seen:
         whole.put(slice(len(self), None), other)
         return whole
 
-    def _arrays(self) -> tuple[NDArray[Any], ...]:
-        return *self.views.arrays(), *self._others()
-
-    def _others(self) -> tuple[NDArray[Any], ...]:
-        return self.fifths, self.coordinates, self.leaves, self.aside
+    def _by_row(self) -> tuple[NDArray[Any], ...]:
+        return *self.views.arrays(), self.fifths, self.coordinates, self.aside
 
 
 class LabelledBlock(Protocol):

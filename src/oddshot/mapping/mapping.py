@@ -175,18 +175,23 @@ class Mapping:
     @one_blas_thread
     def judge(self, pool: Pool) -> Float32Array:
         """Calibrated coordinates (n, C, 2) of a pool, of this mapping or one with other labels."""
-        out = _empty(len(pool))
-        out[:, : len(LABEL_FREE)] = _unflat(pool.seen.coordinates)
-        own = self.places_.of(pool.rows)
-        out[own >= 0] = self.typical_[own[own >= 0]]
+        out = np.empty((len(pool), len(COORDINATES), CHANNELS), dtype=np.float32)
+        in_blocks(
+            lambda block: self._judge(pool.rows[block], pool.seen[block], out[block]),
+            len(pool),
+            threads=self.threads,
+        )
+        return out
+
+    def _judge(self, rows: FloatArray, seen: Seen, out: Float32Array) -> None:
+        """Write the coordinates of rows that are so seen to ``out``."""
+        out[:, : len(LABEL_FREE)] = _unflat(seen.coordinates)
+        out[:, len(LABEL_FREE) :] = 0
+        own = self.places_.of(rows)
         new = np.flatnonzero(own < 0)
         if len(self.known_) and len(new):
-            seen = pool.seen[new]
-            parts = in_blocks(
-                lambda block: self._labelled.transform(seen[block]), len(new), threads=self.threads
-            )
-            out[new, len(LABEL_FREE) :] = np.concatenate(parts)
-        return out
+            out[new, len(LABEL_FREE) :] = self._labelled.transform(seen[new])
+        out[own >= 0] = self.typical_[own[own >= 0]]
 
     def transform(self, rows: FloatArray) -> Float32Array:
         """Calibrated coordinates (n, C, 2) of encoded rows (n, p + q), each alone.

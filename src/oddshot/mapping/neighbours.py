@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from oddshot.episodes import Float32Array, FloatArray
 from oddshot.mapping.block import Reference
-from oddshot.mapping.distances import against, extended
+from oddshot.mapping.distances import against, extended, median
 from oddshot.mapping.nearest import AT_ONCE, Nearest
 from oddshot.mapping.spaces import NAMES, Views
 from oddshot.mapping.threading import cut, in_blocks, run_all
@@ -136,13 +136,13 @@ class Subsets:
 class _Drawn:
     """The rows drawn into the subsets, in one space: those of all subsets that were drawn first...
 
-    The subsets stand side by side, so that the nearest row of each is found by the minimum of whole
-    rows of numbers.
+    Distances stand in columns, one for each row that is judged, so that minima and sums go over
+    long stretches of numbers.
     """
 
     def __init__(self, points: Float32Array, drawn: NDArray[np.intp]) -> None:
         self._own, self._reference = drawn, points.astype(np.float64)
-        self._points = against(self._reference[drawn])
+        self._points = against(self._reference[drawn]).T
 
     def fit_coordinates(self) -> FloatArray:
         """Coordinates of the reference rows, own draws left out; sets floor and width."""
@@ -151,39 +151,42 @@ class _Drawn:
         near = np.empty(len(self._reference))
         every = np.empty((len(self._reference), len(self._own)), dtype=np.float32)
         for block in blocks:
-            every[block] = squares = self._squares(self._reference[block])
+            squares = np.maximum(extended(self._reference[block]) @ self._points.T, 0.0)
+            every[block] = squares
             near[block] = np.partition(squares, rank, axis=1)[:, rank]
-        middle = float(np.median(every)) or 1.0
+        middle = median(every) or 1.0
         self._floor = 1e-3 * np.sqrt(middle)
         self._width = float(np.median(near)) or middle
+        self._points *= -0.5 / self._width
         return np.concatenate([self._without_own(block) for block in blocks])
 
     def _without_own(self, block: slice) -> FloatArray:
-        squares = self._squares(self._reference[block])
+        exponents = self._exponents(self._reference[block])
         drawn = np.flatnonzero((self._own >= block.start) & (self._own < block.stop))
-        squares[self._own[drawn] - block.start, drawn] = np.inf
-        return self._coordinates(squares)
+        exponents[drawn, self._own[drawn] - block.start] = -np.inf
+        return self._coordinates(exponents)
 
     def coordinates(self, points: Float32Array) -> FloatArray:
         """Coordinates of new rows."""
         rows = points.astype(np.float64)
         return np.concatenate(
-            [self._coordinates(self._squares(rows[block])) for block in cut(len(rows), AT_ONCE)]
+            [self._coordinates(self._exponents(rows[block])) for block in cut(len(rows), AT_ONCE)]
         )
 
-    def _squares(self, points: FloatArray) -> FloatArray:
-        squares = extended(points) @ self._points
-        return np.asarray(np.maximum(squares, 0.0, out=squares))
+    def _exponents(self, points: FloatArray) -> FloatArray:
+        """Exponents (draws, n) of the kernel: squared distances, times a negative number."""
+        return np.asarray(self._points @ extended(points).T)
 
-    def _coordinates(self, squares: FloatArray) -> FloatArray:
-        by_draw = squares.reshape(len(squares), -1, SUBSETS)
+    def _coordinates(self, exponents: FloatArray) -> FloatArray:
+        by_draw = exponents.reshape(-1, SUBSETS, exponents.shape[1])
         columns = []
         for size in SUBSET_SIZES:
-            nearest = np.sqrt(by_draw[:, :size].min(axis=1))
-            seen = np.isfinite(nearest)
-            logs = np.where(seen, np.log(np.where(seen, nearest, 1.0) + self._floor), 0.0)
-            columns.append(logs.sum(axis=1) / np.maximum(seen.sum(axis=1), 1))
-        squares *= -0.5 / self._width  # in place: what was used above is used up
+            squares = by_draw[:size].max(axis=0) * (-2 * self._width)
+            seen = squares < np.inf
+            nearest = np.sqrt(np.where(seen, np.maximum(squares, 0.0), 1.0))
+            logs = np.where(seen, np.log(nearest + self._floor), 0.0)
+            columns.append(logs.sum(axis=0) / np.maximum(seen.sum(axis=0), 1))
         with np.errstate(under="ignore"):
-            columns.append(-np.log(np.exp(squares, out=squares).mean(axis=1) + 1e-12))
+            kernel = np.exp(exponents, out=exponents)  # in place: what was used above is used up
+        columns.append(-np.log(kernel.mean(axis=0) + 1e-12))
         return np.column_stack(columns)

@@ -38,5 +38,6 @@ class RowPlaces:
     def _checksum(self, rows: FloatArray) -> NDArray[np.uint64]:
         """Bits of every number times a number of its column's own, summed over the row."""
         bits = np.ascontiguousarray(rows, dtype=np.float64).view(np.uint64)
-        folded = bits ^ (bits >> np.uint64(29))  # of short numbers the upper bits alone differ
-        return np.asarray((folded * self._weights).sum(axis=1, dtype=np.uint64))
+        folded = bits >> np.uint64(29)  # of short numbers the upper bits alone differ
+        folded ^= bits
+        return np.asarray(folded @ self._weights)

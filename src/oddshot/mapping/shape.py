@@ -42,21 +42,17 @@ class Ellipsoid:
         """Coordinates (n, 3) of points (n, p), some of which were fitted on and are left out."""
         centred = points - self._mean
         pulled = centred @ self._precision
-        distances = (pulled * centred).sum(axis=1)
-        residuals = pulled / np.sqrt(np.diag(self._precision))
+        distances = np.einsum("np,np->n", pulled, centred)
+        squares = pulled**2 / np.diag(self._precision)  # of the residuals
         # rank-one downdate of the covariance by the row's own part (Sherman and Morrison 1950)
         own = np.minimum(self._weight * distances / self._count, 0.9)
         factor = np.where(left_out, 1 / (1 - own), 1.0)
-        distances = distances * factor
-        residuals = residuals * factor[:, None]
-        squares = residuals**2
-        return np.column_stack(
-            [np.log1p(distances), np.log1p(squares.sum(axis=1)), np.log1p(squares.max(axis=1))]
-        )
+        parts = [distances, factor * squares.sum(axis=1), factor * squares.max(axis=1)]
+        return np.asarray(np.log1p(np.column_stack(parts) * factor[:, None]))
 
     def _distances(self, points: FloatArray) -> FloatArray:
         centred = points - self._mean
-        distances: FloatArray = ((centred @ self._precision) * centred).sum(axis=1)
+        distances: FloatArray = np.einsum("np,np->n", centred @ self._precision, centred)
         return distances
 
     def _set(self, points: FloatArray) -> None:
@@ -90,8 +86,8 @@ class Residual:
         """Log squared residual, shape (n, 1)."""
         centred = points - self._mean
         along = centred @ self._axes
-        whole = (centred**2).sum(axis=1)
-        beside = whole - (along**2).sum(axis=1)
+        whole = np.einsum("np,np->n", centred, centred)
+        beside = whole - np.einsum("nr,nr->n", along, along)
         beside[beside < ROUNDING * whole] = 0.0  # noise, of which processors have each their own
         return np.asarray(np.log1p(beside)[:, None])
 

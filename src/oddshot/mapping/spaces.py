@@ -15,6 +15,7 @@ from oddshot.mapping.interpolation import interpolated
 
 MAX_WHITENED = 48
 MAX_WIDTH, MAX_COLUMNS = 192, 2048
+LINEAR = 8.0  # sizes up to which a standardised value stays as it is
 NAMES = ("standard", "quantile", "whitened")
 
 
@@ -77,7 +78,7 @@ class Spaces:
         self._rotation = _leading_axes(standard) if rows.shape[1] > MAX_WIDTH else None
         if self._rotation is not None:
             standard = standard @ self._rotation
-        self._sorted = np.sort(standard, axis=0)
+        self._sorted = np.asfortranarray(np.sort(standard, axis=0))
         self._ranks = _mid_ranks(self._sorted)
         self._mean = standard.mean(axis=0)
         values, vectors = _principal_axes(standard - self._mean)
@@ -97,7 +98,7 @@ class Spaces:
         whitened = (standard - self._mean) @ self._whitening
         return Views(
             standard.astype(np.float32),
-            ndtri(quantile).astype(np.float32),
+            ndtri(quantile).astype(np.float32, order="C"),
             whitened.astype(np.float32),
             columns[:, : columns.shape[1] if kept else 0].astype(np.float32),
         )
@@ -105,13 +106,15 @@ class Spaces:
     def _standard(self, rows: FloatArray) -> FloatArray:
         """Robust z, squashed, so that one value cannot drown a row."""
         z = (rows - self._centre) / self._scale
-        # what differs by rounding errors alone must tie
-        return np.asarray(np.round(np.sign(z) * squashed(np.abs(z)), 12))
+        far = np.abs(z) > LINEAR
+        z[far] = np.sign(z[far]) * squashed(np.abs(z[far]))
+        return np.asarray(np.round(z, 12))  # what differs by rounding errors alone must tie
 
 
 def squashed(sizes: FloatArray) -> FloatArray:
-    """Sizes of any shape, linear up to 8 and logarithmic beyond."""
-    return np.where(sizes > 8, 8 + np.log1p(np.maximum(sizes - 8, 0)), sizes)
+    """Sizes of any shape, themselves up to 8 and logarithmic beyond."""
+    beyond = np.maximum(sizes - LINEAR, 0)
+    return np.where(sizes > LINEAR, LINEAR + np.log1p(beyond), sizes)
 
 
 def _mid_ranks(ordered: FloatArray) -> FloatArray:

@@ -1,12 +1,14 @@
 """Which rows a data set is seen against: a bounded, seeded draw in canonical order."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, FloatArray, LabelArray
 from oddshot.mapping.canonical import column_order, dense_ranks, nameless, row_order
+from oddshot.mapping.threading import run_all
 
 MAX_TYPICAL = 4096
 MAX_KNOWN = 512
@@ -94,15 +96,9 @@ def draw_support(
     """
     generator = np.random.default_rng(seed)
     ranks = dense_ranks(rows, threads=threads)
-    low, high = rows.min(axis=0), rows.max(axis=0)
-    heights = np.zeros(rows.shape[1])
-    with np.errstate(invalid="ignore", over="ignore"):
-        means = np.sort(rows, axis=0).mean(axis=0)
-        np.divide(means - low, high - low, out=heights, where=high > low)
-    heights = np.nan_to_num(heights)
     width = rows.shape[1] - aside
-    heights = np.round(heights, 6)
-    columns = column_order(ranks[:, :width], heights[:width], threads=threads)
+    heights = run_all([partial(_height, column) for column in rows.T[:width]], threads=threads)
+    columns = column_order(ranks[:, :width], np.array(heights), threads=threads)
     levels = None
     if aside:
         behind = width + column_order(nameless(ranks[:, width:], ranks[:, columns]))
@@ -125,6 +121,16 @@ def draw_support(
         seed,
         aside,
     )
+
+
+def _height(column: FloatArray) -> float:
+    """Tell how high the mean of a column (n,) lies between its ends, to six decimals."""
+    values = np.sort(column)
+    low, high = values[0], values[-1]
+    if high == low:
+        return 0.0
+    with np.errstate(invalid="ignore", over="ignore"):
+        return float(np.round(np.nan_to_num((values.mean() - low) / (high - low)), 6))
 
 
 def _without_copies(
