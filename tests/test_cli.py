@@ -2,6 +2,7 @@ import re
 import subprocess
 import sys
 import types
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -241,6 +242,22 @@ def test_the_input_is_safe_under_another_name(file, tmp_path):
 def test_defects_of_ours_escape(file, monkeypatch):
     monkeypatch.setattr(Fake, "anomaly_score", lambda self, X: 1 / 0)
     assert isinstance(run("detect", file).exception, ZeroDivisionError)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_a_full_disk_is_told_in_one_line():
+    with Path("/dev/full").open("wb") as full:
+        ran = subprocess.run(
+            [sys.executable, "-m", "oddshot", "--version"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert ran.returncode == 2
+    assert ran.stderr == (
+        "oddshot: cannot write all (No space left on device); make room where the output goes\n"
+    )
 
 
 def test_version_and_help():

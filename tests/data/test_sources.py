@@ -321,6 +321,18 @@ def test_writing_is_atomic_and_explains_itself(tmp_path: Path) -> None:
     assert (tmp_path / "t.csv").read_bytes() == before
 
 
+def test_writing_follows_a_link_and_leaves_pipes_alone(tmp_path: Path) -> None:
+    link, target, pipe = tmp_path / "link.csv", tmp_path / "t.csv", tmp_path / "pipe.csv"
+    link.symlink_to(target)
+    write_table(FRAME, link)
+    assert link.is_symlink()
+    assert len(target.read_bytes()) > 0
+    os.mkfifo(pipe)
+    with pytest.raises(SourceError, match=r"pipe\.csv': it is a device or a pipe, no file; give"):
+        write_table(FRAME, pipe)
+    assert pipe.is_fifo()
+
+
 def test_writing_gzip_twice_gives_the_same_bytes(tmp_path: Path) -> None:
     write_table(FRAME, tmp_path / "a.csv.gz")
     write_table(FRAME, tmp_path / "b.csv.gz")

@@ -21,9 +21,14 @@ def check_outputs(file: str, out: Path | None, report: Path | None) -> None:
         check_table_output("--out", file, out)
     if report is None:
         return
-    _check(f"--report {report}", file, report)
     if out is not None and out.resolve() == report.resolve():
         raise SettingError(f"--out and --report are both {out}; choose two names")
+    check_page(file, report)
+
+
+def check_page(file: str, report: Path) -> None:
+    """Do the same for a page."""
+    _check(f"--report {report}", file, report)
     if report.suffix.lower() not in (".html", ".htm"):
         raise SettingError(f"--report {report}: it is a web page; give a name that ends in .html")
 

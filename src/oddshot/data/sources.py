@@ -34,6 +34,7 @@ from oddshot.data.labels import parse_labels
 from oddshot.episodes import LabelArray, Rows, Table
 from oddshot.errors import DataError, SourceError, first_line
 from oddshot.frames import frame_from_arrow, to_rows
+from oddshot.persistence import replaceable
 
 FORMATS = {
     ".csv": "delimited", ".tsv": "delimited", ".tab": "delimited", ".txt": "delimited",
@@ -187,21 +188,25 @@ def write_table(
 def writing(path: Path) -> Iterator[Path]:
     """Give a name to write to; the file appears at ``path`` if all went well, else not at all.
 
+    A link stays, and the file that it leads to is replaced.
+
     Raises
     ------
     SourceError
         If it cannot be written.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        yield partial
-        os.replace(partial, path)
+        target = replaceable(path)
+        partial = target.with_name(f".{target.name}.{os.getpid()}")
+        try:
+            yield partial
+            os.replace(partial, target)
+        finally:
+            partial.unlink(missing_ok=True)
     except OSError as error:
         raise SourceError(
             f"cannot write {str(path)!r}: {error.strerror}; give a file in a folder you may write"
         ) from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 @contextmanager
