@@ -36,6 +36,30 @@ def test_sparse_matrices_become_csr(make: type) -> None:
     assert rows.dtype == np.float64
 
 
+@pytest.mark.parametrize("make", [sp.csr_matrix, sp.csr_array])
+def test_entries_written_twice_are_summed_elsewhere_than_in_the_callers_matrix(make) -> None:
+    data, places, ends = np.array([1.0, 2.0, 3.0]), np.array([1, 1, 0]), np.array([0, 2, 3])
+    given = make((data, places, ends), shape=(2, 2))
+    for array in (data, places, ends):
+        array.setflags(write=False)
+    assert to_rows(given).toarray().tolist() == [[0, 3], [3, 0]]
+    assert given.nnz == 3
+    assert given.data.tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize("dtype", [">f8", ">f4", ">i4", "<f8"])
+def test_numbers_come_in_the_byte_order_of_this_machine(dtype: str) -> None:
+    array = np.arange(6).reshape(3, 2).astype(dtype)
+    frame = pd.DataFrame(array, columns=["a", "a"], index=[7, 8, 9])
+    for given in (array, frame):
+        rows = to_rows(given)
+        types = list(rows.dtypes) if isinstance(rows, pd.DataFrame) else [rows.dtype]
+        assert all(found.isnative for found in types)
+        np.testing.assert_array_equal(rows, array)
+    assert to_rows(frame).index.tolist() == [7, 8, 9]
+    assert to_rows(frame.assign(b="x"))["b"].tolist() == ["x", "x", "x"]
+
+
 def test_arrow_and_polars_tables_keep_types() -> None:
     table = pa.table({"n": [1, None], "b": [None, True], "s": ["x", "y"], "f": [0.5, None]})
     for rows in (to_rows(table), to_rows(pl.from_arrow(table)), frame_from_arrow(table)):

@@ -37,7 +37,8 @@ def to_rows(X: Any) -> RawRows:
     DataFrame | ndarray | csr_array
         Data frames come back as they are, unless all of their columns are sparse: use
         `sparse_columns` for these. Numeric arrays keep a floating type and are float64 otherwise;
-        arrays of objects or strings become a data frame whose columns are counted from 0.
+        arrays of objects or strings become a data frame whose columns are counted from 0. Numbers
+        in another byte order are brought to this machine's.
 
     Raises
     ------
@@ -53,7 +54,7 @@ def to_rows(X: Any) -> RawRows:
     ['red', 'blue']
     """
     if isinstance(X, pd.DataFrame):
-        return X
+        return _in_native_order(X)
     if sp.issparse(X):
         return _from_sparse(X)
     if hasattr(X, "__arrow_c_stream__") and not isinstance(X, pd.Series):
@@ -118,6 +119,19 @@ def sparse_columns(frame: pd.DataFrame) -> sp.csr_array | None:
     return sp.csr_array(accessor.to_coo(), dtype=np.float64)
 
 
+def _in_native_order(frame: pd.DataFrame) -> pd.DataFrame:
+    """Bring numbers to the byte order of this machine; a frame without others stays as it is."""
+    plain = [t if isinstance(t, np.dtype) else None for t in frame.dtypes]
+    if all(t is None or t.isnative for t in plain):
+        return frame
+    columns = [
+        column if t is None else column.astype(t.newbyteorder("="))
+        for t, (_, column) in zip(plain, frame.items(), strict=True)
+    ]
+    native: pd.DataFrame = pd.concat(columns, axis=1)
+    return native.set_axis(frame.columns, axis=1)
+
+
 def _from_sparse(X: Any) -> sp.csr_array:
     if X.dtype.kind == "c":
         raise DataError("Complex data not supported: give real numbers")
@@ -125,7 +139,9 @@ def _from_sparse(X: Any) -> sp.csr_array:
         raise DataError(f"Found array with dim {X.ndim}, while dim 2 is required.")
     dtype = X.dtype if X.dtype.kind == "f" else np.float64
     rows = sp.csr_array(X, dtype=dtype)
-    rows.sum_duplicates()
+    if not rows.has_canonical_format:
+        rows = rows.copy()  # the numbers may be the caller's own
+        rows.sum_duplicates()
     return rows
 
 
@@ -152,7 +168,8 @@ def _from_array(X: Any) -> pd.DataFrame | NDArray[Any]:
     if array.dtype.kind in "biu":
         return array.astype(np.float64)
     if array.dtype.kind == "f":
-        return array.astype(np.float64) if array.dtype == np.float16 else array
+        kept = np.float64 if array.dtype == np.float16 else array.dtype.newbyteorder("=")
+        return array.astype(kept, copy=False)
     cells = array if isinstance(X, np.ndarray) else np.asarray(X, dtype=object)
     return pd.DataFrame(cells).infer_objects()
 
