@@ -218,6 +218,7 @@ def test_users_mistakes_are_one_line(file, tmp_path):
     assert "is the file that is read" in refused("detect", file, "--out", file)
     assert "is a folder" in refused("detect", file, "--out", tmp_path)
     assert "ends in .csv" in refused("detect", file, "--out", tmp_path / "a.xlsx")
+    assert "ends in .csv" in refused("detect", file, "--out", tmp_path / "a.parquet.gz")
     assert "ends in .html" in refused("detect", file, "--report", file.with_suffix(".pdf"))
     assert "choose two names" in refused(
         "detect", file, "--out", tmp_path / "a.csv", "--report", tmp_path / "a.csv"

@@ -4,6 +4,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 import scipy.sparse as sp
+import torch
 
 from oddshot.data.delimited import read_delimited
 from oddshot.data.labels import parse_labels
@@ -34,6 +35,27 @@ def test_sparse_matrices_become_csr(make: type) -> None:
     rows = to_rows(make(np.eye(3, dtype=np.int32)))
     assert isinstance(rows, sp.csr_array)
     assert rows.dtype == np.float64
+
+
+@pytest.mark.parametrize(
+    ("X", "message"),
+    [
+        (np.array([(1.0, 2.0)], dtype=[("a", float), ("b", float)]), "an array of records; give"),
+        (np.rec.fromarrays([[1.0], [2.0]], names="a,b"), r"records; give pandas\.DataFrame\(X\)$"),
+        ([{"a": 1, "b": 2}], r"X is a list of dicts; give pandas\.DataFrame\(X\)$"),
+        ({"a": [1, 2]}, r"X is a dict; give pandas\.DataFrame\(X\)$"),
+        ({"a": 1, "b": "x"}, r"X is a dict; give pandas\.DataFrame\(\[X\]\)$"),
+        (None, "X is None; give a table"),
+        (torch.ones(3, 2, requires_grad=True), r"X is a Tensor that cannot .* Use tensor\.detach"),
+        (
+            pl.DataFrame({"a": [1]}, schema={"a": pl.Int128}),
+            "column 'a' of X is of the type Int128",
+        ),
+    ],
+)
+def test_what_is_nearly_a_table_is_told_how_to_become_one(X, message) -> None:
+    with pytest.raises(DataError, match=message):
+        to_rows(X)
 
 
 @pytest.mark.parametrize("make", [sp.csr_matrix, sp.csr_array])

@@ -35,13 +35,12 @@ def check_page(file: str, report: Path) -> None:
 
 def check_table_output(option: str, file: str, path: Path) -> None:
     """Do the same for one table."""
-    from oddshot.data.sources import FORMATS, WRITERS, table_suffix
+    from oddshot.data.sources import can_write, writable_suffixes
 
     _check(f"{option} {path}", file, path)
-    if FORMATS.get(table_suffix(path)) not in WRITERS:
-        raise SettingError(
-            f"{option} {path}: give a name that ends in .csv, .tsv, .jsonl or .parquet"
-        )
+    if not can_write(path):
+        suffixes = writable_suffixes()
+        raise SettingError(f"{option} {path}: give a name that ends in {suffixes}")
 
 
 def check_picture(option: str, file: str, path: Path) -> None:
