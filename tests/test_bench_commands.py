@@ -170,6 +170,26 @@ def test_attacks_are_types(tmp_path):
     assert (found["error"] == "").all()
 
 
+def test_a_page_overwrites_nothing_else(ran, folder, tmp_path):
+    out, _, _ = ran
+    page = tmp_path / "page.html"
+    page.symlink_to(out / "results.csv")
+    before = (out / "results.csv").read_bytes()
+    assert "is the file that is read" in call("bench-report", out, "--report", page, code=2)
+    assert (out / "results.csv").read_bytes() == before
+    for command in (("bench-report", out), ("bench", folder, "--out", tmp_path / "new")):
+        said = call(*command, "--report", folder / "one.npz", code=2)
+        assert "give a name that ends in .html" in said
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_file_is_no_place_for_runs(folder, tmp_path):
+    (tmp_path / "file").write_text("")
+    for out in (tmp_path / "file", tmp_path / "file" / "under"):
+        said = call("bench", folder, "--out", out, "--detectors", "logistic", code=2)
+        assert "a folder that can be written" in said
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

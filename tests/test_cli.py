@@ -2,6 +2,7 @@ import re
 import subprocess
 import sys
 import types
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -217,6 +218,7 @@ def test_users_mistakes_are_one_line(file, tmp_path):
     assert "is the file that is read" in refused("detect", file, "--out", file)
     assert "is a folder" in refused("detect", file, "--out", tmp_path)
     assert "ends in .csv" in refused("detect", file, "--out", tmp_path / "a.xlsx")
+    assert "ends in .csv" in refused("detect", file, "--out", tmp_path / "a.parquet.gz")
     assert "ends in .html" in refused("detect", file, "--report", file.with_suffix(".pdf"))
     assert "choose two names" in refused(
         "detect", file, "--out", tmp_path / "a.csv", "--report", tmp_path / "a.csv"
@@ -241,6 +243,22 @@ def test_the_input_is_safe_under_another_name(file, tmp_path):
 def test_defects_of_ours_escape(file, monkeypatch):
     monkeypatch.setattr(Fake, "anomaly_score", lambda self, X: 1 / 0)
     assert isinstance(run("detect", file).exception, ZeroDivisionError)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_a_full_disk_is_told_in_one_line():
+    with Path("/dev/full").open("wb") as full:
+        ran = subprocess.run(
+            [sys.executable, "-m", "oddshot", "--version"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert ran.returncode == 2
+    assert ran.stderr == (
+        "oddshot: cannot write all (No space left on device); make room where the output goes\n"
+    )
 
 
 def test_version_and_help():

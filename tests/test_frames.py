@@ -4,6 +4,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 import scipy.sparse as sp
+import torch
 
 from oddshot.data.delimited import read_delimited
 from oddshot.data.labels import parse_labels
@@ -34,6 +35,51 @@ def test_sparse_matrices_become_csr(make: type) -> None:
     rows = to_rows(make(np.eye(3, dtype=np.int32)))
     assert isinstance(rows, sp.csr_array)
     assert rows.dtype == np.float64
+
+
+@pytest.mark.parametrize(
+    ("X", "message"),
+    [
+        (np.array([(1.0, 2.0)], dtype=[("a", float), ("b", float)]), "an array of records; give"),
+        (np.rec.fromarrays([[1.0], [2.0]], names="a,b"), r"records; give pandas\.DataFrame\(X\)$"),
+        ([{"a": 1, "b": 2}], r"X is a list of dicts; give pandas\.DataFrame\(X\)$"),
+        ({"a": [1, 2]}, r"X is a dict; give pandas\.DataFrame\(X\)$"),
+        ({"a": 1, "b": "x"}, r"X is a dict; give pandas\.DataFrame\(\[X\]\)$"),
+        (None, "X is None; give a table"),
+        (torch.ones(3, 2, requires_grad=True), r"X is a Tensor that cannot .* Use tensor\.detach"),
+        (
+            pl.DataFrame({"a": [1]}, schema={"a": pl.Int128}),
+            "column 'a' of X is of the type Int128",
+        ),
+    ],
+)
+def test_what_is_nearly_a_table_is_told_how_to_become_one(X, message) -> None:
+    with pytest.raises(DataError, match=message):
+        to_rows(X)
+
+
+@pytest.mark.parametrize("make", [sp.csr_matrix, sp.csr_array])
+def test_entries_written_twice_are_summed_elsewhere_than_in_the_callers_matrix(make) -> None:
+    data, places, ends = np.array([1.0, 2.0, 3.0]), np.array([1, 1, 0]), np.array([0, 2, 3])
+    given = make((data, places, ends), shape=(2, 2))
+    for array in (data, places, ends):
+        array.setflags(write=False)
+    assert to_rows(given).toarray().tolist() == [[0, 3], [3, 0]]
+    assert given.nnz == 3
+    assert given.data.tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize("dtype", [">f8", ">f4", ">i4", "<f8"])
+def test_numbers_come_in_the_byte_order_of_this_machine(dtype: str) -> None:
+    array = np.arange(6).reshape(3, 2).astype(dtype)
+    frame = pd.DataFrame(array, columns=["a", "a"], index=[7, 8, 9])
+    for given in (array, frame):
+        rows = to_rows(given)
+        types = list(rows.dtypes) if isinstance(rows, pd.DataFrame) else [rows.dtype]
+        assert all(found.isnative for found in types)
+        np.testing.assert_array_equal(rows, array)
+    assert to_rows(frame).index.tolist() == [7, 8, 9]
+    assert to_rows(frame.assign(b="x"))["b"].tolist() == ["x", "x", "x"]
 
 
 def test_arrow_and_polars_tables_keep_types() -> None:

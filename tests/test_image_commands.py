@@ -170,6 +170,10 @@ def test_users_mistakes_are_one_line(folder, tmp_path):
     assert "given with --labels" in refused("detect", folder, "--label-column", "odd")
     image_prior(image=[]).save(tmp_path / "prior")
     assert "the prior reads tables" in refused("detect", folder, "--prior", tmp_path / "prior")
+    Fake.kept["tables"] = Fake(prior=Prior.find(tmp_path / "prior"))
+    assert "nuts is a folder, but the detector reads tables" in refused("score", "tables", folder)
+    one = folder / "1.png"
+    assert "1.png holds images, but the detector reads" in refused("score", "tables", one)
     table = tmp_path / "table.csv"
     table.write_text("a,b\n1,2\n3,4\n")
     for options in (["--labels", table], ["--size", "5x4"], ["--skip-damaged"]):

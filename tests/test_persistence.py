@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from oddshot.errors import PriorError
-from oddshot.persistence import STATE_FILE, load_state, save_state
+from oddshot.persistence import STATE_FILE, load_state, replace_file, save_state
 
 TENSORS = {
     "f16": np.arange(3, dtype=np.float16),
@@ -201,3 +201,37 @@ def test_a_changed_word_is_told(tmp_path):
     file.write_text(file.read_text().replace("1.5", "2.5"))
     with pytest.raises(PriorError, match="was changed or is damaged; restore it or save again"):
         load_state(tmp_path, kind="note")
+
+
+def test_a_failed_write_leaves_nothing_beside(tmp_path, monkeypatch):
+    def full(file):
+        raise OSError(28, "No space left on device")
+
+    (tmp_path / "a.txt").write_text("old")
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        replace_file(tmp_path / "a.txt", b"new")
+    assert [file.name for file in tmp_path.iterdir()] == ["a.txt"]
+    assert (tmp_path / "a.txt").read_text() == "old"
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_link_stays_and_what_it_leads_to_is_replaced(tmp_path, there):
+    target, link = tmp_path / "kept" / "a.txt", tmp_path / "link.txt"
+    target.parent.mkdir()
+    if there:
+        target.write_text("old")
+    link.symlink_to(target)
+    replace_file(link, b"new")
+    assert link.is_symlink()
+    assert target.read_text() == "new"
+
+
+def test_only_files_are_replaced(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(OSError, match="a device or a pipe"):
+        replace_file(pipe, b"new")
+    assert pipe.is_fifo()
+    with pytest.raises(IsADirectoryError, match="a folder"):
+        replace_file(tmp_path, b"new")

@@ -1,6 +1,7 @@
 """Tables in memory, whoever made them, as one of three kinds: data frame, matrix, sparse matrix."""
 
 import re
+from collections.abc import Mapping
 from os import PathLike
 from typing import Any, TypeAlias
 
@@ -10,7 +11,7 @@ import pyarrow as pa
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from oddshot.errors import DataError
+from oddshot.errors import DataError, first_line
 
 # what people write where they have no value, in small letters
 MISSING_WORDS = frozenset(
@@ -37,7 +38,8 @@ def to_rows(X: Any) -> RawRows:
     DataFrame | ndarray | csr_array
         Data frames come back as they are, unless all of their columns are sparse: use
         `sparse_columns` for these. Numeric arrays keep a floating type and are float64 otherwise;
-        arrays of objects or strings become a data frame whose columns are counted from 0.
+        arrays of objects or strings become a data frame whose columns are counted from 0. Numbers
+        in another byte order are brought to this machine's.
 
     Raises
     ------
@@ -53,16 +55,14 @@ def to_rows(X: Any) -> RawRows:
     ['red', 'blue']
     """
     if isinstance(X, pd.DataFrame):
-        return X
+        return _in_native_order(X)
     if sp.issparse(X):
         return _from_sparse(X)
     if hasattr(X, "__arrow_c_stream__") and not isinstance(X, pd.Series):
         try:
             return frame_from_arrow(pa.table(X))
         except pa.ArrowInvalid as error:
-            raise DataError(
-                f"X is a {type(X).__name__}, not a table; give rows and columns ({error})"
-            ) from error
+            raise DataError(_unlike_arrow(X, error)) from error
     if isinstance(X, str | PathLike):
         raise DataError(
             f"X is {str(X)!r}, a path or a text; read the table first, as by pandas.read_csv"
@@ -118,6 +118,30 @@ def sparse_columns(frame: pd.DataFrame) -> sp.csr_array | None:
     return sp.csr_array(accessor.to_coo(), dtype=np.float64)
 
 
+def _unlike_arrow(X: Any, error: Exception) -> str:
+    """Say which column of X has a type that Arrow does not know, or that X is no table."""
+    schema = getattr(X, "schema", None)
+    for name, kind in schema.items() if isinstance(schema, Mapping) else ():
+        try:
+            pa.table(X.select(name))
+        except pa.ArrowInvalid:
+            return f"column {name!r} of X is of the type {kind}, which cannot be read; cast it"
+    return f"X is a {type(X).__name__}, not a table; give rows and columns ({error})"
+
+
+def _in_native_order(frame: pd.DataFrame) -> pd.DataFrame:
+    """Bring numbers to the byte order of this machine; a frame without others stays as it is."""
+    plain = [t if isinstance(t, np.dtype) else None for t in frame.dtypes]
+    if all(t is None or t.isnative for t in plain):
+        return frame
+    columns = [
+        column if t is None else column.astype(t.newbyteorder("="))
+        for t, (_, column) in zip(plain, frame.items(), strict=True)
+    ]
+    native: pd.DataFrame = pd.concat(columns, axis=1)
+    return native.set_axis(frame.columns, axis=1)
+
+
 def _from_sparse(X: Any) -> sp.csr_array:
     if X.dtype.kind == "c":
         raise DataError("Complex data not supported: give real numbers")
@@ -125,7 +149,9 @@ def _from_sparse(X: Any) -> sp.csr_array:
         raise DataError(f"Found array with dim {X.ndim}, while dim 2 is required.")
     dtype = X.dtype if X.dtype.kind == "f" else np.float64
     rows = sp.csr_array(X, dtype=dtype)
-    rows.sum_duplicates()
+    if not rows.has_canonical_format:
+        rows = rows.copy()  # the numbers may be the caller's own
+        rows.sum_duplicates()
     return rows
 
 
@@ -134,10 +160,15 @@ def _from_array(X: Any) -> pd.DataFrame | NDArray[Any]:
         numbers = X.dtype.kind in "biuf"
         cells: Any = X.astype(np.float64 if numbers else object)
         X = cells.filled(np.nan if numbers else None)
+    _refuse_records(X)
     try:
         array = np.asarray(X)
     except ValueError as error:  # numpy's "inhomogeneous shape"
         raise DataError("the rows have different lengths; give rows x columns") from error
+    except (RuntimeError, TypeError) as error:  # as of tensors that want a gradient
+        raise DataError(
+            f"X is a {type(X).__name__} that cannot be read as an array: {first_line(error)}"
+        ) from error
     if array.ndim < 2:
         shape = "a scalar" if array.ndim == 0 else "1D array"
         raise DataError(
@@ -152,9 +183,27 @@ def _from_array(X: Any) -> pd.DataFrame | NDArray[Any]:
     if array.dtype.kind in "biu":
         return array.astype(np.float64)
     if array.dtype.kind == "f":
-        return array.astype(np.float64) if array.dtype == np.float16 else array
+        kept = np.float64 if array.dtype == np.float16 else array.dtype.newbyteorder("=")
+        return array.astype(kept, copy=False)
     cells = array if isinstance(X, np.ndarray) else np.asarray(X, dtype=object)
     return pd.DataFrame(cells).infer_objects()
+
+
+def _refuse_records(X: Any) -> None:
+    """Refuse what is not rows and columns yet, but becomes such in a data frame."""
+    first = X[0] if isinstance(X, list | tuple) and X else None
+    if X is None:
+        raise DataError("X is None; give a table: rows and columns")
+    if isinstance(X, Mapping):
+        plain = all(np.ndim(value) == 0 for value in X.values())
+        what, give = f"a {type(X).__name__}", "[X]" if plain else "X"
+    elif isinstance(first, Mapping):
+        what, give = f"a {type(X).__name__} of {type(first).__name__}s", "X"
+    elif getattr(getattr(X, "dtype", None), "names", None):
+        what, give = "an array of records", "X"
+    else:
+        return
+    raise DataError(f"X is {what}; give pandas.DataFrame({give})")
 
 
 def _nullable(kind: Any) -> Any:

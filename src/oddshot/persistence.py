@@ -4,6 +4,7 @@ A saved thing is a folder that holds ``oddshot.json`` (kind, format, meta, hash 
 ``tensors-<hash>.safetensors``. Reading it runs no code from it.
 """
 
+import errno
 import json
 import os
 import re
@@ -171,19 +172,46 @@ def is_saved(path: str | Path) -> bool:
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Give ``path`` the ``content`` in one step that a kill or a power cut cannot split."""
+    """Give ``path`` the ``content`` in one step that a kill or a power cut cannot split.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written; nothing is left beside it then.
+    """
+    path = replaceable(path)
     partial = path.with_name(path.name + ".partial")
-    with partial.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
+    try:
+        with partial.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    except BaseException:  # Ctrl-C, too
+        partial.unlink(missing_ok=True)
+        raise
     if os.name == "posix":  # elsewhere a folder cannot be opened
         folder = os.open(path.parent, os.O_RDONLY)
         try:
             os.fsync(folder)
         finally:
             os.close(folder)
+
+
+def replaceable(path: Path) -> Path:
+    """Give the file that is to be replaced where ``path`` is written: where a link leads.
+
+    Raises
+    ------
+    OSError
+        If a device, a pipe or a folder stands there, which is not to be replaced.
+    """
+    target = Path(os.path.realpath(path))
+    if target.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "it is a folder", str(path))
+    if target.exists() and not target.is_file():
+        raise OSError(errno.EINVAL, "it is a device or a pipe, no file", str(path))
+    return target
 
 
 def package_version() -> str:

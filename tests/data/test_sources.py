@@ -13,7 +13,13 @@ import pyarrow as pa
 import pytest
 import scipy.sparse as sp
 
-from oddshot.data.sources import read_table, write_table, written_cells
+from oddshot.data.sources import (
+    can_write,
+    read_table,
+    writable_suffixes,
+    write_table,
+    written_cells,
+)
 from oddshot.errors import DataError, LabelError, SourceError
 from oddshot.mapping.encode import Encoder
 
@@ -309,7 +315,7 @@ def test_npz_errors(tmp_path: Path) -> None:
 def test_writing_is_atomic_and_explains_itself(tmp_path: Path) -> None:
     write_table(FRAME, tmp_path / "t.csv")
     before = (tmp_path / "t.csv").read_bytes()
-    with pytest.raises(SourceError, match=r"cannot write 't\.xlsx': its suffix"):
+    with pytest.raises(SourceError, match=r"cannot write 't\.xlsx': its suffix is none of \.csv"):
         write_table(FRAME, tmp_path / "t.xlsx")
     with pytest.raises(SourceError, match="its suffix"):
         write_table(FRAME, tmp_path / "t.parquet.gz")
@@ -319,6 +325,32 @@ def test_writing_is_atomic_and_explains_itself(tmp_path: Path) -> None:
         write_table(pd.DataFrame({"mixed": [1, "a", [2]]}), tmp_path / "t.parquet")
     assert [path.name for path in tmp_path.iterdir()] == ["t.csv"]
     assert (tmp_path / "t.csv").read_bytes() == before
+
+
+def test_a_table_can_be_written_under_every_suffix_that_is_named(tmp_path: Path) -> None:
+    texts, others = writable_suffixes().split(" (each also .gz), ")
+    for suffix in (
+        *texts.split(", "),
+        *others.split(", "),
+        *texts.replace(",", ".gz,").split(", "),
+    ):
+        assert can_write(tmp_path / f"t{suffix}")
+        write_table(FRAME, tmp_path / f"t{suffix}")
+        assert read_table(tmp_path / f"t{suffix}").rows.shape == FRAME.shape
+    for suffix in (".xlsx", ".npz", ".parquet.gz", ".gz", ""):
+        assert not can_write(tmp_path / f"t{suffix}")
+
+
+def test_writing_follows_a_link_and_leaves_pipes_alone(tmp_path: Path) -> None:
+    link, target, pipe = tmp_path / "link.csv", tmp_path / "t.csv", tmp_path / "pipe.csv"
+    link.symlink_to(target)
+    write_table(FRAME, link)
+    assert link.is_symlink()
+    assert len(target.read_bytes()) > 0
+    os.mkfifo(pipe)
+    with pytest.raises(SourceError, match=r"pipe\.csv': it is a device or a pipe, no file; give"):
+        write_table(FRAME, pipe)
+    assert pipe.is_fifo()
 
 
 def test_writing_gzip_twice_gives_the_same_bytes(tmp_path: Path) -> None:

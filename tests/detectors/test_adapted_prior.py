@@ -1,3 +1,5 @@
+import multiprocessing
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -6,6 +8,7 @@ import torch
 from threadpoolctl import threadpool_info
 
 from oddshot import FewShotDetector
+from oddshot.errors import CalibrationWarning
 from small_detectors import detector, few_labels, odd_among
 
 
@@ -83,3 +86,23 @@ def test_far_rows_score_far_above_all_training_rows():
     scores = made.anomaly_score(rows[:1] + np.array([[0], [10], [100], [1e9]]))
     assert scores[1] > made.anomaly_score(rows).max()
     assert (np.diff(scores) > 0).all()
+
+
+def threads_of(n_jobs):
+    with warnings.catch_warnings(action="error"):
+        return detector(n_jobs=n_jobs)._threads()
+
+
+def test_threads_are_no_processes_within_a_pool():
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        assert pool.map(threads_of, [None, 1, 2]) == [1, 1, 2]
+
+
+def test_a_threshold_chosen_on_rows_that_taught_is_told():
+    rows, truth = odd_among(400)
+    made = detector().fit(rows[::2])
+    for choice in ({"f_beta": 1}, {"cost": (1, 10)}):
+        with pytest.warns(CalibrationWarning, match="learned from 200 of the 200 rows to") as told:
+            made.set_threshold(**choice, X=rows[::2], y=truth[::2])
+        assert told[0].filename == __file__
+        made.set_threshold(**choice, X=rows[1::2], y=truth[1::2])

@@ -573,7 +573,7 @@ def test_what_cannot_be_learned(X, y, error, message):
     ("X", "message"),
     [
         (np.zeros((0, 4)), r"X has 0 rows; give at least 1"),
-        (np.zeros((3, 2)), "X has 2 features, but .* is expecting 4 features as input"),
+        (np.zeros((3, 2)), "X has 2 features, but AAEDetector is expecting 4 features as input"),
     ],
 )
 def test_what_cannot_be_scored(fitted, X, message):

@@ -43,8 +43,9 @@ def test_labels_in_any_dress(labels, plainly_labelled):
 
 def test_labels_in_a_column_of_their_own_are_taken_with_scikit_learns_warning(fitted):
     rows, _ = odd_among()
-    with pytest.warns(DataConversionWarning, match="column-vector"):
+    with pytest.warns(DataConversionWarning, match="column-vector") as told:
         found = detector().fit(rows, few_labels()[:, None])
+    assert told[0].filename == __file__
     np.testing.assert_array_equal(found.anomaly_score(rows), fitted.anomaly_score(rows))
 
 

@@ -18,6 +18,7 @@ def test_what_it_can_promise(cross):
     assert cross.promises(0.25)
     assert not cross.promises(0.2)
     assert str(cross) == "3 rows given to fit, held out part by part"
+    assert repr(cross) == f"<Calibration: {cross}>"
 
 
 @pytest.mark.parametrize("numbers", [None, np.ones((2, 4), np.float32)])
@@ -44,6 +45,16 @@ def test_it_comes_back_from_json_and_arrays(cross, numbers):
             "cost",
             {"false_alarm": 1.0, "miss": 50.0},
             "the least cost, a false alarm at 1 and a miss at 50",
+        ),
+        (
+            "cost",
+            {"false_alarm": 0.1, "miss": 2e6},
+            "the least cost, a false alarm at 0.1 and a miss at 2000000",
+        ),
+        (
+            "budget",
+            {"alerts": 1_500_001, "rows": 20_000_000},
+            "at most 1500001 of 20000000 rows are expected above it",
         ),
     ],
 )

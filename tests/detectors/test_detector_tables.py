@@ -14,7 +14,7 @@ from small_detectors import detector
         (np.zeros((5, 0)), r"0 feature\(s\) \(shape=\(5, 0\)\) while a minimum of 1"),
         (np.arange(5.0), "Expected 2D array, got 1D array"),
         (np.zeros((2, 2, 2)), "dim 3"),
-        (None, "Expected 2D array"),
+        (None, "X is None; give a table"),
         (np.eye(4) * 1j, "Complex data not supported"),
         (pd.DataFrame({"z": np.arange(9) * 1j}), "Complex data not supported: column 'z'"),
         (np.full((9, 2), np.nan), "no column is left .*all values are missing"),
@@ -34,7 +34,10 @@ def test_rows_that_cannot_be_fitted(rows, message):
     [
         (np.zeros((0, 3)), r"X has 0 rows; give at least 1 .* shape=\(0, 3\)"),
         (pd.DataFrame(np.zeros((0, 3))), r"X has 0 rows; give at least 1"),
-        (np.zeros((4, 2)), "X has 2 features, but .* is expecting 3 features as input"),
+        (
+            np.zeros((4, 2)),
+            "X has 2 features, but FewShotDetector is expecting 3 features as input",
+        ),
         (np.zeros(3), "Expected 2D array, got 1D array"),
         (np.ones((4, 3)) * 1j, "Complex data not supported"),
     ],

@@ -74,6 +74,14 @@ def test_a_column_that_moved_is_told_in_words(context, column, kind, change, wor
     assert words in told.detail
 
 
+def test_a_level_that_is_spelled_otherwise_has_not_moved(context):
+    lamp = pd.Series(np.arange(ROWS) % 3 == 0)
+    then, now = context.assign(lamp=lamp.astype("category")), context.assign(lamp=lamp.astype(str))
+    tests = found(then, now)
+    assert tests["lamp", "levels"][0] > 0.1
+    assert ("lamp", "new levels") not in tests
+
+
 def test_many_levels_are_compared_as_far_as_they_are_common(context):
     names = [f"level {i % 100:02}" for i in range(ROWS)]
     many = context.assign(colour=names)

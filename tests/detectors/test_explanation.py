@@ -36,6 +36,14 @@ def test_top_names_what_makes_the_row_odd(found):
     assert found[0].top(1) == [("a", 9.0, 2.0)]
 
 
+@pytest.mark.parametrize("number", [-1, 1.5, True, "all"])
+def test_only_a_whole_number_of_columns_is_on_top(found, number):
+    with pytest.raises(SettingError, match=f"number is {number!r}; it must be a whole number, 0"):
+        found[0].top(number)
+    with pytest.raises(SettingError, match=f"top is {number!r}"):
+        found.to_frame(number)
+
+
 def test_frame_has_a_line_for_each_row_and_column(found):
     frame = found.to_frame()
     assert frame["row"].tolist() == ["r1", "r1", "r2", "r2"]

@@ -183,8 +183,11 @@ def test_what_lies_near_a_known_anomaly_rises():
         ({"random_state": -1}, "random_state is -1; it must be None, a whole number from 0 on"),
         ({"random_state": 1.5}, "random_state is 1.5"),
         ({"random_state": "seed"}, "random_state is 'seed'"),
+        ({"random_state": True}, "random_state is True"),
         ({"n_jobs": 0}, "n_jobs is 0; it must be None, a number of threads"),
         ({"n_jobs": "all"}, "n_jobs is 'all'"),
+        ({"n_jobs": 1.5}, "n_jobs is 1.5"),
+        ({"n_jobs": True}, "n_jobs is True"),
         ({"prior": 3}, "prior is 3; it must be 'default' or 'images', a Prior, or the folder of a"),
     ],
 )

@@ -330,6 +330,36 @@ def test_levels_survive_a_change_of_type() -> None:
 
 
 @pytest.mark.parametrize(
+    "spellings",
+    [
+        ([True, False, True], ["True", "False", "True"], ["true", "false", "true"], [1, 0, 1]),
+        ([1, 2, 3], [1.0, 2.0, 3.0], ["1.0", "2.0", "3.0"], ["1", "2", "3"]),
+    ],
+)
+def test_a_level_is_one_in_every_spelling_whichever_came_first(spellings) -> None:
+    frames = [pd.DataFrame({"c": pd.Categorical(cells)}) for cells in spellings]
+    for first in frames:
+        encoder = Encoder().fit(first)
+        meant = encoder.transform(first)
+        for other, cells in zip(frames, spellings, strict=True):
+            np.testing.assert_array_equal(encoder.transform(other), meant)
+            np.testing.assert_array_equal(encoder.transform(pd.DataFrame({"c": cells})), meant)
+
+
+def test_codes_and_levels_that_stand_side_by_side_stay_apart() -> None:
+    levels = pd.DataFrame({"c": pd.Categorical(["1", "1.0", "01", "True"])})
+    assert len(np.unique(Encoder().fit(levels).transform(levels), axis=0)) == 4
+    encoder = Encoder().fit(pd.DataFrame({"c": pd.Categorical(["01", "02"])}))
+    assert not encoder.transform(pd.DataFrame({"c": [1, 2]}))[:, :2].any()
+
+
+def test_a_constant_level_is_one_in_every_spelling() -> None:
+    encoder = Encoder().fit(pd.DataFrame({"c": pd.Categorical([True, True]), "x": [1.5, 2.5]}))
+    new = pd.DataFrame({"c": ["True", "1.0", "other"], "x": 1.5})
+    assert encoder.transform(new, aside=True)[:, -1].tolist() == [0, 0, 1]
+
+
+@pytest.mark.parametrize(
     ("values", "bad", "message"),
     [
         ([1.5, 2.5], "ERR", "column 'x' holds 'ERR' in row 2, where a number was learned"),

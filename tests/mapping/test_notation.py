@@ -2,8 +2,10 @@ import datetime
 import decimal
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from oddshot.mapping.cells import read_numbers
 from oddshot.mapping.notation import Notation, find_notation
 
 
@@ -97,6 +99,13 @@ def test_texts_that_tell_more_than_a_number_stay_texts(values):
 )
 def test_with_more_words_or_fewer_numbers_it_is_no_column_of_numbers(values):
     assert find_notation(values) is None
+
+
+def test_a_duration_is_the_same_number_as_text():
+    rng = np.random.default_rng(0)
+    lengths = pd.Series(pd.to_timedelta(rng.integers(-(10**6), 10**8, 500), unit="s"))
+    read = Notation().read(list(lengths.astype(str)))
+    np.testing.assert_array_equal(read, read_numbers(lengths))
 
 
 def test_values_of_other_types():

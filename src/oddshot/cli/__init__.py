@@ -1,12 +1,13 @@
 """The command line ``oddshot``; ``oddshot --help`` lists its commands.
 
-Exit codes: 0 done; 1 every run of `bench` failed; 2 a mistake of the user's, in one line on
-standard error; 3 `watch` found drift; 130 stopped with Ctrl-C. Any other exception is a defect of
-ours and escapes with its traceback.
+Exit codes: 0 done; 1 every run of `bench` failed; 2 a mistake of the user's, or a full disk, in one
+line on standard error; 3 `watch` found drift; 130 stopped with Ctrl-C. Any other exception is a
+defect of ours and escapes with its traceback.
 
 Nothing heavy is imported before a command needs it, so that ``oddshot --help`` answers at once.
 """
 
+import errno
 import os
 import sys
 import warnings
@@ -28,6 +29,7 @@ from oddshot.errors import OddshotError
 
 # Newer versions of Typer carry a copy of Click of their own: find its base error from Typer's.
 _UsageError: Any = typer.BadParameter.__mro__[2]
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class _OneLineErrors(TyperGroup):
@@ -45,6 +47,11 @@ class _OneLineErrors(TyperGroup):
             message = str(error)
         except _UsageError as error:
             message = error.format_message()
+        except OSError as error:
+            if error.errno not in _FULL:
+                raise
+            message = f"cannot write all ({error.strerror}); make room where the output goes"
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         else:
             sys.exit(code if isinstance(code, int) else 0)
         _tell(message)

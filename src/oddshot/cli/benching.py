@@ -7,6 +7,7 @@ import typer
 
 from oddshot.cli.console import console_of_stdout, progress_bar, say
 from oddshot.cli.options import Jobs, PriorPath, names_of, numbers_of
+from oddshot.cli.outputs import check_page
 from oddshot.errors import SettingError
 
 if TYPE_CHECKING:
@@ -120,6 +121,8 @@ def bench(
 
     if folder is None:
         raise SettingError("no FOLDER of tables; give one, or set ODDSHOT_DATA to it")
+    if report is not None:
+        check_page(str(folder), report)
     tables = tables_with_types(folder, types=types)
     peers = names_of(detectors) if detectors is not None else group_names(group)
     untold = 0
@@ -189,6 +192,8 @@ def bench_report(
     from oddshot.reports.bench_page import bench_page
     from oddshot.reports.writing import write_file
 
+    for folder in folders:
+        check_page(str(folder / "results.csv"), report)
     summary = summarise(read_folders(folders), reference=reference)
     page = bench_page(summary, published=_published(summary, anchors), title=title)
     write_file(report, page)

@@ -46,7 +46,7 @@ def explain(
     ] = True,
     out: Annotated[
         Path | None,
-        typer.Option("--out", metavar="PATH", help="Write all contributions (CSV or Parquet)."),
+        typer.Option("--out", metavar="PATH", help="Write all contributions (CSV, Parquet, ...)."),
     ] = None,
     label_column: Labels = None,
     leave_out: LeaveOut = None,

@@ -162,6 +162,9 @@ def _read_images(file: str, prior: "Prior | str | Path", asked: Asked) -> Input:
             f"{file} holds images; --label-column names a column of the table given with --labels"
         )
     found = Prior.find("images" if prior == "default" else prior)
+    if not found.settings.get("image") and isinstance(prior, Prior):  # that of a detector
+        what = "is a folder" if Path(file).is_dir() else "holds images"
+        raise SettingError(f"{file} {what}, but the detector reads tables; give the file of one")
     if not found.settings.get("image"):
         raise SettingError(
             f"{file} holds images, but the prior reads tables; leave --prior out, or give the "

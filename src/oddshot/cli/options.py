@@ -112,7 +112,9 @@ Top = Annotated[
 ]
 Out = Annotated[
     Path | None,
-    typer.Option("--out", metavar="PATH", help="Write every row with its score (CSV or Parquet)."),
+    typer.Option(
+        "--out", metavar="PATH", help="Write every row with its score (CSV, Parquet, ...)."
+    ),
 ]
 Reasons = Annotated[
     int,

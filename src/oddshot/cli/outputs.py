@@ -21,22 +21,26 @@ def check_outputs(file: str, out: Path | None, report: Path | None) -> None:
         check_table_output("--out", file, out)
     if report is None:
         return
-    _check(f"--report {report}", file, report)
     if out is not None and out.resolve() == report.resolve():
         raise SettingError(f"--out and --report are both {out}; choose two names")
+    check_page(file, report)
+
+
+def check_page(file: str, report: Path) -> None:
+    """Do the same for a page."""
+    _check(f"--report {report}", file, report)
     if report.suffix.lower() not in (".html", ".htm"):
         raise SettingError(f"--report {report}: it is a web page; give a name that ends in .html")
 
 
 def check_table_output(option: str, file: str, path: Path) -> None:
     """Do the same for one table."""
-    from oddshot.data.sources import FORMATS, WRITERS, table_suffix
+    from oddshot.data.sources import can_write, writable_suffixes
 
     _check(f"{option} {path}", file, path)
-    if FORMATS.get(table_suffix(path)) not in WRITERS:
-        raise SettingError(
-            f"{option} {path}: give a name that ends in .csv, .tsv, .jsonl or .parquet"
-        )
+    if not can_write(path):
+        suffixes = writable_suffixes()
+        raise SettingError(f"{option} {path}: give a name that ends in {suffixes}")
 
 
 def check_picture(option: str, file: str, path: Path) -> None:

@@ -34,6 +34,7 @@ from oddshot.data.labels import parse_labels
 from oddshot.episodes import LabelArray, Rows, Table
 from oddshot.errors import DataError, SourceError, first_line
 from oddshot.frames import frame_from_arrow, to_rows
+from oddshot.persistence import replaceable
 
 FORMATS = {
     ".csv": "delimited", ".tsv": "delimited", ".tab": "delimited", ".txt": "delimited",
@@ -164,13 +165,11 @@ def write_table(
         If the suffix is none of these, the folder is not there, or a column does not fit.
     """
     path = Path(path)
-    write = WRITERS.get(FORMATS.get(table_suffix(path), ""))
-    compressed = path.suffix.lower() == ".gz"
-    if write is None or (compressed and write is not _write_text):
+    if not can_write(path):
         raise SourceError(
-            f"cannot write {path.name!r}: its suffix is not .csv, .tsv, .jsonl (each also .gz), "
-            ".parquet or .feather; choose one of them"
+            f"cannot write {path.name!r}: its suffix is none of {writable_suffixes()}; choose one"
         )
+    write = WRITERS[FORMATS[table_suffix(path)]]
     try:
         with writing(path) as partial, open(partial, "wb") as file:
             if like is not None and write is _write_text:
@@ -183,25 +182,42 @@ def write_table(
         ) from error
 
 
+def can_write(path: Path) -> bool:
+    """Tell whether a table can be written under this name, by its suffix."""
+    write = WRITERS.get(FORMATS.get(table_suffix(path), ""))
+    return write is _write_text or (write is not None and path.suffix.lower() != ".gz")
+
+
+def writable_suffixes() -> str:
+    """Name the suffixes under which a table can be written."""
+    texts = [suffix for suffix, form in FORMATS.items() if WRITERS.get(form) is _write_text]
+    others = [suffix for suffix, form in FORMATS.items() if form in WRITERS and suffix not in texts]
+    return f"{', '.join(texts)} (each also .gz), {', '.join(others)}"
+
+
 @contextmanager
 def writing(path: Path) -> Iterator[Path]:
     """Give a name to write to; the file appears at ``path`` if all went well, else not at all.
+
+    A link stays, and the file that it leads to is replaced.
 
     Raises
     ------
     SourceError
         If it cannot be written.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        yield partial
-        os.replace(partial, path)
+        target = replaceable(path)
+        partial = target.with_name(f".{target.name}.{os.getpid()}")
+        try:
+            yield partial
+            os.replace(partial, target)
+        finally:
+            partial.unlink(missing_ok=True)
     except OSError as error:
         raise SourceError(
             f"cannot write {str(path)!r}: {error.strerror}; give a file in a folder you may write"
         ) from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 @contextmanager

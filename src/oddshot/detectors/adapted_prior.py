@@ -2,10 +2,11 @@
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from multiprocessing import current_process
 from typing import Any, NamedTuple, Self
 
 import numpy as np
-from joblib import effective_n_jobs
+from joblib import effective_n_jobs, parallel_config
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
@@ -23,7 +24,7 @@ from oddshot.detectors.fitted_images import FittedImages
 from oddshot.detectors.fitted_table import FittedTable
 from oddshot.detectors.groups import Groups
 from oddshot.episodes import NORMAL, Float32Array, FloatArray
-from oddshot.errors import DataError, SettingError
+from oddshot.errors import DataError, SettingError, is_whole, require
 from oddshot.mapping.encode import ColumnNote
 from oddshot.thresholds.conformal import group_weights
 from oddshot.thresholds.surprise import Surprise
@@ -166,12 +167,13 @@ class AdaptedPrior(AnomalyDetector):
         return self._fitted.kept_numbers[places]
 
     def _threads(self) -> int:
-        try:
-            return int(effective_n_jobs(self.n_jobs))
-        except (TypeError, ValueError) as error:
-            raise SettingError(
-                f"n_jobs is {self.n_jobs!r}; it must be None, a number of threads, or -1 for all"
-            ) from error
+        count = self.n_jobs
+        fits = count is None or (is_whole(count) and count != 0)
+        require(fits, "n_jobs", count, "None, a number of threads, or -1 for all")
+        # a process of a pool may start no others, and joblib thinks of such: these are threads
+        inside = {"backend": "threading"} if current_process().daemon else {}
+        with parallel_config(**inside):
+            return int(effective_n_jobs(count))
 
 
 class _Part(NamedTuple):

@@ -110,7 +110,8 @@ class AdjustableThreshold(CalibratedVerdicts):
         -----
         CalibrationWarning
             If there are too few rows to promise it; alpha and budget then go by the exponential
-            tail of the scores.
+            tail of the scores. Or if, as far as can be told, more than a quarter of labelled rows
+            ``X`` were given to `fit`.
 
         Examples
         --------
@@ -313,6 +314,12 @@ class AdjustableThreshold(CalibratedVerdicts):
                 CalibrationWarning,
                 stacklevel=4,
             )
+        self._warn_of_learned_rows(
+            self._numbers(X),
+            "choose a threshold on",
+            "the threshold suits these alone; give rows that it has not seen",
+            stacklevel=5,
+        )
         basis = f"{anomalies:,} labelled anomalies and {normal:,} labelled normal rows"
         return scores[known], (labels == ANOMALY)[known], basis, anomalies >= _FEW
 

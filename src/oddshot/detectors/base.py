@@ -8,7 +8,7 @@ from sklearn.base import BaseEstimator, OutlierMixin
 
 from oddshot.detectors.adjustable_threshold import AdjustableThreshold, checked_share
 from oddshot.episodes import FloatArray
-from oddshot.errors import SettingError
+from oddshot.errors import SettingError, is_whole
 
 
 class AnomalyDetector(AdjustableThreshold, OutlierMixin, BaseEstimator):  # type: ignore[misc]
@@ -55,7 +55,7 @@ class AnomalyDetector(AdjustableThreshold, OutlierMixin, BaseEstimator):  # type
         state = self.random_state
         if isinstance(state, np.random.RandomState):
             return int(state.randint(2**31 - 1))
-        if state is None or (isinstance(state, int | np.integer) and state >= 0):
+        if state is None or (is_whole(state) and state >= 0):
             return int(state or 0)
         raise SettingError(
             f"random_state is {state!r}; it must be None, a whole number from 0 on, "

@@ -225,7 +225,7 @@ class CalibratedVerdicts(ABC):
 
         Raises
         ------
-        DataError
+        LabelError
             If ``X`` has no row that is not labelled as an anomaly.
         SettingError
             If a setting has a value it cannot take, or the detector cannot be made again.
@@ -259,7 +259,13 @@ class CalibratedVerdicts(ABC):
         if len(trusted) > MAX_CALIBRATION:
             trusted = np.random.default_rng(0).permutation(trusted)[:MAX_CALIBRATION]
         numbers, known = self._numbers(X), labels != UNLABELLED
-        self._warn_of_learned_rows(numbers)
+        self._warn_of_learned_rows(
+            numbers,
+            "calibrate with",
+            "promises do not hold; give rows that it has not seen, or hold some out with "
+            "method='cross'",
+            stacklevel=3,
+        )
         kinds = [int((labels == kind).sum()) for kind in (ANOMALY, NORMAL)]
         if min(kinds) >= LEAST:
             chances.fit(scores[known], labels[known] == ANOMALY)
@@ -322,8 +328,10 @@ class CalibratedVerdicts(ABC):
         """Give rows that were learned from in numbers (m, p), ``None`` where that is not known."""
         return None
 
-    def _warn_of_learned_rows(self, numbers: Float32Array | None) -> None:
-        """Warn of rows (n, p) to calibrate with that were learned from: new ones score higher."""
+    def _warn_of_learned_rows(
+        self, numbers: Float32Array | None, purpose: str, so: str, *, stacklevel: int
+    ) -> None:
+        """Warn of rows (n, p) that were learned from: new ones score higher."""
         learned = self._learned_numbers()
         if numbers is None or learned is None:
             return
@@ -332,10 +340,9 @@ class CalibratedVerdicts(ABC):
         if found.mean() > LEARNED and kinds > len(learned) / 2:  # else rows may meet by chance
             warnings.warn(
                 f"the detector has learned from {int(found.sum()):,} of the {len(numbers):,} rows "
-                "to calibrate with, and scores new ones higher: promises do not hold; give rows "
-                "that it has not seen, or hold some out with method='cross'",
+                f"to {purpose}, and scores new ones higher: {so}",
                 CalibrationWarning,
-                stacklevel=3,
+                stacklevel=stacklevel,
             )
 
     def _calibration_numbers(self, calibration: Calibration) -> Float32Array | None:

@@ -24,7 +24,7 @@ HOW = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Calibration:
     """Scores of calibration rows.
 
@@ -55,9 +55,9 @@ class Calibration:
     scores: tuple[FloatArray, ...]
     clean: bool
     parts: tuple[IndexArray, ...] = ()
-    numbers: Float32Array | None = field(default=None, repr=False)
+    numbers: Float32Array | None = None
     stands: bool = False
-    weights: FloatArray | None = field(default=None, repr=False)
+    weights: FloatArray | None = None
 
     @property
     def pooled(self) -> FloatArray:
@@ -107,6 +107,9 @@ class Calibration:
     def __str__(self) -> str:
         grouped = "" if self.weights is None else f", in {counted(self.worth, self.unit)}"
         return f"{self.rows:,} {HOW[self.method]}{grouped}"
+
+    def __repr__(self) -> str:
+        return f"<Calibration: {self}>"
 
     def state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """Return what `from_state` needs, as JSON and as arrays."""
@@ -169,9 +172,9 @@ class ThresholdRule:
             "contamination": "{share:.3g}% of the rows given to fit are above it",
             "alpha": "at most {alpha:.3g}% of normal rows are expected above it",
             "fdr": "at most {fdr:.3g}% of the rows above it are expected to be normal",
-            "budget": "at most {alerts:g} of {rows:g} rows are expected above it",
+            "budget": "at most {alerts:.0f} of {rows:.0f} rows are expected above it",
             "f_beta": "the best F{beta:g}",
-            "cost": "the least cost, a false alarm at {false_alarm:g} and a miss at {miss:g}",
+            "cost": "the least cost, a false alarm at {false_alarm:.15g} and a miss at {miss:.15g}",
             "value": "{value:.4g}, as given",
         }[self.rule]
         shares = {n: 100 * value[n] for n in ("share", "alpha", "fdr") if n in value}

@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
+from sklearn.exceptions import DataConversionWarning
 from sklearn.utils import column_or_1d
 
 from oddshot.data.labels import parse_labels
@@ -25,6 +26,8 @@ def checked_labels(y: ArrayLike | None, rows: int) -> LabelArray:
 
     Warns
     -----
+    DataConversionWarning
+        If it is a table of one column.
     LabelWarning
         If it holds more numbers that are no labels: all of it is ignored then, since scikit-learn
         passes any target. Or if four fifths or more are 1 and the others -1, as in scikit-learn's
@@ -35,9 +38,16 @@ def checked_labels(y: ArrayLike | None, rows: int) -> LabelArray:
     if isinstance(y, np.ma.MaskedArray):
         y = y.filled(UNLABELLED)
     try:
-        values = column_or_1d(y if isinstance(y, pd.Series) else np.asarray(y), warn=True)
+        given = y if isinstance(y, pd.Series) else np.asarray(y)
+        values = column_or_1d(given)
     except ValueError as error:
         raise LabelError(f"y cannot be read: {error}") from error
+    if given.ndim > 1:
+        warnings.warn(
+            "A column-vector y was passed when a 1d array was expected; give y.ravel()",
+            DataConversionWarning,
+            stacklevel=3,
+        )
     if values.dtype.kind == "O":
         values = pd.Series(values).infer_objects().to_numpy()  # numbers may stand in objects
     if len(values) != rows:

@@ -146,10 +146,12 @@ def test_columns(
     for name, kind in kinds.items():
         column = sides.frame[name]
         if kind == "category":
-            levels = _levels(column)
+            spelled: dict[str, str] = {}
+            levels = _levels(column, spelled)
             gaps = levels == ""
             yield from _test_levels(name, sides, levels, gaps)
-            yield from _test_new_levels(name, sides, levels, {*_levels(elsewhere[name]), ""})
+            known = {*_levels(elsewhere[name], spelled), ""}
+            yield from _test_new_levels(name, sides, levels, known)
         else:
             values = read_values(column, kind)
             gaps = np.isnan(values)
@@ -295,11 +297,12 @@ def _moved(old: FloatArray, new: FloatArray) -> str:
     return f"at most {grid[most]:.4g} in {before:.1%} of rows before, {after:.1%} now"
 
 
-def _levels(column: "pd.Series[Any]") -> NDArray[np.str_]:
-    """Names (n,) of levels; empty where missing."""
+def _levels(column: "pd.Series[Any]", spelled: dict[str, str]) -> NDArray[np.str_]:
+    """Names (n,) of levels; empty where missing. One level is named as it was ``spelled`` first."""
     codes, distinct = cells.distinct_values(column)
-    names = np.array([*(cells.level(value) for value in distinct), ""], dtype=np.str_)
-    return names[codes]  # a gap has the code -1
+    levels = map(cells.level, distinct)
+    names = [spelled.setdefault(cells.level_key(level), level) for level in levels]
+    return np.array([*names, ""], dtype=np.str_)[codes]  # a gap has the code -1
 
 
 def _both(new: NDArray[np.bool_]) -> bool:

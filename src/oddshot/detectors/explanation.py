@@ -9,6 +9,7 @@ import pandas as pd
 
 from oddshot.detectors.explanation_words import told
 from oddshot.episodes import FloatArray
+from oddshot.errors import is_whole, require
 from oddshot.wording import counted
 
 PRINTED = 10  # rows whose explanation is printed
@@ -108,7 +109,14 @@ class Explanation:
         return f"<Explanation of row {self.row}: score {self.score:.3g}, {most}>"
 
     def top(self, number: int = 3) -> list[tuple[str, Any, float]]:
-        """Column, value and contribution of the largest contributions above 0, largest first."""
+        """Column, value and contribution of the largest contributions above 0, largest first.
+
+        Raises
+        ------
+        SettingError
+            If ``number`` is no whole number, 0 or more.
+        """
+        _check_number("number", number)
         order = np.argsort(-self.contributions, kind="stable")[:number]
         return [
             (self.columns[i], self.values[i], float(self.contributions[i]))
@@ -168,7 +176,14 @@ class Explanations:
             Columns ``row`` and ``score``; ``rank`` of the column among the row's (1 contributes
             most), ``column``, ``value``, ``contribution``, and the value that the nearest
             ``typical`` row has there.
+
+        Raises
+        ------
+        SettingError
+            If ``top`` is no whole number, 0 or more.
         """
+        if top is not None:
+            _check_number("top", top)
         lines = [
             (
                 found.row,
@@ -190,3 +205,8 @@ class Explanations:
         sizes = np.abs([found.contributions for found in self.rows]).mean(axis=0)
         found = pd.Series(sizes, index=list(self.rows[0].columns), name="importance")
         return found.sort_values(ascending=False, kind="stable")
+
+
+def _check_number(name: str, value: object) -> None:
+    fits = is_whole(value) and value >= 0  # type: ignore[operator]
+    require(fits, name, value, "a whole number, 0 or more")

@@ -134,7 +134,7 @@ class FittedTable:
     ) -> Self:
         """Adapt a prior to rows (n, d) with labels (n,)."""
         restore(prior)  # first: it tells at once whether it can
-        encoder = Encoder().fit(rows)
+        encoder = Encoder(owner="FewShotDetector").fit(rows)
         known = int((labels == ANOMALY).sum())
         if known > len(labels) - 2:
             raise DataError(
@@ -413,7 +413,9 @@ class FittedTable:
         threads: int,
     ) -> Self:
         """Adapt again to the rows that were kept: ``meta`` and arrays by part and name."""
-        encoder = Encoder.from_state(meta["encoder"], parts.get("encoder", {}))
+        encoder = Encoder.from_state(
+            meta["encoder"], parts.get("encoder", {}), owner="FewShotDetector"
+        )
         support = Support(
             parts["support"]["columns"].astype(np.intp),
             parts["support"]["typical"],

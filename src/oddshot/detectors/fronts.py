@@ -76,7 +76,7 @@ class TableFront(Front):
     @classmethod
     def fit(cls, X: Any) -> Self:
         """Learn from a table; errors as of `Encoder`."""
-        return cls(Encoder().fit(table_rows(X, but=FITTED_ON_A_TABLE)))
+        return cls(Encoder(owner="AAEDetector").fit(table_rows(X, but=FITTED_ON_A_TABLE)))
 
     def numbers(self, X: Any) -> FloatArray:
         """Encode; errors as of `Encoder`."""
@@ -162,7 +162,7 @@ def front_of(state: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Front:
     if "image" in state:
         return ImageFront(*state["image"])
     own = under("encoder.", arrays)
-    return TableFront(Encoder.from_state(state["encoder"], own))
+    return TableFront(Encoder.from_state(state["encoder"], own, owner="AAEDetector"))
 
 
 def _spread(rows: FloatArray) -> FloatArray:

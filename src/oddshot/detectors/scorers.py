@@ -5,14 +5,17 @@ scores. In labels 1 is an anomaly, and on scikit-learn's scale anomalies score l
 round, near 0 for a good detector.
 """
 
+import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from oddshot.detectors.checked_labels import checked_labels
-from oddshot.episodes import ANOMALY, UNLABELLED, FloatArray, LabelArray
+from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED
 
 
 def roc_auc_scorer(estimator: Any, X: Any, y: ArrayLike) -> float:
@@ -31,6 +34,11 @@ def roc_auc_scorer(estimator: Any, X: Any, y: ArrayLike) -> float:
         1 is perfect, 0.5 chance; NaN where not both kinds occur: take `StratifiedKFold`, since
         scikit-learn stratifies for classifiers alone.
 
+    Warns
+    -----
+    UndefinedMetricWarning
+        If not both kinds occur.
+
     Examples
     --------
     >>> from sklearn.model_selection import StratifiedKFold, cross_val_score
@@ -42,8 +50,7 @@ def roc_auc_scorer(estimator: Any, X: Any, y: ArrayLike) -> float:
     >>> cross_val_score(FewShotDetector(), X, y, scoring=roc_auc_scorer, cv=folds).tolist()
     [1.0, 1.0, 1.0]
     """
-    labels, scores = _judged(estimator, X, y)
-    return float(roc_auc_score(labels, scores)) if len(np.unique(labels)) == 2 else np.nan
+    return _judged_by(roc_auc_score, estimator, X, y)
 
 
 def average_precision_scorer(estimator: Any, X: Any, y: ArrayLike) -> float:
@@ -51,13 +58,22 @@ def average_precision_scorer(estimator: Any, X: Any, y: ArrayLike) -> float:
 
     Chance is the share of anomalies.
     """
-    labels, scores = _judged(estimator, X, y)
-    return float(average_precision_score(labels, scores)) if len(np.unique(labels)) == 2 else np.nan
+    return _judged_by(average_precision_score, estimator, X, y)
 
 
-def _judged(estimator: Any, X: Any, y: ArrayLike) -> tuple[LabelArray, FloatArray]:
-    """Labels of the rows that have one, and how odd these are."""
+def _judged_by(metric: Callable[..., Any], estimator: Any, X: Any, y: ArrayLike) -> float:
+    """Judge by the rows that have a label; NaN, with a warning, where these are of one kind."""
     scores = -np.asarray(estimator.score_samples(X), dtype=np.float64)
     labels = checked_labels(y, len(scores))
+    anomalies, normal = (int((labels == kind).sum()) for kind in (ANOMALY, NORMAL))
+    if not anomalies or not normal:
+        warnings.warn(
+            f"y holds {anomalies} known anomalies and {normal} known normal rows, and the score "
+            "needs both kinds: it is NaN; give cv=StratifiedKFold(...), which keeps them in every "
+            "fold",
+            UndefinedMetricWarning,
+            stacklevel=3,
+        )
+        return np.nan
     known = labels != UNLABELLED
-    return (labels[known] == ANOMALY).astype(np.int8), scores[known]
+    return float(metric(labels[known] == ANOMALY, scores[known]))

@@ -46,6 +46,7 @@ from oddshot.evaluation.robustness import Disturbance
 from oddshot.evaluation.row_names import RowName, parts_of
 from oddshot.evaluation.time_limit import check_time_limit, time_limit
 from oddshot.priors import Prior
+from oddshot.run_log import require_folder
 
 Progress: TypeAlias = Callable[[int, int, str], None]
 SomeTable = TypeVar("SomeTable")
@@ -119,8 +120,8 @@ def run_benchmark(
     Raises
     ------
     SettingError
-        A name is unknown, a package is missing, a number is out of its range, or ``out`` holds
-        results of other settings.
+        A name is unknown, a package is missing, a number is out of its range, or ``out`` cannot be
+        written or holds results of other settings.
     """
     _check_choices(protocols, seeds, ks, la)
     _check_combinations(protocols, disturbances, domain, allow_seen)
@@ -128,6 +129,7 @@ def run_benchmark(
     own = Prior.find(prior) if OWN in peers else None
     members = find_peers(peers, prior=own or "default")
     _check_names(tables)
+    require_folder(out, "out")
     out.mkdir(parents=True, exist_ok=True)
     check_settings(out / "settings.json", max_rows=max_rows, prior=own)
     file = out / "results.csv"

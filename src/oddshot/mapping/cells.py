@@ -22,6 +22,7 @@ from oddshot.mapping.notation import Notation, find_notation
 Column: TypeAlias = "pd.Series[Any]"
 
 CODE_TEXT = re.compile(r"0\d+")  # leading zeros: a postcode, not a quantity
+WHOLE_TEXT = re.compile(r"^(-?(?:0|[1-9]\d*))\.0+$")
 DATE_TEXT = re.compile(r"\d{1,4}[-/. ](?:\d{1,2}|[A-Za-z]{3,9})[-/. ]\d{2,4}.*|[A-Za-z]{3,9} \d.*")
 DAYS = ("%Y/%m/%d", "%d.%m.%Y", "%m/%d/%Y", "%d/%m/%Y", "%d-%m-%Y", "%m/%d/%y", "%d/%m/%y",
         "%d.%m.%y", "%d-%m-%y", "%y-%m-%d", "%d %b %Y", "%d-%b-%Y", "%d-%b-%y", "%b %d, %Y",
@@ -239,6 +240,18 @@ def level(value: Any) -> str:
         return value.strip()
     whole = isinstance(value, numbers.Real | np.bool_) and value % 1 == 0
     return str(int(value)) if whole else str(value)
+
+
+def level_key(name: str) -> str:
+    """Give what the names of a level share that one value has, written by other programs.
+
+    >>> [level_key(name) for name in ("True", "false", "3.0", "3", "03.0", "red")]
+    ['1', '0', '3', '3', '03.0', 'red']
+    """
+    word = name.lower()
+    if word in ("true", "false"):
+        return str(int(word == "true"))
+    return WHOLE_TEXT.sub(r"\1", name)
 
 
 def distinct_values(column: Column) -> tuple[NDArray[np.intp], Sequence[Any]]:

@@ -105,7 +105,8 @@ class Constant(LeftOut):
 
     def _other(self, cell: Any) -> float:
         if self.holds == "category":
-            return float(cells.level(cell) != self.value)
+            name = cells.level_key(cells.level(cell))
+            return float(name != cells.level_key(str(self.value)))
         if self.holds == "boolean":
             truth = cells.booleans_or_none([cell])
             return 1.0 if truth is None else float(truth[0] != self.value)
@@ -298,7 +299,12 @@ class Category:
         codes, distinct = cells.distinct_values(column)
         unseen = len(self.levels)
         position = {level: i for i, level in enumerate(self.levels)}
-        found = [position.get(cells.level(value), unseen) for value in distinct]
+        by_key = {cells.level_key(level): i for level, i in position.items() if level is not None}
+
+        def place(level: str) -> int:
+            return position.get(level, by_key.get(cells.level_key(level), unseen))
+
+        found = [place(cells.level(value)) for value in distinct]
         return np.array([*found, position.get(None, unseen)])[codes]  # a gap has the code -1
 
     def unseen_count(self) -> float:

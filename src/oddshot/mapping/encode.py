@@ -96,6 +96,11 @@ class ColumnNote:
 class Encoder:
     """Learn from some rows how each column is written as numbers, then write any rows so.
 
+    Parameters
+    ----------
+    owner
+        What errors say that expects the rows.
+
     Attributes
     ----------
     n_features_in_
@@ -127,6 +132,9 @@ class Encoder:
     kinds_: dict[str, str]
     encoded_names_: list[tuple[str, str]]
     aside_names_: list[tuple[str, str]]
+
+    def __init__(self, *, owner: str = "Encoder") -> None:
+        self._owner = owner
 
     def fit(self, X: Any) -> Self:
         """Decide kind and encoding of every column.
@@ -315,10 +323,12 @@ class Encoder:
         return {"named": self.feature_names_in_ is not None, "columns": columns}, {"numbers": table}
 
     @classmethod
-    def from_state(cls, settings: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> "Encoder":
+    def from_state(
+        cls, settings: dict[str, Any], arrays: dict[str, NDArray[Any]], *, owner: str = "Encoder"
+    ) -> "Encoder":
         """Restore an encoder from the two parts that `state` gave; it encodes exactly alike."""
         rows = iter(arrays["numbers"].tolist())
-        encoder = cls()
+        encoder = cls(owner=owner)
         encoder._settle(
             [_restored(dict(column), rows) for column in settings["columns"]],
             named=settings["named"],
@@ -360,7 +370,7 @@ class Encoder:
                 rows = _by_name(rows, labels, left_out)
         if rows.shape[1] != self.n_features_in_:
             raise DataError(
-                f"X has {rows.shape[1]} features, but {type(self).__name__} is expecting "
+                f"X has {rows.shape[1]} features, but {self._owner} is expecting "
                 f"{self.n_features_in_} features as input"
             )
         if self._special and not isinstance(rows, pd.DataFrame):

@@ -127,7 +127,7 @@ class Notation:
         if clock := _CLOCK.fullmatch(text):
             days, sign, *parts = clock.groups()
             seconds = sum(float(p or 0) * s for p, s in zip(parts, (3600, 60, 1), strict=True))
-            return float(days or 0) + (-seconds if sign == "-" else seconds) / SECONDS
+            return (float(days or 0) * SECONDS + (-seconds if sign == "-" else seconds)) / SECONDS
         found = (_WITH_COMMA if self.comma else _WITH_POINT).fullmatch(text)
         if found is None or bool(found["bracket"]) != bool(found["closed"]):
             return None

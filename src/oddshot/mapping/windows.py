@@ -112,7 +112,7 @@ class Windows:
         """
         frame = self._long_enough(X)
         times, rest = self._fit_time(frame)
-        self._columns = Encoder().fit(rest)
+        self._columns = Encoder(owner="SeriesDetector").fit(rest)
         self.report_ = self._columns.report()
         if not any(note.used and note.kind != "date" for note in self.report_):
             raise DataError("no column is left to describe windows by; give one besides the dates")
@@ -180,7 +180,7 @@ class Windows:
         """Restore windows from the two parts that `state` gave."""
         windows = cls(meta["size"], time=meta["time"], period=meta["period"])
         numbers = {"numbers": arrays["columns.numbers"]}
-        windows._columns = Encoder.from_state(meta["columns"], numbers)
+        windows._columns = Encoder.from_state(meta["columns"], numbers, owner="SeriesDetector")
         windows.report_ = windows._columns.report()
         windows.period_, windows._time_format = meta["period_"], meta["time_format"]
         windows._season = {
