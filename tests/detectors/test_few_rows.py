@@ -15,7 +15,9 @@ UNLABELLED = np.int8(-1)
 
 def levels(rows: int, *, of: int = 25, seed: int = 0) -> pd.DataFrame:
     drawn = np.random.default_rng(seed).integers(of, size=(rows, 4))
-    return pd.DataFrame({f"level {i}": [f"v{n}" for n in column] for i, column in enumerate(drawn.T)})
+    return pd.DataFrame(
+        {f"level {i}": [f"v{n}" for n in column] for i, column in enumerate(drawn.T)}
+    )
 
 
 def support(rows: int, columns: int):
