@@ -1,6 +1,7 @@
-"""New rows of a table that has few rows for the number of its columns.
+"""New rows of a table that has few rows for the number of its columns, or of their levels.
 
-There a new row looks odder than those given to fit, which have shaped all that it is compared by.
+There a new row looks odder than those given to fit, which have shaped all that it is compared by,
+and each of which counts in how rare its levels are.
 So new rows are judged by detectors from which a part of the rows was held out, and the share of
 held-out rows that are as odd, over all parts, is their surprise: cross-conformal (Vovk 2015).
 """
@@ -15,6 +16,8 @@ from oddshot.mapping.support import Support
 from oddshot.thresholds.surprise import Surprise
 
 ENOUGH_ROWS, ENOUGH_PER_COLUMN = 75, 5  # with so many, new rows look like those of the support
+MOST_RARER = 0.12  # standard deviations of a row's sum that its own levels may seem too usual by
+ENOUGH_ANYWAY = 2000  # rows, from which on that would cost more than it tells
 LEAST_ROWS = 4  # of fewer none can be spared
 FOLDS, ENOUGH_HELD_OUT = 5, 200  # as many of the folds are held out as give so many rows
 
@@ -33,18 +36,24 @@ class SparesRows(Protocol):
     def without(self, part: NDArray[np.intp]) -> tuple[Self, FloatArray]:
         """Adapt again without some rows: what comes of it, and their raw scores by it."""
 
-    def scored_arranged(self, rows: FloatArray) -> FloatArray:
-        """Raw scores (n,) of encoded rows (n, p)."""
+    def scored_anew(self, rows: FloatArray) -> FloatArray:
+        """Raw scores (n,) of rows (n, p) that were encoded before some rows were held out."""
 
 
-def enough(support: Support) -> bool:
-    """Tell whether typical rows are so many that new ones look no odder than these."""
-    return len(support.typical) >= max(ENOUGH_ROWS, ENOUGH_PER_COLUMN * support.width)
+def enough(support: Support, rarer: float) -> bool:
+    """Tell whether typical rows are so many that new ones look no odder than these.
+
+    ``rarer`` is how much rarer levels seem where a row does not count itself, see `Encoder.rarer`.
+    """
+    rows, width = len(support.typical), support.width
+    rarer /= max(width, 1) ** 0.5  # of a sum over columns that have a standard deviation of 1 each
+    levels_are_known = rarer <= MOST_RARER or rows >= ENOUGH_ANYWAY
+    return levels_are_known and rows >= max(ENOUGH_ROWS, ENOUGH_PER_COLUMN * width)
 
 
-def can_spare(support: Support) -> bool:
+def can_spare(support: Support, rarer: float) -> bool:
     """Tell whether rows are few, and yet some can be held out."""
-    return len(support.typical) >= LEAST_ROWS and not enough(support)
+    return len(support.typical) >= LEAST_ROWS and not enough(support, rarer)
 
 
 class CrossConformal:
@@ -59,7 +68,7 @@ class CrossConformal:
             return np.zeros(0)
         judges = self._judges or _held_out_in_folds(fitted)
         self._judges = judges  # at once: another thread may be scoring, too
-        decades = np.stack([scale.apply(judge.scored_arranged(rows)) for judge, scale in judges])
+        decades = np.stack([scale.apply(judge.scored_anew(rows)) for judge, scale in judges])
         least = decades.min(axis=0)  # in front: a share of 10**-400 is no number
         return np.asarray(least - np.log10(np.mean(10 ** (least - decades), axis=0)))
 

@@ -39,6 +39,7 @@ from oddshot.priors import Prior
 from oddshot.thresholds.surprise import Surprise
 
 PROBES = 16
+RECOUNTS = 4  # edition of a mapping from which on levels are counted without rows held out
 
 
 class FittedTable:
@@ -59,7 +60,7 @@ class FittedTable:
         What stays of the label-free view where there are known anomalies.
     spares_rows
         Whether new rows are judged by detectors that some rows were held out from, see `few_rows`;
-        ``None``: where rows are few.
+        ``None``: where rows are few, or levels rare.
 
     Attributes
     ----------
@@ -85,7 +86,9 @@ class FittedTable:
         self.prior, self.encoder, self.kept = prior, encoder, kept
         self._mapping, self._novelty = mapping, novelty
         self._copies = np.ones(len(mapping.base.typical)) if copies is None else copies
-        self.spares_rows = can_spare(mapping.base) if spares_rows is None else spares_rows
+        if spares_rows is None:
+            spares_rows = can_spare(mapping.base, encoder.rarer)
+        self.spares_rows = spares_rows
         self._head = _head(*restore(prior), mapping, novelty)
         own = self._judged(mapping.typical_)
         unlowered = Surprise().fit(own)
@@ -103,7 +106,7 @@ class FittedTable:
     @property
     def stands_for_new(self) -> bool:
         """Whether scores of typical rows stand for those of new ones."""
-        return self.spares_rows or enough(self._mapping.base)
+        return self.spares_rows or enough(self._mapping.base, self.encoder.rarer)
 
     @property
     def known_scores(self) -> FloatArray:
@@ -281,20 +284,32 @@ class FittedTable:
     def without(self, part: NDArray[np.intp]) -> tuple[Self, FloatArray]:
         """Adapt again without some rows of the support, and score these by what comes of it.
 
-        How columns are written in numbers stays as all rows taught it.
+        How columns are written in numbers stays as all rows taught it, but for the rarity of
+        levels, which no longer counts them.
         """
         support = self._mapping.support
         rest = np.delete(np.arange(len(support.typical)), part)
         share = float((self.kept_labels[rest] == NORMAL).mean())
-        fewer = replace(support, typical=support.typical[rest], normal_share=share)
+        encoder, typical, known = self.encoder, support.typical, support.known
+        if self._mapping.edition >= RECOUNTS:
+            place = np.argsort(support.columns)  # of an encoded column in the support
+            encoder = encoder.without(typical[part][:, place], self._counted[part])
+            typical, known = (_rewritten(encoder, support, rows) for rows in (typical, known))
+        fewer = replace(support, typical=typical[rest], known=known, normal_share=share)
         adapted = type(self)(
             self.prior,
-            self.encoder,
+            encoder,
             self._mapping.of_other(fewer),
             novelty=self._novelty,
             spares_rows=False,
         )
-        return adapted, adapted.scored_arranged(support.typical[part])
+        return adapted, adapted.scored_arranged(typical[part])
+
+    def scored_anew(self, rows: FloatArray) -> FloatArray:
+        """As `scored_arranged`, of rows that were encoded before some rows were held out."""
+        if self._mapping.edition >= RECOUNTS:
+            rows = _rewritten(self.encoder, self.support, rows)
+        return self.scored_arranged(rows)
 
     def groups_of(self, groups: Groups) -> Groups:
         """Find the groups of the typical rows (m,) among those of the rows (n,) given to fit.
@@ -338,8 +353,13 @@ class FittedTable:
     @cached_property
     def copies(self) -> FloatArray:
         """How many rows given to fit each of these rows (m,) stands for."""
+        return np.where(self._counted > 0, self._counted, 1.0)
+
+    @cached_property
+    def _counted(self) -> FloatArray:
+        """The same, but 0 of those that came with a label later: the encoder has not seen them."""
         base = RowPlaces(self._mapping.base.typical).of(self._mapping.support.typical)
-        return np.where(base >= 0, self._copies[base], 1.0)  # others came with a label later
+        return np.where(base >= 0, self._copies[base], 0.0)
 
     @cached_property
     def occurrences(self) -> FloatArray:
@@ -529,6 +549,13 @@ def _narrow_torch() -> int:
 
 # these sums are so small that more threads would mostly wait
 _ONE_TORCH_THREAD = Narrowing(_narrow_torch, torch.set_num_threads)
+
+
+def _rewritten(encoder: Encoder, support: Support, rows: FloatArray) -> FloatArray:
+    """Write rows (n, p + q), columns in the support's order, by the counts of this encoder."""
+    if not encoder.levels_at():
+        return rows
+    return support.arranged(encoder.rewritten(rows[:, np.argsort(support.columns)]))
 
 
 def _single(rows: FloatArray) -> Float32Array:

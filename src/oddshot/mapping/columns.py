@@ -5,7 +5,7 @@
 """
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -38,6 +38,7 @@ CAMEL_ID = re.compile(r".*[a-z](?:Id|ID)")
 GOES_ON = frozenset({"date", "day", "hour", "month", "period", "quarter", "time", "week", "year"})
 SAME, NEXT_TO_0 = 1e-6, 1e-12  # of a number, and beside 0: as much may be rounding
 WHOLE = 2.0**53  # smaller whole numbers are exact
+HALF = 0.5  # between the zeros and ones of levels
 NEARLY = 1e-9  # apart, as rarities are that are one but for rounding
 
 
@@ -237,7 +238,7 @@ class Category:
     """A column of levels with their counts at fit; the level ``None`` stands for a gap.
 
     Which of more than 12 levels a cell holds stands aside; not so in what an older version saved,
-    whose levels were not ``told_apart``.
+    whose levels were not ``told_apart``. A level with a count of 0 is one that fit did not see.
     """
 
     column: str
@@ -284,11 +285,47 @@ class Category:
 
     def write(self, column: Column, encoded: FloatArray) -> None:
         """Write up to 12 levels as 0 or 1, then ``-log10`` of the level's share of fitted rows."""
-        at, unseen = self._places(column), len(self.levels)
-        counts = np.array([*self.counts, self.unseen_count()])
+        self.write_places(self._places(column), encoded)
+
+    def write_places(self, at: NDArray[np.intp], encoded: FloatArray) -> None:
+        """Do the same for places (n,) of levels."""
+        counts = np.array([count or self.unseen_count() for count in (*self.counts, 0)])
         encoded[:, -1] = -np.log10(counts / sum(self.counts))[at]
         if self._one_hot():
-            encoded[:, :-1] = at[:, None] == np.arange(unseen)
+            encoded[:, :-1] = at[:, None] == np.arange(len(self.levels))
+
+    def places_written(self, written: FloatArray) -> NDArray[np.intp]:
+        """Places (n,) of levels, from columns of zeros and ones (n, levels) or from places (n, 1).
+
+        Behind all others for a level that fit did not see.
+        """
+        unseen = len(self.levels)
+        if self._one_hot():
+            at = np.where(written.max(axis=1) > HALF, written.argmax(axis=1), unseen)
+        else:
+            at = np.rint(written[:, 0]).astype(np.intp)
+        gone = np.array([count == 0 for count in self.counts] + [False])
+        return np.where(gone[at], unseen, at)
+
+    def rarer(self) -> float:
+        """How much rarer a row's level is if it does not count itself: the mean over rows.
+
+        In standard deviations of the rarity; 0 where all levels are as rare.
+        """
+        counts = np.array(self.counts, dtype=np.float64)
+        rows, without = counts.sum(), np.maximum(counts - 1, UNSEEN_COUNT)
+        shares = counts / rows
+        rarity = -np.log10(shares)
+        spread = np.sqrt(shares @ (rarity - shares @ rarity) ** 2)
+        if spread < NEARLY:
+            return 0.0
+        return float(shares @ (-np.log10(without / (rows - 1)) - rarity) / spread)
+
+    def without(self, at: NDArray[np.intp], times: FloatArray) -> "Category":
+        """Count anew without rows whose levels have the places (n,), each ``times`` (n,)."""
+        gone = np.bincount(at, weights=times, minlength=len(self.levels) + 1)
+        left = np.rint(np.maximum(np.array(self.counts) - gone[:-1], 0)).astype(int)
+        return replace(self, counts=left.tolist()) if left.any() else self
 
     def is_unseen(self, column: Column) -> NDArray[np.bool_]:
         """Tell which cells (n,) are of a level that fit did not see."""
@@ -298,7 +335,7 @@ class Category:
         """Places (n,) of the cells' levels, behind all others for one that fit did not see."""
         codes, distinct = cells.distinct_values(column)
         unseen = len(self.levels)
-        position = {level: i for i, level in enumerate(self.levels)}
+        position = {level: i for i, level in enumerate(self.levels) if self.counts[i]}
         by_key = {cells.level_key(level): i for level, i in position.items() if level is not None}
 
         def place(level: str) -> int:

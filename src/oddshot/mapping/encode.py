@@ -276,17 +276,60 @@ class Encoder:
         In rows with what stands aside: one column a level, or a single one with the level's place.
         Columns are left out that an older version saved, see `Category`.
         """
+        return [(len(category.levels), at) for _, category, at in self._told_apart()]
+
+    @property
+    def rarer(self) -> float:
+        """How much rarer a row's levels are if it does not count itself, in standard deviations.
+
+        Summed over the columns that are written by their rarity alone.
+        """
+        return sum(category.rarer() for _, category, _ in self._told_apart() if category.aside())
+
+    def _told_apart(self) -> list[tuple[int, Category, slice]]:
+        """Give place and recipe of these columns, and where their levels are written."""
         aside = [name for name, _ in self.aside_names_]
         found = []
-        for start, r in zip(self._starts, self._recipes, strict=True):
+        for i, (start, r) in enumerate(zip(self._starts, self._recipes, strict=True)):
             if not (isinstance(r, Category) and r.told_apart):
                 continue
             at = slice(start, start + len(r.outputs()) - 1)
             if r.aside():
                 place = len(self.encoded_names_) + aside.index(r.column)
                 at = slice(place, place + 1)
-            found.append((len(r.levels), at))
+            found.append((i, r, at))
         return found
+
+    def without(self, rows: FloatArray, times: FloatArray) -> "Encoder":
+        """Count levels as if some rows had not been there; all else stays.
+
+        Parameters
+        ----------
+        rows
+            Shape (n, p + q): those rows, encoded.
+        times
+            Shape (n,): how many rows of `fit` each stands for.
+        """
+        recipes: list[Recipe] = list(self._recipes)
+        for i, category, at in self._told_apart():
+            recipes[i] = category.without(category.places_written(rows[:, at]), times)
+        encoder = Encoder()
+        encoder._settle(recipes, named=self.feature_names_in_ is not None)
+        return encoder
+
+    def rewritten(self, rows: FloatArray) -> FloatArray:
+        """Write rows (n, p + q) as this encoder does, which another wrote that had other counts."""
+        told_apart = self._told_apart()
+        if not told_apart:
+            return rows
+        rows = rows.copy()
+        for i, category, at in told_apart:
+            places = category.places_written(rows[:, at])
+            start = self._starts[i]
+            category.write_places(places, rows[:, start : start + len(category.outputs())])
+            if category.aside():
+                rows[:, at] = places[:, None]
+        return rows + 0.0  # see `transform`
 
     def unseen_shares(self, rows: RawRows) -> dict[str, float]:
         """Tell in what share of rows (n, d) a column holds what fit did not see, by column.

@@ -35,7 +35,7 @@ from oddshot.mapping.support import Support, draw_support
 from oddshot.mapping.threading import in_blocks, one_blas_thread, run_all
 
 MAX_SUPPORT_ROWS = 64
-EDITION = 3
+EDITION = 4
 
 COORDINATES = LABEL_FREE + LABELLED_NAMES
 PLAIN = {
@@ -87,7 +87,8 @@ class Mapping:
     edition
         Which rules it follows, so that a detector scores as it did when it was saved. In the first
         known normal rows counted no more than unlabelled ones; in the first two leaves were as
-        large for many known anomalies as for few.
+        large for many known anomalies as for few; in the first three rows that were held out still
+        counted in the rarity of levels.
 
     Attributes
     ----------

@@ -1,0 +1,105 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from oddshot import FewShotDetector
+from oddshot.detectors import few_rows
+from oddshot.detectors.few_rows import ENOUGH_ANYWAY, can_spare, enough
+from oddshot.detectors.fitted_table import FittedTable
+from oddshot.mapping.encode import Encoder
+from oddshot.mapping.support import draw_support
+from small_priors import untrained_prior
+
+UNLABELLED = np.int8(-1)
+
+
+def levels(rows: int, *, of: int = 25, seed: int = 0) -> pd.DataFrame:
+    drawn = np.random.default_rng(seed).integers(of, size=(rows, 4))
+    return pd.DataFrame(
+        {f"level {i}": [f"v{n}" for n in column] for i, column in enumerate(drawn.T)}
+    )
+
+
+def support(rows: int, columns: int):
+    drawn = np.random.default_rng(0).normal(size=(rows, columns))
+    return draw_support(drawn, np.full(rows, UNLABELLED), seed=0)
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "rarer", "few"),
+    [
+        (74, 2, 0.0, True),
+        (75, 2, 0.0, False),
+        (75, 16, 0.0, True),
+        (200, 4, 0.3, True),
+        (200, 9, 0.3, False),  # the same among more columns
+        (ENOUGH_ANYWAY, 4, 0.3, False),
+    ],
+)
+def test_rows_are_few_for_columns_or_levels(rows, columns, rarer, few):
+    assert enough(support(rows, columns), rarer) is not few
+    assert can_spare(support(rows, columns), rarer) is few
+
+
+def test_of_too_few_rows_none_is_spared():
+    assert not can_spare(support(3, 2), 0.0)
+
+
+@pytest.mark.parametrize("rows", [60, 150])
+@pytest.mark.parametrize("clean", [True, False])
+def test_new_rows_of_rare_levels_raise_no_more_alarms_than_others(rows, clean):
+    made = FewShotDetector(prior=untrained_prior())
+    made.fit(levels(rows), np.zeros(rows) if clean else None)
+    assert made._fitted.spares_rows
+    assert made._fitted.stands_for_new
+    new = made.anomaly_score(levels(300, seed=1))
+    assert (new > made.threshold_).mean() < 0.05
+    unseen = levels(40, seed=2).assign(**{"level 0": "new", "level 1": "new"})
+    assert np.median(made.anomaly_score(unseen)) > np.median(new)
+
+
+def test_levels_of_many_rows_each_are_judged_as_they_were():
+    numbers = pd.DataFrame(np.random.default_rng(0).normal(size=(400, 5)))
+    rows = numbers.set_axis([*"abcde"], axis=1).assign(level=levels(400, of=13)["level 0"])
+    made = FewShotDetector(prior=untrained_prior()).fit(rows)
+    assert not made._fitted.spares_rows
+
+
+def test_new_rows_are_written_as_a_detector_without_the_rows_held_out_would():
+    rows = levels(80).assign(few=[*"abcd"] * 20, x=np.arange(80) % 7)
+    made = FewShotDetector(prior=untrained_prior()).fit(rows)
+    fitted, part = made._fitted, np.arange(16)
+    judge, raw = fitted.without(part)
+    new = levels(30, seed=1).assign(few="a", x=3)
+    np.testing.assert_allclose(judge.scored_anew(fitted.arranged(new)), judge.scored(new))
+    gone = [fitted._rows_of[at][0] for at in part]
+    np.testing.assert_allclose(raw, judge.scored(rows.iloc[gone]))
+    rest = Encoder().fit(rows.drop(index=gone))
+    shared = [judge.encoder.encoded_names_.index(name) for name in rest.encoded_names_]
+    np.testing.assert_allclose(judge.encoder.transform(new)[:, shared], rest.transform(new))
+
+
+def test_what_came_with_a_label_later_was_never_counted():
+    made = FewShotDetector(prior=untrained_prior()).fit(levels(80))
+    told = made.partial_fit(levels(2, seed=1), np.zeros(2))._fitted
+    encoder = told.without(np.flatnonzero(told._counted == 0))[0].encoder
+    assert [r.counts for r in encoder.recipes] == [r.counts for r in told.encoder.recipes]
+    np.testing.assert_array_equal(told.copies, 1.0)
+
+
+def test_an_earlier_edition_writes_levels_as_all_rows_taught_it():
+    rows, new = levels(60), levels(20, seed=1)
+    labels = np.full(60, UNLABELLED)
+    one, other = (
+        FittedTable.fit(untrained_prior(), rows, labels, seed=0, threads=1, edition=edition)
+        for edition in (3, 4)
+    )
+    assert one.without(np.arange(12))[0].encoder is one.encoder
+    assert one.scored(new).mean() > other.scored(new).mean()
+
+
+def test_of_many_rows_one_part_is_enough():
+    made = FewShotDetector(prior=untrained_prior()).fit(levels(1000, of=200))
+    assert made._fitted.spares_rows
+    made.anomaly_score(levels(5, seed=1))
+    assert len(made._fitted._of_new._judges) * (1000 // few_rows.FOLDS) == few_rows.ENOUGH_HELD_OUT
