@@ -418,10 +418,17 @@ def test_of_labelled_rows_only_those_that_calibrate_count(farthest):
 
 
 def test_rows_that_repeat_across_groups_stand_for_several():
-    rows = np.repeat(ROWS[:60], 5, axis=0)
+    rows = np.concatenate([np.repeat(ROWS[:10], 5, axis=0), ROWS[10:80]])
     detector = FewShotDetector(prior=untrained_prior()).fit(rows)
-    detector.calibrate(groups=np.tile(np.arange(5), 60))
-    assert (detector.calibration_.rows, detector.calibration_.worth) == (60, 5)
+    detector.calibrate(groups=np.arange(120) % 5)
+    assert (detector.calibration_.rows, detector.calibration_.worth) == (80, 5)
+
+
+def test_where_all_rows_repeat_each_copy_is_held_out_with_its_group():
+    detector = FewShotDetector(prior=untrained_prior()).fit(np.repeat(ROWS[:60], 5, axis=0))
+    groups = np.tile(np.arange(5), 60)
+    detector.calibrate(groups=groups)
+    assert (detector.calibration_.rows, detector.calibration_.worth) == (300, 5)
 
 
 def test_mistakes_with_groups_are_named(fitted):

@@ -63,7 +63,7 @@ def test_the_rows_of_the_support_are_found_in_a_large_one():
 
 def test_all_copies_are_kept_and_counted():
     generator = np.random.default_rng(0)
-    rows = np.concatenate([generator.integers(0, 9, (300, 2)), np.tile([3, 30], (40, 1))]) + 0.0
+    rows = np.concatenate([generator.integers(0, 30, (300, 2)), np.tile([3, 30], (40, 1))]) + 0.0
     kept, support = keep(rows, np.full(340, -1, np.int8))
     assert kept.places.tolist() == [*range(340)]
     found = rows_of_support(rows, np.full(340, -1, np.int8), support)

@@ -64,7 +64,7 @@ def share_by_labels(scores: FloatArray, known: FloatArray) -> float:
     Examples
     --------
     >>> mostly_normal = np.r_[np.linspace(-1, 1, 90), np.linspace(3, 5, 10)]
-    >>> round(share_by_labels(mostly_normal, np.linspace(3, 5, 20)), 6)
+    >>> share_by_labels(mostly_normal, np.linspace(3, 5, 20))
     0.1
     """
     if len(known) < ENOUGH_KNOWN:
@@ -80,4 +80,4 @@ def share_by_labels(scores: FloatArray, known: FloatArray) -> float:
 
 def _share_from(values: FloatArray, thresholds: FloatArray) -> FloatArray:
     """Share (t,) of values (n,) at each threshold (t,) or above it."""
-    return np.asarray(1 - np.searchsorted(np.sort(values), thresholds) / len(values))
+    return np.asarray((len(values) - np.searchsorted(np.sort(values), thresholds)) / len(values))
