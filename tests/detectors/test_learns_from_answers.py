@@ -21,3 +21,11 @@ def test_answers_need_no_columns_that_are_left_out():
     new = pd.DataFrame({"a": [9.0]})
     made.partial_fit(new, [1])
     assert made.anomaly_score(new) > 0
+
+
+def test_copies_of_what_is_found_to_be_an_anomaly_leave_the_typical_rows():
+    """They are kept where rows repeat, until one of them is labelled."""
+    rows = np.repeat(np.random.default_rng(0).normal(size=(60, 3)), 3, axis=0)
+    told = np.where(np.arange(len(rows)) == 0, 1, -1)
+    for made in (detector().fit(rows, told), detector().fit(rows).partial_fit(rows[:1], [1])):
+        assert len(made._fitted.support.typical) == len(rows) - 3

@@ -146,3 +146,14 @@ def test_subsets_do_not_hide_a_cluster_of_anomalies(see):
     subset = few.fit(reference, rng)[:, few.names.index("subset8_standard")]
     assert knn[-10:].max() < np.median(knn)
     assert subset[-10:].min() > np.quantile(subset[:190], 0.95)
+
+
+def test_a_row_upon_a_drawn_one_is_judged_alike_alone_and_in_company(see):
+    """Its distance of 0 is a rounding error, which depends on the rows beside it."""
+    typical = np.random.default_rng(0).integers(0, 2, size=(120, 3)).astype(float)
+    reference, new = see(typical, typical[:40] * 1.0001)
+    block = Subsets()
+    block.fit(reference, np.random.default_rng(0))
+    together = block.transform(new)
+    for at in range(40):
+        np.testing.assert_allclose(block.transform(new[at : at + 1])[0], together[at], atol=1e-9)

@@ -125,12 +125,16 @@ def once(rows, labels):
     copies = Counter(rows)
     share = np.mean([copies[row] > 1 for row in rows])
     common = share >= REPEATED_ROWS and np.mean([n > 1 for n in copies.values()]) >= REPEATED_KINDS
+    most = np.median([copies[row] for row in rows])
     kept = []
     for row, label in zip(rows, labels, strict=True):
         if label == -1 and (
-            row not in odd
-            if common
-            else copies[row] > MOST_COPIES or not (row in told or row in kept)
+            copies[row] > MOST_COPIES
+            or (
+                row not in odd and kept.count(row) + 1 <= most
+                if common
+                else row not in {*told, *kept}
+            )
         ):
             kept.append(row)
     normal = sum(label == 0 for label in labels)
@@ -164,6 +168,9 @@ def test_where_rows_repeat_copies_stay_but_not_those_of_anomalies():
     labels[0] = 1
     found = draw_support(rows, labels, seed=0, copies_once=True)
     assert len(found.typical) == len(rows) - 4
+    more = np.r_[rows, np.full((5, 1), 20.0)]  # eight of which are one too many
+    found = draw_support(np.r_[more, more[-3:]], np.full(52, -1, np.int8), seed=0, copies_once=True)
+    assert len(found.typical) == 44 + 4
     few = np.r_[np.arange(90.0), np.repeat(np.arange(-10.0, 0.0), 10)][:, None]
     found = draw_support(few, np.full(190, -1, np.int8), seed=0, copies_once=True)
     assert len(found.typical) == 100

@@ -8,6 +8,7 @@ from oddshot.thresholds.automatic import (
     CLEAN_ALARMS,
     ENOUGH_KNOWN,
     LEAST,
+    LIFT,
     MOST,
     MOST_BY_LABELS,
     REACH,
@@ -67,7 +68,9 @@ def by_hand(scores, known):
     for t in thresholds:
         above, found = sum(s >= t for s in scores) / m, sum(s >= t for s in known) / k
         found = max(found - (found * (1 - found) / k + 0.25 / k**2) ** 0.5, 0)
-        if above <= MOST_BY_LABELS and found / (hidden + above) > best + 1e-12:
+        if above > MOST_BY_LABELS or found < LIFT * above:
+            continue
+        if found / (hidden + above) > best + 1e-12:
             best, chosen = found / (hidden + above), above
     return max(LEAST, chosen)
 
@@ -97,3 +100,5 @@ def test_few_labels_or_none_that_stands_out_say_little():
     scores = np.linspace(0, 1, 100)
     assert share_by_labels(scores, np.full(ENOUGH_KNOWN - 1, 0.95)) == LEAST
     assert share_by_labels(scores, np.zeros(20)) == LEAST
+    alike = np.quantile(scores, np.linspace(0, 1, 50))
+    assert share_by_labels(scores, alike) == LEAST

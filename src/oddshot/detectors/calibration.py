@@ -181,6 +181,7 @@ class ThresholdRule:
         said = told.format(**{**value, **shares})
         if self.automatic is not None:
             said += ", chosen automatically"
+            said += " by known anomalies" if self.automatic == "labels" else ""
         if not self.basis:
             return said
         lacking = "" if self.promised else "; too few rows to promise it"

@@ -31,7 +31,7 @@ from oddshot.mapping.evidence import gather_evidence
 from oddshot.mapping.label_free import LABEL_FREE, LabelFree
 from oddshot.mapping.labelled import LABELLED_NAMES, MANY_KNOWN, Labelled, Seen
 from oddshot.mapping.row_places import RowPlaces
-from oddshot.mapping.support import Support, draw_support
+from oddshot.mapping.support import MOST_COPIES, Support, draw_support
 from oddshot.mapping.threading import in_blocks, one_blas_thread, run_all
 
 MAX_SUPPORT_ROWS = 64
@@ -260,6 +260,7 @@ class Mapping:
         normal[places[(places >= 0) & (labels == NORMAL)]] = True
         stays = np.ones(len(typical), dtype=bool)
         stays[places[(places >= 0) & (labels == ANOMALY)]] = False
+        stays[_few_copies(base.typical, later.rows[labels == ANOMALY]) & ~normal] = False
         joining = later[np.flatnonzero((places < 0) & (labels == NORMAL))]
         order = np.concatenate([np.flatnonzero(normal & stays), np.flatnonzero(~normal & stays)])
         if len(joining) + len(order) < 2:
@@ -274,6 +275,14 @@ class Mapping:
             known[np.flatnonzero(unsaid)].followed_by(later[np.flatnonzero(labels == ANOMALY)]),
             np.concatenate([np.ones(len(joining), dtype=bool), normal[order]]),
         )
+
+
+def _few_copies(rows: FloatArray, odd: FloatArray) -> NDArray[np.bool_]:
+    """Tell which rows (m, p + q) equal one of others (k, p + q), if not too many equal the same."""
+    alike = RowPlaces(odd).of(rows)
+    found = alike >= 0
+    few = np.bincount(alike[found], minlength=len(odd) + 1) <= MOST_COPIES
+    return np.asarray(found & few[alike])
 
 
 def last_told(rows: FloatArray, labels: LabelArray) -> NDArray[np.intp]:

@@ -145,7 +145,7 @@ class _Drawn:
         self._points = against(self._reference[drawn]).T
 
     def fit_coordinates(self) -> FloatArray:
-        """Coordinates of the reference rows, own draws left out; sets floor and width."""
+        """Coordinates of the reference rows, own draws left out; sets floor, rounding and width."""
         blocks = cut(len(self._reference), AT_ONCE)
         rank = min(20, len(self._own) - 1)
         near = np.empty(len(self._reference))
@@ -156,6 +156,7 @@ class _Drawn:
             near[block] = np.partition(squares, rank, axis=1)[:, rank]
         middle = median(every) or 1.0
         self._floor = 1e-3 * np.sqrt(middle)
+        self._rounding = 1e-12 * middle
         self._width = float(np.median(near)) or middle
         self._points *= -0.5 / self._width
         return np.concatenate([self._without_own(block) for block in blocks])
@@ -182,8 +183,9 @@ class _Drawn:
         columns = []
         for size in SUBSET_SIZES:
             squares = by_draw[:size].max(axis=0) * (-2 * self._width)
+            squares[squares < self._rounding] = 0.0  # or one row alone differs from it among others
             seen = squares < np.inf
-            nearest = np.sqrt(np.where(seen, np.maximum(squares, 0.0), 1.0))
+            nearest = np.sqrt(np.where(seen, squares, 1.0))
             logs = np.where(seen, np.log(nearest + self._floor), 0.0)
             columns.append(logs.sum(axis=0) / np.maximum(seen.sum(axis=0), 1))
         with np.errstate(under="ignore"):

@@ -86,9 +86,9 @@ def draw_support(
         Whether an unlabelled row that equals another counts once, and not at all where that one is
         labelled: copies of an anomaly, unlike others of its kind, do not make it less odd. A row
         that occurs more than `MOST_COPIES` times keeps all of them, for their number tells that it
-        is usual; and where half of the rows do, all rows stay. So do all but copies of known
-        anomalies where half of the rows, and not few different ones, have a copy: there to come
-        alone is what is odd.
+        is usual; and where half of the rows do, all rows stay. Where half of the rows, and not few
+        different ones, have a copy, to come alone is what is odd: there a row that equals no known
+        anomaly counts as often as the median row occurs.
     aside
         How many of the last columns stand aside, q. They make rows different, and that is all.
     threads
@@ -151,7 +151,9 @@ def _without_copies(
     kept = order[~free | usual[group] | (first & ~told[group])]
     if repeated[group].mean() >= REPEATED_ROWS and repeated.mean() >= REPEATED_KINDS:
         odd = np.bincount(group, weights=labels[order] == ANOMALY) > 0
-        kept = order[~free | ~odd[group]]
+        count = np.cumsum(free)
+        nth = count - (count - free)[new][group]  # of the free ones of its group
+        kept = order[~free | usual[group] | (~odd[group] & (nth <= np.median(copies[group])))]
     too_few = (labels[kept] != ANOMALY).sum() < 2
     return order if too_few or usual[group].mean() >= 0.5 else kept
 

@@ -8,6 +8,7 @@ CLEAN_ALARMS = 0.01
 REACH = 4.0
 LEAST, MOST = 0.005, 0.25
 ENOUGH_KNOWN, MOST_BY_LABELS = 5, 0.15
+LIFT = 1.5  # times as many of the known anomalies as of other rows, or their scores tell nothing
 
 
 def automatic_share(scores: FloatArray, *, clean: bool) -> float:
@@ -45,8 +46,9 @@ def share_by_labels(scores: FloatArray, known: FloatArray) -> float:
     A threshold that a share Q of the reference rows and R of the known anomalies exceed has an F1
     of ``2 p R / (p + Q)`` there, if these stand for the hidden ones, a share p of the rows. p is
     not known, but at most Q / R, at every threshold, and the least of these is taken for it. R is
-    lowered by its standard error: of few labels less is expected. (Lee and Liu 2003 choose a model
-    by labels of one kind alike, by R**2 / Q.)
+    lowered by its standard error: of few labels less is expected. Thresholds where that is below
+    ``LIFT * Q`` do not count. (Lee and Liu 2003 choose a model by labels of one kind alike, by
+    R**2 / Q.)
 
     Parameters
     ----------
@@ -73,8 +75,9 @@ def share_by_labels(scores: FloatArray, known: FloatArray) -> float:
     above, found = _share_from(scores, thresholds), _share_from(known, thresholds)
     hidden = float(((above + 1 / len(scores)) / np.maximum(found, 1 / len(known))).min())
     doubt = np.sqrt(found * (1 - found) / len(known) + 0.25 / len(known) ** 2)
-    worth = np.maximum(found - doubt, 0) / (min(hidden, 0.5) + above)
-    worth[above > MOST_BY_LABELS] = 0
+    sure = np.maximum(found - doubt, 0)
+    worth = sure / (min(hidden, 0.5) + above)
+    worth[(above > MOST_BY_LABELS) | (sure < LIFT * above)] = 0
     return max(LEAST, float(above[worth.argmax()]) if worth.any() else 0.0)
 
 
