@@ -18,6 +18,7 @@ Anomalies to be found are never among the rows learned from. Figures are means o
 """
 
 import argparse
+import copy
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -154,14 +155,13 @@ def without_combinations(detector: FewShotDetector) -> Score:
     """Give the score of a detector as it was without a look at combinations."""
 
     def score(rows: pd.DataFrame) -> np.ndarray:
-        table = detector._fitted
-        raising, kept = table._raising, table._raising._met
-        assert isinstance(raising, Raising)
-        raising._met = Combinations().fit(np.zeros((1, 0), dtype=np.intp), np.zeros(0), np.ones(1))
-        try:
-            return detector.anomaly_score(rows)
-        finally:
-            raising._met = kept
+        table = copy.deepcopy(detector)._fitted
+        none = Combinations().fit(np.zeros((1, 0), dtype=np.intp), np.zeros(0), np.ones(1))
+        judges = [judge for judge, _ in table._of_new.judges(table)] if table.spares_rows else []
+        for judge in (table, *judges):
+            assert isinstance(judge._raising, Raising)
+            judge._raising._met = none
+        return detector._scale.apply(table.scored(rows))
 
     return score
 

@@ -176,6 +176,17 @@ def test_where_rows_repeat_copies_stay_but_not_those_of_anomalies():
     assert len(found.typical) == 100
 
 
+def test_rows_left_out_are_stood_for_by_their_copies():
+    rows = np.repeat(np.arange(13.0), [4] * 10 + [1, 3, 9])[:, None]
+    found = draw_support(rows, np.full(53, -1, np.int8), seed=0, copies_once=True)
+    assert len(found.typical) == 44 + 4
+    assert found.copies.sum() == 53
+    assert set(found.copies[found.typical[:, 0] == 12]) == {9 / 4}
+    alone = np.concatenate([np.arange(-20.0, 0)[:, None], rows[41:44]])
+    once = draw_support(alone, np.full(23, -1, np.int8), seed=0, copies_once=True)
+    assert sorted(once.copies) == [1] * 20 + [3]
+
+
 def test_bounds_hold_for_large_tables():
     labels = np.repeat(np.array([1, -1], np.int8), [MAX_KNOWN + 50, MAX_TYPICAL + 50])
     support = draw_support(np.random.default_rng(0).normal(size=(len(labels), 2)), labels, seed=0)

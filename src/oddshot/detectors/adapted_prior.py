@@ -100,7 +100,8 @@ class AdaptedPrior(AnomalyDetector):
     def _shown_rows(self) -> Shown:
         """Raw scores of the rows given to `fit`, as far as they are kept."""
         fitted = self._fitted
-        typical = np.repeat(fitted.typical_scores, np.rint(fitted.copies).astype(np.intp))
+        ends = np.rint(np.cumsum(fitted.copies)).astype(np.intp)  # seven copies may count as three
+        typical = np.repeat(fitted.typical_scores, np.diff(ends, prepend=0))
         return Shown(typical, fitted.known_scores, fitted.clean)
 
     def _table(self, what: str) -> FittedTable:

@@ -66,11 +66,16 @@ class CrossConformal:
         """Surprise (n,), in decades, of new rows (n, p) encoded as ``fitted`` takes them."""
         if not len(rows):
             return np.zeros(0)
-        judges = self._judges or _held_out_in_folds(fitted)
-        self._judges = judges  # at once: another thread may be scoring, too
+        judges = self.judges(fitted)
         decades = np.stack([scale.apply(judge.scored_anew(rows)) for judge, scale in judges])
         least = decades.min(axis=0)  # in front: a share of 10**-400 is no number
         return np.asarray(least - np.log10(np.mean(10 ** (least - decades), axis=0)))
+
+    def judges(self, fitted: SparesRows) -> list[tuple[SparesRows, Surprise]]:
+        """Detectors that some rows were held out from, and the scales of these rows' raw scores."""
+        judges = self._judges or _held_out_in_folds(fitted)
+        self._judges = judges  # at once: another thread may be scoring, too
+        return judges
 
 
 def _held_out_in_folds(fitted: SparesRows) -> list[tuple[SparesRows, Surprise]]:

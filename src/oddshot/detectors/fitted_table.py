@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from oddshot.detectors.few_rows import CrossConformal, can_spare, enough
 from oddshot.detectors.groups import Groups
-from oddshot.detectors.kept_rows import KeptRows, copies_in, rows_of_support
+from oddshot.detectors.kept_rows import KeptRows, rows_of_support
 from oddshot.detectors.lowering import Lowering
 from oddshot.detectors.novelty import LABELS_ALONE, Novelty, without_labels
 from oddshot.detectors.raising import Raising
@@ -166,7 +166,7 @@ class FittedTable:
             encoder,
             Mapping(threads=threads, left_out=quality.left_out, edition=edition).fit(support),
             kept=KeptRows.of(rows, labels, found, seed),
-            copies=copies_in(found, support),
+            copies=support.copies,
             novelty=novelty,
             spares_rows=spares_rows,
         )
@@ -295,7 +295,9 @@ class FittedTable:
             place = np.argsort(support.columns)  # of an encoded column in the support
             encoder = encoder.without(typical[part][:, place], self._counted[part])
             typical, known = (_rewritten(encoder, support, rows) for rows in (typical, known))
-        fewer = replace(support, typical=typical[rest], known=known, normal_share=share)
+        fewer = replace(
+            support, typical=typical[rest], known=known, normal_share=share, copies=None
+        )
         adapted = type(self)(
             self.prior,
             encoder,

@@ -177,8 +177,8 @@ def rows_of_support(encoded: FloatArray, labels: LabelArray, support: Support) -
     Returns
     -------
     dict
-        By content and label, in the support's columns: the places of all copies, where these count
-        once in the support; else of as many, the first ones, as it has.
+        By content and label, in the support's columns: the places of all copies, where they are
+        not too many; else of as many, the first ones, as it has.
     """
     wanted = Counter((row.tobytes(), ANOMALY) for row in support.known)
     wanted.update(
@@ -196,19 +196,9 @@ def rows_of_support(encoded: FloatArray, labels: LabelArray, support: Support) -
             if key in found:
                 found[key].append(int(at))
     return {
-        key: places if wanted[key] == 1 and len(places) <= MOST_COPIES else places[: wanted[key]]
+        key: places if len(places) <= MOST_COPIES else places[: wanted[key]]
         for key, places in found.items()
     }
-
-
-def copies_in(found: Found, support: Support) -> FloatArray:
-    """How many rows given to fit each typical row (m,) of a support stands for."""
-    keys = [
-        (row.tobytes(), label)
-        for row, label in zip(support.typical, support.labels.tolist(), strict=True)
-    ]
-    held = Counter(keys)
-    return np.array([max(len(found[key]), 1) / held[key] for key in keys])
 
 
 def _arrow(column: "pd.Series[Any]") -> pa.Array:

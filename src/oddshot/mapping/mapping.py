@@ -211,7 +211,11 @@ class Mapping:
         generator = deepcopy(self._generator)  # as `fit` left it, however often labels come
         typical, known, normal = self._by_label()
         self.support = replace(
-            self.base, typical=typical.rows, known=known.rows, normal_share=float(normal.mean())
+            self.base,
+            typical=typical.rows,
+            known=known.rows,
+            normal_share=float(normal.mean()),
+            copies=None,
         )
         self.places_ = RowPlaces(typical.rows)
         self.typical_rows_, self.known_rows_ = typical, known

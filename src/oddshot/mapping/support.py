@@ -35,6 +35,8 @@ class Support:
         Seed of all that is random in a mapping fitted on this support.
     aside
         How many columns stand aside, q.
+    copies
+        Shape (m,): how many equal rows each typical row stands for; ``None``: for itself.
     """
 
     columns: NDArray[np.intp]
@@ -43,6 +45,7 @@ class Support:
     normal_share: float
     seed: int
     aside: int = 0
+    copies: FloatArray | None = None
 
     @property
     def width(self) -> int:
@@ -105,8 +108,9 @@ def draw_support(
         levels = ranks[:, behind]
         columns = np.concatenate([columns, behind])
     order = row_order(ranks[:, columns[:width]], levels)
+    stands_for = np.ones(len(rows))
     if copies_once:
-        order = _without_copies(order, ranks, labels)
+        order, stands_for[order] = _without_copies(order, ranks, labels)
     known = _sample(order[labels[order] == ANOMALY], MAX_KNOWN, generator)
     unlabelled = order[labels[order] == UNLABELLED]
     most = max_typical // 2 if len(unlabelled) else max_typical
@@ -120,6 +124,7 @@ def draw_support(
         len(normal) / max(len(typical), 1),
         seed,
         aside,
+        stands_for[typical],
     )
 
 
@@ -135,27 +140,35 @@ def _height(column: FloatArray) -> float:
 
 def _without_copies(
     order: NDArray[np.intp], ranks: NDArray[np.uint64], labels: LabelArray
-) -> NDArray[np.intp]:
-    """Leave out unlabelled copies of rows that are not among the most usual ones, but not all."""
+) -> tuple[NDArray[np.intp], FloatArray]:
+    """Leave out unlabelled copies of rows that are not among the most usual ones, but not all.
+
+    Returns
+    -------
+    tuple
+        What stays of ``order``, and how many rows each stands for.
+    """
     new = np.arange(len(order)) == 0
     for column in ranks.T:  # one by one: all in this order at once are as large as the table
         ordered = column[order]
         new[1:] |= ordered[1:] != ordered[:-1]
     group = np.cumsum(new) - 1  # equal rows stand side by side
     free = labels[order] == UNLABELLED
-    first = np.zeros(len(order), dtype=bool)
-    first[np.flatnonzero(free)[np.unique(group[free], return_index=True)[1]]] = True
+    count = np.cumsum(free)
+    nth = count - (count - free)[new][group]  # of the free ones of its group
     told = np.bincount(group, weights=~free) > 0
     copies = np.bincount(group)
     usual, repeated = copies > MOST_COPIES, copies > 1
-    kept = order[~free | usual[group] | (first & ~told[group])]
+    stays = ~told[group] & (nth <= 1)
     if repeated[group].mean() >= REPEATED_ROWS and repeated.mean() >= REPEATED_KINDS:
         odd = np.bincount(group, weights=labels[order] == ANOMALY) > 0
-        count = np.cumsum(free)
-        nth = count - (count - free)[new][group]  # of the free ones of its group
-        kept = order[~free | usual[group] | (~odd[group] & (nth <= np.median(copies[group])))]
-    too_few = (labels[kept] != ANOMALY).sum() < 2
-    return order if too_few or usual[group].mean() >= 0.5 else kept
+        stays = ~odd[group] & (nth <= np.median(copies[group]))
+    stays |= ~free | usual[group]
+    too_few = (labels[order[stays]] != ANOMALY).sum() < 2
+    if too_few or usual[group].mean() >= 0.5:
+        return order, np.ones(len(order))
+    whole, held = (np.bincount(group, weights=w)[group][stays] for w in (free, free & stays))
+    return order[stays], np.where(free[stays], whole / np.maximum(held, 1), 1.0)
 
 
 def _sample(index: NDArray[np.intp], most: int, generator: np.random.Generator) -> NDArray[np.intp]:
