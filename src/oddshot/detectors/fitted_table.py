@@ -30,7 +30,15 @@ from oddshot.frames import RawRows, as_frame
 from oddshot.learners import Detector, Learner, Params, Shape, collate, restore
 from oddshot.mapping.columns import Category
 from oddshot.mapping.encode import ColumnNote, Encoder
-from oddshot.mapping.mapping import EDITION, Mapping, Pool, last_told, support_sample
+from oddshot.mapping.mapping import (
+    COUNTS_NORMAL,
+    EDITION,
+    RECOUNTS_LEVELS,
+    Mapping,
+    Pool,
+    last_told,
+    support_sample,
+)
 from oddshot.mapping.quality import QUALITIES, Quality
 from oddshot.mapping.row_places import RowPlaces
 from oddshot.mapping.support import MAX_TYPICAL, Support, draw_support
@@ -39,7 +47,6 @@ from oddshot.priors import Prior
 from oddshot.thresholds.surprise import Surprise
 
 PROBES = 16
-RECOUNTS = 4  # edition of a mapping from which on levels are counted without rows held out
 
 
 class FittedTable:
@@ -291,7 +298,7 @@ class FittedTable:
         rest = np.delete(np.arange(len(support.typical)), part)
         share = float((self.kept_labels[rest] == NORMAL).mean())
         encoder, typical, known = self.encoder, support.typical, support.known
-        if self._mapping.edition >= RECOUNTS:
+        if self._mapping.edition >= RECOUNTS_LEVELS:
             place = np.argsort(support.columns)  # of an encoded column in the support
             encoder = encoder.without(typical[part][:, place], self._counted[part])
             typical, known = (_rewritten(encoder, support, rows) for rows in (typical, known))
@@ -309,7 +316,7 @@ class FittedTable:
 
     def scored_anew(self, rows: FloatArray) -> FloatArray:
         """As `scored_arranged`, of rows that were encoded before some rows were held out."""
-        if self._mapping.edition >= RECOUNTS:
+        if self._mapping.edition >= RECOUNTS_LEVELS:
             rows = _rewritten(self.encoder, self.support, rows)
         return self.scored_arranged(rows)
 
@@ -449,7 +456,7 @@ class FittedTable:
         mapping = Mapping(
             threads=threads,
             left_out=tuple(meta.get("left_out", ())),
-            edition=meta.get("edition", 2 if meta.get("counts_normal") else 1),
+            edition=meta.get("edition", COUNTS_NORMAL if meta.get("counts_normal") else 1),
         ).fit(support)
         later = parts.get("later", {})  # none in what an older version saved
         if later and len(later["labels"]):

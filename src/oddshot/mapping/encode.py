@@ -313,7 +313,7 @@ class Encoder:
         recipes: list[Recipe] = list(self._recipes)
         for i, category, at in self._told_apart():
             recipes[i] = category.without(category.places_written(rows[:, at]), times)
-        encoder = Encoder()
+        encoder = Encoder(owner=self._owner)
         encoder._settle(recipes, named=self.feature_names_in_ is not None)
         return encoder
 

@@ -35,7 +35,8 @@ from oddshot.mapping.support import MOST_COPIES, Support, draw_support
 from oddshot.mapping.threading import in_blocks, one_blas_thread, run_all
 
 MAX_SUPPORT_ROWS = 64
-EDITION = 4
+COUNTS_NORMAL, SMALLER_LEAVES, RECOUNTS_LEVELS = 2, 3, 4  # first editions that do so
+EDITION = RECOUNTS_LEVELS
 
 COORDINATES = LABEL_FREE + LABELLED_NAMES
 PLAIN = {
@@ -219,13 +220,13 @@ class Mapping:
         )
         self.places_ = RowPlaces(typical.rows)
         self.typical_rows_, self.known_rows_ = typical, known
-        told = int(normal.sum()) if self.edition > 1 and not normal.all() else 0
+        told = int(normal.sum()) if self.edition >= COUNTS_NORMAL and not normal.all() else 0
         self.normal_among_unlabelled_ = told
         self.typical_, self.known_ = _empty(len(typical)), _empty(len(known))
         self.typical_[:, : len(LABEL_FREE)] = _unflat(typical.seen.coordinates)
         self.known_[:, : len(LABEL_FREE)] = _unflat(known.seen.coordinates)
         if len(known):
-            many = MANY_KNOWN if self.edition > 2 else np.inf
+            many = MANY_KNOWN if self.edition >= SMALLER_LEAVES else np.inf
             self._labelled = Labelled.of(self._free.neighbours_, many=many)
             one, other = generator.spawn(2)
             self.typical_[:, len(LABEL_FREE) :], self.known_[:, len(LABEL_FREE) :] = run_all(
