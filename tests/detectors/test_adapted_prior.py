@@ -9,6 +9,7 @@ from threadpoolctl import threadpool_info
 
 from oddshot import FewShotDetector
 from oddshot.errors import CalibrationWarning
+from oddshot.mapping.encode import Encoder
 from small_detectors import detector, few_labels, odd_among
 
 
@@ -106,3 +107,26 @@ def test_a_threshold_chosen_on_rows_that_taught_is_told():
             made.set_threshold(**choice, X=rows[::2], y=truth[::2])
         assert told[0].filename == __file__
         made.set_threshold(**choice, X=rows[1::2], y=truth[1::2])
+
+
+@pytest.mark.parametrize("settings", [None, {"f_beta": 1}, {"cost": (5, 300)}])
+def test_labelled_rows_are_encoded_once(monkeypatch, settings):
+    """None of the settings: to calibrate, which warns of learned rows, too."""
+    made, calls = detector().fit(odd_among()[0]), []
+    encode = Encoder.transform
+    monkeypatch.setattr(
+        Encoder, "transform", lambda self, *a, **k: calls.append(a) or encode(self, *a, **k)
+    )
+    rows, truth = odd_among(seed=1)
+    if settings is None:
+        made.calibrate(rows, truth)
+    else:
+        made.set_threshold(**settings, X=rows, y=truth)
+    assert len(calls) == 1
+
+
+def test_scores_and_numbers_are_those_that_each_is_alone(fitted):
+    rows = np.tile(odd_among()[0], (30, 1))
+    scores, numbers = fitted._scores_and_numbers(rows)
+    np.testing.assert_array_equal(scores, fitted.anomaly_score(rows))
+    np.testing.assert_array_equal(numbers, fitted._numbers(rows))

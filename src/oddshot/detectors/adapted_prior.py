@@ -157,6 +157,12 @@ class AdaptedPrior(AnomalyDetector):
     def _numbers(self, X: Any) -> Float32Array | None:
         return self._fitted.numbers(X) if isinstance(self._fitted, FittedTable) else None
 
+    def _scores_and_numbers(self, X: Any) -> tuple[FloatArray, Float32Array | None]:
+        if not isinstance(self._fitted, FittedTable):
+            return super()._scores_and_numbers(X)
+        raw, numbers = self._fitted.scores_and_numbers(X)
+        return self._scale.apply(raw), numbers
+
     def _learned_numbers(self) -> Float32Array | None:
         return self._fitted.kept_numbers if isinstance(self._fitted, FittedTable) else None
 

@@ -298,7 +298,7 @@ class AdjustableThreshold(CalibratedVerdicts):
         """Scores and truth of labelled rows, what to call them, and whether they are enough."""
         if X is None or y is None:
             raise SettingError(f"{rule} needs rows X and labels y that fit has not seen; give both")
-        scores = self.anomaly_score(X)
+        scores, numbers = self._scores_and_numbers(X)
         labels = checked_labels(y, len(scores))
         known, anomalies = labels != UNLABELLED, int((labels == ANOMALY).sum())
         normal = int((labels == NORMAL).sum())
@@ -315,7 +315,7 @@ class AdjustableThreshold(CalibratedVerdicts):
                 stacklevel=4,
             )
         self._warn_of_learned_rows(
-            self._numbers(X),
+            numbers,
             "choose a threshold on",
             "the threshold suits these alone; give rows that it has not seen",
             stacklevel=5,

@@ -247,7 +247,7 @@ class CalibratedVerdicts(ABC):
             self._probability = None
             return self
         require(method is None, "method", method, "left out where X is given")
-        scores = self.anomaly_score(X)
+        scores, numbers = self._scores_and_numbers(X)
         labels = checked_labels(y, len(scores))
         together = None if groups is None else Groups.of(groups, rows=len(scores))
         trusted = np.flatnonzero(stand_for_normal(labels))
@@ -258,7 +258,7 @@ class CalibratedVerdicts(ABC):
             )
         if len(trusted) > MAX_CALIBRATION:
             trusted = np.random.default_rng(0).permutation(trusted)[:MAX_CALIBRATION]
-        numbers, known = self._numbers(X), labels != UNLABELLED
+        known = labels != UNLABELLED
         self._warn_of_learned_rows(
             numbers,
             "calibrate with",
@@ -323,6 +323,10 @@ class CalibratedVerdicts(ABC):
     def _numbers(self, X: Any) -> Float32Array | None:  # noqa: ARG002
         """Give rows of X in numbers (n, p), ``None`` where that is not known."""
         return None
+
+    def _scores_and_numbers(self, X: Any) -> tuple[FloatArray, Float32Array | None]:
+        """Give what `anomaly_score` and `_numbers` give."""
+        return self.anomaly_score(X), self._numbers(X)
 
     def _learned_numbers(self) -> Float32Array | None:
         """Give rows that were learned from in numbers (m, p), ``None`` where that is not known."""

@@ -385,13 +385,17 @@ class FittedTable:
     @property
     def kept_numbers(self) -> Float32Array:
         """These rows in numbers (m, p)."""
-        support = self._mapping.support
-        return _single(support.typical[:, : support.width])
+        return self._numbers_of(self._mapping.support.typical)
 
     def numbers(self, X: Any) -> Float32Array:
         """Rows (n, d) in numbers (n, p); errors as those of `scored`."""
-        width = self._mapping.support.width
-        return np.concatenate([_single(block[:, :width]) for block in self._blocks(X)])
+        return np.concatenate([self._numbers_of(block) for block in self._blocks(X)])
+
+    def scores_and_numbers(self, X: Any) -> tuple[FloatArray, Float32Array]:
+        """Give what `scored` and `numbers` give; rows are encoded once."""
+        found = [(self.scored_arranged(rows), self._numbers_of(rows)) for rows in self._blocks(X)]
+        scores, numbers = zip(*found, strict=True)
+        return np.concatenate(scores), np.concatenate(numbers)
 
     @property
     def support(self) -> Support:
@@ -483,6 +487,11 @@ class FittedTable:
         blocks = self.encoder.blocks(some_rows(X), aside=True)
         return map(self._mapping.support.arranged, blocks)
 
+    def _numbers_of(self, rows: FloatArray) -> Float32Array:
+        """Numbers (m, p) of encoded rows (m, p + q) whose columns are in the support's order."""
+        reach = 1e30  # far below what single precision holds
+        return np.clip(rows[:, : self._mapping.support.width], -reach, reach).astype(np.float32)
+
     def _settled(self, judged: FloatArray, pool: Pool) -> FloatArray:
         """Make what the head says (n,) of a pool of n rows their raw scores."""
         judged, rows = self._lowering.apply(judged, pool), pool.rows
@@ -565,8 +574,3 @@ def _rewritten(encoder: Encoder, support: Support, rows: FloatArray) -> FloatArr
     if not encoder.levels_at():
         return rows
     return support.arranged(encoder.rewritten(rows[:, np.argsort(support.columns)]))
-
-
-def _single(rows: FloatArray) -> Float32Array:
-    reach = 1e30  # far below what single precision holds
-    return np.clip(rows, -reach, reach).astype(np.float32)
