@@ -40,6 +40,7 @@ def test_the_order_given_does_not_matter(seed):
     found = draw_support(rows[np.ix_(order, columns)], labels[order], seed=3, max_typical=10)
     assert_same(found, expected)
     np.testing.assert_array_equal(found.arranged(rows[:, columns]), expected.arranged(rows))
+    np.testing.assert_array_equal(found.as_encoded(found.arranged(rows)), rows)
 
 
 @given(seeds)

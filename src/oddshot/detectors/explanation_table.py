@@ -170,9 +170,7 @@ class TableExplainer:
 
     def _decoded(self, arranged: FloatArray) -> dict[str, Any]:
         """Cells by column, as far as an encoded row (p + q,) can be read back."""
-        encoded = np.empty((1, len(arranged)))
-        encoded[0, self._support.columns] = arranged
-        decoded = decode(self._fitted.encoder, encoded)
+        decoded = decode(self._fitted.encoder, self._support.as_encoded(arranged[None]))
         return {column: decoded[column].iloc[0] for column in self._columns}
 
 

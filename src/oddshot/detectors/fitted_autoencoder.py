@@ -89,7 +89,7 @@ class FittedAutoencoder:
             As of `AdversarialFit.run`.
         """
         columns = front.order(support.columns)
-        places = np.argsort(support.columns)[columns]
+        places = support.places[columns]
         typical, known = support.typical[:, places], support.known[:, places]
         centre, unit = front.scale(typical, known)
         exact, exact_odd = _scaled(typical, centre, unit), _scaled(known, centre, unit)

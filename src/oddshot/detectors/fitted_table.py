@@ -299,8 +299,7 @@ class FittedTable:
         share = float((self.kept_labels[rest] == NORMAL).mean())
         encoder, typical, known = self.encoder, support.typical, support.known
         if self._mapping.edition >= RECOUNTS_LEVELS:
-            place = np.argsort(support.columns)  # of an encoded column in the support
-            encoder = encoder.without(typical[part][:, place], self._counted[part])
+            encoder = encoder.without(support.as_encoded(typical[part]), self._counted[part])
             typical, known = (_rewritten(encoder, support, rows) for rows in (typical, known))
         fewer = replace(
             support, typical=typical[rest], known=known, normal_share=share, copies=None
@@ -573,4 +572,4 @@ def _rewritten(encoder: Encoder, support: Support, rows: FloatArray) -> FloatArr
     """Write rows (n, p + q), columns in the support's order, by the counts of this encoder."""
     if not encoder.levels_at():
         return rows
-    return support.arranged(encoder.rewritten(rows[:, np.argsort(support.columns)]))
+    return support.arranged(encoder.rewritten(support.as_encoded(rows)))

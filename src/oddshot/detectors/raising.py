@@ -33,8 +33,8 @@ class Raising:
         self, encoder: Encoder, mapping: Mapping, scale: Surprise, copies: FloatArray
     ) -> None:
         support = mapping.support
-        place = np.argsort(support.columns)  # of an encoded column in the support
-        normal = support.typical[support.labels == NORMAL][:, place]
+        place = support.places
+        normal = support.as_encoded(support.typical[support.labels == NORMAL])
         unseen = {int(place[at]): told for at, told in encoder.never_seen(normal).items()}
         self._outside = Outside().fit(support.typical, mapping.places_, unseen, aside=support.aside)
         self._places = mapping.places_

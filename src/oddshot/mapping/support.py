@@ -53,6 +53,11 @@ class Support:
         return len(self.columns) - self.aside
 
     @property
+    def places(self) -> NDArray[np.intp]:
+        """Shape (p + q,): where each encoded column stands in canonical order."""
+        return np.argsort(self.columns)
+
+    @property
     def labels(self) -> LabelArray:
         """Labels (m,) of the typical rows, 0 or -1: known normal ones stand first."""
         normal = np.arange(len(self.typical)) < round(self.normal_share * len(self.typical))
@@ -61,6 +66,16 @@ class Support:
     def arranged(self, rows: FloatArray) -> FloatArray:
         """Bring the columns of encoded rows (n, p + q) into canonical order."""
         return np.ascontiguousarray(rows[:, self.columns])
+
+    def as_encoded(self, rows: FloatArray) -> FloatArray:
+        """Bring the columns of arranged rows (n, p + q) back into the order they were encoded in.
+
+        >>> rows = np.array([[7.0, 8.0, 9.0]])
+        >>> support = Support(np.array([2, 0, 1]), rows, rows[:0], 0.0, 0)
+        >>> support.as_encoded(support.arranged(rows))
+        array([[7., 8., 9.]])
+        """
+        return np.asarray(rows[:, self.places])
 
 
 def draw_support(
