@@ -196,6 +196,21 @@ def test_a_file_is_no_place_for_runs(folder, tmp_path):
         (("--disturb", "noise=1"), "unknown disturbance"),
         (("--la", "101", "--protocol", "adbench"), "0 to 100 per cent"),
         (("--protocol", "dte2"), "unknown protocol"),
+        (
+            ("--types", "fault"),
+            "--types is 'fault', but few-label, one-class takes none; leave it out, or add "
+            "novel-type to --protocol",
+        ),
+        (("--domain", "medicine"), "--domain is 'medicine', but few-label, one-class takes none"),
+        (("--la", "5"), "--la is '5', but few-label, one-class takes none"),
+        (
+            ("--protocol", "dte", "--k", "1"),
+            "--k is '1', but dte takes none; leave it out, or add few-label or novel-type or "
+            "leave-domain-out to --protocol",
+        ),
+        (("--protocol", "few-label", "--anchors", "figures"), "--anchors is 'figures', but few"),
+        (("--detectors", "knn,lof", "--prior", "mine"), "oddshot is not among the detectors knn"),
+        (("--table-seed", "3"), "--table-seed is 3, but no tables are drawn"),
         (("--protocol", "leave-domain-out"), "a domain, as --domain medicine, go together"),
         (("--protocol", "novel-type", "--types", "fault"), "has no column 'fault'"),
     ],

@@ -1,12 +1,13 @@
 """``oddshot bench | bench-report``."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from oddshot.cli.console import console_of_stdout, progress_bar, say
-from oddshot.cli.options import Jobs, PriorPath, names_of, numbers_of
+from oddshot.cli.options import Jobs, PriorPath, names_of, numbers_of, was_given
 from oddshot.cli.outputs import check_page
 from oddshot.errors import SettingError
 
@@ -25,6 +26,7 @@ Anchors = Annotated[
 
 
 def bench(
+    context: typer.Context,
     folder: Annotated[
         Path | None,
         typer.Argument(metavar="[FOLDER]", help="Tables with labels.", envvar="ODDSHOT_DATA"),
@@ -123,10 +125,11 @@ def bench(
         raise SettingError("no FOLDER of tables; give one, or set ODDSHOT_DATA to it")
     if report is not None:
         check_page(str(folder), report)
-    tables = tables_with_types(folder, types=types)
     peers = names_of(detectors) if detectors is not None else group_names(group)
     untold = 0
     protocols = names_of(protocol)
+    _check_use(context, protocols, peers)
+    tables = tables_with_types(folder, types=types)
     if domain is not None and LEAVE_DOMAIN_OUT in protocols:
         tested = Prior.find(prior) if OWN in peers else None
         tables, untold = left_out(tables, domain, prior=tested, folder=folder)
@@ -198,6 +201,50 @@ def bench_report(
     page = bench_page(summary, published=_published(summary, anchors), title=title)
     write_file(report, page)
     say(console_of_stdout(), f"Report: {report}")
+
+
+def _check_use(context: typer.Context, protocols: Sequence[str], peers: Sequence[str]) -> None:
+    """Refuse options that would change nothing in this run.
+
+    Raises
+    ------
+    SettingError
+        There is such an option.
+    """
+    from oddshot.evaluation.peers import OWN
+    from oddshot.evaluation.protocols import (
+        ADBENCH,
+        FEW_LABEL,
+        LEAVE_DOMAIN_OUT,
+        NOVEL_TYPE,
+        PROTOCOLS,
+    )
+    from oddshot.evaluation.published import FILES
+
+    takers = {
+        "k": (FEW_LABEL, NOVEL_TYPE, LEAVE_DOMAIN_OUT),
+        "la": (ADBENCH,),
+        "types": (NOVEL_TYPE,),
+        "domain": (LEAVE_DOMAIN_OUT,),
+        "anchors": tuple(FILES),
+    }
+    for option, those in takers.items():
+        idle = set(protocols) <= set(PROTOCOLS) - set(those)
+        if idle and was_given(context, option):
+            raise SettingError(
+                f"--{option} is {str(context.params[option])!r}, but {', '.join(protocols)} takes "
+                f"none; leave it out, or add {' or '.join(those)} to --protocol"
+            )
+    if was_given(context, "prior") and OWN not in peers and not context.params["unseen_only"]:
+        raise SettingError(
+            f"--prior is {context.params['prior']!r}, but {OWN} is not among the detectors "
+            f"{', '.join(peers)}; leave it out, or add {OWN} to --detectors"
+        )
+    if was_given(context, "table_seed") and context.params["sample"] is None:
+        raise SettingError(
+            f"--table-seed is {context.params['table_seed']}, but no tables are drawn; leave it "
+            "out, or give --tables N"
+        )
 
 
 def _published(summary: "Summary", anchors: Path | None) -> "list[Published | None]":

@@ -151,7 +151,7 @@ def check_not_for_fitting(context: typer.Context, folder: str, besides: Collecti
         if option.param_type_name == "option"
         and option.name is not None
         and option.name not in besides
-        and getattr(context.get_parameter_source(option.name), "name", "") == "COMMANDLINE"
+        and was_given(context, option.name)
         and context.params[option.name] != option.get_default(context)
     ]
     if given:
@@ -160,6 +160,11 @@ def check_not_for_fitting(context: typer.Context, folder: str, besides: Collecti
             f"{folder} is a detector that was fitted before: {' and '.join(given)} {are} for "
             f"fitting; leave {them} out, or leave out {folder}"
         )
+
+
+def was_given(context: typer.Context, parameter: str) -> bool:
+    """Tell whether an option stands on the command line, by the name of its parameter."""
+    return getattr(context.get_parameter_source(parameter), "name", "") == "COMMANDLINE"
 
 
 def names_of(text: str) -> list[str]:
