@@ -196,6 +196,11 @@ def test_a_file_is_no_place_for_runs(folder, tmp_path):
         (("--disturb", "noise=1"), "unknown disturbance"),
         (("--la", "101", "--protocol", "adbench"), "0 to 100 per cent"),
         (("--protocol", "dte2"), "unknown protocol"),
+        (("--protocol", ","), "no protocol to run; choose from few-label, one-class"),
+        (
+            ("--detectors", "logistic,xgbod", "--k", "0"),
+            "nothing to run: without a labelled anomaly logistic, xgbod cannot take part",
+        ),
         (
             ("--types", "fault"),
             "--types is 'fault', but few-label, one-class takes none; leave it out, or add "

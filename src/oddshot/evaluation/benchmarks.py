@@ -120,8 +120,8 @@ def run_benchmark(
     Raises
     ------
     SettingError
-        A name is unknown, a package is missing, a number is out of its range, or ``out`` cannot be
-        written or holds results of other settings.
+        A name is unknown, a package is missing, a number is out of its range, there is nothing to
+        run, or ``out`` cannot be written or holds results of other settings.
     """
     _check_choices(protocols, seeds, ks, la)
     _check_combinations(protocols, disturbances, domain, allow_seen)
@@ -129,11 +129,6 @@ def run_benchmark(
     own = Prior.find(prior) if OWN in peers else None
     members = find_peers(peers, prior=own or "default")
     _check_names(tables)
-    require_folder(out, "out")
-    out.mkdir(parents=True, exist_ok=True)
-    check_settings(out / "settings.json", max_rows=max_rows, prior=own)
-    file = out / "results.csv"
-    finished = repair_and_read(file, asked_seen=allow_seen)
     plan = _Plan(
         [
             (name, disturbance, k, seed)
@@ -148,6 +143,17 @@ def run_benchmark(
         allow_seen,
         limit_s,
     )
+    asked = {run for table in tables for cell in plan.cells(table) for run in cell.runs}
+    if not asked:
+        raise SettingError(
+            f"nothing to run: without a labelled anomaly {', '.join(peers)} cannot take part; "
+            "give a number above 0, or a detector that needs no labels"
+        )
+    require_folder(out, "out")
+    out.mkdir(parents=True, exist_ok=True)
+    check_settings(out / "settings.json", max_rows=max_rows, prior=own)
+    file = out / "results.csv"
+    finished = repair_and_read(file, asked_seen=allow_seen)
     work = [cell for table in tables for cell in plan.cells(table, finished)]
     done, total = 0, sum(len(cell.runs) for cell in work)
     for results in _in_parallel(work, max_rows, jobs):
@@ -155,7 +161,6 @@ def run_benchmark(
         done += len(results)
         if progress is not None:
             progress(done, total, results[-1].table)
-    asked = {run for table in tables for cell in plan.cells(table) for run in cell.runs}
     rows = read_results(out)
     return rows.loc[[run in asked for run in runs_of(rows)]].reset_index(drop=True)
 
@@ -325,6 +330,8 @@ def _one_line(error: Exception) -> str:
 def _check_choices(
     protocols: Sequence[str], seeds: Sequence[int], ks: Sequence[int], la: Sequence[int]
 ) -> None:
+    if not protocols:
+        raise SettingError(f"no protocol to run; choose from {', '.join(PROTOCOLS)}")
     for protocol in protocols:
         if protocol not in PROTOCOLS:
             raise SettingError(f"unknown protocol {protocol!r}; choose from {', '.join(PROTOCOLS)}")
