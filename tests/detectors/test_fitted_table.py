@@ -133,7 +133,19 @@ def test_a_row_scores_alike_alone_where_columns_repeat_each_other(labelled):
     made = FewShotDetector().fit(rows, labels)
     together = made.anomaly_score(rows)
     alone = [made.anomaly_score(rows.iloc[[place]])[0] for place in range(8)]
-    np.testing.assert_allclose(alone, together[:8], atol=1e-4)
+    np.testing.assert_allclose(alone, together[:8], atol=1e-7)
+
+
+def test_copies_of_known_anomalies_score_alike_alone_and_in_company():
+    generator = np.random.default_rng(0)
+    rows = generator.normal(size=(40, 60))[generator.integers(0, 40, 600)]
+    labels = np.r_[np.ones(10), np.full(590, -1)]
+    made = FewShotDetector().fit(rows, labels)
+    near = rows[:10] + 1e-9 * generator.normal(size=(10, 60))
+    for new in (rows[:10], near):
+        together = made.anomaly_score(new)
+        alone = [made.anomaly_score(new[[place]])[0] for place in range(10)]
+        np.testing.assert_allclose(alone, together, atol=1e-7)
 
 
 def test_new_levels_where_levels_are_often_new_are_no_alarm():

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as nps
 
-from oddshot.mapping.distances import median, squared_distances
+from oddshot.mapping.distances import median, settle_close, squared_distances
 
 
 @given(st.integers(0, 5), st.integers(0, 5), st.integers(1, 4), st.data())
@@ -15,6 +15,20 @@ def test_it_is_the_sum_of_squared_differences(n, m, width, data):
     found = squared_distances(a, b)
     np.testing.assert_allclose(found, np.reshape(expected, (n, m)), atol=1e-9)
     assert (found >= 0).all()  # rounding must not leave a root without a value
+
+
+@given(st.integers(1, 5), st.integers(1, 300), st.integers(0, 2**31))
+def test_close_rows_are_as_far_apart_as_their_differences_say(n, width, seed):
+    generator = np.random.default_rng(seed)
+    b = 100 + generator.normal(size=(n, width))
+    a = b[generator.permutation(n)] + 1e-9 * generator.integers(0, 2, size=(n, 1))
+    squares = squared_distances(a, b)
+    settle_close(squares, a, b)
+    expected = ((a[:, None] - b) ** 2).sum(axis=2)
+    np.testing.assert_allclose(squares, expected, rtol=1e-6)
+    alone = squared_distances(a[:1], b)
+    settle_close(alone, a[:1], b)
+    np.testing.assert_allclose(alone, squares[:1], rtol=1e-6)
 
 
 @given(nps.arrays(np.float32, nps.array_shapes(max_dims=2), elements=st.floats(0, 100, width=32)))

@@ -6,6 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oddshot.episodes import Float32Array, FloatArray
+from oddshot.mapping.threading import cut
+
+CLOSE = 1e-6  # squared distance of close rows, in squared lengths
+PAIRS = 4096  # close rows at once, to bound memory
 
 F = TypeVar("F", np.float32, np.float64)
 
@@ -18,6 +22,22 @@ def squared_distances(a: FloatArray, b: FloatArray) -> FloatArray:
     """
     squares = extended(a) @ against(b)
     return np.asarray(np.maximum(squares, 0.0, out=squares))
+
+
+def settle_close(squares: FloatArray, a: FloatArray, b: FloatArray) -> None:
+    """Compute squared distances (n, m) of rows that nearly equal one another anew, in place.
+
+    What a product leaves of them is a rounding error, which depends on the rows beside them.
+
+    >>> squares = np.array([[1e-10, 9.0]])
+    >>> settle_close(squares, np.array([[1e3, 1.0]]), np.array([[1e3, 1.0], [1e3, 4.0]]))
+    >>> squares
+    array([[0., 9.]])
+    """
+    rows, places = np.nonzero(squares <= CLOSE * (a**2).sum(axis=1)[:, None])
+    for pairs in cut(len(rows), PAIRS):
+        differences = a[rows[pairs]] - b[places[pairs]]
+        squares[rows[pairs], places[pairs]] = (differences**2).sum(axis=1)
 
 
 def extended(rows: NDArray[F]) -> NDArray[F]:

@@ -12,7 +12,7 @@ from scipy.linalg.lapack import dtrtri
 
 from oddshot.episodes import Float32Array, FloatArray
 from oddshot.mapping.calibration import CHANNELS, Calibration
-from oddshot.mapping.distances import against, extended, median, squared_distances
+from oddshot.mapping.distances import against, extended, median, settle_close, squared_distances
 from oddshot.mapping.levels import KnownLevels, LevelDistances
 from oddshot.mapping.nearest import AT_ONCE
 from oddshot.mapping.neighbours import Neighbours
@@ -138,7 +138,9 @@ class KnownDistances:
         columns = []
         between_levels = self._levels.squares(rows.aside)
         for fifth, (name, points) in zip(rows.fifths.T, rows.views.named().items(), strict=True):
-            squares = squared_distances(points.astype(np.float64), self._known[name])
+            exact, known = points.astype(np.float64), self._known[name]
+            squares = squared_distances(exact, known)
+            settle_close(squares, exact, known)
             squares += between_levels
             nearest = self._neighbours.log(name, np.sqrt(squares.min(axis=1)))
             kernel = np.log(np.exp(-squares / self._width[name]).mean(axis=1) + 1e-6)

@@ -171,8 +171,18 @@ class _Drawn:
         """Coordinates of new rows."""
         rows = points.astype(np.float64)
         return np.concatenate(
-            [self._coordinates(self._exponents(rows[block])) for block in cut(len(rows), AT_ONCE)]
+            [self._coordinates(self._settled(rows[block])) for block in cut(len(rows), AT_ONCE)]
         )
+
+    def _settled(self, points: FloatArray) -> FloatArray:
+        """Exponents (draws, n) of new rows, 0 for copies.
+
+        Where most rows repeat the kernel may be as narrow as the rounding error that a copy's is.
+        """
+        exponents = self._exponents(points)
+        if self._width < 1e3 * self._rounding:
+            exponents[exponents > -0.5 * self._rounding / self._width] = 0.0
+        return exponents
 
     def _exponents(self, points: FloatArray) -> FloatArray:
         """Exponents (draws, n) of the kernel: squared distances, times a negative number."""
