@@ -90,7 +90,7 @@ class AdjustableThreshold(CalibratedVerdicts):
         cost
             Prices ``(false_alarm, miss)``, for the least cost on ``X`` with labels ``y``.
         value
-            The threshold itself, in the unit of the scores.
+            The threshold itself, in the unit of the scores: 0 or more.
         X, y
             Rows, and their labels, for rules that need them. Labelled rows must not have been given
             to `fit`: a known anomaly that taught the detector is found too easily.
@@ -104,14 +104,18 @@ class AdjustableThreshold(CalibratedVerdicts):
         ------
         SettingError
             If not exactly one rule is given, its value is one it cannot take, or ``X`` or ``y`` is
-            lacking.
+            lacking, or given where the rule takes none.
+        LabelError
+            If ``y`` is not as `fit` takes it, or lacks known anomalies or known normal rows.
+        DataError
+            As `anomaly_score`.
 
         Warns
         -----
         CalibrationWarning
             If there are too few rows to promise it; alpha and budget then go by the exponential
-            tail of the scores. Or if, as far as can be told, more than a quarter of labelled rows
-            ``X`` were given to `fit`.
+            tail of the scores. Or if fewer than ten labelled anomalies are to choose by, or, as far
+            as can be told, more than a quarter of labelled rows ``X`` were given to `fit`.
 
         Examples
         --------

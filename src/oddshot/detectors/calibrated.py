@@ -99,7 +99,16 @@ class CalibratedVerdicts(ABC):
         Returns
         -------
         ndarray
-            Shape (n,), in (0, 1], low = odd; no lower than ``1 / (m + 1)`` with m calibration rows.
+            Shape (n,), in (0, 1], low = odd; no lower than ``1 / (m + 1)`` with m calibration rows,
+            or m groups of them.
+
+        Raises
+        ------
+        DataError
+            As `anomaly_score`.
+        SettingError
+            If ``shift`` is True and the calibration rows come in groups, or are not known in
+            numbers, as those of images.
 
         Warns
         -----
@@ -151,11 +160,16 @@ class CalibratedVerdicts(ABC):
         ndarray
             Shape (n,) of bool.
 
+        Raises
+        ------
+        DataError, SettingError
+            As `p_values`, or if ``alpha`` or ``method`` has a value it cannot take.
+
         Warns
         -----
         CalibrationWarning
             If there are too few calibration rows to promise it; then fewer rows are selected, or
-            none.
+            none. Or as `p_values`.
 
         Examples
         --------
@@ -226,7 +240,10 @@ class CalibratedVerdicts(ABC):
         Raises
         ------
         LabelError
-            If ``X`` has no row that is not labelled as an anomaly.
+            If ``y`` is not as `fit` takes it, or all rows of ``X`` are labelled as anomalies.
+        DataError
+            As `anomaly_score`; without ``X``, if rows are too few to hold some out. If ``groups``
+            has not one value for each row, or nobody knows any more which row is which.
         SettingError
             If a setting has a value it cannot take, or the detector cannot be made again.
 

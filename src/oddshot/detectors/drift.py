@@ -175,15 +175,17 @@ class DriftMonitor:
         The context, known anomalies included.
     notes
         What the detector made of each column.
-    prior, seed, threads
+    prior
         The detector's own.
     share
         Share of the context above the detector's threshold.
+    seed, threads
+        The detector's own.
     block
         Rows that follow each other come in stretches of so many that resemble each other; whole
         stretches change sides. 1: rows are independent.
     flags
-        The detector's verdict on rows: shape (n,) bool.
+        The detector's verdict on rows: shape (n,) bool; ``None``: it is not told.
 
     Raises
     ------

@@ -79,6 +79,9 @@ class FewShotDetector(LearnsFromAnswers, GivesReasons, KeepsUp):
         ``-threshold_``, on scikit-learn's scale.
     contamination_
         Share of the rows given to `fit` that ``threshold_`` flags, by those that are kept.
+    threshold_rule_, calibration_
+        How the threshold was chosen, and the rows that p-values rest on; ``str`` of either is a
+        phrase.
     column_report_
         What became of every column, and why one was left out; empty for images.
     n_features_in_, feature_names_in_
@@ -141,9 +144,9 @@ class FewShotDetector(LearnsFromAnswers, GivesReasons, KeepsUp):
             `oddshot.data.images.to_images` takes.
         y
             Shape (n,): 1 known anomaly, 0 known normal, -1 (or missing) unlabelled. ``None``:
-            nothing is labelled, but what `Images` know themselves. Numbers other than these are no
-            labels: they are ignored with a `LabelWarning`, so that the detector can stand where
-            scikit-learn passes any target.
+            nothing is labelled, but what `Images` know themselves. Where more than a tenth are
+            other numbers, all of it is ignored with a `LabelWarning`, so that the detector can
+            stand where scikit-learn passes any target.
 
         Returns
         -------
@@ -156,9 +159,15 @@ class FewShotDetector(LearnsFromAnswers, GivesReasons, KeepsUp):
             If no column or no row to compare with is left, or X is a table and the prior one for
             images, or the other way round.
         LabelError
-            If ``y`` holds words that are no labels, or has another length than ``X``.
+            If ``y`` holds words, or a few numbers among labels, that are no labels, or has another
+            length than ``X``.
         SettingError, PriorError
             If a parameter has a value it cannot take.
+
+        Warns
+        -----
+        LabelWarning
+            If ``y`` is ignored, or looks like scikit-learn's predictions, where 1 is normal.
         """
         contamination, quality = self._checked_contamination(), self._checked_quality()
         novelty = Novelty.checked(self.novel)

@@ -40,7 +40,7 @@ class KeepsUp(AdaptedPrior):
             Rows that follow each other in time resemble each other: in stretches of so many rows,
             which are kept together. 1: they are independent.
         permutations
-            How many; ``alpha`` needs ``3 / alpha`` of them.
+            How many; ``alpha`` needs ``3 / alpha - 1`` of them.
 
         Returns
         -------
@@ -51,7 +51,8 @@ class KeepsUp(AdaptedPrior):
         ------
         DataError
             If the detector holds fewer than 20 rows to compare with, or was saved by a version that
-            did not keep them; or if no column is left to compare.
+            did not keep them; if no column is left to compare; or if ``X`` has no row, or all are
+            of the half of the rows given to `fit` that others are seen by.
         SettingError
             If a parameter has a value it cannot take, or the prior is one for images.
 

@@ -70,11 +70,11 @@ class SeriesDetector(AnomalyDetector):
     period
         After how long a season starts anew: a number in the unit of ``time``, or of dates a text
         such as "1D"; "auto" looks for one; ``None``: none. A season needs ``time``.
-    prior, quality, novel, n_jobs
+    prior
         As of `FewShotDetector`.
     contamination
         "auto", or the expected share of odd readings, in (0, 0.5]: that share is flagged.
-    random_state
+    random_state, n_jobs, quality, novel
         As of `FewShotDetector`.
 
     Attributes

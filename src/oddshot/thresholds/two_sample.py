@@ -100,6 +100,8 @@ def discriminants(
         Shape (N, q), of any scale.
     folds
         Shape (N,): a row is judged by what rows of other folds taught.
+    divisions
+        D divisions of the N rows into two sides.
     """
     scaled = (points - points.mean(axis=0)) / np.maximum(points.std(axis=0), 1e-9)
     scaled, labels = scaled.astype(np.float32), divisions.new.astype(np.float32)
