@@ -12,6 +12,8 @@ from oddshot.cli.outputs import check_page
 from oddshot.errors import SettingError
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from oddshot.evaluation.published import Published
     from oddshot.evaluation.summary import Summary
 
@@ -113,12 +115,7 @@ def bench(
     from oddshot.evaluation.peers import OWN, group_names
     from oddshot.evaluation.protocols import LEAVE_DOMAIN_OUT
     from oddshot.evaluation.robustness import Disturbance
-    from oddshot.evaluation.summary import summarise
     from oddshot.priors import Prior
-    from oddshot.reports.bench_page import bench_page
-    from oddshot.reports.figures import draw_label_curves
-    from oddshot.reports.tables import summary_as_markdown, summary_for_terminal
-    from oddshot.reports.writing import write_file
     from oddshot.wording import counted
 
     if folder is None:
@@ -156,23 +153,13 @@ def bench(
             limit_s=limit_s,
             progress=lambda done, total, _: advance(done, total),
         )
-    summary = summarise(results, reference=peers[0])
-    published = _published(summary, anchors)
-    write_file(out / "summary.md", summary_as_markdown(summary, published))
-    if ((results["protocol"] == "few-label") & (results["error"] == "")).any():
-        draw_label_curves(results, out / "curves.png")
-    console = console_of_stdout()
-    console.print(summary_for_terminal(summary))
+    notes = []
     if untold:
-        say(
-            console,
+        notes.append(
             f"The prior has learned from {counted(untold, 'more families')} without a table with "
-            f"named columns in {folder}: whether they are of the field {domain!r} is not known.",
+            f"named columns in {folder}: whether they are of the field {domain!r} is not known."
         )
-    if report is not None:
-        write_file(report, bench_page(summary, published=published))
-        say(console, f"Report: {report}")
-    say(console, f"Every run: {out / 'results.csv'}; this summary: {out / 'summary.md'}")
+    _tell(results, notes, reference=peers[0], out=out, anchors=anchors, report=report)
     if (results["error"] != "").all():
         raise typer.Exit(1)
 
@@ -201,6 +188,37 @@ def bench_report(
     page = bench_page(summary, published=_published(summary, anchors), title=title)
     write_file(report, page)
     say(console_of_stdout(), f"Report: {report}")
+
+
+def _tell(
+    results: "pd.DataFrame",
+    notes: Sequence[str],
+    *,
+    reference: str,
+    out: Path,
+    anchors: Path | None,
+    report: Path | None,
+) -> None:
+    """Write what results say into ``out``, on the terminal and, where asked for, on a page."""
+    from oddshot.evaluation.summary import summarise
+    from oddshot.reports.bench_page import bench_page
+    from oddshot.reports.figures import draw_label_curves
+    from oddshot.reports.tables import summary_as_markdown, summary_for_terminal
+    from oddshot.reports.writing import write_file
+
+    summary = summarise(results, reference=reference)
+    published = _published(summary, anchors)
+    write_file(out / "summary.md", summary_as_markdown(summary, published))
+    if ((results["protocol"] == "few-label") & (results["error"] == "")).any():
+        draw_label_curves(results, out / "curves.png")
+    console = console_of_stdout()
+    console.print(summary_for_terminal(summary))
+    for note in notes:
+        say(console, note)
+    if report is not None:
+        write_file(report, bench_page(summary, published=published))
+        say(console, f"Report: {report}")
+    say(console, f"Every run: {out / 'results.csv'}; this summary: {out / 'summary.md'}")
 
 
 def _check_use(context: typer.Context, protocols: Sequence[str], peers: Sequence[str]) -> None:

@@ -382,7 +382,7 @@ def recipe(name: str, column: Column, *, named: bool) -> Recipe:
     column
         Shape (n,): its cells.
     named
-        Whether the user gave that name; only then can a column of integers be an identifier.
+        Whether the user gave that name; only then can integers be an identifier, or numbers dates.
     """
     kind = column.dtype.kind
     if column.isna().all():
