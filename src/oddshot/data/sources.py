@@ -248,16 +248,17 @@ def is_delimited(path: Path) -> bool:
 
 def table_suffix(path: Path) -> str:
     """Give the suffix that tells a file's format, in small letters and without ".gz"."""
-    if path.suffix.lower() == ".gz":
-        path = path.with_suffix("")
-    return path.suffix.lower()
+    return _unpacked_name(path).suffix.lower()
 
 
 def stem(path: Path) -> str:
     """Give a file's name without the suffixes that tell its format."""
-    if path.suffix.lower() == ".gz":
-        path = path.with_suffix("")
+    path = _unpacked_name(path)
     return path.stem if path.suffix.lower() in FORMATS else path.name
+
+
+def _unpacked_name(path: Path) -> Path:
+    return path.with_suffix("") if path.suffix.lower() == ".gz" else path
 
 
 def _called(source: str | os.PathLike[str]) -> str:
