@@ -115,7 +115,8 @@ class KeptRows:
         frame, rows, labels
             Rows told of later, (a, d) as they are and (a, p + q) encoded, and their labels (a,).
         """
-        told, new = RowPlaces(rows).of(encoded), np.flatnonzero(RowPlaces(encoded).of(rows) < 0)
+        told = RowPlaces(rows).of(encoded)
+        new = np.setdiff1d(np.arange(len(rows)), told)
         relabelled = np.where(told >= 0, labels[told], self.labels)
         names = [str(name) for name in self.frame.columns]
         added = frame.iloc[new].set_axis([str(name) for name in frame.columns], axis=1)

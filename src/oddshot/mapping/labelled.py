@@ -212,11 +212,11 @@ class KnownLeaves:
         """See `LabelledBlock`."""
         if not self._known.shape[1]:  # isolation is left out
             return np.zeros((len(rows), 1))
-        shared = np.zeros((len(self._known), len(rows)))
+        shared = np.zeros((len(self._known), len(rows)), dtype=np.uint16)
         for leaves, known in zip(rows.leaves.T, self._known.T, strict=True):
             shared += known[:, None] == leaves
-        shared /= self._known.shape[1]
-        return np.asarray(0.5 * shared.max(axis=0) + 0.5 * shared.mean(axis=0))[:, None]
+        shares = shared / self._known.shape[1]
+        return np.asarray(0.5 * shares.max(axis=0) + 0.5 * shares.mean(axis=0))[:, None]
 
 
 class Directions:

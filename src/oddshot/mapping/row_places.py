@@ -15,29 +15,40 @@ class RowPlaces:
     """
 
     def __init__(self, rows: FloatArray) -> None:
-        self._by_content = {row.tobytes(): place for place, row in reversed([*enumerate(rows)])}
         numbers = np.random.default_rng(0).integers(2**63, size=rows.shape[1], dtype=np.uint64)
         self._weights = numbers | np.uint64(1)
-        self._checksums = np.unique(self._checksum(rows))
+        self._bits = _bits(rows)
+        self._checksums, self._first = np.unique(self._checksum(self._bits), return_index=True)
+        # copies of these, and rows that only have the checksum of another
+        others = np.delete(np.arange(len(rows)), self._first)
+        self._others = {self._bits[at].tobytes(): at for at in others[::-1]}
 
     def of(self, rows: FloatArray) -> NDArray[np.intp]:
         """Place (n,) of each row (n, d), -1 for all others.
 
-        Checksums tell most rows apart, all at once; what they leave is looked up one by one.
+        Checksums tell most rows apart; where they agree, bits are compared.
         """
         found = np.full(len(rows), -1, dtype=np.intp)
         if not len(self._checksums):
             return found
-        sought = self._checksum(rows)
+        bits = _bits(rows)
+        sought = self._checksum(bits)
         at = np.searchsorted(self._checksums, sought)
-        alike = self._checksums[np.minimum(at, len(self._checksums) - 1)] == sought
-        for place in np.flatnonzero(alike):
-            found[place] = self._by_content.get(rows[place].tobytes(), -1)
+        at[at == len(self._checksums)] = 0
+        alike = np.flatnonzero(self._checksums[at] == sought)
+        first = self._first[at[alike]]
+        equal = (bits[alike] == self._bits[first]).all(axis=1)
+        found[alike[equal]] = first[equal]
+        for place in alike[~equal]:
+            found[place] = self._others.get(bits[place].tobytes(), -1)
         return found
 
-    def _checksum(self, rows: FloatArray) -> NDArray[np.uint64]:
+    def _checksum(self, bits: NDArray[np.uint64]) -> NDArray[np.uint64]:
         """Bits of every number times a number of its column's own, summed over the row."""
-        bits = np.ascontiguousarray(rows, dtype=np.float64).view(np.uint64)
         folded = bits >> np.uint64(29)  # of short numbers the upper bits alone differ
         folded ^= bits
         return np.asarray(folded @ self._weights)
+
+
+def _bits(rows: FloatArray) -> NDArray[np.uint64]:
+    return np.ascontiguousarray(rows, dtype=np.float64).view(np.uint64)
