@@ -10,7 +10,7 @@ from oddshot.mapping.threading import cut
 SPARE = 6
 DECIMALS = 5
 AT_ONCE = 128  # rows whose distances to thousands of others stay in a core's cache
-GROUP, LARGE = 4, 8  # size of a group; so many groups for each that is kept are worth making
+GROUP, LARGE = 8, 2  # size of a group; so many groups for each that is kept are worth making
 
 
 class Nearest:
