@@ -171,9 +171,9 @@ def test_known_anomalies_come_first(detector):
     told = FewShotDetector(prior=untrained_prior()).fit(rows, labels)
     new = rows.iloc[10:20].assign(c7=1e12)
     for one, expected in ((fit, 6.0), (told, 1.5)):
-        encoded, _, _ = one._fitted.seen(new)
+        pool = one._fitted.pool(new)
         low = np.full(len(new), one._fitted.typical_scores.min())
-        decades = one._fitted._scale.apply(one._fitted._raising.apply(low, encoded))
+        decades = one._fitted._scale.apply(one._fitted._raising.apply(low, pool))
         np.testing.assert_allclose(decades, expected, atol=1e-3)
 
 

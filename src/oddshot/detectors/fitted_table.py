@@ -104,10 +104,10 @@ class FittedTable:
         self._scale = Surprise().fit(typical)
         self._raising = Raising(encoder, mapping, self._scale, self.copies)
         self._of_new = CrossConformal()
-        self.typical_scores = self._raising.apply(typical, mapping.support.typical)
+        self.typical_scores = self._raising.apply(typical, mapping.typical_rows_)
         self.unlowered_scores = self.typical_scores
         if typical is not own:
-            self.unlowered_scores = self._raising.apply(own, mapping.support.typical, unlowered)
+            self.unlowered_scores = self._raising.apply(own, mapping.typical_rows_, unlowered)
         self.clean = mapping.support.normal_share == 1.0
 
     @property
@@ -498,7 +498,7 @@ class FittedTable:
             new = np.flatnonzero(self._mapping.places_.of(rows) < 0)
             judged = judged.copy()
             judged[new] = self._scale.scores_at(self._of_new.surprise(self, rows[new]))
-        return self._raising.apply(judged, rows)
+        return self._raising.apply(judged, pool)
 
     def _judged(self, coordinates: Float32Array) -> FloatArray:
         """Raw scores (n,) of mapped rows (n, C, 2)."""

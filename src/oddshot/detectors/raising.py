@@ -1,11 +1,12 @@
-"""Raw scores of rows that are odd in one or two columns alone, raised to how surprising that is."""
+"""Raw scores of rows that are odd by few columns or by how these go together, raised to that."""
 
 import numpy as np
 
 from oddshot.episodes import NORMAL, FloatArray
 from oddshot.mapping.combinations import Combinations, Levels
 from oddshot.mapping.encode import Encoder
-from oddshot.mapping.mapping import Mapping
+from oddshot.mapping.mapping import SEES_DEPENDENCIES, Mapping, Pool
+from oddshot.mapping.mixtures import Dependencies
 from oddshot.mapping.outside import Outside
 from oddshot.thresholds.surprise import Surprise
 
@@ -14,10 +15,12 @@ SHARE_OF_OWN = 1e-3  # of a raised row's own decades: they order rows, and count
 
 
 class Raising:
-    """Raises raw scores of rows outside, see `Outside` and `Combinations`; others stay.
+    """Raises raw scores of rows by `Outside`, `Combinations` and `Dependencies`; others stay.
 
-    Where labels tell what is looked for, to no more than stands out from most rows, so that it
-    comes first. New rows that lie outside all alike, as by their date, keep their order.
+    Dependencies count where all rows are known to be normal and no anomaly is known: unlabelled
+    anomalies would be among what they are learned from. Where labels tell what is looked for, rows
+    are raised to no more than stands out from most rows, so that it comes first. New rows that lie
+    outside all alike, as by their date, keep their order.
 
     Parameters
     ----------
@@ -42,17 +45,23 @@ class Raising:
         known = np.array([count for count, _ in self._levels_at], dtype=np.intp)
         self._met = Combinations().fit(self._levels(support.typical), known, copies)
         self._most = MOST_WITH_LABELS if len(support.known) else np.inf
+        self._dependencies: Dependencies | None = None
+        clean = support.normal_share == 1 and not len(support.known)
+        if clean and mapping.edition >= SEES_DEPENDENCIES:
+            seen = mapping.typical_rows_.seen
+            self._dependencies = Dependencies().fit(seen.views, mapping.places_)
         self._scale = scale
 
-    def apply(
-        self, scores: FloatArray, rows: FloatArray, scale: Surprise | None = None
-    ) -> FloatArray:
-        """Raw scores (n,) of rows (n, p + q), columns in the support's order, that judge both.
+    def apply(self, scores: FloatArray, pool: Pool, scale: Surprise | None = None) -> FloatArray:
+        """Raw scores (n,) of a pool's rows that judge all of it.
 
         ``scale`` is that of scores of another kind.
         """
-        scale = scale or self._scale
+        scale, rows = scale or self._scale, pool.rows
         decades = self._outside.decades(rows)
+        if self._dependencies:
+            broken = self._dependencies.decades(pool.seen.views, rows)
+            decades = np.maximum(decades, broken)
         if self._met.pairs:
             own = self._places.of(rows) >= 0
             decades = np.maximum(decades, self._met.decades(self._levels(rows), own))

@@ -35,8 +35,8 @@ from oddshot.mapping.support import MOST_COPIES, Support, draw_support
 from oddshot.mapping.threading import in_blocks, one_blas_thread, run_all
 
 MAX_SUPPORT_ROWS = 64
-COUNTS_NORMAL, SMALLER_LEAVES, RECOUNTS_LEVELS = 2, 3, 4  # first editions that do so
-EDITION = RECOUNTS_LEVELS
+COUNTS_NORMAL, SMALLER_LEAVES, RECOUNTS_LEVELS, SEES_DEPENDENCIES = 2, 3, 4, 5  # first that do so
+EDITION = SEES_DEPENDENCIES
 
 COORDINATES = LABEL_FREE + LABELLED_NAMES
 PLAIN = {
@@ -89,7 +89,7 @@ class Mapping:
         Which rules it follows, so that a detector scores as it did when it was saved. In the first
         known normal rows counted no more than unlabelled ones; in the first two leaves were as
         large for many known anomalies as for few; in the first three rows that were held out still
-        counted in the rarity of levels.
+        counted in the rarity of levels; in the first four no row was looked at for `Dependencies`.
 
     Attributes
     ----------
