@@ -12,7 +12,7 @@ from oddshot.episodes import FloatArray
 from oddshot.mapping import mixtures
 from oddshot.mapping.mixtures import MOST_FITTED, Dependencies, Mixture, _Components
 from oddshot.mapping.row_places import RowPlaces
-from oddshot.mapping.spaces import MAX_WHITENED, Spaces
+from oddshot.mapping.spaces import Spaces
 from small_priors import untrained_prior
 
 RNG = np.random.default_rng(0)
@@ -94,29 +94,24 @@ def test_the_detector_looks_only_where_all_rows_are_known_normal() -> None:
     assert told._fitted._raising._dependencies is None
 
 
-def test_many_columns_are_seen_along_whitened_axes() -> None:
-    rows = np.random.default_rng(3).normal(size=(200, MAX_WHITENED + 10))
+@pytest.mark.parametrize("rows", [
+    np.random.default_rng(3).normal(size=(150, 5)),
+    np.random.default_rng(3).normal(size=(300, 40)),
+    np.random.default_rng(3).normal(size=(900, 60)),
+    np.random.default_rng(3).normal(size=(300, 1)),
+    np.random.default_rng(3).integers(10, size=(300, 5)).astype(float),
+])  # fmt: skip
+def test_nothing_is_looked_at_where_rows_columns_or_levels_are_few(rows: FloatArray) -> None:
     spaces = Spaces().fit(rows)
     seen = Dependencies().fit(spaces.view(rows), RowPlaces(rows))
-    assert (seen.decades(spaces.view(rows), rows) == 0).mean() > 0.98
-    far = rows[:5] * 50
-    assert (seen.decades(spaces.view(far), far) > 2).all()
-
-
-@pytest.mark.parametrize(("rows", "width"), [(3, 3), (8, 20), (12, 8)])
-def test_rows_that_are_few_are_seen_by_what_the_others_make(rows: int, width: int) -> None:
-    points = np.random.default_rng(5).normal(size=(rows, width))
-    found = Mixture().fit(points)
-    for at, row in enumerate(points):
-        other = Mixture()
-        other.fit(np.delete(points, at, axis=0))
-        np.testing.assert_allclose(other.surprise(row[None])[0], found[at], atol=1e-9)
+    new = np.random.default_rng(4).permuted(rows, axis=0)
+    assert not seen.decades(spaces.view(new), new).any()
 
 
 def test_no_filter_of_warnings_is_touched_and_none_is_given() -> None:
     rng = np.random.default_rng(6)
     heavy = rng.standard_t(1.5, size=(300, 4))
-    twice = np.repeat(rng.normal(size=(3, 4)), 60, axis=0)
+    twice = np.repeat(rng.normal(size=(30, 4)), 6, axis=0)
     before = list(warnings.filters)
     with ThreadPoolExecutor(3) as pool:
         list(pool.map(lambda points: Mixture().fit(points), [heavy, twice] * 3))

@@ -1,6 +1,6 @@
 """How surprising the columns of a row are given each other, by mixtures of Gaussians."""
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
 
@@ -11,11 +11,13 @@ from sklearn.mixture import GaussianMixture
 from oddshot.episodes import Float32Array, FloatArray
 from oddshot.mapping.outside import Outside
 from oddshot.mapping.row_places import RowPlaces
-from oddshot.mapping.spaces import MAX_WHITENED, Views
+from oddshot.mapping.spaces import Views
 
 COMPONENTS = (1, 2, 4, 8)
 LEAST_ROWS, ROWS_A_COLUMN = 10, 2  # of a component
 MOST_FITTED = 1024  # rows
+FEW_LEVELS, MOST_COLUMNS = 20, 48
+ENOUGH_ROWS, ENOUGH_A_COLUMN = 200, 10
 FLOOR = 3e-3  # of variances, in spaces whose columns vary by about 1
 ITERATIONS, TOLERANCE = 20, 0.02
 _MOST_OWN = 0.9  # no component is said to come from one of its rows alone
@@ -68,27 +70,17 @@ class Mixture:
 
     Fitted by scikit-learn, to 1,024 rows at most. What a row adds to the components is taken out
     again in closed form, its share in each kept as it is: for one Gaussian that is what comes of
-    fitting without the row, but for the floor of variances. Rows that are fewer than two a column
-    have one Gaussian, which is fitted anew without each of them.
+    fitting without the row, but for the floor of variances.
     """
 
     def fit(self, points: FloatArray) -> FloatArray:
         """Fit to points (m, d); returns the surprise (m,) of each, by what the others make."""
         rows, width = points.shape
-        if 1 < rows < ROWS_A_COLUMN * width:
-            self._components = _Components.fit(points, 1)
-            parts = (np.delete(points, at, axis=0) for at in range(rows))
-            seen = [
-                _Components.fit(p, 1).seen(row[None]) for p, row in zip(parts, points, strict=True)
-            ]
-            return np.concatenate([one.surprise() for one in seen])
         drawn = np.random.default_rng(0).permutation(rows)
         fitted_on, others = np.sort(drawn[:MOST_FITTED]), np.sort(drawn[MOST_FITTED:])
-        different = len(np.unique(points[fitted_on], axis=0))
         best: tuple[float, _Components, _Pulled] | None = None
         for count in COMPONENTS:
-            least = count * max(LEAST_ROWS, ROWS_A_COLUMN * width)
-            if count > 1 and (len(fitted_on) < least or different < count):
+            if count > 1 and len(fitted_on) < count * max(LEAST_ROWS, ROWS_A_COLUMN * width):
                 break
             components = _Components.fit(points[fitted_on], count)
             without = components.without(points[fitted_on])
@@ -187,8 +179,10 @@ class Dependencies:
     """How surprising a row is by columns that no longer go together as they did in typical rows.
 
     -log p(column | all others), summed over the columns, by a `Mixture` in the standardised and one
-    in the quantile space (of many columns along whitened axes, all and half of them). As `Outside`
-    has it, this counts where it lies outside of all that typical rows have there.
+    in the quantile space. As `Outside` has it, this counts where it lies outside of all that typical
+    rows have there. Columns of few levels are left out, for Gaussians close in on levels; and
+    nothing is looked at where columns are fewer than 2 or more than 48, or rows fewer than 200 or
+    ten a column, for there new rows look odder than typical ones.
 
     Examples
     --------
@@ -205,25 +199,33 @@ class Dependencies:
 
     def fit(self, typical: Views, places: RowPlaces) -> Self:
         """Learn from typical rows (m, ...); ``places`` tells them from others."""
-        self._places = places
-        self._wide = typical.standard.shape[1] > MAX_WHITENED
-        self._mixtures = Mixture(), Mixture()
-        points = self._points(typical)
-        own = [m.fit(p) for m, p in zip(self._mixtures, points, strict=True)]
-        self._own = np.column_stack(own)
-        self._outside = Outside().fit(self._own, RowPlaces(self._own))
+        ordered = np.sort(typical.standard, axis=0)
+        levels = 1 + (ordered[1:] != ordered[:-1]).sum(axis=0)
+        self._columns = np.flatnonzero(levels > FEW_LEVELS)
+        self._places, self._mixtures = places, (Mixture(), Mixture())
+        count = len(self._columns)
+        self._looks = 2 <= count <= MOST_COLUMNS and len(typical) >= max(
+            ENOUGH_ROWS, ENOUGH_A_COLUMN * count
+        )
+        if self._looks:
+            self._own = self._surprises(typical, Mixture.fit)
+            self._outside = Outside().fit(self._own, RowPlaces(self._own))
         return self
 
     def decades(self, views: Views, rows: FloatArray) -> FloatArray:
         """Surprise (n,) of rows, seen and (n, p + q), mostly 0; typical ones without themselves."""
-        found = [m.surprise(p) for m, p in zip(self._mixtures, self._points(views), strict=True)]
-        values = np.column_stack(found)
+        if not self._looks:
+            return np.zeros(len(rows))
+        values = self._surprises(views, Mixture.surprise)
         at = self._places.of(rows)
         values[at >= 0] = self._own[at[at >= 0]]
         return self._outside.decades(values)
 
-    def _points(self, rows: Views) -> Iterator[FloatArray]:
-        spaces = (rows.standard, rows.quantile)
-        if self._wide:
-            spaces = (rows.whitened, rows.whitened[:, : MAX_WHITENED // 2])
-        yield from (points.astype(np.float64) for points in spaces)
+    def _surprises(
+        self, views: Views, surprise: Callable[[Mixture, FloatArray], FloatArray]
+    ) -> FloatArray:
+        """Surprises (n, 2) of rows, by space."""
+        found = []
+        for mixture, view in zip(self._mixtures, (views.standard, views.quantile), strict=True):
+            found.append(surprise(mixture, view[:, self._columns].astype(np.float64)))
+        return np.column_stack(found)
