@@ -17,7 +17,7 @@ COMPONENTS = (1, 2, 4, 8)
 LEAST_ROWS, ROWS_A_COLUMN = 10, 2  # of a component
 MOST_FITTED = 1024  # rows
 FEW_LEVELS, MOST_COLUMNS = 20, 48
-ENOUGH_ROWS, ENOUGH_A_COLUMN = 200, 10
+ENOUGH_ROWS, ENOUGH_A_COLUMN = 300, 10
 FLOOR = 3e-3  # of variances, in spaces whose columns vary by about 1
 ITERATIONS, TOLERANCE = 20, 0.02
 _MOST_OWN = 0.9  # no component is said to come from one of its rows alone
@@ -179,10 +179,10 @@ class Dependencies:
     """How surprising a row is by columns that no longer go together as they did in typical rows.
 
     -log p(column | all others), summed over the columns, by a `Mixture` in the standardised and one
-    in the quantile space. As `Outside` has it, this counts where it lies outside of all that typical
-    rows have there. Columns of few levels are left out, for Gaussians close in on levels; and
-    nothing is looked at where columns are fewer than 2 or more than 48, or rows fewer than 200 or
-    ten a column, for there new rows look odder than typical ones.
+    in the quantile space. As `Outside` has it, this counts where it lies outside of all that
+    typical rows have there. Columns of few levels are left out, for Gaussians close in on levels;
+    and nothing is looked at where columns are fewer than 2 or more than 48, or rows fewer than 300
+    or ten a column, for there new rows look odder than typical ones.
 
     Examples
     --------
