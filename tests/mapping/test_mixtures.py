@@ -8,8 +8,10 @@ import pytest
 from scipy.stats import multivariate_normal
 
 from oddshot import FewShotDetector
+from oddshot.detectors.fitted_table import FittedTable
 from oddshot.episodes import FloatArray
 from oddshot.mapping import mixtures
+from oddshot.mapping.mapping import SEES_DEPENDENCIES
 from oddshot.mapping.mixtures import MOST_FITTED, Dependencies, Mixture, _Components
 from oddshot.mapping.row_places import RowPlaces
 from oddshot.mapping.spaces import Spaces
@@ -92,6 +94,16 @@ def test_the_detector_looks_only_where_all_rows_are_known_normal() -> None:
     few = np.where(np.arange(440) < 400, 0, 1)
     told = FewShotDetector(prior=untrained_prior()).fit(np.concatenate([normal, odd]), few)
     assert told._fitted._raising._dependencies is None
+
+
+def test_an_earlier_edition_does_not_look() -> None:
+    rows, labels = bent(np.random.default_rng(3), 400), np.zeros(400, dtype=np.int8)
+    earlier, now = (
+        FittedTable.fit(untrained_prior(), rows, labels, seed=0, threads=1, edition=edition)
+        for edition in (SEES_DEPENDENCIES - 1, SEES_DEPENDENCIES)
+    )
+    assert earlier._raising._dependencies is None
+    assert now._raising._dependencies is not None
 
 
 @pytest.mark.parametrize("rows", [
