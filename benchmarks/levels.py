@@ -161,6 +161,7 @@ def without_combinations(detector: FewShotDetector) -> Score:
         for judge in (table, *judges):
             assert isinstance(judge._raising, Raising)
             judge._raising._met = none
+            judge._raising._dependencies = None  # clean rows: it sees rarities that no longer fit
         return detector._scale.apply(table.scored(rows))
 
     return score
