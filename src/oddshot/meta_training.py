@@ -1,6 +1,6 @@
 """From labelled tables to one `Prior`: map a stream of episodes, then train a learner on it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from hashlib import sha256
@@ -11,6 +11,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from oddshot.data.collections import load_collection
+from oddshot.data.kinship import Print, kin_of
 from oddshot.data.labels import parse_labels
 from oddshot.data.tasks import EpisodeSettings, EpisodeStream, InMemory, TableSource
 from oddshot.engines import Compute, in_turn, leads
@@ -101,6 +102,8 @@ def meta_train(
         Stop after so many validations in a row without a better AUROC. ``None``: never.
     holdout
         Collections or families that are left out altogether; the prior may be tested on them.
+        Families that share rows with theirs are left out, too (`oddshot.data.kinship`), and so are
+        from the training those that share rows with validation families.
     holdout_fold
         ``(i, n)``: of n folds of the families, made by a hash of their names, leave out fold i.
     validation_fraction
@@ -164,9 +167,16 @@ def meta_train(
     report = progress if progress and leads() else (lambda *_: None)
     sources = table_sources(tasks)
     excluded = _held_out(sources, holdout, holdout_fold)
-    kept = [source for source in sources if source.family not in excluded]
-    contents = _survey(sources, report)
+    contents, prints = _survey(sources, report)
+    families = [source.family for source in sources]
+
+    def kin(of: Collection[str]) -> set[str]:
+        return kin_of(families, prints, lambda number: sources[number].load().rows, of)
+
+    copies = kin(excluded)
+    kept = _kept(sources, excluded | copies)
     validating = _validation_families(kept, validation_fraction, seed)
+    taught = _kept(kept, validating | kin(validating))
     look = episode_settings or EpisodeSettings()
 
     def mapped() -> TaskStore:
@@ -186,7 +196,7 @@ def meta_train(
         )
 
     store = in_turn(compute, mapped) if shelf else mapped()
-    trained_on = store.of_families({source.family for source in kept} - validating)
+    trained_on = store.of_families({source.family for source in taught})
     chosen = dict(settings or {})
     if learner == GatedLearner.name and "anchor" not in chosen:
         chosen = {**anchored_to(PLAIN, HOLLOW), **chosen}
@@ -209,6 +219,7 @@ def meta_train(
             "tables": len(kept),
             "holdout": list(holdout),
             "holdout_fold": holdout_fold and list(holdout_fold),
+            "kin_of_holdout": sorted(copies),
             "episodes": episodes,
             "coordinates": list(COORDINATES),
         },
@@ -284,21 +295,30 @@ def _held_out(
         part, folds = fold
         require(0 <= part < folds, "holdout_fold", fold, "(i, n) with i from 0 to n - 1")
         excluded |= {source.family for source in sources if in_fold(source.family, part, folds)}
-    if all(source.family in excluded for source in sources):
-        raise TrainingError(
-            f"no table is left to train on: {len(sources)} given, all held out or none there; "
-            "give more tables or hold out fewer"
-        )
+    _kept(sources, excluded)
     return excluded
 
 
-def _survey(sources: Sequence[TableSource], report: Progress) -> list[str]:
+def _kept(sources: Sequence[TableSource], excluded: Collection[str]) -> list[TableSource]:
+    """Sources of other families."""
+    kept = [source for source in sources if source.family not in excluded]
+    if not kept:
+        raise TrainingError(
+            f"no table is left to train on: {len(sources)} given, all held out or validating, or "
+            "sharing rows with such; give more tables, hold out fewer, or set validation_fraction=0"
+        )
+    return kept
+
+
+def _survey(sources: Sequence[TableSource], report: Progress) -> tuple[list[str], list[Print]]:
     """Hash all tables, and see that episodes can be drawn from each before hours are spent."""
-    contents, problems = [], []
+    contents, prints, problems = [], [], []
     for done, source in enumerate(sources):
         report("read", done, len(sources), {})
         try:
-            contents.append(_content(source))
+            table = source.load()
+            contents.append(_content(source, table))
+            prints.append(Print.of(table.rows))
         except DataError as error:
             problems.append(f"{source.name!r}: {error}")
     if problems:
@@ -308,11 +328,10 @@ def _survey(sources: Sequence[TableSource], report: Progress) -> list[str]:
             f"mend them or take them out: {'; '.join(problems[:3])}{more}"
         )
     report("read", len(sources), len(sources), {})
-    return contents
+    return contents, prints
 
 
-def _content(source: TableSource) -> str:
-    table = source.load()
+def _content(source: TableSource, table: Table) -> str:
     labels = np.array([UNLABELLED]) if table.labels is None else table.labels
     lacking = [label for label in (ANOMALY, NORMAL) if label not in labels]
     if lacking:
