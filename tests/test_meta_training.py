@@ -277,3 +277,15 @@ def test_settings_may_be_numbers_of_numpy_and_torch_may_be_set_otherwise(tmp_pat
         torch.set_default_dtype(torch.float32)
     assert {array.dtype for array in prior.tensors.values()} == {np.dtype(np.float32)}
     assert Prior.load(tmp_path / "made") == prior
+
+
+def test_what_shares_rows_with_held_out_tables_is_left_out(tables, episodes):
+    rows = np.random.default_rng(0).normal(size=(90, 5))
+    first = replace(tables[0], rows=rows)
+    copy = replace(first, name="copy", family="copy", rows=rows[:, ::-1])
+    tables = [first, *tables[1:]]
+    prior = meta_train([*tables, copy], holdout=[first.family], **QUICK)
+    assert not prior.seen_families & {first.family, "copy"}
+    assert prior.provenance["kin_of_holdout"] == ["copy"]
+    with pytest.raises(TrainingError, match="or sharing rows with such"):
+        meta_train([first, copy], holdout=[first.family], **QUICK)

@@ -300,7 +300,7 @@ def _held_out(
 
 
 def _kept(sources: Sequence[TableSource], excluded: Collection[str]) -> list[TableSource]:
-    """Sources of other families."""
+    """Leave out the sources of some families; one has to be left."""
     kept = [source for source in sources if source.family not in excluded]
     if not kept:
         raise TrainingError(
