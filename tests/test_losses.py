@@ -293,6 +293,25 @@ def test_scores_far_out_stay_finite(loss):
     assert grad.isfinite().all()
 
 
+@pytest.mark.parametrize("gamma", [0, 0.0, 0.5, 1.0, 2.0])
+@pytest.mark.parametrize("alpha", [0.0, 0.25, 1.0])
+@pytest.mark.parametrize("label", [0, 1])
+@pytest.mark.parametrize("right", [True, False])
+def test_focal_loss_of_an_infinite_score_is_its_limit(gamma, alpha, label, right):
+    end = float("inf") if right == (label == 1) else -float("inf")
+    scores = torch.tensor([[end, 0.3]], dtype=torch.float64, requires_grad=True)
+    labels, mask = torch.tensor([[label, 1]]), torch.ones(1, 2, dtype=torch.bool)
+    weight = (alpha if label else 1 - alpha) / 2
+    other = slow_cross_entropy([0.3], [], alpha=alpha, gamma=gamma) / 2
+    found = focal_loss(scores, labels, mask, alpha=alpha, gamma=gamma)
+    (slopes,) = torch.autograd.grad(found, scores, create_graph=True)
+    (bends,) = torch.autograd.grad(slopes[0, 0], scores)
+    torch.testing.assert_close(found.item(), other if right or not weight else float("inf"))
+    assert slopes[0, 0].item() == (0 if right else -weight if label else weight)
+    assert slopes.isfinite().all()
+    assert (bends == 0).all()
+
+
 @pytest.mark.parametrize("loss", ALL.values(), ids=ALL)
 def test_better_scores_cost_less(loss):
     labels, mask = torch.tensor([[1, 0, 0]]), torch.ones(1, 3, dtype=torch.bool)

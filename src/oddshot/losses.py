@@ -104,12 +104,16 @@ def focal_loss(
     SettingError
         If ``beta`` is outside [0, 1].
     """
-    margins = _margins(scores, labels, mask)
-    # (1 - p_t)^gamma through its logarithm: the power itself has no gradient where p_t is 1
-    ease = torch.exp(gamma * logsigmoid(-margins))
     sides = torch.where(labels > 0, alpha, 1.0 - alpha)
     weights = sides * row_weights(labels, mask, scores, balanced=balanced, beta=beta)
-    return -(weights * ease * logsigmoid(margins)).sum(-1)
+    # rows without weight are padding, since 0 times the cost of an infinite score is NaN
+    margins = _margins(scores, labels, mask & (sides != 0))
+    if gamma:
+        # (1 - p_t)^gamma through its logarithm: the power itself has no gradient where p_t is 1;
+        # constant at -inf, where its slope, 0, would meet an infinite cost
+        ends = margins.clamp(min=torch.finfo(margins.dtype).min)
+        weights = weights * torch.exp(gamma * logsigmoid(-ends))
+    return -(weights * logsigmoid(margins)).sum(-1)
 
 
 def deviation_loss(

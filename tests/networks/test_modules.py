@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.nn.utils.parametrize import register_parametrization
 
 from oddshot.errors import SettingError
 from oddshot.learners.adaptation import Adaptation
@@ -214,6 +215,179 @@ def looped(module: nn.Module, params, inputs: Tensor) -> Tensor:
             for task in range(len(inputs))
         ]
     )
+
+
+class Named(nn.BatchNorm1d):
+    """Torch's under another name, with a method that it does not use itself."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, eps=1e-3)
+
+    def spread(self) -> Tensor:
+        return self.running_var.sqrt()
+
+
+class AnyShape(nn.modules.batchnorm._BatchNorm):
+    def _check_input_dim(self, rows: Tensor) -> None:
+        pass
+
+
+class Damped(nn.BatchNorm1d):
+    def reset_parameters(self) -> None:
+        super().reset_parameters()
+        nn.init.constant_(self.weight, 0.1)
+
+
+class Rectified(nn.BatchNorm1d):
+    def forward(self, rows: Tensor) -> Tensor:
+        return torch.relu(super().forward(rows))
+
+
+class Called(nn.BatchNorm1d):
+    def __call__(self, rows: Tensor) -> Tensor:
+        return torch.relu(super().__call__(rows))
+
+
+class Centred(nn.Module):
+    """A weight less its mean, for `parametrize`."""
+
+    def forward(self, weight: Tensor) -> Tensor:
+        return weight - weight.mean()
+
+
+def hooked(register: str, hook) -> nn.Module:
+    norm = nn.BatchNorm1d(2)
+    getattr(norm, register)(hook)
+    return norm
+
+
+def patched() -> nn.Module:
+    norm = nn.BatchNorm1d(2)
+    norm.forward = torch.relu
+    return norm
+
+
+def parametrised() -> nn.Module:
+    norm = nn.BatchNorm1d(2)
+    register_parametrization(norm, "weight", Centred())
+    return norm
+
+
+def extended() -> nn.Module:
+    norm = nn.BatchNorm1d(2)
+    norm.scale = nn.Linear(2, 2)
+    return norm
+
+
+def without(name: str) -> nn.Module:
+    norm = nn.BatchNorm1d(2)
+    setattr(norm, name, None)
+    return norm
+
+
+@pytest.mark.parametrize(
+    "norm",
+    [
+        lambda: nn.BatchNorm1d(2),
+        lambda: Named(2),
+        lambda: AnyShape(2, momentum=None),
+        lambda: Damped(2),
+        lambda: nn.BatchNorm1d(2, track_running_stats=False),
+        lambda: without("bias"),
+    ],
+    ids=["torch's", "named", "any shape", "damped", "untracked", "no bias"],
+)
+@pytest.mark.parametrize("second_order", [True, False])
+def test_batch_normalisation_that_is_taken_is_the_modules_own(norm, second_order):
+    module = built(lambda: nn.Sequential(nn.Linear(3, 2), norm(), nn.Linear(2, 2))).double()
+    network = from_module(module)
+    assert network.normalises
+    params, inputs = scattered(network, 3), normal(3, 4, 3)
+    torch.testing.assert_close(network(params, inputs), looped(module, params, inputs), **EXACT)
+
+    params, drawn = trained(network), support_and_query(3, (4, 3), (5, 3))
+    options = {"steps": 2, "rate": 0.1, "second_order": second_order}
+    found = Adaptation(**options, normalisation="batch").meta_loss(network, params, *as_rows(drawn))
+    expected = looped_meta_loss(
+        lambda p, x, _: functional_call(module, p, (x,)), params, drawn, **options
+    )
+    assert_same_meta_gradient(found, expected, params)
+
+
+def test_batch_normalisation_may_have_a_bias_alone():
+    """Torch's own has no second derivative then."""
+    module = nn.Sequential(nn.Linear(2, 2), without("weight")).double()
+    nn.init.ones_(module[1].bias)
+    network = from_module(module)
+    params, inputs = scattered(network, 3), normal(3, 4, 2)
+    torch.testing.assert_close(network(params, inputs), looped(module, params, inputs), **EXACT)
+
+
+@pytest.mark.parametrize(
+    ("norm", "extra"),
+    [
+        (lambda: Rectified(2), "forward"),
+        (lambda: Called(2), "__call__"),
+        (patched, "forward"),
+        (
+            lambda: hooked("register_forward_hook", lambda _, __, outputs: outputs.relu()),
+            "forward hooks",
+        ),
+        (
+            lambda: hooked("register_forward_pre_hook", lambda _, rows: (rows[0].relu(),)),
+            "forward pre-hooks",
+        ),
+        (
+            lambda: hooked("register_full_backward_hook", lambda _, grads, __: grads),
+            "backward hooks",
+        ),
+        (
+            lambda: hooked("register_full_backward_pre_hook", lambda _, grads: grads),
+            "backward pre-hooks",
+        ),
+        (parametrised, r"weight, parametrizations\.weight\.original"),
+        (extended, r"scale\.weight, scale\.bias"),
+    ],
+    ids=[
+        "forward",
+        "call",
+        "patched",
+        "hook",
+        "pre-hook",
+        "backward hook",
+        "backward pre-hook",
+        "parametrised",
+        "extended",
+    ],
+)
+@pytest.mark.parametrize("one_by_one", [False, True])
+def test_what_batch_normalisation_adds_is_named_and_never_lost(norm, extra, one_by_one):
+    module = nn.Sequential(nn.Linear(2, 2), nn.Sequential(norm(), nn.Tanh()))
+    with pytest.raises(
+        SettingError,
+        match=rf"batch normalisation '1\.0' \(\w+\) has its own {extra}, which would be lost: .* "
+        "put what it adds into a layer of its own",
+    ):
+        from_module(module, one_by_one=one_by_one)
+
+
+def test_batch_normalisation_that_did_not_run_is_named():
+    module = nn.Sequential(nn.Linear(2, 2), nn.LazyBatchNorm1d(affine=False))
+    with pytest.raises(SettingError, match=r"'1' \(LazyBatchNorm1d\) does not know its channels"):
+        from_module(module)
+    module(torch.zeros(2, 2))
+    assert from_module(module).normalises
+
+
+def test_instance_normalisation_keeps_its_averages():
+    module = nn.Sequential(nn.Conv1d(2, 3, 3), nn.InstanceNorm1d(3, track_running_stats=True))
+    module.double()(normal(4, 2, 6))
+    inputs = normal(2, 4, 2, 6)
+    for training, one_by_one in ((False, False), (True, True)):
+        network = from_module(module.train(training), one_by_one=one_by_one)
+        params = scattered(network, 2)
+        expected = looped(copy.deepcopy(module), params, inputs)
+        torch.testing.assert_close(network(params, inputs), expected, **EXACT)
 
 
 class Recurrent(nn.Module):
@@ -483,6 +657,14 @@ def test_parameters_can_be_redrawn_by_seed_without_touching_the_global_generator
     assert ModuleNetwork(nn.MultiheadAttention(4, 2), redraw=True)
 
 
+def test_batch_normalisation_is_redrawn_by_its_own_class():
+    module = nn.Sequential(nn.Linear(2, 2), Damped(2), nn.BatchNorm1d(2, affine=False))
+    nn.init.ones_(module[1].weight)
+    network = pickle.loads(pickle.dumps(ModuleNetwork(module, redraw=True)))
+    assert network.initial_parameters(generator())["1.weight"].eq(0.1).all()
+    assert module[1].weight.eq(1).all()
+
+
 def test_a_layer_that_cannot_be_redrawn_is_named():
     class Shift(nn.Module):
         def __init__(self) -> None:
@@ -609,7 +791,16 @@ def test_other_modules_run_by_vmap(module):
 def test_hooks_are_not_passed_over():
     module = nn.Sequential(nn.Linear(2, 2))
     assert type(from_module(module)) is not ModuleNetwork
-    module[0].register_forward_hook(lambda layer, rows, outputs: 2 * outputs)
+    for register, hook in (
+        ("register_forward_hook", lambda layer, rows, outputs: 2 * outputs),
+        ("register_forward_pre_hook", lambda layer, rows: 2 * rows[0]),
+        ("register_full_backward_hook", lambda layer, grads, outer: (2 * grads[0],)),
+        ("register_full_backward_pre_hook", lambda layer, grads: (2 * grads[0],)),
+    ):
+        handle = getattr(module[0], register)(hook)
+        assert type(from_module(module)) is ModuleNetwork
+        handle.remove()
+    module.forward = torch.relu
     assert type(from_module(module)) is ModuleNetwork
 
 

@@ -10,13 +10,14 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
+from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.utils.parametrize import is_parametrized
 
 from oddshot.errors import SettingError
 from oddshot.networks.network import Loss, Network, Params, Rates, Statistics
 from oddshot.networks.perceptron import Perceptron
 
-_NATIVE = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
+_NATIVE = nn.modules.batchnorm._BatchNorm
 _ACTIVATIONS: dict[type[nn.Module], str] = {nn.ReLU: "relu", nn.SiLU: "silu"}
 
 
@@ -66,7 +67,8 @@ class ModuleNetwork(Network):
     - Batch normalisation uses the moments of a task's rows in the call, or those that are handed to
       `run`, in both modes. Running averages of the module are neither used nor updated. Rows that
       pad a task to the length of others count as well: no mask reaches the module, so give tasks
-      equally many rows.
+      equally many rows. Torch's layers are replaced for that, and so are classes derived from them
+      that leave their ``forward`` as it is; those that add to it, and hooks on them, are refused.
     - Attention: the fused kernels of torch have no second derivative. For second order choose
       ``torch.nn.attention.sdpa_kernel(SDPBackend.MATH)`` around training, and training mode.
 
@@ -89,7 +91,8 @@ class ModuleNetwork(Network):
     ------
     SettingError
         If the module has no parameter to train, or one whose shape is not known yet; ``head``
-        matches none; parameters are to be redrawn but a layer does not say how.
+        matches none; parameters are to be redrawn but a layer does not say how; batch normalisation
+        does more than torch's.
 
     Examples
     --------
@@ -110,6 +113,7 @@ class ModuleNetwork(Network):
     ) -> None:
         self._name = type(module).__name__
         _require_known_shapes(module)
+        _require_plain_normalisation(module)
         if not any(parameter.requires_grad for parameter in module.parameters()):
             raise SettingError(
                 f"{self._name} has no parameter that requires a gradient; give a module with one"
@@ -324,15 +328,11 @@ class _BatchNorm(nn.Module):
     Torch's own hides them, and writes running averages, which ``vmap`` cannot do for each task.
     """
 
-    def __init__(self, native: nn.modules.batchnorm._BatchNorm, name: str, to: _Moments) -> None:
+    def __init__(self, native: _NATIVE, name: str, to: _Moments) -> None:
         super().__init__()
         self.weight, self.bias, self.eps = native.weight, native.bias, native.eps
         self.name, self.moments = name, to
-
-    def reset_parameters(self) -> None:
-        if self.weight is not None:
-            nn.init.ones_(self.weight)
-            nn.init.zeros_(self.bias)
+        self.reset_parameters = native.reset_parameters  # the parameters are the same
 
     def forward(self, values: Tensor) -> Tensor:
         # moments in half precision would lose their digits
@@ -341,7 +341,9 @@ class _BatchNorm(nn.Module):
         mean, variance = (m.view(shape) for m in self.moments.of(self.name, wide))
         wide = (wide - mean) * torch.rsqrt(variance + self.eps)
         if self.weight is not None:
-            wide = wide * self.weight.view(shape) + self.bias.view(shape)
+            wide = wide * self.weight.view(shape)
+        if self.bias is not None:
+            wide = wide + self.bias.view(shape)
         return wide.to(values.dtype)
 
 
@@ -397,7 +399,7 @@ def _as_perceptron(module: nn.Module) -> Perceptron | None:
         and between <= set(_ACTIVATIONS)
         and all(one.out_features == next_.in_features for one, next_ in pairwise(linear))
         and sum(p.requires_grad for p in module.parameters()) == 2 * len(linear)  # none is shared
-        and not any(x._forward_hooks or x._forward_pre_hooks for x in module.modules())
+        and not any(_changes(layer) for layer in module.modules())
     )
     if not plain:
         return None
@@ -446,6 +448,47 @@ def _require_known_shapes(module: nn.Module) -> None:
                 f"parameter {name!r} of {type(module).__name__} has no shape yet; run the module "
                 "on an example first"
             )
+
+
+def _require_plain_normalisation(module: nn.Module) -> None:
+    for name, layer in module.named_modules():
+        if not isinstance(layer, _NATIVE):
+            continue
+        if isinstance(layer, LazyModuleMixin):
+            raise SettingError(
+                f"batch normalisation {name!r} ({type(layer).__name__}) does not know its channels "
+                "yet; run the module on an example first"
+            )
+        if extras := _extras(layer):
+            raise SettingError(
+                f"batch normalisation {name!r} ({type(layer).__name__}) has its own "
+                f"{', '.join(extras)}, which would be lost: its moments are chosen, so it is "
+                "replaced; put what it adds into a layer of its own before or behind one of torch's"
+            )
+
+
+def _extras(layer: _NATIVE) -> list[str]:
+    """Tell what batch normalisation has beside what torch's computes with."""
+    native = nn.SyncBatchNorm if isinstance(layer, nn.SyncBatchNorm) else _NATIVE
+    code = [
+        name
+        for name in ("__call__", "__getattr__", "forward", "weight", "bias")
+        if getattr(type(layer), name, None) is not getattr(native, name, None)
+    ]
+    parameters = [name for name, _ in layer.named_parameters() if name not in ("weight", "bias")]
+    return [*_changes(layer), *code, *parameters]
+
+
+def _changes(layer: nn.Module) -> list[str]:
+    """Tell what makes a layer compute something else than its class does."""
+    there = {
+        "forward pre-hooks": layer._forward_pre_hooks,
+        "forward hooks": layer._forward_hooks,
+        "backward pre-hooks": layer._backward_pre_hooks,
+        "backward hooks": layer._backward_hooks,
+        "forward": "forward" in vars(layer),
+    }
+    return [name for name, found in there.items() if found]
 
 
 def _require_resettable(module: nn.Module) -> None:
