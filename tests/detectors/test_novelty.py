@@ -1,9 +1,8 @@
 import numpy as np
 import pytest
-import torch
 
 from oddshot import FewShotDetector
-from oddshot.detectors.novelty import BOUND, Novelty, bounded, without_labels
+from oddshot.detectors.novelty import BOUND, Novelty, blind, bounded, without_labels
 from oddshot.episodes import Context, MappedTask
 from oddshot.errors import SettingError
 from oddshot.mapping.evidence import EVIDENCE, TABLE
@@ -35,7 +34,10 @@ def fitted():
 def test_all_of_the_label_free_surprise_stays_where_asked(fitted):
     _, _, new = rows_of_two_types()
     tables = {name: detector._fitted for name, detector in fitted.items() if name != 0.0}
-    raw = {name: table._judged(table.seen(new)[1]) for name, table in tables.items()}
+    raw = {}
+    for name, table in tables.items():
+        rows, coordinates, _ = table.seen(new)
+        raw[name] = table._judged(coordinates, rows)
     plain = fitted["no labels"].anomaly_score(new)
     assert (raw[1.0] >= 0.99 * bounded(plain)).all()
     assert (raw[0.5] >= 0.99 * bounded(plain / 2)).all()
@@ -80,8 +82,10 @@ def test_what_it_cannot_be_is_refused(novel):
         Novelty.checked(novel)
 
 
-def head_of(column):
-    return lambda rows: rows[..., column, 0]
+def floored(novelty, typical, known, rows):
+    """Floored scores of rows: the last column is what labels say, the first what is odd anyway."""
+    floor = novelty.floor(typical[:, -1, 0], typical[:, 0, 0], known[:, 0, 0])
+    return floor.apply(rows[:, -1, 0], rows[:, 0, 0])
 
 
 def test_auto_trusts_the_label_free_view_as_far_as_it_ranks_known_anomalies():
@@ -91,10 +95,8 @@ def test_auto_trusts_the_label_free_view_as_far_as_it_ranks_known_anomalies():
     known[:, 0, 0], new[:, 0, 0], new[:, -1, 0] = 8, 8, -2
     lost = typical[:5].copy()
     lost[:, 0, 0] = -3  # as typical as can be
-    told, free = head_of(-1), head_of(0)
-    batch = torch.from_numpy(new)[None].double()
-    trusting = Novelty().floored(told, free, typical, known)(batch)[0].numpy()
-    doubting = Novelty().floored(told, free, typical, lost)(batch)[0].numpy()
+    trusting = floored(Novelty(), typical, known, new)
+    doubting = floored(Novelty(), typical, lost, new)
     assert trusting.min() > 0.95 * BOUND
     assert doubting.max() < 0.1
 
@@ -106,10 +108,7 @@ def test_nothing_that_is_merely_odd_comes_before_what_looks_like_the_known_anoma
     known, odd = typical[:5].copy(), typical[10:40].copy()
     known[:, 0, 0] = 5
     odd[:, 0, 0], odd[:, -1, 0] = np.linspace(2, 9, len(odd)), -2
-    head = Novelty(1.0).floored(head_of(-1), head_of(0), typical, known)
-    like_known, merely_odd = (
-        head(torch.from_numpy(rows)[None].double())[0].numpy() for rows in (known, odd)
-    )
+    like_known, merely_odd = (floored(Novelty(1.0), typical, known, rows) for rows in (known, odd))
     assert merely_odd.max() < like_known.min()
     assert (np.diff(merely_odd) >= 0).all()
     assert merely_odd.min() > 1
@@ -143,11 +142,18 @@ def test_labels_are_forgotten_and_nothing_else():
     assert len(LABEL_FREE) < len(COORDINATES)
 
 
+def test_a_blind_look_is_at_label_free_coordinates():
+    seen = np.ones((3, len(COORDINATES), 2), dtype=np.float32)
+    unseen = blind(seen)
+    assert unseen[:, : len(LABEL_FREE)].all()
+    assert not unseen[:, len(LABEL_FREE) :].any()
+    assert seen.all()
+
+
 def test_beyond_what_rows_can_show_labels_decide():
     rng = np.random.default_rng(0)
     typical = rng.normal(size=(50, len(COORDINATES), 2)).astype(np.float32)
     far = typical[:2].copy()
     far[:, 0, 0], far[:, -1, 0] = [400, 500], [40, 30]
-    head = Novelty(1.0).floored(head_of(-1), head_of(0), typical, far[:1])
-    first, second = head(torch.from_numpy(far)[None].double())[0].tolist()
+    first, second = floored(Novelty(1.0), typical, far[:1], far).tolist()
     assert first > second > np.log10(51)

@@ -13,8 +13,9 @@ from oddshot.detectors.few_rows import CrossConformal, can_spare, enough
 from oddshot.detectors.groups import Groups
 from oddshot.detectors.kept_rows import KeptRows, rows_of_support
 from oddshot.detectors.lowering import Lowering
-from oddshot.detectors.novelty import LABELS_ALONE, Novelty, without_labels
+from oddshot.detectors.novelty import LABELS_ALONE, Floor, Novelty, blind, without_labels
 from oddshot.detectors.raising import Raising
+from oddshot.detectors.second_opinion import SecondOpinion, asked_for
 from oddshot.detectors.tables import some_rows, table_rows
 from oddshot.episodes import (
     ANOMALY,
@@ -96,8 +97,19 @@ class FittedTable:
         if spares_rows is None:
             spares_rows = can_spare(mapping.base, encoder.rarer)
         self.spares_rows = spares_rows
-        self._head = _head(*restore(prior), mapping, novelty)
-        own = self._judged(mapping.typical_)
+        self._told, self._free = _heads(*restore(prior), mapping, novelty)
+        self._opinion: SecondOpinion | None = None
+        self._floor: Floor | None = None
+        own = self._said(self._told, mapping.typical_)
+        if asked_for(mapping):
+            opinion = SecondOpinion(mapping, own, self._said(self._told, mapping.known_))
+            if opinion.counts:
+                self._opinion, own = opinion, opinion.of_typical(own)
+        if self._free:
+            free = self._said(self._free, blind(mapping.typical_))
+            known = self._said(self._free, blind(mapping.known_))
+            self._floor = novelty.floor(own, free, known)
+            own = self._floor.apply(own, free)
         unlowered = Surprise().fit(own)
         self._lowering = Lowering(mapping, unlowered)
         typical = self._lowering.apply(own, mapping.typical_rows_)
@@ -126,7 +138,10 @@ class FittedTable:
 
         Label-aware coordinates come from what has seen the other half of them.
         """
-        return self._judged(self._mapping.known_)
+        told = self._said(self._told, self._mapping.known_)
+        if self._opinion:
+            told = self._opinion.of_known(told)
+        return self._floored(told, self._mapping.known_)
 
     @classmethod
     def fit(
@@ -218,7 +233,7 @@ class FittedTable:
 
     def judged(self, pool: Pool) -> FloatArray:
         """Raw scores (n,) of a pool, of this table or one that it came from by `with_labels`."""
-        return self._settled(self._judged(self._mapping.judge(pool)), pool)
+        return self._settled(self._judged(self._mapping.judge(pool), pool.rows), pool)
 
     def with_labels(self, pool: Pool, labels: LabelArray, X: Any) -> Self:
         """Adapt to what has become known of a pool of rows X (n, d): see `Mapping.with_labels`."""
@@ -251,7 +266,7 @@ class FittedTable:
         """As `seen`, of encoded rows (n, p + q) in the support's order: mapped, and raw scores."""
         pool = self._mapping.pool(rows)
         coordinates = self._mapping.judge(pool)
-        return coordinates, self._settled(self._judged(coordinates), pool)
+        return coordinates, self._settled(self._judged(coordinates, pool.rows), pool)
 
     def probe(self) -> FloatArray:
         """Raw scores of a few rows, to tell whether a loaded detector gives what it gave before."""
@@ -500,32 +515,46 @@ class FittedTable:
             judged[new] = self._scale.scores_at(self._of_new.surprise(self, rows[new]))
         return self._raising.apply(judged, pool)
 
-    def _judged(self, coordinates: Float32Array) -> FloatArray:
-        """Raw scores (n,) of mapped rows (n, C, 2)."""
+    def _judged(self, coordinates: Float32Array, rows: FloatArray) -> FloatArray:
+        """Raw scores (n,) of rows (n, p + q), mapped (n, C, 2)."""
+        told = self._said(self._told, coordinates)
+        if self._opinion:
+            told = self._opinion.of(told, rows)
+        return self._floored(told, coordinates)
+
+    def _floored(self, told: FloatArray, coordinates: Float32Array) -> FloatArray:
+        if self._free is None or self._floor is None:
+            return told
+        return self._floor.apply(told, self._said(self._free, blind(coordinates)))
+
+    def _said(self, head: Detector, coordinates: Float32Array) -> FloatArray:
+        """Raw scores (n,) of mapped rows (n, C, 2) by a head."""
         rows = torch.from_numpy(coordinates)[None]
 
         def judge(block: slice) -> FloatArray:
             with torch.no_grad():  # a setting of the thread's own
-                return np.asarray(self._head(rows[:, block].double())[0].numpy())
+                return np.asarray(head(rows[:, block].double())[0].numpy())
 
         with _ONE_TORCH_THREAD.held():
             threads = self._mapping.threads
             return np.concatenate(in_blocks(judge, len(coordinates), threads=threads))
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave out the head, a function that a learner made, and what is made when needed."""
-        left_out = ("_head", "_rows_of")
+        """Leave out the heads, functions that a learner made, and what is made when needed."""
+        left_out = ("_told", "_free", "_rows_of")
         kept = {name: value for name, value in vars(self).items() if name not in left_out}
         return kept | {"_of_new": CrossConformal()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Make the head again from prior and mapping."""
+        """Make the heads again from prior and mapping."""
         vars(self).update(state)
-        self._head = _head(*restore(self.prior), self._mapping, self._novelty)
+        self._told, self._free = _heads(*restore(self.prior), self._mapping, self._novelty)
 
 
-def _head(learner: Learner, params: Params, mapping: Mapping, novelty: Novelty) -> Detector:
-    """Adapt a prior to a mapped support."""
+def _heads(
+    learner: Learner, params: Params, mapping: Mapping, novelty: Novelty
+) -> tuple[Detector, Detector | None]:
+    """Adapt a prior to a mapped support: with labels, and without where these leave a floor."""
     rows, labels = support_sample(mapping)
     task = MappedTask(
         name="",
@@ -544,9 +573,8 @@ def _head(learner: Learner, params: Params, mapping: Mapping, novelty: Novelty) 
         )
     told = _adapted(learner, params, task)
     if not len(mapping.known_) or novelty == LABELS_ALONE:
-        return told
-    free = _adapted(learner, params, without_labels(task))
-    return novelty.floored(told, free, mapping.typical_, mapping.known_)
+        return told, None
+    return told, _adapted(learner, params, without_labels(task))
 
 
 def _adapted(learner: Learner, params: Params, task: MappedTask) -> Detector:

@@ -13,14 +13,12 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from oddshot.episodes import ANOMALY, Float32Array, FloatArray, MappedTask
 from oddshot.errors import SettingError, is_number
 from oddshot.mapping.evidence import EVIDENCE, TABLE
 from oddshot.mapping.label_free import LABEL_FREE
-from oddshot.mapping.threading import in_blocks
 from oddshot.thresholds.surprise import Surprise
 
 Head = Callable[[Tensor], Tensor]
@@ -72,33 +70,6 @@ class Novelty:
         of_told, of_free = Surprise().fit(told), Surprise().fit(free)
         return Floor(of_told, of_free, self._weight(of_free.apply(known)))
 
-    def floored(self, told: Head, free: Head, typical: Float32Array, known: Float32Array) -> Head:
-        """Put the floor below a head.
-
-        Parameters
-        ----------
-        told, free
-            The heads with labels and without, from rows (1, n, C, 2) to raw scores (1, n).
-        typical, known
-            Coordinates of typical rows (m, C, 2) and of known anomalies (k, C, 2).
-
-        Returns
-        -------
-        callable
-            A head whose raw scores are surprises, in decades.
-        """
-        own, odd = torch.tensor(typical)[None], torch.tensor(known)[None]
-        with torch.no_grad():
-            raw = _raw(told, own), _raw(free, _blind(own)), _raw(free, _blind(odd))
-        floor = self.floor(*raw)
-
-        def head(rows: Tensor) -> Tensor:
-            return torch.from_numpy(
-                floor.apply(told(rows)[0].numpy(), free(_blind(rows))[0].numpy())
-            )[None]
-
-        return head
-
     def _weight(self, surprise: FloatArray) -> float:
         """Share of the floor, if the known anomalies have a label-free surprise (k,)."""
         if self.weight is not None:
@@ -149,16 +120,8 @@ def without_labels(task: MappedTask) -> MappedTask:
     )
 
 
-def _blind(rows: Tensor) -> Tensor:
-    """Rows (1, n, C, 2) without their label-aware coordinates."""
-    blind = rows.clone()
-    blind[:, :, len(LABEL_FREE) :] = 0
-    return blind
-
-
-def _raw(head: Head, rows: Tensor) -> FloatArray:
-    """Raw scores (n,) of rows (1, n, C, 2)."""
-    parts = in_blocks(
-        lambda block: head(rows[:, block].double())[0].numpy(), rows.shape[1], threads=1
-    )
-    return np.concatenate(parts)
+def blind(coordinates: Float32Array) -> Float32Array:
+    """Forget the label-aware ones of coordinates (n, C, 2)."""
+    forgotten = coordinates.copy()
+    forgotten[:, len(LABEL_FREE) :] = 0
+    return forgotten

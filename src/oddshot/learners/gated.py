@@ -37,9 +37,6 @@ class GatedLearner(Learner):
         Width of the network.
     embedding
         Numbers learned for each coordinate.
-    members
-        Networks that learn side by side, each from a start of its own; their weights are averaged.
-        What chance has put into one of them counts for less, at no cost to scoring.
     hinges
         Thresholds t of the hinges, in units of the robust z channel.
     hardness
@@ -68,7 +65,6 @@ class GatedLearner(Learner):
         *,
         hidden: int = 16,
         embedding: int = 4,
-        members: int = 1,
         hinges: Sequence[float] = (0.5, 1.0, 1.5, 2.0, 2.5),
         hardness: float = 0.5,
         anchor: Sequence[int] = (),
@@ -80,7 +76,6 @@ class GatedLearner(Learner):
             shape,
             hidden=hidden,
             embedding=embedding,
-            members=members,
             hinges=list(hinges),
             hardness=hardness,
             anchor=list(anchor),
@@ -88,7 +83,7 @@ class GatedLearner(Learner):
             anchor_weight=anchor_weight,
             anchor_hollow=list(anchor_hollow),
         )
-        for name, value in (("hidden", hidden), ("embedding", embedding), ("members", members)):
+        for name, value in (("hidden", hidden), ("embedding", embedding)):
             self._require(value >= 1, name, value, "1 or more")
         for name, amount in (("hardness", hardness), ("anchor_weight", anchor_weight)):
             self._require(amount >= 0, name, amount, "0 or more")
@@ -107,7 +102,6 @@ class GatedLearner(Learner):
             f"one number above 0 for each of the {len(anchor)} places of the anchor",
         )
         self._hidden, self._embedding, self._hardness = hidden, embedding, hardness
-        self._members = members
         self._hinges = torch.tensor([float(t) for t in hinges], dtype=torch.float32)
         self._channels = shape.channels + len(self._hinges)
         self._plain = torch.zeros(shape.coordinates, self._channels, dtype=torch.float32)
@@ -118,23 +112,19 @@ class GatedLearner(Learner):
             self._hollow[place, 0] += anchor_weight / len(anchor_hollow)
 
     def initial_parameters(self, generator: torch.Generator) -> Params:
-        """Draw gates that start close to equal weights; several have an axis of their own."""
-        axis = () if self._members == 1 else (self._members,)
+        """Draw a gate that starts close to equal weights."""
 
         def normal(*size: int, scale: float) -> Tensor:
-            return scale * torch.randn(*axis, *size, generator=generator, dtype=torch.float32)
-
-        def zeros(*size: int) -> Tensor:
-            return torch.zeros(*axis, *size, dtype=torch.float32)
+            return scale * torch.randn(*size, generator=generator, dtype=torch.float32)
 
         count = self.shape.coordinates
         seen = self.shape.evidence + self.shape.table + self._embedding
         return {
-            "weight": zeros(count, self._channels),
-            "table": zeros(self.shape.table, count, self._channels),
+            "weight": torch.zeros(count, self._channels, dtype=torch.float32),
+            "table": torch.zeros(self.shape.table, count, self._channels, dtype=torch.float32),
             "embedding": normal(count, self._embedding, scale=0.3),
             "gate_in": normal(seen, self._hidden, scale=seen**-0.5),
-            "gate_bias": zeros(self._hidden),
+            "gate_bias": torch.zeros(self._hidden, dtype=torch.float32),
             "gate_out": normal(self._hidden, self._channels, scale=0.1 * self._hidden**-0.5),
             "evidence_mean": torch.zeros(count, self.shape.evidence, dtype=torch.float32),
             "evidence_spread": torch.ones(count, self.shape.evidence, dtype=torch.float32),
@@ -161,21 +151,13 @@ class GatedLearner(Learner):
         *,
         done: float = 1.0,  # noqa: ARG002
     ) -> Tensor:
-        """Mean ranking loss (B,) of the members on the queries, the anchor left out."""
-        losses = [
-            ranking_loss(
-                self._score(weights, batch.query),
-                batch.query_labels,
-                batch.query_mask,
-                hardness=self._hardness,
-            )
-            for weights in self._weights(params, batch)
-        ]
-        return torch.stack(losses).mean(0)
+        """Ranking loss (B,) on the queries, the anchor left out."""
+        scores = self._score(self._weights(params, batch), batch.query)
+        return ranking_loss(scores, batch.query_labels, batch.query_mask, hardness=self._hardness)
 
     def detector(self, params: Params, batch: TaskBatch) -> Detector:
         """Read the weights off the context; the rows of the support are not looked at."""
-        weights = self._weights(params, batch).mean(0)
+        weights = self._weights(params, batch)
         filled = ((_HOLLOW - batch.hollow) / (_HOLLOW - _FILLED)).clamp(0, 1).to(weights)
         anchor = torch.lerp(
             self._hollow.to(weights), self._plain.to(weights), filled[:, None, None]
@@ -193,33 +175,17 @@ class GatedLearner(Learner):
         return scores
 
     def _weights(self, params: Params, batch: TaskBatch) -> Tensor:
-        """Positive weights (members, B, C, K)."""
+        """Positive weights (B, C, K)."""
         evidence = (batch.evidence - params["evidence_mean"]) / params["evidence_spread"]
         table = (batch.table - params["table_mean"]) / params["table_spread"]
         evidence, table = evidence.clamp(-_REACH, _REACH), table.clamp(-_REACH, _REACH)
         shape = (*evidence.shape[:2], -1)
-        facts = table[:, None].expand(*shape)
-        return torch.stack(
-            [
-                _member_weights(member, torch.cat([evidence, facts], -1), table)
-                for member in self._each(params)
-            ]
+        seen = torch.cat(
+            [evidence, table[:, None].expand(*shape), params["embedding"].expand(*shape)], -1
         )
-
-    def _each(self, params: Params) -> list[Params]:
-        """Return the parameters of every member."""
-        names = ("weight", "table", "embedding", "gate_in", "gate_bias", "gate_out")
-        if self._members == 1:
-            return [params]
-        return [{name: params[name][place] for name in names} for place in range(self._members)]
-
-
-def _member_weights(params: Params, seen: Tensor, table: Tensor) -> Tensor:
-    embedding = params["embedding"].expand(*seen.shape[:2], -1)
-    seen = torch.cat([seen, embedding], -1)
-    gate = gelu(seen @ params["gate_in"] + params["gate_bias"]) @ params["gate_out"]
-    linear = torch.einsum("bg,gck->bck", table, params["table"])
-    return softplus(_START + params["weight"] + linear + gate)
+        gate = gelu(seen @ params["gate_in"] + params["gate_bias"]) @ params["gate_out"]
+        linear = torch.einsum("bg,gck->bck", table, params["table"])
+        return softplus(_START + params["weight"] + linear + gate)
 
 
 def _without_a_hint(batch: TaskBatch) -> Tensor:

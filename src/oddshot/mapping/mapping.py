@@ -35,8 +35,9 @@ from oddshot.mapping.support import MOST_COPIES, Support, draw_support
 from oddshot.mapping.threading import in_blocks, one_blas_thread, run_all
 
 MAX_SUPPORT_ROWS = 64
-COUNTS_NORMAL, SMALLER_LEAVES, RECOUNTS_LEVELS, SEES_DEPENDENCIES = 2, 3, 4, 5  # first that do so
-EDITION = SEES_DEPENDENCIES
+# first that do so
+COUNTS_NORMAL, SMALLER_LEAVES, RECOUNTS_LEVELS, SEES_DEPENDENCIES, SECOND_OPINION = 2, 3, 4, 5, 6
+EDITION = SECOND_OPINION
 
 COORDINATES = LABEL_FREE + LABELLED_NAMES
 PLAIN = {

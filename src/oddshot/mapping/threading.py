@@ -68,6 +68,17 @@ def one_blas_thread(function: Callable[P, R]) -> Callable[P, R]:
     return limited
 
 
+def one_openmp_thread(function: Callable[P, R]) -> Callable[P, R]:
+    """Run ``function`` with one OpenMP thread, as scikit-learn's boosted trees ask for all."""
+
+    @wraps(function)
+    def limited(*args: P.args, **kwargs: P.kwargs) -> R:
+        with _ONE_OPENMP_THREAD.held():
+            return function(*args, **kwargs)
+
+    return limited
+
+
 class Narrowing(Generic[T]):
     """One thread for a library, while several threads of ours may want that at once.
 
@@ -107,14 +118,15 @@ def _controller() -> ThreadpoolController:
     return ThreadpoolController()
 
 
-def _narrow_blas() -> AbstractContextManager[object]:
-    limits: AbstractContextManager[object] = _controller().limit(limits=1, user_api="blas")
+def _narrow(user_api: str) -> AbstractContextManager[object]:
+    limits: AbstractContextManager[object] = _controller().limit(limits=1, user_api=user_api)
     return limits
 
 
-def _widen_blas(limits: AbstractContextManager[object]) -> None:
+def _widen(limits: AbstractContextManager[object]) -> None:
     with limits:  # to leave it is what sets the former number
         pass
 
 
-_ONE_BLAS_THREAD = Narrowing(_narrow_blas, _widen_blas)
+_ONE_BLAS_THREAD = Narrowing(partial(_narrow, "blas"), _widen)
+_ONE_OPENMP_THREAD = Narrowing(partial(_narrow, "openmp"), _widen)
