@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from oddshot.evaluation.machine import machine
+from oddshot.evaluation.machine import machine_of_runs
 from oddshot.evaluation.metrics import Interval, mean_ranks, paired_bootstrap, win_rates
 from oddshot.evaluation.peers import OWN
 from oddshot.evaluation.protocols import NOVEL_TYPE
@@ -80,7 +80,7 @@ class Summary:
     failures
         Detector and error of each other run that failed, with the number of such runs.
     machine
-        Processor, cores and versions.
+        Processor, cores and versions that the runs were made with, and which of them differ.
     """
 
     reference: str
@@ -118,7 +118,7 @@ def summarise(results: pd.DataFrame, *, reference: str = OWN) -> Summary:
         skipped_seen=tuple(sorted(set(skipped["table"]))),
         tested_seen=tuple(sorted(set(tested["table"]))),
         failures=dict(failures.most_common()),
-        machine=machine(),
+        machine=machine_of_runs(Counter(results["machine"])),
     )
 
 
