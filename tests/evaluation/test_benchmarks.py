@@ -447,6 +447,30 @@ def test_summary_averages_seeds_first_and_compares_shared_cells_only():
     assert interval.high == pytest.approx(0.1)
 
 
+def test_seconds_are_medians_over_the_shared_cells():
+    cells = [(name, seed) for name in "abc" for seed in (1, 2, 3)]
+    results = made_up({name: dict.fromkeys([*cells, ("d", 1)], 0.7) for name in ("oddshot", "knn")})
+    mine = results["detector"] == "oddshot"
+    results.loc[mine & (results["table"] == "b"), "fit_seconds"] = [2.0, 3.0, 900.0]  # stalled once
+    results.loc[mine & (results["table"] == "c"), "fit_seconds"] = 4.0
+    results.loc[mine & (results["table"] == "d"), ["fit_seconds", "score_seconds"]] = 500.0
+    results.loc[~mine & (results["table"] == "d"), ["auroc", "error"]] = [float("nan"), "failed"]
+    scores = summarise(results).comparisons[0].scores
+    assert scores["fit_seconds"].to_dict() == {"oddshot": 3.0, "knn": 1.0}
+    assert scores["score_seconds"].to_dict() == {"oddshot": 0.5, "knn": 0.5}
+
+
+def test_without_a_shared_cell_there_are_no_figures():
+    nothing = float("nan")
+    results = made_up(
+        {"oddshot": {("a", 1): 0.9, ("b", 1): nothing}, "knn": {("a", 1): nothing, ("b", 1): 0.8}}
+    )
+    (comparison,) = summarise(results).comparisons
+    assert (comparison.cells, comparison.left_out) == (0, 2)
+    assert comparison.scores.index.tolist() == ["knn", "oddshot"]
+    assert comparison.scores.columns.empty
+
+
 def test_summary_without_the_reference_still_ranks():
     (comparison,) = summarise(made_up({"knn": {("a", 1): 0.7}, "lof": {("a", 1): 0.6}})).comparisons
     assert comparison.differences == {}

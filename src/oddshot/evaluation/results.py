@@ -17,6 +17,7 @@ from oddshot.priors import Prior
 from oddshot.wording import counted
 
 METRICS = ("auroc", "ap", "ap_norm")
+SECONDS = ("fit_seconds", "score_seconds")
 SEEN = "the prior has seen this family in meta-training; allow_seen=True tests it all the same"
 
 Run: TypeAlias = tuple[str, str, str, int, int, str, str]
@@ -87,7 +88,7 @@ def read_results(out: Path) -> pd.DataFrame:
     if not file.exists():
         raise SettingError(f"{out} holds no results.csv; run the benchmark first")
     text = dict.fromkeys(("table", "family", "collection", "detector", "error", *_ADDED), str)
-    numbers = (*METRICS, "fit_seconds", "score_seconds")
+    numbers = (*METRICS, *SECONDS)
     missing = {name: ["nan", ""] for name in numbers}
     frame = pd.read_csv(file, dtype=text, keep_default_na=False, na_values=missing)
     for name in _ADDED:
