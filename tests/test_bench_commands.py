@@ -85,6 +85,28 @@ def test_a_page_is_written_from_what_was_run(ran, tmp_path):
         assert part in text
 
 
+def test_a_table_that_was_overwritten_is_refused_by_name(tmp_path):
+    tables, out = tmp_path / "tables", tmp_path / "out"
+    tables.mkdir()
+    y = np.repeat(np.array([0, 1], dtype=np.int8), [90, 20])
+    rows = {name: np.random.default_rng(len(name)).normal(size=(110, 3)) for name in ("a", "bb")}
+    for name, X in rows.items():
+        np.savez(tables / f"{name}.npz", X=X + 2 * y[:, None], y=y)
+    command = (
+        "bench", tables, "--protocol", "few-label", "--k", "1", "--seeds", "1", "--jobs", "1",
+        "--detectors", "logistic", "--out", out,
+    )  # fmt: skip
+    call(*command)
+    before = (out / "results.csv").read_bytes()
+    call(*command)
+    np.savez(tables / "bb.npz", X=rows["bb"] - 2 * y[:, None], y=y)
+    told = " ".join(call(*command, code=2).split())
+    assert "the content of 1 table has changed" in told
+    assert ": 'bb'; restore it, delete the lines of such tables" in told
+    assert (out / "results.csv").read_bytes() == before
+    call(*command, "--limit", "1")
+
+
 def test_folders_that_sampled_to_other_sizes_are_not_mixed(ran, folder, tmp_path):
     out, _, _ = ran
     call(

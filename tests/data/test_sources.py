@@ -15,6 +15,7 @@ import scipy.sparse as sp
 
 from oddshot.data.sources import (
     can_write,
+    fingerprint,
     read_table,
     writable_suffixes,
     write_table,
@@ -429,3 +430,12 @@ def test_what_may_be_a_row_is_not_taken_for_a_title(tmp_path: Path, text: str) -
     (tmp_path / "t.csv").write_text(text)
     with pytest.raises(SourceError, match="fields, the lines above"):
         read_table(tmp_path / "t.csv")
+
+
+def test_fingerprints_follow_content_alone(tmp_path):
+    for name, content in (("a", "x"), ("b", "x"), ("c", "y")):
+        (tmp_path / name).write_text(content)
+    found = [fingerprint(tmp_path / name) for name in "abc"]
+    assert found[0] == found[1] != found[2]
+    with pytest.raises(SourceError, match="cannot be read"):
+        fingerprint(tmp_path / "none")

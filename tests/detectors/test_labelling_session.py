@@ -11,10 +11,9 @@ from oddshot.detectors.labelling_session import (
     LabellingSession,
     Question,
     SessionFolder,
-    fingerprint,
 )
 from oddshot.detectors.ranking import Ranking
-from oddshot.errors import DataError, SettingError, SourceError
+from oddshot.errors import DataError, SettingError
 from small_priors import untrained_prior
 
 ABOUT = {"file": "sales.csv", "seed": 0}
@@ -162,12 +161,3 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(SettingError, match="cannot be written"):
         SessionFolder(tmp_path / "file" / "session", ABOUT)
-
-
-def test_fingerprints_follow_content_alone(tmp_path):
-    for name, content in (("a", "x"), ("b", "x"), ("c", "y")):
-        (tmp_path / name).write_text(content)
-    found = [fingerprint(tmp_path / name) for name in "abc"]
-    assert found[0] == found[1] != found[2]
-    with pytest.raises(SourceError, match="cannot be read"):
-        fingerprint(tmp_path / "none")

@@ -9,6 +9,7 @@ from oddshot.episodes import Table
 from oddshot.errors import SettingError, SourceError
 from oddshot.evaluation import benchmarks, peers
 from oddshot.evaluation.benchmarks import run_benchmark, sample_tables
+from oddshot.evaluation.machine import machine
 from oddshot.evaluation.novel_types import TypedTable
 from oddshot.evaluation.results import SEEN, read_folders, read_results
 from oddshot.evaluation.robustness import Disturbance
@@ -68,6 +69,8 @@ def test_one_row_per_run(tmp_path):
         "score_seconds",
         "error",
         "shown",
+        "content",
+        "machine",
     ]
     assert (results["error"] == "").all()
     assert results["auroc"].between(0.5, 1).all()
@@ -294,12 +297,64 @@ def test_a_left_out_domain_is_named_in_its_rows(tmp_path):
     assert (results["error"] == "").all()
 
 
-def test_results_of_an_older_version_are_read_but_not_gone_on_with(tmp_path):
-    now = run(tmp_path, ks=(1,), seeds=(1,))
-    now.drop(columns="shown").to_csv(tmp_path / "results.csv", index=False)
-    pd.testing.assert_frame_equal(read_folders([tmp_path]), now)
-    with pytest.raises(SettingError, match="has other columns than this version writes"):
-        run(tmp_path, ks=(1,), seeds=(1,))
+@pytest.mark.parametrize("added", [["content", "machine"], ["shown", "content", "machine"]])
+def test_results_of_an_older_version_are_read_and_gone_on_with(tmp_path, added):
+    before = run(tmp_path, ks=(1,), seeds=(1,)).assign(content="", machine="")
+    before.drop(columns=added).to_csv(tmp_path / "results.csv", index=False)
+    pd.testing.assert_frame_equal(read_folders([tmp_path]), before)
+    now = run(tmp_path, ks=(1,), seeds=(1, 2))
+    pd.testing.assert_frame_equal(now[now["seed"] == 1].reset_index(drop=True), before)
+    assert (now[now["seed"] == 2]["machine"] == machine()).all()
+    assert "not known of 4 runs by an older version" in summarise(now).machine
+
+
+def test_results_with_unknown_columns_are_not_gone_on_with(tmp_path):
+    before = run(tmp_path, ks=(1,), seeds=(1,))
+    for other in (before.assign(more=1), before.drop(columns=["error", *before.columns[-3:]])):
+        other.to_csv(tmp_path / "results.csv", index=False)
+        with pytest.raises(SettingError, match="has other columns than this version writes"):
+            run(tmp_path, ks=(1,), seeds=(1,))
+
+
+def test_rows_of_a_table_that_has_changed_are_not_reported_as_those_of_the_new_one(tmp_path):
+    asked = {"ks": (1,), "seeds": (1,)}
+    run(tmp_path, **asked)
+    changed = [table("a", seed=9), table("b", 1)]
+    with pytest.raises(SettingError, match=r"of 1 table has changed .*: 'a'; restore it"):
+        run(tmp_path, changed, **asked)
+    with pytest.raises(SettingError, match="has changed"):  # other runs, which would stand beside
+        run(tmp_path, changed, ks=(1,), seeds=(2,))
+    assert len(run(tmp_path, [table("b", 1), table("c", 9)], **asked)) == 2 * len(CHEAP)
+
+    file = tmp_path / "results.csv"
+    lines = file.read_text().splitlines(keepends=True)
+    file.write_text("".join(line for line in lines if ",a," not in line))
+    assert len(run(tmp_path, changed, **asked)) == 2 * len(CHEAP)
+
+
+def test_a_refused_run_changes_no_settings(tmp_path, stub):
+    run(tmp_path, ks=(1,), seeds=(1,))
+    with pytest.raises(SettingError, match="has changed"):
+        run(tmp_path, [table("a", 9)], ks=(1,), seeds=(1,), peers=("oddshot",), prior=stub)
+    other = Prior("maml", {}, {"w": np.ones(1)}, {})
+    run(tmp_path, ks=(1,), seeds=(1,), peers=("oddshot",), prior=other)
+
+
+def test_folders_with_different_tables_of_one_name_are_not_reported_together(tmp_path):
+    asked = {"ks": (1,), "seeds": (1,)}
+    for folder, seed in (("one", 1), ("two", 2)):
+        run(tmp_path / folder, [table("a", seed)], **asked)
+    with pytest.raises(SettingError, match=r"one and .*two hold few-label on table 'a' with"):
+        read_folders([tmp_path / "one", tmp_path / "two"])
+    run(tmp_path / "dte", [table("a", 2)], protocols=("dte",), peers=("knn",), **asked)
+    assert len(read_folders([tmp_path / "one", tmp_path / "dte"])) == len(CHEAP) + 1
+
+
+def test_the_summary_says_which_runs_other_versions_made(tmp_path, monkeypatch):
+    run(tmp_path, ks=(1,), seeds=(1,))
+    monkeypatch.setattr(benchmarks, "machine", lambda: f"{machine()}, pyod 99")
+    said = summarise(run(tmp_path, ks=(1,), seeds=(1, 2))).machine
+    assert "; not the same for all: 4 runs with nothing else; 4 runs with pyod 99" in said
 
 
 def test_results_of_other_settings_are_not_mixed(tmp_path, stub):
@@ -364,6 +419,7 @@ def made_up(scores):
                 "score_seconds": 0.5,
                 "error": "failed" if np.isnan(value) else "",
                 "shown": "",
+                "machine": machine(),
             }
             for detector, cells in scores.items()
             for (name, seed), value in cells.items()
@@ -389,6 +445,30 @@ def test_summary_averages_seeds_first_and_compares_shared_cells_only():
     assert interval.mean == pytest.approx(0.0)
     assert interval.low == pytest.approx(-0.1)
     assert interval.high == pytest.approx(0.1)
+
+
+def test_seconds_are_medians_over_the_shared_cells():
+    cells = [(name, seed) for name in "abc" for seed in (1, 2, 3)]
+    results = made_up({name: dict.fromkeys([*cells, ("d", 1)], 0.7) for name in ("oddshot", "knn")})
+    mine = results["detector"] == "oddshot"
+    results.loc[mine & (results["table"] == "b"), "fit_seconds"] = [2.0, 3.0, 900.0]  # stalled once
+    results.loc[mine & (results["table"] == "c"), "fit_seconds"] = 4.0
+    results.loc[mine & (results["table"] == "d"), ["fit_seconds", "score_seconds"]] = 500.0
+    results.loc[~mine & (results["table"] == "d"), ["auroc", "error"]] = [float("nan"), "failed"]
+    scores = summarise(results).comparisons[0].scores
+    assert scores["fit_seconds"].to_dict() == {"oddshot": 3.0, "knn": 1.0}
+    assert scores["score_seconds"].to_dict() == {"oddshot": 0.5, "knn": 0.5}
+
+
+def test_without_a_shared_cell_there_are_no_figures():
+    nothing = float("nan")
+    results = made_up(
+        {"oddshot": {("a", 1): 0.9, ("b", 1): nothing}, "knn": {("a", 1): nothing, ("b", 1): 0.8}}
+    )
+    (comparison,) = summarise(results).comparisons
+    assert (comparison.cells, comparison.left_out) == (0, 2)
+    assert comparison.scores.index.tolist() == ["knn", "oddshot"]
+    assert comparison.scores.columns.empty
 
 
 def test_summary_without_the_reference_still_ranks():

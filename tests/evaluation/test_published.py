@@ -38,13 +38,13 @@ def anchors(tmp_path):
 
 def measured(protocol, k=0, tables=("ALOI", "wine", "mine"), collection="classical"):
     rows = [
-        (protocol, table, "", collection, k, 1, name, False, score, 0.5, 0.4, 0.1, 0.1, "", "")
+        (protocol, table, "", collection, k, 1, name, False, score, 0.5, 0.4, 0.1, 0.1, *[""] * 3)
         for table, score in zip(tables, (0.9, 0.7, 0.1), strict=False)
         for name in ("oddshot", "knn")
     ]
     columns = [
         "protocol", "table", "family", "collection", "k", "seed", "detector", "seen",
-        "auroc", "ap", "ap_norm", "fit_seconds", "score_seconds", "error", "shown",
+        "auroc", "ap", "ap_norm", "fit_seconds", "score_seconds", "error", "shown", "machine",
     ]  # fmt: skip
     (comparison,) = summarise(pd.DataFrame(rows, columns=columns)).comparisons
     return comparison

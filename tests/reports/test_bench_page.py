@@ -18,14 +18,14 @@ def results(detectors=("oddshot", "knn", EVIL), tables=6, protocols=None):
     ]  # fmt: skip
     rows = [
         (protocol, f"{EVIL}{table}", "", "made up", k, 1, name, False,
-         rng.uniform(0.5, 1), rng.uniform(0.1, 0.9), rng.uniform(), 0.3, 0.1, "", "")
+         rng.uniform(0.5, 1), rng.uniform(0.1, 0.9), rng.uniform(), 0.3, 0.1, "", "", "")
         for protocol, k in protocols
         for table in range(tables)
         for name in detectors
     ]  # fmt: skip
     columns = [
         "protocol", "table", "family", "collection", "k", "seed", "detector", "seen",
-        "auroc", "ap", "ap_norm", "fit_seconds", "score_seconds", "error", "shown",
+        "auroc", "ap", "ap_norm", "fit_seconds", "score_seconds", "error", "shown", "machine",
     ]  # fmt: skip
     return pd.DataFrame(rows, columns=columns)
 

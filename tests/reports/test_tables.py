@@ -37,6 +37,7 @@ def test_both_forms_show_the_same_cells(summary):
         assert cell in markdown
     assert "few-label, k = 5: 3 tables, 3 splits that every detector finished" in text
     assert "Machine: " in markdown
+    assert "| fit s, median | score s, median |" in markdown
 
 
 def test_markdown_tables_have_one_width(summary):

@@ -208,7 +208,8 @@ def _about(file: str, folder: Path, asked: dict[str, Any]) -> dict[str, Any]:
         If FILE is not a table's file, or has changed since.
     """
     from oddshot.data.images import holds_images
-    from oddshot.detectors.labelling_session import SessionFolder, fingerprint
+    from oddshot.data.sources import fingerprint
+    from oddshot.detectors.labelling_session import SessionFolder
 
     if file == "-":
         raise SettingError("FILE is '-', but answers come from standard input; give a file")

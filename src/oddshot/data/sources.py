@@ -16,6 +16,7 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from hashlib import file_digest
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,23 @@ def read_content(source: str | os.PathLike[str]) -> Content:
     called = _called(source)
     data, form = _unpacked(source, called)
     return READERS[form](data, called)
+
+
+def fingerprint(path: str | Path) -> str:
+    """Hash of a file's content, SHA-256 in hexadecimal digits.
+
+    Raises
+    ------
+    SourceError
+        If it cannot be read.
+    """
+    try:
+        with open(path, "rb") as file:
+            return file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise SourceError(
+            f"{str(path)!r} cannot be read ({error.strerror}); give a file that can"
+        ) from error
 
 
 def written_cells(source: str | os.PathLike[str]) -> tuple[pd.DataFrame, Dialect] | None:

@@ -7,7 +7,6 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from hashlib import file_digest
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +17,7 @@ from oddshot.detectors.few_shot import FewShotDetector
 from oddshot.detectors.ranking import Ranking
 from oddshot.detectors.suggestion import suggest
 from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, LabelArray
-from oddshot.errors import OddshotError, SettingError, SourceError
+from oddshot.errors import OddshotError, SettingError
 from oddshot.persistence import replace_file
 
 SESSION, ANSWERS = "session.json", "answers.csv"
@@ -315,23 +314,6 @@ class LabellingSession:
         changed = np.flatnonzero(wanted != self._ranking.labels)
         if len(changed):
             self._ranking.add_labels(changed, wanted[changed])
-
-
-def fingerprint(path: str | Path) -> str:
-    """Hash of a file's content, SHA-256 in hexadecimal digits.
-
-    Raises
-    ------
-    SourceError
-        If it cannot be read.
-    """
-    try:
-        with open(path, "rb") as file:
-            return file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise SourceError(
-            f"{str(path)!r} cannot be read ({error.strerror}); give a file that can"
-        ) from error
 
 
 def _lines(content: bytes) -> Iterator[tuple[int, str]]:

@@ -17,6 +17,8 @@ from threadpoolctl import threadpool_limits
 
 from oddshot.episodes import FloatArray, Table
 from oddshot.errors import SettingError
+from oddshot.evaluation.contents import content_of
+from oddshot.evaluation.machine import machine
 from oddshot.evaluation.metrics import Figures, figures
 from oddshot.evaluation.novel_types import judge_apart, novel_trial, types_to_show
 from oddshot.evaluation.peers import DEFAULT, OWN, Peer, find_peers
@@ -80,7 +82,8 @@ def run_benchmark(
         own, and others get planted ones.
     out
         Folder for ``results.csv``, which grows while the benchmark runs, and ``settings.json``.
-        Runs that stand there already, failed ones too, are not repeated.
+        Runs that stand there already, failed ones too, are not repeated. Each row keeps what the
+        table held and which versions made it.
     protocols
         Of "few-label", "one-class", "adbench", "dte", "novel-type" and "leave-domain-out", whose
         trials are few-label and one-class.
@@ -121,7 +124,8 @@ def run_benchmark(
     ------
     SettingError
         A name is unknown, a package is missing, a number is out of its range, there is nothing to
-        run, or ``out`` cannot be written or holds results of other settings.
+        run, or ``out`` cannot be written, or holds results of other settings or of tables that held
+        something else.
     """
     _check_choices(protocols, seeds, ks, la)
     _check_combinations(protocols, disturbances, domain, allow_seen)
@@ -151,13 +155,16 @@ def run_benchmark(
         )
     require_folder(out, "out")
     out.mkdir(parents=True, exist_ok=True)
-    check_settings(out / "settings.json", max_rows=max_rows, prior=own)
     file = out / "results.csv"
-    finished = repair_and_read(file, asked_seen=allow_seen)
+    contents = {(table.collection, table.name): content_of(table) for table in tables}
+    finished = repair_and_read(file, contents=contents, asked_seen=allow_seen)
+    check_settings(out / "settings.json", max_rows=max_rows, prior=own)
+    here = machine()
     work = [cell for table in tables for cell in plan.cells(table, finished)]
     done, total = 0, sum(len(cell.runs) for cell in work)
     for results in _in_parallel(work, max_rows, jobs):
-        append_results(file, results)
+        content = contents[results[0].collection, results[0].table]
+        append_results(file, [replace(one, content=content, machine=here) for one in results])
         done += len(results)
         if progress is not None:
             progress(done, total, results[-1].table)

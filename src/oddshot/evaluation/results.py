@@ -3,18 +3,21 @@
 import csv
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import pandas as pd
 
+from oddshot.data.sources import writing
 from oddshot.errors import SettingError
 from oddshot.evaluation.peers import OWN
 from oddshot.priors import Prior
+from oddshot.wording import counted
 
 METRICS = ("auroc", "ap", "ap_norm")
+SECONDS = ("fit_seconds", "score_seconds")
 SEEN = "the prior has seen this family in meta-training; allow_seen=True tests it all the same"
 
 Run: TypeAlias = tuple[str, str, str, int, int, str, str]
@@ -40,6 +43,10 @@ class Result:
         Why it failed; empty where it did not.
     shown
         In novel-type the type of anomaly that the labels show.
+    content
+        What the table held, see `oddshot.evaluation.contents.content_of`.
+    machine
+        Processor, cores and versions, see `oddshot.evaluation.machine.machine`.
     """
 
     protocol: str
@@ -57,16 +64,20 @@ class Result:
     score_seconds: float = float("nan")
     error: str = ""
     shown: str = ""
+    content: str = ""
+    machine: str = ""
 
 
 _COLUMNS = [field.name for field in fields(Result)]
-_KEY = ["protocol", "collection", "table", "k", "seed", "shown", "detector"]
+_ADDED = ("shown", "content", "machine")  # after the first files were written
+_TABLE = ["collection", "table"]
+_KEY = ["protocol", *_TABLE, "k", "seed", "shown", "detector"]
 
 
 def read_results(out: Path) -> pd.DataFrame:
     """Read the rows that `run_benchmark` wrote; of a repeated run the last counts.
 
-    Files of older versions have no column ``shown``; it is empty then.
+    Columns that files of older versions do not have are empty: ``shown``, ``content``, ``machine``.
 
     Raises
     ------
@@ -76,12 +87,13 @@ def read_results(out: Path) -> pd.DataFrame:
     file = out / "results.csv"
     if not file.exists():
         raise SettingError(f"{out} holds no results.csv; run the benchmark first")
-    text = dict.fromkeys(("table", "family", "collection", "detector", "error", "shown"), str)
-    numbers = (*METRICS, "fit_seconds", "score_seconds")
+    text = dict.fromkeys(("table", "family", "collection", "detector", "error", *_ADDED), str)
+    numbers = (*METRICS, *SECONDS)
     missing = {name: ["nan", ""] for name in numbers}
     frame = pd.read_csv(file, dtype=text, keep_default_na=False, na_values=missing)
-    if "shown" not in frame:
-        frame["shown"] = ""
+    for name in _ADDED:
+        if name not in frame:
+            frame[name] = ""
     return frame.drop_duplicates(_KEY, keep="last", ignore_index=True)
 
 
@@ -94,11 +106,13 @@ def read_folders(folders: Sequence[Path]) -> pd.DataFrame:
     Raises
     ------
     SettingError
-        A folder holds no results, or two sampled the tables of one protocol to different sizes.
+        A folder holds no results, or two sampled the tables of one protocol to different sizes, or
+        ran it on different tables of one name.
     """
     parts: list[pd.DataFrame] = []
     first_prior: str | None = None
     sizes: dict[str, tuple[Path, int | None]] = {}
+    contents: dict[tuple[str, str, str], tuple[Path, str]] = {}
     for folder in folders:
         rows, settings = read_results(folder), _read_settings(folder / "settings.json")
         prior = settings.get("prior")
@@ -111,6 +125,14 @@ def read_folders(folders: Sequence[Path]) -> pd.DataFrame:
                 raise SettingError(
                     f"{kept} and {folder} hold {protocol} with max_rows = {size} and "
                     f"{settings.get('max_rows')}; such runs are not comparable, report them apart"
+                )
+        held = rows.loc[rows["content"] != "", ["protocol", *_TABLE, "content"]].drop_duplicates()
+        for protocol, collection, table, content in held.itertuples(index=False, name=None):
+            kept, before = contents.setdefault((protocol, collection, table), (folder, content))
+            if content != before:
+                raise SettingError(
+                    f"{kept} and {folder} hold {protocol} on table {table!r} with different "
+                    "content; such runs are not comparable, report them apart"
                 )
         parts.append(rows)
     if not parts:
@@ -136,8 +158,26 @@ def _cell_text(value: Any) -> str:
     return f"{value:.6g}" if isinstance(value, float) else " ".join(str(value).split())
 
 
-def repair_and_read(file: Path, *, asked_seen: bool) -> set[Run]:
-    """Cut a last line that a kill tore, and return the runs that need not be repeated."""
+def repair_and_read(
+    file: Path, *, contents: Mapping[tuple[str, str], str], asked_seen: bool
+) -> set[Run]:
+    """Cut a last line that a kill tore, and return the runs that need not be repeated.
+
+    Parameters
+    ----------
+    file
+        As `append_results` of this version or of an older one wrote it; columns that it lacks are
+        added.
+    contents
+        What the tables hold now, by collection and name.
+    asked_seen
+        Whether runs that were left out because the prior has seen the table are to be made.
+
+    Raises
+    ------
+    SettingError
+        The file has other columns, or rows of a table that held something else.
+    """
     if not file.exists():
         return set()
     content = file.read_bytes()
@@ -146,12 +186,50 @@ def repair_and_read(file: Path, *, asked_seen: bool) -> set[Run]:
         file.write_bytes(whole)
     if not whole:
         return set()
-    if whole.partition(b"\n")[0].decode() != ",".join(_COLUMNS):
-        raise SettingError(f"{file} has other columns than this version writes; choose another out")
+    _add_columns(file, whole)
     results = read_results(file.parent)
+    _check_contents(file, results, contents)
     if asked_seen:
         results = results[results["error"] != SEEN]
     return set(runs_of(results))
+
+
+def _add_columns(file: Path, content: bytes) -> None:
+    """Add the columns that older versions did not write."""
+    head, *lines = content.splitlines()
+    columns = head.decode().split(",")
+    added = _COLUMNS[len(columns) :]
+    if columns + added != _COLUMNS or not set(added) <= set(_ADDED):
+        raise SettingError(f"{file} has other columns than this version writes; choose another out")
+    if added:
+        whole = [
+            ",".join(_COLUMNS).encode(),
+            *(line + b"," * len(added) for line in lines if line),
+            b"",
+        ]
+        with writing(file) as partial:
+            partial.write_bytes(b"\n".join(whole))
+
+
+def _check_contents(
+    file: Path, results: pd.DataFrame, contents: Mapping[tuple[str, str], str]
+) -> None:
+    """Refuse rows of a table that held something else; what is not known counts as the same."""
+    held = results[[*_TABLE, "content"]].drop_duplicates().itertuples(index=False, name=None)
+    changed = sorted(
+        {
+            table
+            for collection, table, before in held
+            if before and (contents.get((collection, table)) or before) != before
+        }
+    )
+    if changed:
+        named = ", ".join(map(repr, changed[:3])) + (", ..." if len(changed) > 3 else "")
+        raise SettingError(
+            f"the content of {counted(len(changed), 'tables')} has changed since {file.parent} was "
+            f"written: {named}; restore it, delete the lines of such tables in {file}, or choose "
+            "another folder"
+        )
 
 
 def runs_of(results: pd.DataFrame) -> Iterator[Run]:

@@ -1,17 +1,18 @@
 """What the rows of a benchmark say: detectors compared on what all of them finished."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from oddshot.evaluation.machine import machine
+from oddshot.evaluation.machine import machine_of_runs
 from oddshot.evaluation.metrics import Interval, mean_ranks, paired_bootstrap, win_rates
 from oddshot.evaluation.peers import OWN
 from oddshot.evaluation.protocols import NOVEL_TYPE
-from oddshot.evaluation.results import METRICS, SEEN
+from oddshot.evaluation.results import METRICS, SECONDS, SEEN
 from oddshot.evaluation.row_names import UNSEEN_TYPES, RowName
 
 _TABLE = ["collection", "table"]
@@ -32,7 +33,8 @@ class Comparison:
     scores
         One row per detector, best AUROC first: for each of auroc, ap and ap_norm the mean over
         tables, ``_median``, and mean ``_rank``; the share of tables ``_win`` on which the
-        reference beats it; and seconds.
+        reference beats it; and seconds on the same cells: the median over tables of the median
+        over a table's cells. No column where there is no such cell.
     differences
         For each other detector and metric: reference minus detector, with its 95% interval over
         tables. Empty where the reference did not take part.
@@ -80,7 +82,7 @@ class Summary:
     failures
         Detector and error of each other run that failed, with the number of such runs.
     machine
-        Processor, cores and versions.
+        Processor, cores and versions that the runs were made with, and which of them differ.
     """
 
     reference: str
@@ -118,7 +120,7 @@ def summarise(results: pd.DataFrame, *, reference: str = OWN) -> Summary:
         skipped_seen=tuple(sorted(set(skipped["table"]))),
         tested_seen=tuple(sorted(set(tested["table"]))),
         failures=dict(failures.most_common()),
-        machine=machine(),
+        machine=machine_of_runs(Counter(results["machine"])),
     )
 
 
@@ -127,7 +129,7 @@ def _compare(results: pd.DataFrame, protocol: str, k: int, reference: str) -> Co
     ok = rows[rows["error"] == ""]
     detectors = sorted(set(ok["detector"]))
     missing = tuple(sorted(set(rows["detector"]) - set(detectors)))
-    wide = _by_cell(ok).dropna()
+    wide = _by_cell(ok, METRICS).dropna()
     by_table = wide.groupby(level=_TABLE).mean()
     all_cells = len(rows[_CELL].drop_duplicates())
     columns: dict[str, Any] = {}
@@ -143,8 +145,9 @@ def _compare(results: pd.DataFrame, protocol: str, k: int, reference: str) -> Co
                 if other != reference:
                     pair = paired_bootstrap(values[reference], values[other])
                     differences[other, metric] = pair
-    seconds = ok.groupby("detector")[["fit_seconds", "score_seconds"]].mean()
-    columns |= {name: seconds[name] for name in ("fit_seconds", "score_seconds")}
+    for name in SECONDS if len(by_table) else ():
+        seconds = _by_cell(ok, [name])[name].loc[wide.index]
+        columns[name] = seconds.groupby(level=_TABLE).median().median()
     scores = pd.DataFrame(columns, index=pd.Index(detectors, name="detector"))
     if "auroc" in scores:
         scores = scores.sort_values("auroc", ascending=False)
@@ -169,7 +172,7 @@ def _labels_add(
     if RowName.parse(protocol).protocol != NOVEL_TYPE:
         return {}
     same = (results["protocol"] == protocol) & (results["k"] == 0) & (results["error"] == "")
-    plain = _by_cell(results[same])
+    plain = _by_cell(results[same], METRICS)
     added = (wide - plain).loc[wide.index.intersection(plain.index)].dropna(axis=1, how="all")
     found: dict[tuple[str, str], Interval] = {}
     for detector in sorted(set(added.columns.get_level_values("detector"))):
@@ -179,6 +182,6 @@ def _labels_add(
     return found
 
 
-def _by_cell(rows: pd.DataFrame) -> pd.DataFrame:
-    """One row for each split of each table, columns (metric, detector)."""
-    return rows.pivot(index=_CELL, columns="detector", values=list(METRICS))
+def _by_cell(rows: pd.DataFrame, figures: Sequence[str]) -> pd.DataFrame:
+    """One row for each split of each table, columns (figure, detector)."""
+    return rows.pivot(index=_CELL, columns="detector", values=list(figures))

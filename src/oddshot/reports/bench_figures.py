@@ -200,7 +200,7 @@ def difference_dots(differences: "pd.Series[float]", *, title: str) -> str:
 
 
 def time_against_score(scores: pd.DataFrame, classes: dict[str, str], *, title: str) -> str:
-    """Draw mean seconds (fit and score, powers of ten) against mean AUROC."""
+    """Draw median seconds (to fit plus to score, powers of ten) against mean AUROC."""
     seconds = (scores["fit_seconds"] + scores["score_seconds"]).clip(lower=1e-4)
     times = np.log10(seconds)
     wide, high, left, top = 430.0, 260.0, 46.0, 26.0

@@ -139,7 +139,7 @@ def _section(
             "</div><p class='quiet'>Bars join neighbours in rank of which no two differ "
             "(Wilcoxon's signed-rank test, Holm's correction, 5%).</p>"
         )
-        said = "Seconds to fit and score against mean AUROC"
+        said = "Seconds (median to fit plus median to score) against mean AUROC"
         parts.append(
             f'<div class="pair">{time_against_score(comparison.scores, classes, title=said)}'
         )

@@ -23,7 +23,7 @@ def comparison_cells(comparison: Comparison, reference: str) -> tuple[list[str],
 
     Columns: mean and median AUROC, mean and median AP, AP norm, mean ranks (AUROC, AP), in
     novel-type what labels add to the same detector without them, on what share of tables the
-    reference wins, and its lead with the 95% interval over tables.
+    reference wins, its lead with the 95% interval over tables, and median seconds.
     """
     compared = f"{reference}_win" if comparison.differences else ""
     header = ["detector", "AUROC", "median", "AP", "median", "AP norm", "rank", "rank AP"]
@@ -31,7 +31,7 @@ def comparison_cells(comparison: Comparison, reference: str) -> tuple[list[str],
         header += ["labels add, AUROC", "labels add, AP"]
     if compared:
         header += [f"{reference} wins", f"{reference} leads, AUROC", f"{reference} leads, AP"]
-    header += ["fit s", "score s"]
+    header += ["fit s, median", "score s, median"]
     if "auroc" not in comparison.scores:
         return header, []
     rows: list[list[str]] = []
