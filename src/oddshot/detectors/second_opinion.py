@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from sklearn import config_context
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import average_precision_score
 
 from oddshot.episodes import FloatArray
 from oddshot.mapping.mapping import SECOND_OPINION, Mapping
@@ -24,6 +25,7 @@ FEWEST = 50  # known anomalies: with fewer the head is better by itself (docs/ex
 FOLDS = 3
 BINS = 64
 GAIN, ERRORS = 0.05, 2.0  # of AUROC at least, also in standard errors
+TIMES = 1.25  # the average precision at least
 
 
 def asked_for(mapping: Mapping) -> bool:
@@ -80,11 +82,12 @@ class SecondOpinion:
         self.counts = self._clearly_better(told, known)
 
     def _clearly_better(self, told: FloatArray, known: FloatArray) -> bool:
-        """Whether known anomalies rank higher than by the head alone: the gain of AUROC."""
-        both = _ranks(self.of_known(known), self.of_typical(told))
-        gains = both - _ranks(known, told)
+        """Whether known anomalies rank higher than by the head alone, at the top, too."""
+        typical, odd = self.of_typical(told), self.of_known(known)
+        gains = _ranks(odd, typical) - _ranks(known, told)
         error = gains.std() / len(gains) ** 0.5
-        return bool(gains.mean() > max(GAIN, ERRORS * error))
+        more_precise = _precision(odd, typical) >= TIMES * _precision(known, told)
+        return more_precise and bool(gains.mean() > max(GAIN, ERRORS * error))
 
     def of_typical(self, told: FloatArray) -> FloatArray:
         """Raw scores (m,) of the typical rows, by these of the head."""
@@ -142,6 +145,12 @@ def _ranks(known: FloatArray, typical: FloatArray) -> FloatArray:
     ordered = np.sort(typical)
     lower, not_higher = (np.searchsorted(ordered, known, side=side) for side in ("left", "right"))
     return np.asarray((lower + not_higher) / (2 * len(ordered)))
+
+
+def _precision(known: FloatArray, typical: FloatArray) -> float:
+    """Average precision of known anomalies (k,) among typical rows (m,)."""
+    kinds = np.repeat([1, 0], [len(known), len(typical)])
+    return float(average_precision_score(kinds, np.concatenate([known, typical])))
 
 
 @one_openmp_thread
