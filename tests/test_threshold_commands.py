@@ -138,7 +138,7 @@ def test_labels_of_a_file_to_calibrate_with_are_read(
         (("--budget", "many"), "--budget is 'many'; write a number of rows, as in 20, or 20/1000"),
         (("--alpha", "2"), "alpha is 2.0; it must be a number between 0 and 1"),
         (("--budget", "9/3"), "budget is (9, 3)"),
-        (("--budget", "5000"), "budget is 5000, but there are 150 rows; give fewer alerts, or so"),
+        (("--budget", "5000"), "budget is 5000, but there are 150 rows; give fewer alerts, or say"),
         (("--alpha", "0.1", "--calibrate", "nowhere.csv"), "does not exist"),
     ],
 )

@@ -38,8 +38,8 @@ def budget_threshold(scores: FloatArray, alerts: int) -> float:
     require(alerts >= 1, "budget", alerts, "1 alert or more")
     if alerts >= len(scores):
         raise SettingError(
-            f"budget is {alerts}, but there are {len(scores):,} rows; give fewer alerts, or so "
-            "many in so many rows, such as 20 in 1,000"
+            f"budget is {alerts}, but there are {len(scores):,} rows; give fewer alerts, or say "
+            "of how many rows, as in 20 of 1,000"
         )
     return float(np.sort(scores)[len(scores) - 1 - alerts])
 
