@@ -70,6 +70,15 @@ def test_the_oddest_rows_are_explained_where_none_are_named(folder):
     assert not any("hange" in line for line in lines)
 
 
+def test_a_column_that_looks_like_labels_is_named_where_it_is_learned_from(folder, tmp_path):
+    prior = ["--prior", folder / "prior", "--rows", "3", "--no-changes"]
+    told = said(folder / "sales.csv", *prior, "--leave-out", "amount")
+    assert told[0] == "Left out, as asked: amount."
+    assert told[1].startswith("Column 'fraud' looks like labels, but is learned from as any other")
+    assert said(folder / "sales.csv", *prior, "--leave-out", "fraud")[1].startswith("Row 3: ")
+    assert said(folder / "kept", folder / "sales.csv", "--rows", "3")[0].startswith("Row 3: ")
+
+
 @pytest.mark.parametrize("name", ["why.csv", "why.parquet"])
 def test_all_contributions_are_written(folder, tmp_path, name):
     said(folder / "kept", folder / "sales.csv", "--rows", "17,42", "--out", tmp_path / name)

@@ -101,7 +101,7 @@ def test_labels_are_taken_kept_and_taken_up_again(here, prior):
 def test_a_column_that_is_left_out_stays_so(here, prior):
     run(prior, ["q"], "--leave-out", "shop", "--label-column", "fraud")
     result = run(prior, ["s", "q"])
-    assert "shop" not in result.stdout
+    assert "shop" not in result.stdout.replace("Left out, as asked: shop.", "")
     columns = FewShotDetector.load("sales-labels/detector").column_report_
     assert [note.column for note in columns] == ["amount"]
 
@@ -113,6 +113,17 @@ def test_a_row_is_shown_with_its_values_and_reasons(here, prior):
     assert "where" in cells
     assert "amount is 900 (+" in output
     assert "Answers so far: 1 anomalies, 0 normal rows." in output
+
+
+def test_a_column_that_looks_like_labels_is_named(here, prior):
+    hint = (
+        "Column 'fraud' looks like labels, but is learned from as any other; name it with --label"
+    )
+    assert hint in run(prior, ["q"]).stdout
+    named = run(prior, ["q"], "--label-column", "fraud", "--out", "named")
+    assert named.exit_code == 0, named.output
+    assert "looks like labels" not in named.stdout
+    assert "looks like labels" not in run(prior, ["q"], "--out", "named").stdout
 
 
 def test_there_is_nothing_to_take_back_at_first(here, prior):
@@ -196,8 +207,16 @@ def test_long_files_are_read_in_part(here, prior, monkeypatch):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--seed", "3"], "was begun with seed 0, not 3"),
-        (["--label-column", "shop"], "'shop'"),
+        (["--seed", "3"], "was begun with --seed 0, not with 3; leave --seed out to go on"),
+        (
+            ["--label-column", "fraud"],
+            "sales-labels was begun without --label-column, not with fraud; leave --label-column "
+            "out to go on, or give another --out to begin anew",
+        ),
+        (
+            ["--leave-out", "shop", "--leave-out", "fraud"],
+            "without --leave-out, not with shop, fra",
+        ),
         (["--export", "sales.csv"], "is the file that is read"),
         (["--export", "sales.csv/out.csv"], "cannot be made"),
         (["--export", "out.xlsx"], "ends in .csv"),

@@ -60,6 +60,16 @@ def test_the_first_readings_may_be_known_as_normal(file):
     assert 1 < found < 15
 
 
+def test_a_column_that_looks_like_labels_is_named_where_it_is_learned_from(file, tmp_path):
+    readings, path = pd.read_csv(file), tmp_path / "faults.csv"
+    readings.assign(fault=(readings.index >= 470).astype(int)).to_csv(path, index=False)
+    hint = "Column 'fault' looks like labels, but is learned from as any other"
+    kept, window = tmp_path / "kept", ("--window", 8)
+    assert hint in told(path, *window, "--normal", 200, "--keep", kept)
+    assert hint not in told(kept, path)
+    assert hint not in told(path, *window, "--label-column", "fault")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

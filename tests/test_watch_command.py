@@ -122,6 +122,21 @@ def test_refresh_says_what_is_left_out(run, folder):
     assert "--factor is 'amount'" in wrong.stderr
 
 
+def test_refresh_names_a_column_that_looks_like_labels_where_it_is_learned_from(run, folder):
+    rows = draw(50, 6).assign(fraud=[1] * 2 + [0] * 48)
+    rows.to_csv(folder / "more.csv", index=False)
+    out = ("--out", folder / "more")
+    hint = "Column 'fraud' looks like labels, but is learned from as any other; name it with "
+    left_out = run("refresh", "more.csv", *out)
+    assert "not known to the rows that stay: 'fraud'" in left_out.output
+    assert hint not in left_out.output
+    FewShotDetector(prior=untrained_prior()).fit(rows).save(folder / "with")
+    again = CliRunner().invoke(
+        app, ["refresh", *map(str, (folder / "with", folder / "more.csv", *out))]
+    )
+    assert hint + "--label-column fraud.\n" in again.output
+
+
 def test_far_more_flagged_is_not_quiet_whatever_is_compared(tmp_path):
     def call(*arguments):
         result = CliRunner().invoke(app, [*map(str, arguments)])

@@ -1,10 +1,12 @@
+import io
+
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oddshot.data.delimited import read_delimited, sniff
+from oddshot.data.delimited import delimited_cells, read_delimited, sniff
 from oddshot.errors import SourceError
 
 
@@ -163,3 +165,65 @@ def test_addresses_are_no_numbers_with_points_between_thousands():
     assert frame["ip"].tolist() == ["192.168.100.110", "192.168.100.120"]
     frame, _ = read_delimited("a;b\n1.234.567;1,5\n12.500;2,5\n", "a text")
     assert frame["a"].tolist() == [1234567, 12500]
+
+
+@pytest.mark.parametrize(
+    ("text", "delimiter", "decimal"),
+    [
+        ("kg\n1\n2\n", ",", "."),
+        ("kg\n1.5\n2.5\n", ",", "."),
+        ('kg\n"1,5"\n"2,5"\n', ";", ","),
+        ("name\nann\ncid, dan\nbob\n", ",", "."),
+        ("kg|g\n1|2\n", "|", "."),
+    ],
+)
+def test_a_single_column_gets_a_comma_or_a_semicolon_to_be_written_with(text, delimiter, decimal):
+    cells, how = delimited_cells(text)
+    assert (how.delimiter, how.decimal) == (delimiter, decimal)
+    assert len(cells) == len(read_delimited(text, "f")[0])
+
+
+def test_a_single_column_of_numbers_with_commas_and_no_quotes_is_refused():
+    with pytest.raises(SourceError, match=r"line 2 has 2 fields.*in \"quotes\""):
+        read_delimited("kg\n1,5\n2,5\n", "f")
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+def test_spaces_around_names_are_left_out_and_it_is_said(delimiter):
+    text = " a , b , label \n1,2,0\n3,4,1\n".replace(",", delimiter)
+    frame, notes = read_delimited(text, "f")
+    assert [*frame.columns] == ["a", "b", "label"]
+    assert notes == ("Left out spaces around names: 'a', 'b', 'label'.",)
+    cells, _ = delimited_cells(text)
+    assert [*cells.columns] == ["a", "b", "label"]
+
+
+def test_spaces_behind_a_delimiter_need_no_mention():
+    frame, notes = read_delimited("a, b, c\n1, 2, 3\n", "f")
+    assert ([*frame.columns], notes) == (["a", "b", "c"], ())
+    _, (note,) = read_delimited(
+        '" a",' + ",".join(f"b{i} " for i in range(7)) + "\n1" + 7 * ",2", "f"
+    )
+    assert note == "Left out spaces around names: 'a', 'b0', 'b1', 'b2', 'b3' and 3 more."
+
+
+def test_names_that_differ_by_spaces_are_handled_as_equal_ones():
+    frame, notes = read_delimited("a,a ,b, a\n1,2,3,4\n", "f")
+    assert [*frame.columns] == ["a", "a.1", "b", "a.2"]
+    assert notes == (
+        "column 'a.1' has the header 'a ' in the file",
+        "column 'a.2' has the header 'a' in the file",
+    )
+
+
+@given(st.lists(st.sampled_from(["a", "a.1", "a.2", "", "b", "1", "x,y"]), min_size=1, max_size=7))
+def test_columns_are_named_as_pandas_names_them(names):
+    text = pd.DataFrame([[5] * len(names)] * 3, columns=names).to_csv(index=False)
+    if sniff(text).names is not None:
+        assert [*read_delimited(text, "f")[0]] == [*pd.read_csv(io.StringIO(text))]
+
+
+def test_blank_lines_above_a_single_column_are_no_rows():
+    frame, notes = read_delimited("\n \nkg\n1\n\n2\n", "f")
+    assert notes == ()
+    assert frame["kg"].isna().tolist() == [False, True, False]

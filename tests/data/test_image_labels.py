@@ -37,6 +37,11 @@ def test_known_words_label_without_a_good_folder():
     )
 
 
+def test_words_of_tables_are_words_of_folders_but_for_answers():
+    assert labels_of("healthy/a.png", "fraud/b.png", "rust/c.png")[0] == [0, 1, 1]
+    assert labels_of("y/a.png", "n/b.png", "yes/c.png", "none/d.png", "-1/e.png")[0] == [-1] * 5
+
+
 def test_the_innermost_known_folder_counts():
     assert labels_of("good/line1/a.png", "defect/scratch/b.png", "good/defect/c.png") == (
         [0, 1, 1],

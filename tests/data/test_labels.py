@@ -21,6 +21,9 @@ MEANT = np.array([1, 0, -1, 1], dtype=np.int8)
         ["1", " 0 ", "-1", "1.0"],
         ["Anomaly", "NORMAL", "", "outlier "],
         ["fraud", "no", "Unknown", "Y"],
+        ["fraud", "ok", "", "Defective"],
+        ["FAIL", "pass", None, "attack"],
+        ["malicious", "legitimate", "n/a", "Not OK"],
         [b"yes", b"no", b"?", b"t"],
         [1, "normal", pd.NA, True],
         np.array([[1], [0], [-1], [1]], dtype=np.int64),
@@ -60,7 +63,7 @@ def test_no_values_give_no_labels() -> None:
         ([0.0, np.inf], "inf", 2),
         (["setosa", "virginica"], "'setosa'", 1),
         ([1, [0]], "[0]", 2),
-        (pd.Series(["yes", "attack"], dtype="category"), "'attack'", 2),
+        (pd.Series(["yes", "perhaps"], dtype="category"), "'perhaps'", 2),
         ([1, 1 + 1j], "(1+1j)", 2),
     ],
 )
@@ -70,15 +73,19 @@ def test_anything_else_is_named_with_its_row_and_the_remedy(
     with pytest.raises(LabelError) as caught:
         parse_labels(values, column="fraud")
     assert str(caught.value) == (
-        f"column 'fraud' holds {shown} in row {row}; write 1 for an anomaly, 0 for normal, "
-        "leave it empty for unlabelled"
+        f"column 'fraud' holds {shown} in row {row}; write 1 for an anomaly (or yes, anomaly, "
+        "fraud, bad, defect, fault, fail, attack), 0 for normal (or no, normal, good, ok, pass, "
+        "healthy, legit), leave it empty for unlabelled"
     )
 
 
 def test_a_long_value_is_shortened() -> None:
     with pytest.raises(LabelError) as caught:
         parse_labels(["x" * 10_000])
-    assert len(str(caught.value)) < 200
+    assert len(str(caught.value)) < 300
+    for said, label in (("anomaly (or ", 1), ("normal (or ", 0)):  # what it names can be read
+        words = str(caught.value).split(said)[1].split(")")[0].split(", ")
+        assert parse_labels(words).tolist() == [label] * len(words)
 
 
 @pytest.mark.parametrize("shape", [(3, 2), (), (2, 1, 1)])
@@ -102,6 +109,9 @@ def test_a_million_labels_are_quick() -> None:
         ("label ", [1, 0, 1], True),
         ("defect", ["yes", None, "no"], True),
         ("anything", [1, None, None, None, 0], True),
+        ("Status", ["ok", "fraud", None, None, None], True),
+        ("inspection", ["pass", "fail", "pass"], False),
+        ("class", ["good", "bad", "good"], True),
         ("is_vip", [1, None, None, None, 1], False),
         ("member", [1, 0, 0, 1], False),
         ("label", ["red", "green", "blue"], False),

@@ -124,6 +124,18 @@ def test_the_label_column_is_found_and_taken_out(label_column: Any, rest: list[s
     assert list(frame.columns) == ["a", "y", "7"]  # the user's frame stays as it is
 
 
+@pytest.mark.parametrize("asked", ["label", "label ", " label"])
+def test_spaces_around_a_label_column_do_not_matter(asked: str) -> None:
+    frame = pd.DataFrame({"a": [5, 6], " label ": [0, 1]})
+    assert list(read_table(frame, label_column=asked).rows.columns) == ["a"]
+    both = pd.DataFrame({"label": [0, 1], "label ": [1, 0]})
+    if asked in both:
+        assert asked not in read_table(both, label_column=asked).rows
+    else:
+        with pytest.raises(SourceError, match="several columns 'label'"):
+            read_table(both, label_column=asked)
+
+
 def test_label_column_of_a_matrix() -> None:
     table = read_table(np.array([[1.5, 0.0], [2.5, 1.0]]), label_column=-1)
     np.testing.assert_array_equal(table.rows, [[1.5], [2.5]])

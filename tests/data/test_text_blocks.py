@@ -70,6 +70,18 @@ def test_compressed_files_other_encodings_and_no_header(tmp_path):
     assert (tmp_path / "out.csv").read_text() == "0,1,n\n1,caf\xe9,0\n2,th\xe9,1\n3,eau,2\n"
 
 
+def test_names_come_without_spaces_around_them(tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text(" a ; label ;a\n1,5;1;3\n2,5;;4\n")
+    blocks = DelimitedBlocks(path)
+    whole = read_table(path)
+    assert blocks.columns == list(whole.rows.columns) == ["a", "label", "a.1"]
+    assert blocks.notes == whole.notes
+    assert blocks.labels("label").tolist() == blocks.labels(" label ").tolist() == [1, -1]
+    blocks.write_beside({"n": np.arange(2)}, tmp_path / "out.csv")
+    assert (tmp_path / "out.csv").read_text() == "a;label;a;n\n1,5;1;3;0\n2,5;;4;1\n"
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -101,6 +113,8 @@ def test_only_large_text_of_several_columns_is_long(path, tmp_path):
     assert not is_long_text(tmp_path, least_bytes=0)
     single = tmp_path / "single.csv"
     single.write_text("a\n" + "1\n" * 100)
+    assert not is_long_text(single, least_bytes=100)
+    single.write_text('"weight, kg"\n' + "1\n" * 100)
     assert not is_long_text(single, least_bytes=100)
     parquet = tmp_path / "table.txt"
     pd.DataFrame({"a": range(100)}).to_parquet(parquet)

@@ -87,7 +87,12 @@ def test_a_false_discovery_rate_is_what_select_says(detector):
 
 def test_budgets(detector):
     assert flagged(detector.set_threshold(budget=7, X=MIXED), MIXED).sum() == 7
-    assert flagged(detector.set_threshold(budget=999, X=MIXED), MIXED).all()
+    assert flagged(detector.set_threshold(budget=339, X=MIXED), MIXED).sum() == 339
+    before = detector.threshold_
+    assert before >= 0
+    with pytest.raises(SettingError, match="budget is 340, but there are 340 rows; give fewer"):
+        detector.set_threshold(budget=340, X=MIXED)
+    assert detector.threshold_ == before
     detector.set_threshold(budget=(20, 400))
     assert detector.threshold_rule_.settings == {"alerts": 20, "rows": 400}
     by_alpha = Largest().fit(ROWS).set_threshold(alpha=0.05)

@@ -46,11 +46,12 @@ def test_no_threshold_costs_less(rows, prices):
 @given(scores_of, st.integers(1, 30))
 def test_a_budget_is_never_exceeded_and_used_up_but_for_ties(rows, alerts):
     scores, _ = rows
+    alerts = min(alerts, len(scores) - 1)
     threshold = budget_threshold(scores, alerts)
     above = (scores > threshold).sum()
     assert above <= alerts
     tied = (scores == threshold).sum()
-    assert above == len(scores) or above + tied > alerts
+    assert above + tied > alerts
 
 
 @pytest.mark.parametrize("share", [0.01, 0.1, 0.5])
@@ -72,5 +73,10 @@ def test_settings_that_cannot_be():
         f_beta_threshold(scores, truth, 0)
     with pytest.raises(SettingError, match="the cost of a missed anomaly is -1"):
         cost_threshold(scores, truth, false_alarm=1, miss=-1)
-    with pytest.raises(SettingError, match="the budget is 0"):
+    with pytest.raises(SettingError, match="budget is 0; it must be 1 alert or more"):
         budget_threshold(scores, 0)
+    for alerts in (2, 500):
+        with pytest.raises(
+            SettingError, match=f"budget is {alerts}, but there are 2 rows; give few"
+        ):
+            budget_threshold(scores, alerts)

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from oddshot.cli.console import console_of_stdout, say
-from oddshot.cli.inputs import Asked, fitted, read_input
+from oddshot.cli.inputs import Asked, fitted, read_input, with_hint_at_labels
 from oddshot.cli.options import (
     Contamination,
     Labels,
@@ -75,7 +75,8 @@ def explain(
     if holds_images(table):
         raise SettingError(f"{table} holds images, which have no columns; explain takes tables")
     if not kept:
-        read = read_input(table, prior, Asked(label_column, tuple(leave_out or ())))
+        asked = Asked(label_column, tuple(leave_out or ()))
+        read = with_hint_at_labels(read_input(table, prior, asked))
         detector = fitted(read, contamination, seed)
     elif len(kept) > 1:
         raise SettingError(f"{len(paths)} paths are given; give FILE, or DIR and FILE")
@@ -90,6 +91,8 @@ def explain(
         chosen = _numbered(rows, table, len(read.frame))
     found = detector.explain(read.rows.iloc[chosen], changes=changes)
     console = console_of_stdout()
+    for note in read.notes:
+        say(console, note)
     for row in found:
         first, *others = told(row, top=columns, sought=changes)
         say(console, "\n".join([first, *(f"  {line}" for line in others)]))

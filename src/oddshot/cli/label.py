@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from oddshot.cli.console import console_of_stdout, say
-from oddshot.cli.inputs import Asked, Input, fitted, read_input
+from oddshot.cli.inputs import Asked, Input, fitted, read_input, with_hint_at_labels
 from oddshot.cli.long_tables import LongTable, check_written_as_read, long_table
 from oddshot.cli.options import Labels, LeaveOut
 from oddshot.cli.outputs import check_table_output, write_beside
@@ -88,6 +88,8 @@ def label(
     given = (data.given[rows] >= 0).nonzero()[0]
     session = LabellingSession(detector.rank(frame), kept, rows=rows, given=given)
     say(console, f"{file}: {data.length:,} rows. Answers are kept in {folder}.")
+    for note in data.learned.notes:
+        say(console, note)
     if kept.answers:
         say(console, f"Going on after {len(kept.answers)} answers.")
     try:
@@ -205,7 +207,8 @@ def _about(file: str, folder: Path, asked: dict[str, Any]) -> dict[str, Any]:
     Raises
     ------
     SettingError, SourceError
-        If FILE is not a table's file, or has changed since.
+        If FILE is not a table's file, or has changed since, or a session that is there was begun
+        with other options.
     """
     from oddshot.data.images import holds_images
     from oddshot.data.sources import fingerprint
@@ -231,7 +234,22 @@ def _about(file: str, folder: Path, asked: dict[str, Any]) -> dict[str, Any]:
                 "file); restore the file, or give another --out"
             )
         about |= begun
-    return about | {name: value for name, value in asked.items() if value is not None}
+    given = {name: value for name, value in asked.items() if value is not None}
+    for name in given if begun is not None else ():
+        if given[name] != about[name]:
+            option, was = f"--{name.replace('_', '-')}", about[name]
+            told = (
+                f"with {option} {_spelled(was)}" if was not in (None, []) else f"without {option}"
+            )
+            raise SettingError(
+                f"{folder} was begun {told}, not with {_spelled(given[name])}; leave {option} out "
+                "to go on, or give another --out to begin anew"
+            )
+    return about | given
+
+
+def _spelled(value: Any) -> str:
+    return ", ".join(value) if isinstance(value, list) else str(value)
 
 
 class _Data(NamedTuple):
@@ -262,7 +280,7 @@ class _Data(NamedTuple):
                 name = columns[column_position(columns, name, repr(file))]
             learned = long.sample(prior, asked._replace(label_column=name), about["seed"])
             given = long.labels(name)
-        return cls(file, learned, given, long, name)
+        return cls(file, with_hint_at_labels(learned), given, long, name)
 
     def as_written(self, frame: "pd.DataFrame") -> "pd.DataFrame":
         """Give cells of taken rows as FILE has them, where it is delimited text."""

@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from oddshot.cli.console import console_of_stdout, say
-from oddshot.cli.inputs import Asked, Input, read_input, scored_rows, share_of
+from oddshot.cli.inputs import (
+    Asked,
+    Input,
+    read_input,
+    scored_rows,
+    share_of,
+    with_hint_at_labels,
+)
 from oddshot.cli.options import (
     Alpha,
     Contamination,
@@ -109,6 +116,8 @@ def series(
     read = read_input(file, prior, Asked(label_column, tuple(leave_out or ())))
     rows = read.rows
     assert isinstance(rows, pd.DataFrame)
+    if not kept:
+        read = with_hint_at_labels(read)
     read = read._replace(labels=_labels(read, normal))
     if kept:
         detector = SeriesDetector.load(kept[0], n_jobs=-1)

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from oddshot.cli.console import console_of_stdout, say
-from oddshot.cli.inputs import Asked, read_input
+from oddshot.cli.inputs import Asked, Input, read_input, with_hint_at_labels
 from oddshot.cli.options import Labels
 from oddshot.errors import SettingError
 from oddshot.wording import counted
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from oddshot.detectors.few_shot import FewShotDetector
 
 DRIFT = 3  # the exit code
 
@@ -119,12 +121,24 @@ def refresh(
         )
     newer.save(out)
     console = console_of_stdout()
+    for note in with_hint_at_labels(_learned(read, newer), may_leave_out=False).notes:
+        say(console, note)
     for warning in caught:
         say(console, str(warning.message))
     old = f"all old labels and {keep:.0%} of the old unlabelled rows"
     say(console, f"Fitted again on {counted(len(read.frame), 'rows')} of {file}, with {old}.")
     say(console, f"Threshold {newer.threshold_:.4g} ({detector.threshold_:.4g} before).")
     say(console, f"Kept in {out}; score new rows with: oddshot score {out} FILE")
+
+
+def _learned(read: Input, detector: "FewShotDetector") -> Input:
+    """Give the columns that a detector learned from; others were left out, and it was said."""
+    import pandas as pd
+
+    if not isinstance(read.rows, pd.DataFrame):
+        return read
+    known = {note.column for note in detector.column_report_}
+    return read._replace(rows=read.rows[[name for name in read.rows if str(name) in known]])
 
 
 def _windows(

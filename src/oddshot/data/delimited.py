@@ -9,7 +9,7 @@ import io
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -29,6 +29,7 @@ GAPS = [*sorted({spell(word) for word in MISSING_WORDS for spell in SPELLED}), "
 SAMPLE_ROWS = 200
 SAMPLE_CHARACTERS = 200_000
 MOST_ABOVE, ENOUGH_BELOW = 10, 0.9  # lines above a table; share of lines that are as wide
+MOST_NAMED = 5  # columns that one note names
 COMMA_NUMBER = re.compile(r"[+-]?\d+,\d+(?:[eE][+-]?\d+)?")
 THOUSANDS = re.compile(r"[+-]?(?:[1-9]\d{0,2}(?:\.\d{3})+|\d{1,3})")
 DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}(?:[ T].*)?|\d{1,2}:\d{2}(?::\d{2}.*)?")
@@ -36,11 +37,34 @@ DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}(?:[ T].*)?|\d{1,2}:\d{2}(?::
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How a delimited text is written; ``names`` are ``None`` where no header was found."""
+    """How a delimited text is written.
+
+    Attributes
+    ----------
+    delimiter, decimal
+        What stands between fields, and before decimals.
+    names
+        The header as it is written; ``None`` where none was found.
+    """
 
     delimiter: str
     decimal: str
     names: tuple[str, ...] | None
+
+    @property
+    def header(self) -> list[str]:
+        """The header to be written again, empty where none was found: no spaces around names."""
+        return [name.strip() for name in self.names or ()]
+
+    def to_write(self, width: int) -> "Dialect":
+        """How the text is written again with more columns: where it had one, it had no delimiter.
+
+        >>> Dialect("|", ",", ("kg",)).to_write(1).delimiter
+        ';'
+        """
+        if width > 1:
+            return self
+        return replace(self, delimiter=";" if self.decimal == "," else ",")
 
 
 def read_delimited(text: str, called: str) -> tuple[pd.DataFrame, tuple[str, ...]]:
@@ -82,7 +106,7 @@ def delimited_cells(text: str) -> tuple[pd.DataFrame, Dialect]:
     """Cells of a text that `read_delimited` can read, as they are written there, and how that is.
 
     Identifiers keep their leading zeros, numbers their digits, and gaps their words. Columns have
-    the names of the header, equal ones too.
+    the names of the header, equal ones too. How it is written is told for writing more columns.
     """
     text, _ = _without_preamble(_with_line_feeds(text))
     dialect = sniff(text)
@@ -92,7 +116,8 @@ def delimited_cells(text: str) -> tuple[pd.DataFrame, Dialect]:
     )
     if dialect.names is not None:
         cells = cells.iloc[1:].reset_index(drop=True)
-    return cells.set_axis(dialect.names or [str(i) for i in range(width)], axis=1), dialect
+    names = dialect.header or [str(i) for i in range(width)]
+    return cells.set_axis(names, axis=1), dialect.to_write(width)
 
 
 def _with_line_feeds(text: str) -> str:
@@ -126,6 +151,8 @@ def _without_preamble(text: str) -> tuple[str, int]:
 
 
 def _fields_of(text: str, dialect: Dialect, width: int, **how: Any) -> pd.DataFrame:
+    if width == 1 and dialect.names is not None:
+        text = text.lstrip()  # lines above the header are no rows
     frame: pd.DataFrame = pd.read_csv(io.StringIO(text), **layout(dialect, width), **how)
     return frame
 
@@ -145,11 +172,25 @@ def values(dialect: Dialect, width: int) -> dict[str, Any]:
     return {
         "decimal": dialect.decimal,
         "header": None if dialect.names is None else 0,
-        "names": [str(i) for i in range(width)] if dialect.names is None else None,
+        "names": _column_names(dialect.header) or [str(i) for i in range(width)],
         "keep_default_na": False,
         "na_values": GAPS,
         "low_memory": False,
     }
+
+
+def _column_names(header: list[str]) -> list[str]:
+    """Give columns the names that pandas gives them: equal and empty ones become different.
+
+    >>> _column_names(["kg", "", "kg"])
+    ['kg', 'Unnamed: 1', 'kg.1']
+    """
+    if not header:
+        return []
+    line = io.StringIO()
+    csv.writer(line).writerow(header)
+    line.seek(0)
+    return [*pd.read_csv(line, nrows=0).columns]
 
 
 def pointed(frame: pd.DataFrame, dialect: Dialect) -> set[str]:
@@ -203,14 +244,20 @@ def sniff(text: str) -> Dialect:
     decimal = "," if delimiter != "," and cells["comma"] > 0 == cells["point"] else "."
     if decimal == ",":
         rows = [[cell.replace(",", ".") for cell in row] for row in rows]
-    names = tuple(candidates[delimiter][0]) if rows and _is_header(rows) else None
-    return Dialect(delimiter, decimal, names)
+    if not rows or not _is_header(rows):
+        return Dialect(delimiter, decimal, None)
+    header = next(row for row in _rows(sample, delimiter) if not _is_blank(row))
+    return Dialect(delimiter, decimal, tuple(header))
 
 
 def _fields(text: str, delimiter: str) -> list[list[str]]:
     """Give the cells of the first rows that are not blank, without spaces around them."""
-    rows = ([cell.strip() for cell in row] for row in _rows(text, delimiter))
-    return list(islice((row for row in rows if any(row)), SAMPLE_ROWS))
+    rows = (row for row in _rows(text, delimiter) if not _is_blank(row))
+    return [[cell.strip() for cell in row] for row in islice(rows, SAMPLE_ROWS)]
+
+
+def _is_blank(row: list[str]) -> bool:
+    return row in ([], [""])
 
 
 def _rows(text: str, delimiter: str) -> "_csv.Reader":
@@ -263,7 +310,7 @@ def _kind(cell: str) -> str:
 def _check_widths(text: str, delimiter: str, called: str, before: int = 0) -> int:
     """Give the number of fields in every line, or say which differs; so many lines are above."""
     lines = _rows(text, delimiter)
-    width = len(next(row for row in lines if row))
+    width = len(next((row for row in lines if not _is_blank(row)), [""]))
     if '"' not in text and _all_lines_have(text, delimiter, width - 1):
         return width
     for _ in rows_of_width(_rows(text, delimiter), called, before):
@@ -281,7 +328,7 @@ def rows_of_width(lines: "_csv.Reader", called: str, before: int = 0) -> Iterato
     """
     width, start = 0, 1
     for row in lines:
-        if row not in ([], [""]):
+        if not _is_blank(row):
             width = width or len(row)
             if len(row) != width:
                 raise SourceError(
@@ -304,8 +351,15 @@ def notes_on(frame: pd.DataFrame, dialect: Dialect) -> tuple[str, ...]:
     """Say what a reader should know of the header."""
     if dialect.names is None:
         return ("No header was found; columns are counted from 0.",)
-    return tuple(
-        f"column {new!r} has the header {old!r} in the file"
-        for old, new in zip(dialect.names, frame.columns, strict=True)
-        if old != new.strip()
+    called = [*zip(dialect.names, map(str, frame.columns), strict=True)]
+    spaced = [new for old, new in called if old != new == old.strip()]
+    more = f" and {len(spaced) - MOST_NAMED} more" if len(spaced) > MOST_NAMED else ""
+    told = f"Left out spaces around names: {', '.join(map(repr, spaced[:MOST_NAMED]))}{more}."
+    return (
+        *((told,) if spaced else ()),
+        *(
+            f"column {new!r} has the header {old!r} in the file"
+            for old, new in called
+            if new != old.strip()
+        ),
     )

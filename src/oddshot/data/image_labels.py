@@ -9,31 +9,22 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from oddshot.data.labels import LABEL_NAMES, parse_labels
+from oddshot.data.labels import KINDS, LABEL_NAMES, parse_labels
 from oddshot.data.sources import read_table
 from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, LabelArray
 from oddshot.errors import LabelError, SourceError
 
-WORDS = {
-    **dict.fromkeys(("good", "normal", "ok", "nominal"), NORMAL),
-    **dict.fromkeys(
-        ("defect", "defects", "defective", "anomaly", "anomalies", "anomalous", "abnormal", "bad",
-         "nok", "not_ok", "outlier", "outliers"),
-        ANOMALY,
-    ),
-    **dict.fromkeys(("unknown", "unlabelled", "unlabeled"), UNLABELLED),
-}  # fmt: skip
 SPLITS = ("train", "test", "val", "valid", "validation")
 
 
 def folder_labels(paths: Sequence[PurePosixPath]) -> tuple[LabelArray, tuple[str, ...]]:
     """Read labels and kinds off the folders that images lie in.
 
-    A folder called good (normal, ok, nominal) holds normal images; one called defect (anomaly, bad,
-    nok, ...) anomalies; one called unlabelled (unknown) tells nothing; the innermost counts. Where
-    there is a good folder, any other folder holds anomalies, as in MVTec's layout. Else a folder is
-    a class of which it is not known whether it is the odd one. Folders called train, test or val
-    say nothing.
+    A folder called good (normal, ok, healthy, ...) holds normal images; one called defect (anomaly,
+    bad, nok, ...) anomalies; one called unlabelled (unknown) tells nothing; the innermost counts.
+    The words are those of `parse_labels` but true, yes, y, t and their opposites. Where there is a
+    good folder, any other folder holds anomalies, as in MVTec's layout. Else a folder is a class of
+    which it is not known whether it is the odd one. Folders called train, test or val say nothing.
 
     Parameters
     ----------
@@ -52,7 +43,7 @@ def folder_labels(paths: Sequence[PurePosixPath]) -> tuple[LabelArray, tuple[str
     (array([0, 1], dtype=int8), ('good', 'scratch'))
     """
     folders = [[f for f in path.parts[:-1] if f.lower() not in SPLITS] for path in paths]
-    words = [[WORDS[f.lower()] for f in inside if f.lower() in WORDS] for inside in folders]
+    words = [[KINDS[f.lower()] for f in inside if f.lower() in KINDS] for inside in folders]
     other = ANOMALY if any(NORMAL in said for said in words) else UNLABELLED
     labels = [
         said[-1] if said else (other if inside else UNLABELLED)
@@ -76,8 +67,7 @@ def table_labels(
         Where they lie. An image may be named by any end of its path that no other image shares.
     column
         The column of labels. By default the one called label, anomaly, is_anomaly, outlier, y,
-        target or class, or else the only one that holds labels. Besides what `parse_labels` reads,
-        "good", "defect" and the other names of folders (see `folder_labels`) are labels.
+        target or class, or else the only one that holds labels, see `parse_labels`.
 
     Returns
     -------
@@ -165,29 +155,24 @@ def _read_labels(frame: pd.DataFrame, column: str | None, called: str) -> LabelA
     if column is not None:
         if column not in columns:
             raise SourceError(f"{called} has no column {column!r} of labels; it has {there}")
-        return _parsed(columns[column], column)
+        return parse_labels(columns[column], column=column)
     small = {name.lower(): name for name in columns}
     named = [small[name] for name in LABEL_NAMES if name in small]
     if named or len(columns) == 1:
         name = [*named, *columns][0]
-        return _parsed(columns[name], name)
+        return parse_labels(columns[name], column=name)
     readable = [name for name, values in columns.items() if _holds_labels(values)]
     if len(readable) != 1:
         raise SourceError(
             f"{called} has {len(readable)} columns that may be labels ({there} beside the names); "
             "name one 'label', or say which with label_column (--label-column)"
         )
-    return _parsed(columns[readable[0]], readable[0])
+    return parse_labels(columns[readable[0]], column=readable[0])
 
 
 def _holds_labels(values: "pd.Series[Any]") -> bool:
     try:
-        _parsed(values, "")
+        parse_labels(values)
     except LabelError:
         return False
     return True
-
-
-def _parsed(values: "pd.Series[Any]", column: str) -> LabelArray:
-    words = values.map(lambda v: WORDS.get(v.strip().lower(), v) if isinstance(v, str) else v)
-    return parse_labels(words, column=column)

@@ -11,12 +11,32 @@ from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, LabelArray
 from oddshot.errors import LabelError
 from oddshot.frames import MISSING_WORDS
 
-WORDS = {
+# what things, and folders of them, are called; words that may mean either (positive) are none
+KINDS = {
     **dict.fromkeys(
-        ("true", "yes", "y", "t", "anomaly", "anomalous", "abnormal", "outlier", "fraud"), ANOMALY
+        (
+            *("anomaly", "anomalies", "anomalous", "abnormal", "outlier", "outliers", "irregular"),
+            *("fraud", "fraudulent", "bad", "nok", "not_ok", "not ok", "not-ok"),
+            *("defect", "defects", "defective", "fault", "faults", "faulty"),
+            *("fail", "failed", "failure", "failures", "unhealthy"),
+            *("attack", "attacks", "intrusion", "malicious", "malware", "malignant"),
+        ),
+        ANOMALY,
     ),
-    **dict.fromkeys(("false", "no", "n", "f", "normal", "inlier", "regular"), NORMAL),
-    **dict.fromkeys((*MISSING_WORDS, "unknown", "unlabelled", "unlabeled"), UNLABELLED),
+    **dict.fromkeys(
+        (
+            *("normal", "inlier", "inliers", "regular", "nominal", "good", "ok", "okay"),
+            *("pass", "passed", "healthy", "benign", "legit", "legitimate", "genuine"),
+        ),
+        NORMAL,
+    ),
+    **dict.fromkeys(("unknown", "unlabelled", "unlabeled"), UNLABELLED),
+}
+WORDS = {
+    **KINDS,
+    **dict.fromkeys(("true", "yes", "y", "t"), ANOMALY),
+    **dict.fromkeys(("false", "no", "n", "f"), NORMAL),
+    **dict.fromkeys(MISSING_WORDS, UNLABELLED),
 }
 # what a label column is called, in small letters, where the user does not say
 LABEL_NAMES = (
@@ -32,6 +52,8 @@ def look_like_labels(name: str, column: "pd.Series[Any]") -> bool:
     >>> look_like_labels("is_fraud", pd.Series([1, 0, 0]))
     True
     >>> look_like_labels("checked", pd.Series(["yes", None, None, None, "no"]))
+    True
+    >>> look_like_labels("status", pd.Series(["ok", "bad", None, None, None]))
     True
     >>> look_like_labels("member", pd.Series(["yes", "no", "no"]))
     False
@@ -55,10 +77,13 @@ def parse_labels(values: Any, *, column: str = "y") -> LabelArray:
     ----------
     values
         Shape (n,) or (n, 1): list, array or series. Read as an anomaly: 1, true, yes, y, t,
-        anomaly, anomalous, abnormal, outlier, fraud. As normal: 0, false, no, n, f, normal,
-        inlier, regular. As unlabelled: -1, ``None``, ``NaN``, an empty cell, ?, -, na, null,
-        none, unknown, unlabelled. Letter case and surrounding spaces do not matter. Mind that
-        scikit-learn's *predictions* use -1 for an anomaly; labels here do not.
+        anomaly, anomalous, abnormal, outlier, irregular, fraud, fraudulent, bad, nok, not ok,
+        defect, defective, fault, faulty, fail, failed, failure, unhealthy, attack, intrusion,
+        malicious, malware, malignant. As normal: 0, false, no, n, f, normal, inlier, regular,
+        nominal, good, ok, okay, pass, passed, healthy, benign, legit, legitimate, genuine. As
+        unlabelled: -1, ``None``, ``NaN``, an empty cell, ?, -, na, null, none, unknown, unlabelled.
+        Letter case and surrounding spaces do not matter. Mind that scikit-learn's *predictions*
+        use -1 for an anomaly; labels here do not.
     column
         How an error calls the values.
 
@@ -154,6 +179,7 @@ def _error(column: str, series: "pd.Series[Any]", row: int) -> LabelError:
     value = series.iloc[row]
     shown = reprlib.repr(value.item() if isinstance(value, np.generic) else value)
     return LabelError(
-        f"column {column!r} holds {shown} in row {row + 1}; write 1 for an anomaly, "
-        "0 for normal, leave it empty for unlabelled"
+        f"column {column!r} holds {shown} in row {row + 1}; write 1 for an anomaly (or yes, "
+        "anomaly, fraud, bad, defect, fault, fail, attack), 0 for normal (or no, normal, good, ok, "
+        "pass, healthy, legit), leave it empty for unlabelled"
     )

@@ -469,12 +469,16 @@ def _take_labels(rows: Rows, label_column: str | int, called: str) -> tuple[Rows
 def column_position(names: Sequence[str], label_column: str | int, called: str) -> int:
     """Find a column by name, or by number where no column has that name.
 
+    Spaces around names do not matter where no name has just these.
+
     Raises
     ------
     SourceError
         If there is none, or several; what is ``called`` so lacks it.
     """
     text = str(label_column)
+    if isinstance(label_column, str) and text not in names:
+        text, names = text.strip(), [name.strip() for name in names]
     if isinstance(label_column, str) and text in names:
         if names.count(text) > 1:
             raise SourceError(

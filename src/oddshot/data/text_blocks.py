@@ -119,7 +119,7 @@ class DelimitedBlocks:
     ) -> None:
         """See `Blocks`; to delimited text, too, and cells as they are."""
         path = Path(path)
-        delimiter, decimal = separators(path, self._dialect)
+        delimiter, decimal = separators(path, self._dialect.to_write(self._width))
         with (
             writing(path) as partial,
             open(partial, "wb") as file,
@@ -127,7 +127,9 @@ class DelimitedBlocks:
         ):
             table = csv.writer(text, delimiter=delimiter, lineterminator=os.linesep)
             old = self._cells()
-            table.writerow([*(self.columns if self._dialect.names is None else next(old)), *new])
+            if self._dialect.names is not None:
+                next(old)
+            table.writerow([*(self._dialect.header or self.columns), *new])
             for start in range(0, self.rows, self._block_rows):
                 block = slice(start, start + self._block_rows)
                 columns = (_written(column[block], decimal) for column in new.values())
@@ -214,4 +216,5 @@ def is_long_text(path: str | os.PathLike[str], *, least_bytes: int) -> bool:
     if head.startswith((b"\xff\xfe", b"\xfe\xff", *MAGIC)):
         return False
     sample = head.decode("utf-8-sig", errors="replace")
-    return sniff(sample).delimiter in sample.lstrip().partition("\n")[0]
+    rows = rows_of_width(cell_reader(io.StringIO(sample, newline=""), sniff(sample).delimiter), "")
+    return len(next(rows, [])) > 1

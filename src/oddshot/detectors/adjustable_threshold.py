@@ -81,8 +81,8 @@ class AdjustableThreshold(CalibratedVerdicts):
         fdr
             Share of normal rows among those of the batch ``X`` above it.
         budget
-            Alerts: a number, of the rows ``X``; or ``(20, 1000)``, 20 of 1,000 rows like the
-            calibration rows.
+            Alerts: a number, less than that of the rows ``X``; or ``(20, 1000)``, 20 of 1,000 rows
+            like the calibration rows, for batches of any size.
         contamination
             Share of the rows given to `fit` above it, or "auto".
         f_beta

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oddshot.episodes import FloatArray
-from oddshot.errors import require
+from oddshot.errors import SettingError, require
 
 
 def share_threshold(scores: FloatArray, share: float) -> float:
@@ -23,6 +23,11 @@ def share_threshold(scores: FloatArray, share: float) -> float:
 def budget_threshold(scores: FloatArray, alerts: int) -> float:
     """Threshold above which at most so many of the scores (n,) lie, ties left out.
 
+    Raises
+    ------
+    SettingError
+        If it is less than one of them, or all: no threshold is needed to flag all.
+
     Examples
     --------
     >>> budget_threshold(np.array([1.0, 5.0, 3.0, 3.0]), 1)
@@ -30,9 +35,12 @@ def budget_threshold(scores: FloatArray, alerts: int) -> float:
     >>> budget_threshold(np.array([1.0, 5.0, 3.0, 3.0]), 2)
     3.0
     """
-    require(alerts >= 1, "the budget", alerts, "1 alert or more")
+    require(alerts >= 1, "budget", alerts, "1 alert or more")
     if alerts >= len(scores):
-        return float(np.nextafter(scores.min(initial=0), -np.inf))
+        raise SettingError(
+            f"budget is {alerts}, but there are {len(scores):,} rows; give fewer alerts, or say "
+            "of how many rows, as in 20 of 1,000"
+        )
     return float(np.sort(scores)[len(scores) - 1 - alerts])
 
 
