@@ -109,6 +109,14 @@ def test_dates_that_are_lost_or_unreadable_are_told(detector):
     assert not gone.drifted
 
 
+def test_words_that_only_some_rows_of_the_context_hold_are_gaps():
+    rows = draw(200, 0).assign(price=[f"{n * 7 % 301 / 7:.2f}" for n in range(200)])
+    rows.loc[7, "price"], rows.loc[11, "price"] = "ERR", "12O.50"
+    new = draw(60, 1).assign(price=[f"{n * 11 % 301 / 7:.2f}" for n in range(60)])
+    new.loc[5, "price"] = "ERR"
+    assert FewShotDetector().fit(rows).check_drift(new).verdict == "quiet"
+
+
 def test_dates_that_go_on_are_no_drift(monitor):
     found = monitor.check(draw(300, 5000))
     assert found.not_compared == ("when",)

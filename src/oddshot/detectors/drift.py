@@ -26,6 +26,7 @@ from oddshot.detectors.drift_columns import (
     compared_kinds,
     read_values,
     test_columns,
+    without_words,
 )
 from oddshot.detectors.fitted_table import FittedTable
 from oddshot.detectors.kept_rows import KeptRows
@@ -217,7 +218,7 @@ class DriftMonitor:
             raise DataError("no column can be compared: dates, identifiers and texts are not")
         lens, held_out = _halves(kept, block, seed)
         known = np.flatnonzero(kept.labels == ANOMALY)
-        frame = frame[[*self._kinds]]
+        frame = without_words(frame[[*self._kinds]], self._kinds)
         self._elsewhere = frame.iloc[np.concatenate([lens, known])]
         self._lens = FittedTable.fit(
             prior,
@@ -276,7 +277,7 @@ class DriftMonitor:
         if len(places) > MOST_COMPARED:
             drawn = np.random.default_rng([self._seed, 3]).permutation(places)
             places = np.sort(drawn[:MOST_COMPARED])
-        window = window[[*self._kinds]].iloc[places]
+        window = without_words(window[[*self._kinds]], self._kinds).iloc[places]
         encoded = self._lens.arranged(window)
         if self._apart:
             new = ~self._lens.holds_arranged(encoded)

@@ -162,6 +162,12 @@ def test_columns(
 test_columns.__test__ = False  # type: ignore[attr-defined] # no test of pytest's
 
 
+def without_words(frame: pd.DataFrame, kinds: dict[str, str]) -> pd.DataFrame:
+    """Leave gaps where words stand among numbers: not every part of the rows knows all words."""
+    numbers = {name for name, kind in kinds.items() if kind == "number"} & {*frame}
+    return frame.assign(**{name: cells.without_words(frame[name]) for name in sorted(numbers)})
+
+
 def read_values(column: "pd.Series[Any]", kind: str) -> FloatArray:
     """Shape (n,): numbers or truth values; NaN where missing, DataError where neither."""
     return cells.read_booleans(column) if kind == "boolean" else cells.read_numbers(column)

@@ -7,7 +7,9 @@ something else: with them a column's kind is recognised at fit, and read when sc
 import datetime
 import numbers
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from itertools import compress, islice
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -17,18 +19,28 @@ from numpy.typing import NDArray
 from oddshot.episodes import FloatArray
 from oddshot.errors import DataError
 from oddshot.frames import MISSING_WORDS
-from oddshot.mapping.notation import Notation, find_notation
+from oddshot.mapping import periods
+from oddshot.mapping.notation import FEW, Notation, find_notation
 
 Column: TypeAlias = "pd.Series[Any]"
 
 CODE_TEXT = re.compile(r"0\d+")  # leading zeros: a postcode, not a quantity
 WHOLE_TEXT = re.compile(r"^(-?(?:0|[1-9]\d*))\.0+$")
-DATE_TEXT = re.compile(r"\d{1,4}[-/. ](?:\d{1,2}|[A-Za-z]{3,9})[-/. ]\d{2,4}.*|[A-Za-z]{3,9} \d.*")
+DATE_TEXT = re.compile(
+    r"\d{1,4}[-/. ](?:\d{1,2}|[a-z]{3,9})[-/. ]\d{2,4}.*|[a-z]{3,9} \d.*"
+    r"|(?:19|20)\d\d(?:[-/]\d\d?|[-/. ]{0,2}[a-z].*|\d{4}[t ]\d\d.*)|\d\d?[-/.]\d{4}"
+    r"|(?:(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*[., ]+)?\d\d?(?:st|nd|rd|th|\.)?[-/ ]?[a-z]{3,9}.*"
+    r"|(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*[., ]+\S+[ -/]\d.*"
+    r"|(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*[-/., ]{0,2}'?\d\d.*"
+    r"|[qh]\d[-/., ].*\d\d|[1-4][qh][-/., ]?.*\d\d|[fc]y[- ']?\d\d.*|(?:w|wk|[ck]w|week)[ -]?\d.*",
+    re.IGNORECASE,
+)
 DAYS = ("%Y/%m/%d", "%d.%m.%Y", "%m/%d/%Y", "%d/%m/%Y", "%d-%m-%Y", "%m/%d/%y", "%d/%m/%y",
         "%d.%m.%y", "%d-%m-%y", "%y-%m-%d", "%d %b %Y", "%d-%b-%Y", "%d-%b-%y", "%b %d, %Y",
         "%B %d, %Y")  # fmt: skip
 CLOCKS = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p")
-DATE_FORMATS = ("ISO8601", *(day + clock for day in DAYS for clock in CLOCKS))
+DATE_FORMATS = ("ISO8601", *periods.FORMS, *(day + clock for day in DAYS for clock in CLOCKS))
+SAMPLE, UNLIKELY = 40, 1 / 8  # so many texts show a format that cannot be: more are unread
 DAY = pd.Timedelta(days=1)
 SHORT_YEARS = ("%d.%m.%y", "%d-%m-%y", "%y-%m-%d")  # only where all parts have two digits, for
 PADDED = re.compile(r"\d{2}[.-]\d{2}[.-]\d{2}(?:\D.*)?")  # versions and scores look like these
@@ -70,10 +82,26 @@ LASTING = frozenset(
     }
 )  # fmt: skip - before "time" in the name of a duration
 MOST_TIMES = 1.75  # the earliest, that moments since 1970 are
-FEWEST_DATES = 5
+FEWEST_DATES = 5  # different ones that make a column one of dates, whatever strays are among them
 CLEARLY = 4.0  # times as far apart dates must be the one way to be read the other
 NESTED = (list, dict, set, tuple, frozenset, np.ndarray, pd.Series, pd.DataFrame)
 EPOCH = pd.Timestamp("1970-01-01", tz="UTC")
+
+
+@dataclass(frozen=True, slots=True)
+class DateNotation:
+    """How dates are written.
+
+    Parameters
+    ----------
+    form
+        Their format: "ISO8601", one of `periods.FORMS`, or as `datetime.strptime` has it.
+    words
+        The texts that are no dates and count as gaps; no others may occur.
+    """
+
+    form: str
+    words: tuple[str, ...] = ()
 
 
 def read_numbers(column: Column, notation: Notation | None = None) -> FloatArray:
@@ -87,8 +115,22 @@ def read_numbers(column: Column, notation: Notation | None = None) -> FloatArray
     if column.dtype.kind in "biuf":
         return column.to_numpy(dtype=np.float64, na_value=np.nan)
     if notation is None:
-        notation = find_notation(distinct_values(column)[1]) or Notation()
+        codes, distinct = distinct_values(column)
+        notation = find_notation(distinct, occurrences(codes)) or Notation()
     return _by_distinct(column, notation.read, "a number")
+
+
+def without_words(column: Column) -> Column:
+    """Leave gaps where a column of numbers holds words that count as gaps, see `find_notation`."""
+    if column.dtype.kind in "biufmM":
+        return column
+    codes, distinct = distinct_values(column)
+    notation = find_notation(distinct, occurrences(codes))
+    if notation is None or not notation.words:
+        return column
+    words = frozenset(notation.words)
+    gone = [isinstance(value, str) and value.strip() in words for value in distinct]
+    return column.mask(np.array([*gone, False])[codes])  # a gap has the code -1
 
 
 def read_booleans(column: Column) -> FloatArray:
@@ -98,10 +140,10 @@ def read_booleans(column: Column) -> FloatArray:
     return _by_distinct(column, booleans_or_none, "true or false")
 
 
-def read_days(column: Column, date_format: str) -> FloatArray:
-    """Shape (n,): days since 1970 (UTC); NaN where missing. Text is in the `date_format`.
+def read_days(column: Column, date_format: str, words: Collection[str] = ()) -> FloatArray:
+    """Shape (n,): days since 1970 (UTC); NaN where missing, and for ``words``.
 
-    That may be one of `find_number_date`; then cells are numbers.
+    Text is in the `date_format`. That may be one of `find_number_date`; then cells are numbers.
     """
     if date_format == COMPACT or date_format in SINCE_1970:
         return _days_of_numbers(read_numbers(column), date_format)
@@ -109,7 +151,8 @@ def read_days(column: Column, date_format: str) -> FloatArray:
         return _since_1970(pd.PeriodIndex(column).to_timestamp().tz_localize("UTC"))
     if column.dtype.kind == "M":
         return _since_1970(pd.DatetimeIndex(pd.to_datetime(column, utc=True)))
-    return _by_distinct(column, lambda values: dates_or_none(values, date_format), "a date")
+    gaps = frozenset(words)
+    return _by_distinct(column, lambda values: dates_or_none(values, date_format, gaps), "a date")
 
 
 def booleans_or_none(values: Sequence[Any]) -> FloatArray | None:
@@ -123,45 +166,77 @@ def booleans_or_none(values: Sequence[Any]) -> FloatArray | None:
     return parsed
 
 
-def dates_or_none(values: Sequence[Any], date_format: str) -> FloatArray | None:
-    """All values as days since 1970, missing words as NaN; ``None`` if one is no date."""
-    plain = [
-        value.isoformat() if isinstance(value, datetime.date) else value
-        for value in values
-        if not _is_missing_word(value)
-    ]
-    if not all(isinstance(value, str) for value in plain):
+def dates_or_none(
+    values: Sequence[Any], date_format: str, words: Collection[str] = ()
+) -> FloatArray | None:
+    """All values as days since 1970, missing words and ``words`` as NaN.
+
+    ``None`` if one is no date.
+    """
+    texts = [_as_text(value) for value in values]
+    plain = [text for text in texts if text is not None and text not in words]
+    if not all(isinstance(text, str) for text in plain):
         return None
-    dated = pd.DatetimeIndex([], tz="UTC")
-    for form in {date_format, "ISO8601"}:
-        dated = pd.to_datetime(plain, format=form, utc=True, errors="coerce")
-        if not dated.isna().any():
+    dated = np.empty(0)
+    for form in (date_format, "ISO8601"):
+        dated = _days_of_texts(plain, form)
+        if not np.isnan(dated).any():
             break
-    if dated.isna().any():
+    if np.isnan(dated).any():
         return None
     days = np.full(len(values), np.nan)
-    days[[not _is_missing_word(value) for value in values]] = _since_1970(dated)
+    days[[text is not None and text not in words for text in texts]] = dated
     return days
 
 
-def find_date_format(values: Sequence[Any]) -> str | None:
-    """Find the format in which all values are dates.
+def find_date_format(values: Sequence[Any]) -> DateNotation | None:
+    """Find how different values are written as dates; ``None`` where they are none.
 
     Where months can stand before days and behind them, they come first, unless dates are far closer
-    together the other way.
+    together the other way. Texts among them that are no dates are gaps where the different dates
+    are five or more: one such text, or one among twenty dates.
+
+    >>> find_date_format(["31/12/2023", "01/02/2024"])
+    DateNotation(form='%d/%m/%Y', words=())
+    >>> find_date_format([*(f"2024-01-{day}" for day in range(10, 20)), "2024-02-30"]).words
+    ('2024-02-30',)
     """
-    texts = [v.strip() for v in values if isinstance(v, str) and not _is_missing_word(v)]
-    if not all(DATE_TEXT.fullmatch(text) for text in texts):
+    texts = [text for value in values if (text := _as_text(value)) is not None]
+    most = int(max(1, FEW * len(texts)))
+    if not all(isinstance(text, str) for text in texts):
         return None
-    padded = all(PADDED.fullmatch(text) for text in texts)
-    for form in DATE_FORMATS:
-        if form.startswith(SHORT_YEARS) and not padded:
+    strange = (text for text in texts if not DATE_TEXT.fullmatch(text))
+    if len(list(islice(strange, most + 1))) > most:
+        return None
+    form, read, strays = closest_date_format(sorted({*texts}), unlikely=UNLIKELY)
+    if strays and (len(read) < FEWEST_DATES or len(strays) > max(1, FEW * len(read))):
+        return None
+    if periods.may_mean_else(read, form):
+        return None
+    return DateNotation(_shorter(read, form), tuple(strays))
+
+
+def closest_date_format(
+    texts: Sequence[str], *, unlikely: float
+) -> tuple[str, list[str], list[str]]:
+    """Find the format in which most of sorted texts are dates: it, those that are, and the others.
+
+    Formats are not looked at of which a sample says that more than a share ``unlikely`` are none.
+    """
+    sample = texts[:: max(1, len(texts) // SAMPLE)]
+    padded = all(PADDED.fullmatch(text) for text in texts if re.search(r"\d", text))
+    form, unread = DATE_FORMATS[0], np.ones(len(texts), dtype=bool)
+    for tried in DATE_FORMATS:
+        if tried.startswith(SHORT_YEARS) and not padded:
             continue
-        if dates_or_none(values[:20], form) is None:
+        if np.isnan(_days_of_texts(sample, tried)).sum() > max(1, unlikely * len(sample)):
             continue
-        if dates_or_none(values, form) is not None:
-            return _shorter(values, form)
-    return None
+        strays = np.isnan(_days_of_texts(texts, tried))
+        if strays.sum() < unread.sum():
+            form, unread = tried, strays
+        if not unread.any():
+            break
+    return form, [*compress(texts, ~unread)], [*compress(texts, unread)]
 
 
 def find_number_date(name: str, values: FloatArray) -> str | None:
@@ -190,6 +265,23 @@ def find_number_date(name: str, values: FloatArray) -> str | None:
     return None
 
 
+def _as_text(value: Any) -> Any:
+    """Give a date, or a date as text, as text without spaces around it; ``None`` for a gap."""
+    if isinstance(value, datetime.date):
+        return value.isoformat()
+    if not isinstance(value, str):
+        return value
+    text = value.strip()
+    return None if text.lower() in MISSING_WORDS else text
+
+
+def _days_of_texts(texts: Sequence[str], form: str) -> FloatArray:
+    """Days since 1970 of texts (n,), NaN for those that are no dates in a format."""
+    if form in periods.FORMS:
+        texts, form = [text or "" for text in periods.begin(texts, form)], "ISO8601"
+    return _since_1970(pd.to_datetime([*texts], format=form, utc=True, errors="coerce"))
+
+
 def _days_of_numbers(values: FloatArray, date_format: str) -> FloatArray:
     if date_format in SINCE_1970:
         return values / SINCE_1970[date_format]
@@ -200,7 +292,7 @@ def _days_of_numbers(values: FloatArray, date_format: str) -> FloatArray:
     return _since_1970(pd.DatetimeIndex(dated))
 
 
-def _shorter(values: Sequence[Any], form: str) -> str:
+def _shorter(texts: Sequence[str], form: str) -> str:
     """Choose the other order in which dates can be read, if they are far closer together then.
 
     Of days and months not where one of both never changes: that may be the one as the other.
@@ -209,14 +301,13 @@ def _shorter(values: Sequence[Any], form: str) -> str:
     if meant is None:
         return form
     other = form.replace(meant, SWAPPED[meant])
-    parts = [text.split("/")[:2] for text in map(str, values) if "/" in text]
+    parts = [text.split("/")[:2] for text in texts if "/" in text]
     if any(len({*side}) < 2 for side in zip(*parts, strict=True)):
         return form
-    first, second = (dates_or_none(values, tried) for tried in (form, other))
-    if first is None or second is None:
+    first, second = (_days_of_texts(texts, tried) for tried in (form, other))
+    if np.isnan(second).any():
         return form
-    closer = np.ptp(second[~np.isnan(second)])
-    return other if CLEARLY * closer <= np.ptp(first[~np.isnan(first)]) else form
+    return other if CLEARLY * np.ptp(second) <= np.ptp(first) else form
 
 
 def are_booleans(values: Sequence[Any]) -> bool:
@@ -254,6 +345,11 @@ def level_key(name: str) -> str:
     return WHOLE_TEXT.sub(r"\1", name)
 
 
+def occurrences(codes: NDArray[np.intp]) -> NDArray[np.intp]:
+    """How often each of the distinct values occurs that have the codes (n,)."""
+    return np.bincount(codes[codes >= 0])
+
+
 def distinct_values(column: Column) -> tuple[NDArray[np.intp], Sequence[Any]]:
     """Codes (n,), -1 where missing, and the values they stand for."""
     try:
@@ -274,6 +370,13 @@ def hour_and_weekday(days: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Hour of day in [0, 24), to the second, and day of week, Monday 0, of days since 1970."""
     seconds = np.round(days * 86400)
     return seconds % 86400 / 3600, (np.floor(seconds / 86400) + 3) % 7
+
+
+def begin_months(days: FloatArray) -> bool:
+    """Tell whether all days since 1970 begin a month."""
+    dates = np.unique(days)
+    months = np.floor(dates).astype("datetime64[D]").astype("datetime64[M]")
+    return bool((months.astype("datetime64[D]").astype(np.float64) == dates).all())
 
 
 def _by_distinct(

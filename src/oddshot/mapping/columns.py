@@ -5,6 +5,7 @@
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
@@ -16,7 +17,14 @@ from oddshot.episodes import FloatArray
 from oddshot.errors import DataError
 from oddshot.mapping import cells
 from oddshot.mapping.cells import Column
-from oddshot.mapping.notation import Notation, find_notation
+from oddshot.mapping.notation import (
+    Notation,
+    closest_notation,
+    find_notation,
+    units_differ,
+    what_more,
+)
+from oddshot.mapping.periods import may_mean_else
 from oddshot.wording import counted
 
 PLAIN = Notation()
@@ -32,6 +40,9 @@ GOLDEN = (5**0.5 - 1) / 2  # its multiples, but for whole ones, spread evenly fr
 TWICE_A_DAY, TWICE_A_WEEK = 2.0, 14.0  # days, from which on hours and weekdays come again
 FOLDED_DAYS, FOLDED_LENGTHS = 3653.0, 10.0  # so far off a date can be and still be time going on
 NEARLY_ALL = 0.9  # share of distinct texts from which a column names its rows
+MOSTLY, UNLIKE = 0.5, 0.6  # shares of texts that are no numbers, or not dates of one format, where
+# it is told how many cells are
+SAMPLE = 200  # texts that tell whether to look at all
 COLLISIONS = 10.0  # pairs of equal integers that chance would give; numbers of rows have none
 ID_NAME = re.compile(r"(?:.*[_ .-])?(?:id|uuid|guid)|index|row|row[_ .-]?(?:no|number)|unnamed: 0")
 CAMEL_ID = re.compile(r".*[a-z](?:Id|ID)")
@@ -148,10 +159,12 @@ class Number:
 
     @property
     def cause(self) -> str:
-        """What its reason is about: "words" taken for gaps, a "unit", or nothing of note."""
+        """What its reason is about: "words" taken for gaps, a "unit", "points", or nothing."""
         if self.missing and self.notation.words:
             return "words"
-        return "unit" if self.notation.units else ""
+        if self.notation.units:
+            return "unit"
+        return "points" if self.notation.comma else ""
 
     def outputs(self) -> list[str]:
         """Meaning of each encoded column."""
@@ -185,9 +198,9 @@ class Date(Number):
     Time goes on, and that is not odd: dates before and after those of fit, whose days are 0 to
     `length`, are brought back among them. A week later becomes one of the weeks of fit, weekday and
     hour as they are, a day one of its days; which one seems drawn at random, but not from the ends,
-    where few others are near. Only dates off by more than ten years, and by more than ten times
-    that length, stay where they are: far outside. Hours and weekdays are used where fit saw each
-    at least twice: on two days, in two weeks.
+    where few others are near; where all dates of fit begin a month, one of these. Only dates off by
+    more than ten years, and by more than ten times that length, stay where they are: far outside.
+    Hours and weekdays are used where fit saw each at least twice: on two days, in two weeks.
     """
 
     origin: float
@@ -195,6 +208,7 @@ class Date(Number):
     hour: bool
     weekday: bool
     length: float = 0.0  # in what an older version saved: nothing is folded
+    begun: list[float] = field(default_factory=list)  # the days of fit, if all begin a month
 
     def outputs(self) -> list[str]:
         """Meaning of each encoded column."""
@@ -207,12 +221,15 @@ class Date(Number):
 
     def read(self, column: Column) -> FloatArray:
         """Shape (n,): days since `origin`, folded; NaN where missing."""
-        days = cells.read_days(column, self.date_format) - self.origin
+        days = self._days(column) - self.origin
         off = np.maximum(-days, days - self.length)
         near = off <= max(FOLDED_LENGTHS * self.length, FOLDED_DAYS)
         if self.length > 0:
             days = np.where((off > 0) & near, self._among_those_of_fit(days), days)
         return days
+
+    def _days(self, column: Column) -> FloatArray:
+        return cells.read_days(column, self.date_format, self.notation.words)
 
     def _among_those_of_fit(self, days: FloatArray) -> FloatArray:
         """Move days (n,) by whole weeks, days, or small parts of `length` into its range."""
@@ -221,11 +238,17 @@ class Date(Number):
         number, among = np.floor(days / unit), np.floor(self.length / unit)
         ends = 1.0 if among >= 4 else 0.0
         drawn = ends + np.floor(number * GOLDEN % 1.0 * (among - 2 * ends))
-        return np.asarray(days + (drawn - number) * unit)
+        among_those = days + (drawn - number) * unit
+        return self._begun(among_those) if self.begun else np.asarray(among_those)
+
+    def _begun(self, days: FloatArray) -> FloatArray:
+        """Give the nearest of the days of fit for days (n,)."""
+        begun = np.array(self.begun)
+        return begun[np.searchsorted((begun[1:] + begun[:-1]) / 2, days)]
 
     def write(self, column: Column, encoded: FloatArray) -> None:
         """Write the circles into the last of the column's outputs; a gap is their centre."""
-        hour, weekday = cells.hour_and_weekday(cells.read_days(column, self.date_format))
+        hour, weekday = cells.hour_and_weekday(self._days(column))
         turns = [hour / 24] * self.hour + [weekday / 7] * self.weekday
         first = encoded.shape[1] - 2 * len(turns)
         for i, turn in enumerate(turns):
@@ -239,6 +262,7 @@ class Category:
 
     Which of more than 12 levels a cell holds stands aside; not so in what an older version saved,
     whose levels were not ``told_apart``. A level with a count of 0 is one that fit did not see.
+    What kept cells from being numbers or dates, where most are, is told as ``mixed``.
     """
 
     column: str
@@ -246,6 +270,7 @@ class Category:
     counts: list[int]
     kind: str = "category"
     told_apart: bool = False
+    mixed: str = ""
 
     @property
     def alone(self) -> bool:
@@ -254,10 +279,10 @@ class Category:
 
     @property
     def cause(self) -> str:
-        """What its reason is about: "digits" with which most levels begin, or nothing of note."""
+        """What its reason is about: "digits" that begin most levels, "mixed" cells, or nothing."""
         begun = [level[:1].isdigit() for level in self.levels if level is not None]
         many = not self._one_hot() and sum(begun) >= NEARLY_ALL * len(begun)
-        return "digits" if many else ""
+        return "digits" if many else "mixed" if self.mixed else ""
 
     def outputs(self) -> list[str]:
         """Meaning of each encoded column."""
@@ -279,6 +304,8 @@ class Category:
         told = f"{len(self.levels)} levels: their rarity is used"
         if self.told_apart:
             told += ", with labels those of known anomalies"
+        if self.mixed:
+            told += f"; {self.mixed}"
         if self.cause == "digits":
             told += "; if they are numbers, write them as such, in one unit"
         return told
@@ -428,7 +455,7 @@ def number_recipe(
     """
     finite = np.sort(values[np.isfinite(values)])
     missing = bool(np.isnan(values).any())
-    if named and not zeros and len(finite) == len(values):
+    if named and not zeros and (notation.words or len(finite) == len(values)):
         why = _names_rows(name, finite)
         if why:
             return LeftOut(name, why)
@@ -452,29 +479,31 @@ def number_recipe(
 def _by_content(name: str, column: Column, *, named: bool) -> Recipe:
     if nested := cells.nested_type(column):
         return LeftOut(name, f"nested values ({nested}); give plain columns")
-    distinct = cells.distinct_values(column)[1]
+    codes, distinct = cells.distinct_values(column)
     if cells.are_booleans(distinct):
         return number_recipe(name, cells.read_booleans(column), kind="boolean")
-    notation = None if cells.are_codes(distinct) else find_notation(distinct)
+    coded = cells.are_codes(distinct)
+    notation = None if coded else find_notation(distinct, cells.occurrences(codes))
     if notation is not None:
         values = cells.read_numbers(column, notation)
         return number_recipe(name, values, named=named, notation=notation)
-    date_format = cells.find_date_format(distinct)
-    if date_format:
-        return _date(name, column, date_format)
+    if (dates := cells.find_date_format(distinct)) is not None:
+        return _date(name, column, dates.form, words=dates.words)
     return _category(name, column, may_be_id=True)
 
 
-def _date(name: str, column: Column, date_format: str) -> Recipe:
-    days = cells.read_days(column, date_format)
+def _date(name: str, column: Column, date_format: str, *, words: tuple[str, ...] = ()) -> Recipe:
+    days = cells.read_days(column, date_format, words)
     known = np.sort(days[~np.isnan(days)])
     missing = len(known) < len(days)
     if known[0] == known[-1] and not missing:
         return LeftOut(name, "constant (one date)")
     hour, weekday = cells.hour_and_weekday(known)
-    length = float(known[-1] - known[0])
+    length, begun = float(known[-1] - known[0]), known[:0]
     if date_format in cells.SINCE_1970:  # as plain a number as it was given
         hour = weekday = known[:0]
+    elif cells.begin_months(known):  # which weekdays these are, the calendar decides
+        weekday, begun = known[:0], np.unique(known - known[0])
     return Date(
         name,
         "date",
@@ -486,6 +515,8 @@ def _date(name: str, column: Column, date_format: str) -> Recipe:
         hour=len(np.unique(hour)) > 1 and length >= TWICE_A_DAY,
         weekday=len(np.unique(weekday)) > 1 and length >= TWICE_A_WEEK,
         length=length,
+        begun=begun.tolist(),
+        notation=Notation(words=words),
     )
 
 
@@ -501,14 +532,15 @@ def _category(name: str, column: Column, *, may_be_id: bool) -> Recipe:
     if len(texts) == 1 and not gaps:
         why = f"constant ({texts[0]!r})"
         return _constant(name, why, texts[0], holds="category", rows=known)
+    mixed = _mixed(texts, tally) if may_be_id and len(texts) > ONE_HOT_LEVELS else ""
     if may_be_id and (why := _says_too_much(texts, known)):
-        return LeftOut(name, why)
+        return LeftOut(name, f"mixed ({mixed})" if mixed else why)
     levels: list[str | None] = [*texts]
     if gaps:
         levels.append(None)
         tally[None] = gaps
     counts = [tally[level] for level in levels]
-    return Category(name, levels, counts, told_apart=True)
+    return Category(name, levels, counts, told_apart=True, mixed=mixed)
 
 
 def _constant(name: str, why: str, value: float | str, **told: Any) -> LeftOut:
@@ -526,6 +558,34 @@ def _says_too_much(texts: list[str], known: int) -> str:
     if len(texts) == known or len(texts) > max(ONE_HOT_LEVELS, NEARLY_ALL * known):
         return f"identifier {share}"
     return ""
+
+
+def _mixed(texts: list[str], tally: Mapping[str | None, int]) -> str:
+    """Say why sorted texts are no numbers or dates although most cells are; else empty."""
+    sample = texts[:: max(1, len(texts) // SAMPLE)]
+    most = len(sample) * MOSTLY
+    if cells.are_codes(texts):
+        return ""
+    if len(closest_notation(sample, most=most)[1]) <= most:
+        strays = {texts[at] for at in closest_notation(texts, most=len(texts))[1]}
+        return _told_strays(tally, strays, "numbers") if strays else what_more(texts)
+    if more := units_differ(sample):
+        return more
+    if sum(bool(cells.DATE_TEXT.fullmatch(text)) for text in sample) < len(sample) - most:
+        return ""
+    form, read, unread = cells.closest_date_format(texts, unlikely=UNLIKE)
+    if not read or not unread or may_mean_else(read, form):
+        return ""
+    return _told_strays(tally, {*unread}, f"dates as {read[0]!r}")
+
+
+def _told_strays(tally: Mapping[str | None, int], strays: set[str], what: str) -> str:
+    """Say how many cells are something, and give one that is not: of the most common the first."""
+    cells_of = {text: count for text, count in tally.items() if text is not None}
+    others = sum(cells_of[stray] for stray in strays)
+    total = sum(cells_of.values())
+    shown = min(strays, key=lambda stray: (-cells_of[stray], stray))
+    return f"{total - others:,} of {total:,} cells are {what}; {shown!r} is not"
 
 
 def _names_rows(name: str, ordered: FloatArray) -> str:
@@ -604,12 +664,15 @@ def _order(ordered: FloatArray, zeros: int, k: int) -> float:
 
 
 def _on_number(number: Number) -> str:
-    units = f" {number.notation.told_units}" if number.notation.units else ""
+    notation = number.notation
+    units = f" {notation.told_units}" if notation.units else ""
+    points = ", points between thousands" if notation.comma else ""
+    read = f"read as {number.kind}s{units}{points}"
     if not number.missing:
-        return f"read as numbers{units}" if units else ""
-    if units or number.notation.words:
-        words = f"{number.notation.told} and gaps" if number.notation.words else "gaps"
-        return f"read as numbers{units}; {words} become the median and are flagged"
+        return read if units or points else ""
+    if units or points or notation.words:
+        words = f"{notation.told} and gaps" if notation.words else "gaps"
+        return f"{read}; {words} become the median and are flagged"
     if not number.varies:
         return "constant but for gaps, which are flagged"
     return "gaps become the median and are flagged"

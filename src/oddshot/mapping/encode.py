@@ -4,14 +4,16 @@
 kind       recognised by                                      written as
 ========== ================================================== ====================================
 number     a numeric type, durations, numbers stored as text  its value; a flag if fit saw gaps
-           (also $1,100.50, (3,000) for a minus, 8.1%)
+           (also $1,100.50, (3,000) for a minus, 8.1%,
+           1.234 among 345 and 900.000, 1:30 pm)
 boolean    a boolean type, the words true and false           0 or 1; a flag if fit saw gaps
 category   a categorical type, text that repeats              one column a level (up to 12 levels,
                                                               a gap is a level), then its rarity;
                                                               which of more levels stands aside
-date       a date type, dates stored as text                  days since the first, see `Date`; a
-                                                              flag if fit saw gaps; hour and weekday
-                                                              (UTC) on a circle if they vary
+date       a date type, dates stored as text (also May 2023,  days since the first, see `Date`; a
+           2023-Q2, 2023-W20, FY2023, Mon 5 June 2023)        flag if fit saw gaps; hour and weekday
+                                                              (UTC) on a circle if they vary, no
+                                                              weekday where all begin a month
 constant   the same in all rows that fit saw                  nothing; whether a new row differs
                                                               stands aside (where no more than 64
                                                               columns are constant; and not of one
@@ -20,9 +22,10 @@ left out   empty, free text, identifiers, nested              nothing; `Encoder.
 ========== ================================================== ====================================
 
 All is decided from the content of the rows given to `fit`, never from their order; numeric columns
-keep their unit, so a rescaling or shift of one passes through. A gap where fit saw none becomes a
-value far outside of the column's range. What stands aside is no quantity: it is written only where
-it is asked for, behind all other columns.
+keep their unit, so a rescaling or shift of one passes through. A few texts among numbers
+or dates that cannot be read are gaps, and `Encoder.report` names them. A gap where fit saw none
+becomes a value far outside of the column's range. What stands aside is no quantity: it is written
+only where it is asked for, behind all other columns.
 """
 
 from collections.abc import Iterator
@@ -82,8 +85,9 @@ class ColumnNote:
         Why it is used in this way, or not at all, in words for the user.
     cause
         The same for programs: "constant", "identifier", "free text", ... of a column that is left
-        out; "words" of numbers among which words were taken for gaps, "unit" of those with one,
-        "digits" of levels that may be numbers.
+        out; "words" of numbers or dates among which texts were taken for gaps, "unit" of those with
+        one, "points" of those with points between thousands; "digits" of levels that may be
+        numbers, "mixed" of texts most of which are numbers or dates.
     """
 
     column: str
@@ -592,7 +596,12 @@ def _settings(recipe: Recipe) -> dict[str, Any]:
     told = asdict(recipe)
     for name in LIMITS if type(recipe) is Number else ():
         del told[name]
-    for name, usual in (("notation", asdict(PLAIN)), ("alone", False)):
+    for name, usual in (
+        ("notation", asdict(PLAIN)),
+        ("alone", False),
+        ("mixed", ""),
+        ("begun", []),
+    ):
         if told.get(name) == usual:
             del told[name]
     return told

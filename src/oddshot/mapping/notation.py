@@ -5,19 +5,25 @@ import decimal
 import numbers
 import re
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from oddshot.episodes import FloatArray
 from oddshot.frames import MISSING_WORDS, NUMBER_TEXT
 
 MANY = 20  # different numbers that make a column one of numbers, whatever few words are among them
-FEW = 0.05  # words among them, as a share of these
+FEW = 0.05  # different texts among them that are none, as a share of these
+MALFORMED = 0.02  # share of cells that may be none although they hold a digit
+ENOUGH = 5  # different numbers with a point, and without, that tell what the point means
+ENDS_IN_0, CHANCE = 0.1, 0.01  # share of decimals that would be written shorter; of none in many
 SHOWN = 3
+FEW_UNITS = 5  # different ones, up to which what stands behind numbers may be units
 SECONDS = 86400.0
 SIGNS, SIGNED = ("<", ">", "\u2264", "\u2265"), 0.2  # share of texts that may begin with one
 
@@ -31,7 +37,7 @@ def _amounts(thousands: str, point: str) -> re.Pattern[str]:
     return re.compile(
         r"[<>\u2264\u2265]?=?\s?(?P<bracket>\(?)(?P<before>[+\u2212-]?)"
         rf"(?:{_CURRENCY}\s?)?(?P<minus>[+\u2212-]?)"
-        rf"(?P<whole>[1-9]\d{{0,2}}(?:[{thousands}'\u2019 \u00a0\u202f]\d{{3}})+|\d+)"
+        rf"(?P<whole>[1-9]\d{{0,2}}(?:[{thousands}'\u2019 \u00a0\u2009\u202f]\d{{3}})+|\d+)"
         rf"(?P<rest>{point}\d*)?\s?(?P<unit>%|{_CURRENCY}|)(?P<after>[\u2212-]?)(?P<closed>\)?)"
     )
 
@@ -47,6 +53,10 @@ SCALES = (
 )
 _WITH_POINT, _WITH_COMMA = _amounts(",", r"\."), _amounts(r"\.", ",")
 _CLOCK = re.compile(r"(?:(-?\d+) days?,? )?([+-]?)(\d{1,4}):(\d{2})(?::(\d{2}(?:\.\d*)?))?")
+_HALF_DAY = re.compile(
+    r"(?P<hour>0?[1-9]|1[0-2])(?P<later>:\d{2}(?::\d{2}(?:\.\d*)?)?)\s?(?P<half>[ap])\.?m\.?",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +68,7 @@ class Notation:
     comma
         Whether a comma stands before the decimals, and points between thousands.
     words
-        The texts that are no numbers and count as gaps; no others may occur.
+        The texts that cannot be read and count as gaps; no others may occur.
     units
         What may stand behind a number, and by what it multiplies it: a unit by 1.
     """
@@ -83,20 +93,51 @@ class Notation:
 
     def read(self, values: Sequence[Any]) -> FloatArray | None:
         """All values as numbers, gaps as NaN; ``None`` if one is no number, and must be."""
-        parsed = np.empty(len(values))
+        parsed, words = np.empty(len(values)), frozenset(self.words)
         for i, value in enumerate(values):
             number = self._number(value)
             if number is None:
-                if not isinstance(value, str) or value.strip() not in self.words:
+                if not isinstance(value, str) or value.strip() not in words:
                     return None
                 number = np.nan
             parsed[i] = number
         return parsed
 
-    def strays(self, values: Sequence[Any], *, most: float) -> list[Any]:
-        """Give the values that are no numbers, or one more than ``most`` of them."""
-        words = (value for value in values if self._number(value) is None)
-        return list(islice(words, int(most) + 1))
+    def strays(self, values: Sequence[Any], *, most: float) -> list[int]:
+        """Give the places of values that are no numbers, or of one more than ``most`` of them."""
+        places = (at for at, value in enumerate(values) if self._number(value) is None)
+        return list(islice(places, int(most) + 1))
+
+    def groups_thousands(self, texts: Sequence[str]) -> bool:
+        """Tell whether points can only stand between thousands.
+
+        So they do if a number has two, but for texts that all have as many: these are addresses.
+        Else there must be numbers without a point, up to 999, beside those with one: of decimals
+        some would have other than three digits behind it, or none would end in 0.
+        """
+        points: Counter[int] = Counter()
+        zeros = 0
+        for text in texts:
+            found = _WITH_COMMA.fullmatch(_number_part(text, self.units))
+            if found is None:
+                if text.lower() not in MISSING_WORDS and Notation(units=self.units).reads(text):
+                    return False
+                continue
+            count = found["whole"].count(".")
+            if not count and len(found["whole"]) > 3:
+                return False
+            points[count] += found["whole"] != "0"  # which may stand for none
+            zeros += count > 0 and found["whole"].endswith("0")
+        plain, pointed = points[0], points.total() - points[0]
+        if pointed > points[1]:
+            return len(+points) > 1
+        if min(plain, pointed) < ENOUGH:
+            return False
+        return zeros > 0 or (1 - ENDS_IN_0) ** pointed < CHANCE
+
+    def reads(self, value: Any) -> bool:
+        """Whether a value is a number or a gap, words aside."""
+        return self._number(value) is not None
 
     def _number(self, value: Any) -> float | None:
         if isinstance(value, str):
@@ -124,10 +165,8 @@ class Notation:
             return float(text)
         if text.lower() in MISSING_WORDS:
             return np.nan
-        if clock := _CLOCK.fullmatch(text):
-            days, sign, *parts = clock.groups()
-            seconds = sum(float(p or 0) * s for p, s in zip(parts, (3600, 60, 1), strict=True))
-            return (float(days or 0) * SECONDS + (-seconds if sign == "-" else seconds)) / SECONDS
+        if (time := _time(text)) is not None:
+            return time
         found = (_WITH_COMMA if self.comma else _WITH_POINT).fullmatch(text)
         if found is None or bool(found["bracket"]) != bool(found["closed"]):
             return None
@@ -140,38 +179,88 @@ class Notation:
         return size if signs in ("", "+") else -size
 
 
-def find_notation(values: Sequence[Any]) -> Notation | None:
+def find_notation(values: Sequence[Any], counts: NDArray[np.intp] | None = None) -> Notation | None:
     """Find how different values are written as numbers; ``None`` where they are none.
 
-    A point before the decimals goes first; a comma counts only where there is one. Words without a
-    digit among numbers are gaps where the different numbers are 20 or more, and twenty times as
-    many as the different words. Texts that tell more than a number are none: several currencies, or
-    many with a sign as in "<50" and ">50".
+    A point before the decimals goes first; a comma counts only where there is one, or where points
+    can only stand between thousands. Words without a digit among numbers are gaps where the
+    different numbers are 20 or more, and twenty times as many as the different texts that are none;
+    so are malformed ones, with a digit, if they are no more than one cell in fifty. Texts that tell
+    more than a number are none: several currencies, or many with a sign as in "<50" and ">50".
+
+    Parameters
+    ----------
+    values
+        The values, n of them.
+    counts
+        Shape (n,): in how many cells each occurs; in one, if it is not said.
+
+    Examples
+    --------
+    >>> find_notation(["1.5", "$2,000"]) == Notation(), find_notation(["1.234,56", "7"]).comma
+    (True, True)
 
     One unit behind all numbers is one, and so are thousands and millions, credit and debit:
 
-    >>> find_notation(["1.5", "$2,000"]) == Notation(), find_notation(["1.234,56", "7"]).comma
-    (True, True)
     >>> find_notation(["12.5 kg", "3 kg"]).units, find_notation(["1.5M", "9"]).read(["2K"]).tolist()
     ((('kg', 1.0),), [2000.0])
     >>> find_notation([*map(str, range(30)), "ERR"]).words, find_notation(["1", "2", "A"])
     (('ERR',), None)
+    >>> find_notation([*map(str, range(99)), "12O.5"]).words
+    ('12O.5',)
+    """
+    texts = [value.strip() for value in values if isinstance(value, str)]
+    found, strays = closest_notation(values, most=FEW * len(values))
+    given = len(values) - len(strays)
+    if strays and (given < MANY or len(strays) > FEW * given):
+        return None
+    words = [values[at] for at in strays]
+    if not all(isinstance(word, str) for word in words):
+        return None
+    counts = np.ones(len(values), dtype=np.intp) if counts is None else counts
+    malformed = [at for at in strays if re.search(r"\d", values[at])]
+    if counts[malformed].sum() > MALFORMED * counts.sum() or what_more(texts):
+        return None
+    return replace(found, words=tuple(sorted({word.strip() for word in words})))
+
+
+def closest_notation(values: Sequence[Any], *, most: float) -> tuple[Notation, list[int]]:
+    """Find the notation in which most values are numbers, and the places of those that are none.
+
+    Of these it gives one more than ``most`` at most.
     """
     texts = [value.strip() for value in values if isinstance(value, str)]
     units = _units(texts)
-    both = [Notation(units=units)]
-    if any("," in text for text in texts):
-        both.append(Notation(comma=True, units=units))
-    strays = [notation.strays(values, most=FEW * len(values)) for notation in both]
-    fewest = min(range(len(both)), key=lambda at: len(strays[at]))  # of equals the first
-    found, words = both[fewest], strays[fewest]
-    given = len(values) - len(words)
-    if words and (given < MANY or len(words) > FEW * given):
-        return None
-    if not all(isinstance(word, str) and not re.search(r"\d", word) for word in words):
-        return None
-    found = replace(found, words=tuple(sorted(word.strip() for word in words)))
-    return None if _tell_more(texts) else found
+    point, comma = Notation(units=units), Notation(comma=True, units=units)
+    unread = point.strays(values, most=most)
+    commas = sum("," in text for text in texts)
+    if not commas and not any("." in text for text in texts):
+        return point, unread
+    others = comma.strays(values, most=most)
+    if len(others) <= most and comma.groups_thousands(texts):
+        return comma, others
+    few_commas = len(unread) <= most and commas < sum("." in text for text in texts)
+    if commas and len(others) < len(unread) and not few_commas:
+        return comma, others
+    return point, unread
+
+
+def _time(text: str) -> float | None:
+    """Read a length of time, or a time of day, in days."""
+    if clock := _CLOCK.fullmatch(text):
+        days, sign, *parts = clock.groups()
+        seconds = sum(float(p or 0) * s for p, s in zip(parts, (3600, 60, 1), strict=True))
+        return (float(days or 0) * SECONDS + (-seconds if sign == "-" else seconds)) / SECONDS
+    if clock := _HALF_DAY.fullmatch(text):
+        hour = int(clock["hour"]) % 12 + 12 * (clock["half"] in "pP")
+        return _time(f"{hour}{clock['later']}")
+    return None
+
+
+def _number_part(text: str, units: Sequence[tuple[str, float]]) -> str:
+    """Give a text without the unit at its end."""
+    unit = next((unit for unit, _ in units if _ends_in(text, unit)), "")
+    return text[: len(text) - len(unit)].strip()
 
 
 def _ends_in(text: str, unit: str) -> bool:
@@ -182,8 +271,12 @@ def _ends_in(text: str, unit: str) -> bool:
 
 def _units(texts: Sequence[str]) -> tuple[tuple[str, float], ...]:
     """Find what stands behind numbers, if it is one unit or all of one of `SCALES`."""
-    found = {match["unit"] for text in texts if (match := _WITH_UNIT.fullmatch(text))}
-    found = {unit for unit in found if not re.fullmatch(_CURRENCY, unit)}
+    behind = Counter(match["unit"] for text in texts if (match := _WITH_UNIT.fullmatch(text)))
+    found = {unit for unit in behind if not re.fullmatch(_CURRENCY, unit)}
+    if not any(found <= scale.keys() for scale in SCALES):
+        few = MALFORMED * len(texts)  # a letter typed for a digit is no unit
+        often = {unit for unit in found if behind[unit] > few}
+        found = often if len(found) > 1 else {u for u in found if u in often or len(u) > 1}
     if not found or any(unit.lower() in NO_UNITS for unit in found):
         return ()
     for scale in SCALES:
@@ -193,8 +286,21 @@ def _units(texts: Sequence[str]) -> tuple[tuple[str, float], ...]:
     return tuple((unit, 1.0) for unit in found) if len(found) == 1 else ()
 
 
-def _tell_more(texts: Sequence[str]) -> bool:
-    """Whether currencies differ, or a sign stands before more than a few of different texts."""
+def what_more(texts: Sequence[str]) -> str:
+    """Say what texts tell beside numbers: several currencies, or a sign that stands before many."""
     currencies = {mark.group() for text in texts if (mark := re.search(_CURRENCY, text))}
-    signed = sum(text.startswith(SIGNS) for text in texts)
-    return len(currencies) > 1 or signed > SIGNED * len(texts)
+    if len(currencies) > 1:
+        return f"numbers in several currencies: {', '.join(sorted(currencies))}"
+    signed = [text for text in texts if text.startswith(SIGNS)]
+    return (
+        f"many numbers are bounds, as {min(signed)!r}" if len(signed) > SIGNED * len(texts) else ""
+    )
+
+
+def units_differ(texts: Sequence[str]) -> str:
+    """Say which units stand behind most texts, if these are a few; else empty."""
+    matches = [match for text in texts if (match := _WITH_UNIT.fullmatch(text))]
+    units = sorted({match["unit"] for match in matches})
+    if 2 * len(matches) < len(texts) or not 1 < len(units) <= FEW_UNITS:
+        return ""
+    return f"numbers in several units: {', '.join(units)}"

@@ -211,7 +211,8 @@ class Windows:
                 values = cells.read_numbers(column)
                 written = cells.find_number_date(str(column.name), values)
             else:
-                written = cells.find_date_format(cells.distinct_values(column)[1])
+                found = cells.find_date_format(cells.distinct_values(column)[1])
+                written = None if found is None else found.form
             dates = column.dtype.kind == "M" or isinstance(column.dtype, pd.PeriodDtype)
             self._time_format = "ISO8601" if dates else written or ""
         return self._read_time(frame)

@@ -132,7 +132,7 @@ class Detection:
         lines += [
             f"Column '{note.column}': {note.reason}."
             for note in self.columns
-            if note.cause in ("words", "unit", "digits")
+            if note.cause in ("words", "unit", "points", "digits", "mixed")
         ]
         if self.labels is not None:
             anomalies = int((self.labels == ANOMALY).sum())
