@@ -161,7 +161,8 @@ def without_combinations(detector: FewShotDetector) -> Score:
         for judge in (table, *judges):
             assert isinstance(judge._raising, Raising)
             judge._raising._met = none
-            judge._raising._dependencies = None  # clean rows: it sees rarities that no longer fit
+            # both see rarities that no longer fit
+            judge._raising._dependencies = judge._raising._bonds = None
         return detector._scale.apply(table.scored(rows))
 
     return score

@@ -178,13 +178,13 @@ def blocks(given: argparse.Namespace) -> None:
     scores: dict[str, dict[str, list[tuple[float, float]]]] = {}
     for protocol, trial in trials(given):
         detector = made(prior=given.prior).fit(trial.X_train, trial.y_train)
-        _, coordinates, whole = detector._fitted.seen(trial.X_test)
+        encoded, coordinates, whole = detector._fitted.seen(trial.X_test)
         found = scores.setdefault(protocol, {})
         found.setdefault("all of them", []).append(judged(trial, whole))
         for name, places in block_places().items():
             without = coordinates.copy()
             without[:, places] = 0
-            raw = detector._fitted._judged(without)
+            raw = detector._fitted._judged(without, encoded)
             found.setdefault(name, []).append(judged(trial, raw))
     print(f"milliseconds of fit and score at {given.rows:,} x {given.columns} with ten labels, one")
     print(f"thread; then mean AUROC/AP without the block: {', '.join(scores)}")

@@ -161,7 +161,8 @@ def test_rows_that_are_outside_all_alike_keep_their_order(detector):
     fit, rows = detector
     new = rows.iloc[:50].assign(c0=lambda r: r["c0"] / 2)
     moved = fit.anomaly_score(new.assign(c7=1e12))
-    alone = fit._scale.apply(fit._fitted._judged(fit._fitted.seen(new.assign(c7=1e12))[1]))
+    seen = fit._fitted.seen(new.assign(c7=1e12))
+    alone = fit._scale.apply(fit._fitted._judged(*seen[1::-1]))
     assert (np.argsort(moved) == np.argsort(alone)).all()
 
 

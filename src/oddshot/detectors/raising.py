@@ -3,7 +3,6 @@
 import numpy as np
 
 from oddshot.episodes import NORMAL, FloatArray
-from oddshot.mapping.apart import Apart
 from oddshot.mapping.bonds import Bonds
 from oddshot.mapping.combinations import Combinations, Levels
 from oddshot.mapping.encode import Encoder
@@ -19,8 +18,9 @@ SHARE_OF_OWN = 1e-3  # of a raised row's own decades: they order rows, and count
 class Raising:
     """Raises raw scores of rows by single cells, and how these go together; others stay.
 
-    Dependencies count where all rows are known to be normal and no anomaly is known: unlabelled
-    anomalies would be among what they are learned from. Where labels tell what is looked for, rows
+    Bonds count where no anomaly is known: with labels they cost more than they bring. Dependencies
+    count where, besides, all rows are known to be normal: unlabelled anomalies would
+    be among what they are learned from. Where labels tell what is looked for, rows
     are raised to no more than stands out from most rows, so that it comes first. New rows that lie
     outside all alike, as by their date, keep their order.
 
@@ -42,12 +42,9 @@ class Raising:
         normal = support.as_encoded(support.typical[support.labels == NORMAL])
         unseen = {int(place[at]): told for at, told in encoder.never_seen(normal).items()}
         self._outside = Outside().fit(support.typical, mapping.places_, unseen, aside=support.aside)
-        self._among_others: tuple[Apart | Bonds, ...] = ()
-        if mapping.edition >= SEES_BONDS:
-            self._among_others = tuple(
-                judge.fit(support.typical, mapping.places_, aside=support.aside)
-                for judge in (Apart(), Bonds())
-            )
+        self._bonds: Bonds | None = None
+        if mapping.edition >= SEES_BONDS and not len(support.known):
+            self._bonds = Bonds().fit(support.typical, mapping.places_, aside=support.aside)
         self._places = mapping.places_
         self._levels_at = [(count, place[at]) for count, at in encoder.levels_at()]
         known = np.array([count for count, _ in self._levels_at], dtype=np.intp)
@@ -67,8 +64,8 @@ class Raising:
         """
         scale, rows = scale or self._scale, pool.rows
         decades = self._outside.decades(rows)
-        for judge in self._among_others:
-            decades = np.maximum(decades, judge.decades(rows))
+        if self._bonds:
+            decades = np.maximum(decades, self._bonds.decades(rows))
         if self._dependencies:
             broken = self._dependencies.decades(pool.seen.views, rows)
             decades = np.maximum(decades, broken)
