@@ -134,10 +134,23 @@ def test_rows_of_the_support_are_judged_by_trees_that_have_not_seen_them(table):
 
 def test_equal_rows_share_a_fold():
     rows = np.repeat(np.arange(30.0)[:, None], 3, axis=0)
-    kinds = np.repeat([0, 1], 45)
-    folds = _folds(rows, kinds, np.random.default_rng(0)).reshape(-1, 3)
+    folds = _folds(rows, np.random.default_rng(0)).reshape(-1, 3)
     assert (folds == folds[:, :1]).all()
-    assert [np.bincount(part[:, 0]).tolist() for part in np.split(folds, 2)] == [[5, 5, 5]] * 2
+    assert np.bincount(folds[:, 0]).tolist() == [10, 10, 10]
+
+
+def test_known_anomalies_that_are_equal_or_far_away_or_all_there_is():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 3))
+    y = np.repeat([1, -1], [80, 220])
+    equal, far = X.copy(), X.copy()
+    equal[:80] = [9, 9, 9]
+    far[:80] += 1e6
+    for rows in (equal, far):
+        scores = FewShotDetector(random_state=0).fit(rows, y).anomaly_score(rows)
+        assert scores[:80].min() > np.quantile(scores[80:], 0.9)
+    few = FewShotDetector(random_state=0).fit(X[:120], np.maximum(y[:120], 0))
+    assert few._fitted._opinion is None
 
 
 def test_ranks_are_those_of_a_plain_count():

@@ -29,8 +29,12 @@ TIMES = 1.25  # the average precision at least
 
 
 def asked_for(mapping: Mapping) -> bool:
-    """Whether a table has so many known anomalies that trees may know better than the head."""
-    return len(mapping.known_) >= FEWEST and mapping.edition >= SECOND_OPINION
+    """Whether a table has so many different known anomalies that trees may know better."""
+    support = mapping.support
+    if len(support.known) < FEWEST or mapping.edition < SECOND_OPINION:
+        return False
+    both = (support.known[:, : support.width], support.typical[:, : support.width])
+    return all(len(np.unique(_places(rows))) >= FEWEST for rows in both)
 
 
 class SecondOpinion:
@@ -63,7 +67,8 @@ class SecondOpinion:
         self._edges = [_edges(column) for column in typical.T]
         rows = self._binned(np.concatenate([typical, odd]))
         kinds = np.repeat([0, 1], [len(typical), len(odd)])
-        folds = _folds(rows, kinds, np.random.default_rng([support.seed, 4]))
+        generator = np.random.default_rng([support.seed, 4])
+        folds = np.concatenate([_folds(part, generator) for part in (typical, odd)])
         self._trees = run_all(
             [partial(_boosted, rows[folds != f], kinds[folds != f]) for f in range(FOLDS)],
             threads=mapping.threads,
@@ -122,18 +127,15 @@ def _edges(column: FloatArray) -> FloatArray:
     return np.unique(np.quantile(column, np.linspace(0, 1, BINS + 1)[1:-1], method="higher"))
 
 
-def _folds(
-    rows: FloatArray, kinds: NDArray[np.intp], generator: np.random.Generator
-) -> NDArray[np.intp]:
-    """Deal rows (n, p) of each kind (n,) to folds, equal rows to the same."""
-    folds = np.empty(len(rows), dtype=np.intp)
-    for kind in np.unique(kinds):
-        mine = np.flatnonzero(kinds == kind)
-        first = RowPlaces(rows[mine]).of(rows[mine])
-        different, group = np.unique(first, return_inverse=True)
-        dealt = generator.permutation(len(different)) % FOLDS
-        folds[mine] = dealt[group]
-    return folds
+def _places(rows: FloatArray) -> NDArray[np.intp]:
+    """Place (n,) of the first of the rows (n, p) that equal each."""
+    return RowPlaces(rows).of(rows)
+
+
+def _folds(rows: FloatArray, generator: np.random.Generator) -> NDArray[np.intp]:
+    """Deal rows (n, p) to folds, equal ones to the same."""
+    different, group = np.unique(_places(rows), return_inverse=True)
+    return np.asarray(generator.permutation(len(different)) % FOLDS)[group]
 
 
 def _ranks(known: FloatArray, typical: FloatArray) -> FloatArray:
