@@ -41,8 +41,12 @@ class Bonds:
 
         ``places`` tells these rows from others.
         """
-        self._places, self._width = places, typical.shape[1] - aside
-        numbers = typical[:, : self._width]
+        self._places, width = places, typical.shape[1] - aside
+        enough = len(typical) >= max(ENOUGH_ROWS, ENOUGH_A_COLUMN * width)
+        self._looks = enough and 2 <= width <= MOST_COLUMNS
+        if not self._looks:
+            return self
+        numbers = typical[:, :width]
         self._middle = np.median(numbers, axis=0)
         low, high = np.quantile(numbers, [0.25, 0.75], axis=0)
         spread = np.where(high > low, (high - low) / _QUARTILES, numbers.std(axis=0))
@@ -51,9 +55,7 @@ class Bonds:
         ordered = np.sort(numbers[:, self._columns], axis=0)
         levels = 1 + (ordered[1:] != ordered[:-1]).sum(axis=0)
         self._follow = np.flatnonzero(levels > FEW_LEVELS)
-        count = len(self._columns)
-        enough = len(typical) >= max(ENOUGH_ROWS, ENOUGH_A_COLUMN * count)
-        self._looks = 2 <= count <= MOST_COLUMNS and enough and len(self._follow) > 0
+        self._looks = len(self._columns) >= 2 and len(self._follow) > 0
         if self._looks:
             self._learn(self._scaled(typical))
             own = self._residuals(typical)
