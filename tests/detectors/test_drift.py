@@ -109,6 +109,22 @@ def test_dates_that_are_lost_or_unreadable_are_told(detector):
     assert not gone.drifted
 
 
+def test_a_unit_that_was_not_learned_makes_a_column_unreadable(monitor, detector):
+    rows = draw(300, 1)
+    rows["a"] = [f"{value:.1f} C" for value in rows["a"]]
+    for found in (monitor.check(rows), detector.check_drift(rows)):
+        told = {change.column: change for change in found.columns}
+        assert told["a"].kind == "unreadable"
+        assert "where a number was learned" in told["a"].detail
+        assert found.flagged is None
+
+
+def test_effects_end_at_one(detector):
+    found = detector.check_drift(draw(300, 1).assign(a=1e4, colour="new"))
+    assert found.effect <= 1
+    assert all(change.effect <= 1 for change in found.columns)
+
+
 def test_words_that_only_some_rows_of_the_context_hold_are_gaps():
     rows = draw(200, 0).assign(price=[f"{n * 7 % 301 / 7:.2f}" for n in range(200)])
     rows.loc[7, "price"], rows.loc[11, "price"] = "ERR", "12O.50"

@@ -38,8 +38,8 @@ def test_what_is_told():
     assert "column 'id' (every value differs)" in told
     assert "1 known anomaly, 1 known normal row, 2 rows without a label" in told
     assert "Threshold 1.5: 3 rows score above it (75.0%)." in told
-    assert "Mind.\nLabelled normal, though above the threshold, and not counted: 1." in told
-    assert "Labelled as anomalies, though not above the threshold, and counted: 1." in told
+    assert "Mind.\nLabelled normal, though above the threshold, and called no anomaly: 1." in told
+    assert "Labelled as anomalies, though not above the threshold, and called such: 1." in told
 
 
 def test_a_row_that_is_known_to_be_an_anomaly_is_one():

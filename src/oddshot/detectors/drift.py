@@ -33,6 +33,7 @@ from oddshot.detectors.kept_rows import KeptRows
 from oddshot.episodes import ANOMALY, FloatArray
 from oddshot.errors import DataError, is_number, is_whole, require
 from oddshot.mapping.cells import distinct_values, find_date_format
+from oddshot.mapping.columns import Number
 from oddshot.mapping.encode import ColumnNote
 from oddshot.mapping.label_free import LABEL_FREE
 from oddshot.priors import Prior
@@ -369,6 +370,8 @@ class DriftMonitor:
         """Columns that are not there, or hold what cannot be read."""
         gone = []
         dates = {note.column: "date" for note in self._notes if note.used and note.kind == "date"}
+        readers = {r.column: r for r in self._lens.encoder.recipes if type(r) is Number}
+        cells = without_words(window, self._kinds)
         for name, kind in (self._kinds | dates).items():
             if name not in window:
                 gone.append(ColumnChange(name, "lost", 0.0, 1.0, "not among the new columns"))
@@ -378,6 +381,8 @@ class DriftMonitor:
             elif kind != "category":
                 try:
                     read_values(window[name], kind)
+                    if reader := readers.get(name):  # in the notation that was learned
+                        reader.read(cells[name])
                 except DataError as error:
                     gone.append(ColumnChange(name, "unreadable", 0.0, 1.0, str(error)))
         return gone

@@ -209,7 +209,7 @@ def _test_levels(
         name,
         "levels",
         1.0,
-        float(np.abs(shares[:, 0]).sum() / 2),
+        min(float(np.abs(shares[:, 0]).sum() / 2), 1.0),
         f"{which}: {before:.1%} of rows before, {after:.1%} now",
     )
     observed = Divisions.of(sides.new[~gaps, None])

@@ -240,11 +240,13 @@ def scored_beside(
     above = scores > threshold
     normal = np.zeros(len(scores), dtype=np.bool_) if labels is None else labels == NORMAL
     if cleared := int((above & normal).sum()):
-        said.append(f"Labelled normal, though above the threshold, and not counted: {cleared:,}.")
+        said.append(
+            f"Labelled normal, though above the threshold, and called no anomaly: {cleared:,}."
+        )
     known = np.zeros(len(scores), dtype=np.bool_) if labels is None else labels == ANOMALY
     if missed := int((known & ~above).sum()):
         said.append(
-            f"Labelled as anomalies, though not above the threshold, and counted: {missed:,}."
+            f"Labelled as anomalies, though not above the threshold, and called such: {missed:,}."
         )
     return Detection(
         source=source,

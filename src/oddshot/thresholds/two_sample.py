@@ -138,7 +138,8 @@ def differences(values: FloatArray | Float32Array, divisions: Divisions) -> Floa
     last = np.append(np.diff(values[order]) != 0, True)  # of each run of equal values
     risen = np.cumsum(divisions.weights[order], axis=0)[last]
     # rounded: single-precision sums of one division's terms differ with their order
-    return np.asarray(np.abs(risen).max(axis=0).astype(np.float64).round(5))
+    found = np.abs(risen).max(axis=0).astype(np.float64).round(5)
+    return np.asarray(np.minimum(found, 1.0))
 
 
 def differences_p(found: FloatArray, divisions: Divisions) -> FloatArray:
@@ -151,7 +152,7 @@ def level_shares(codes: NDArray[np.intp], divisions: Divisions) -> FloatArray:
     shares = np.zeros((int(codes.max()) + 1, divisions.weights.shape[1]))
     for level in range(len(shares)):
         shares[level] = divisions.weights[codes == level].sum(axis=0, dtype=np.float64)
-    return shares.round(9)
+    return np.clip(shares.round(9), -1.0, 1.0)
 
 
 def level_shares_p(codes: NDArray[np.intp], shares: FloatArray, divisions: Divisions) -> FloatArray:
