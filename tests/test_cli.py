@@ -348,6 +348,15 @@ def test_meta_train_shows_speed_loss_and_the_latest_validation(tmp_path, monkeyp
     assert "loss 0.25  validation auroc 0.875  tasks per second 321" in shown
 
 
+def test_meta_train_names_what_shares_rows_with_held_out_tables(tmp_path, monkeypatch):
+    def fake(tasks, learner, **options):
+        return Prior("maml", {}, {"w": np.zeros(2)}, {"kin_of_holdout": ["copy", "twin"]})
+
+    replace(monkeypatch, "oddshot.meta_training", meta_train=fake)
+    told = ok("meta-train", tmp_path, "--out", tmp_path / "prior", "--holdout", "a")
+    assert "Left out, too, for sharing rows with what is held out: copy, twin" in told
+
+
 def test_meta_train_names_the_extra_that_several_processes_need(tmp_path, monkeypatch):
     monkeypatch.setattr("oddshot.engines.engine.find_spec", lambda name: None)
     options = ("meta-train", tmp_path, "--out", tmp_path / "prior", "--devices", "2")

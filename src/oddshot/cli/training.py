@@ -129,6 +129,8 @@ def meta_train(
     if not leads():
         return
     say(console, f"{prior}")
+    if kin := prior.provenance.get("kin_of_holdout"):
+        say(console, f"Left out, too, for sharing rows with what is held out: {', '.join(kin)}")
     say(console, f"Kept in {out}; use it with: oddshot detect FILE --prior {out}")
 
 
