@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as nps
 
-from oddshot.mapping.distances import median, settle_close, squared_distances
+from oddshot.mapping.distances import median, parted, settle_close, squared_distances
 
 
 @given(st.integers(0, 5), st.integers(0, 5), st.integers(1, 4), st.data())
@@ -36,3 +36,16 @@ def test_the_median_is_that_of_numpy(values):
     before = values.copy()
     assert median(values) == float(np.median(values))
     np.testing.assert_array_equal(values, before)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 60), st.floats(0, 1))
+def test_one_place_of_many_is_that_of_a_sort(seed, width, repeated):
+    rng = np.random.default_rng(seed)
+    values = np.where(rng.random((5, width)) < repeated, 0.0, rng.random((5, width)))
+    place = int(rng.integers(width))
+    np.testing.assert_array_equal(
+        parted(values, place, 1)[:, place], np.sort(values, axis=1)[:, place]
+    )
+    whole = parted(values, place, None)
+    assert whole[place] == np.sort(values, axis=None)[place]
+    assert whole[:place].max(initial=0) <= whole[place]

@@ -10,6 +10,7 @@ from oddshot.mapping.threading import cut
 
 CLOSE = 1e-6  # squared distance of close rows, in squared lengths
 PAIRS = 4096  # close rows at once, to bound memory
+MANY_APART = 0.95  # share of distances above 0 where rows hardly repeat
 
 F = TypeVar("F", np.float32, np.float64)
 
@@ -58,16 +59,29 @@ def against(points: NDArray[F]) -> NDArray[F]:
     return np.column_stack([-2 * points, np.ones_like(lengths), lengths]).T.copy()
 
 
+def parted(values: NDArray[F], place: int, axis: int | None) -> NDArray[F]:
+    """Give numpy's partition of distances at one place.
+
+    Where many are 0, as between rows that repeat, numpy takes up to thirty times longer to seek one
+    place than two, for which it knows another way; elsewhere one is faster.
+
+    >>> parted(np.array([3.0, 0.0, 0.0, 1.0]), 2, None)[2]
+    np.float64(1.0)
+    """
+    many_alike = np.count_nonzero(values) < MANY_APART * values.size
+    return np.partition(values, (place, place) if many_alike else place, axis=axis)
+
+
 def median(values: Float32Array) -> float:
     """Give numpy's median of many finite numbers, of any shape; at least one.
 
-    numpy seeks the two middle ones at once, which takes ten times longer than to seek one.
+    numpy seeks the two middle ones at once, which takes longer than to seek one.
 
     >>> median(np.array([[4.0, 1.0], [2.0, 3.0]], dtype=np.float32))
     2.5
     """
     place = values.size // 2
-    parted = np.partition(values, place, axis=None)
+    ordered = parted(values, place, None)
     if values.size % 2:
-        return float(parted[place])
-    return float(np.mean([parted[:place].max(), parted[place]], dtype=values.dtype))
+        return float(ordered[place])
+    return float(np.mean([ordered[:place].max(), ordered[place]], dtype=values.dtype))

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from oddshot.episodes import Float32Array, FloatArray
 from oddshot.mapping.block import Reference
-from oddshot.mapping.distances import against, extended, median
+from oddshot.mapping.distances import against, extended, median, parted
 from oddshot.mapping.nearest import AT_ONCE, Nearest
 from oddshot.mapping.spaces import NAMES, Views
 from oddshot.mapping.threading import cut, in_blocks, run_all
@@ -153,7 +153,7 @@ class _Drawn:
         for block in blocks:
             squares = np.maximum(extended(self._reference[block]) @ self._points.T, 0.0)
             every[block] = squares
-            near[block] = np.partition(squares, rank, axis=1)[:, rank]
+            near[block] = parted(squares, rank, 1)[:, rank]
         middle = median(every) or 1.0
         self._floor = 1e-3 * np.sqrt(middle)
         self._rounding = 1e-12 * middle
