@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from oddshot import FewShotDetector
 from oddshot.mapping.columns import Category, Date, LeftOut, Number, recipe
 from oddshot.mapping.encode import Encoder
 
@@ -139,3 +140,60 @@ def test_a_stray_is_a_gap_later_too():
     new = encoder.transform(pd.DataFrame({"day": ["unknown", "2024-03-01"], "p": ["~500", "7"]}))
     flags = [at for at, (_, what) in enumerate(encoder.encoded_names_) if what == "missing"]
     np.testing.assert_array_equal(new[:, flags], [[1, 1], [0, 0]])
+
+
+def orders(count: int, start: str, seed: int) -> pd.DataFrame:
+    """Orders of a year, each shipped one to five days later."""
+    rng = np.random.default_rng(seed)
+    ordered = pd.Timestamp(start) + pd.to_timedelta(rng.integers(0, 365, count), unit="D")
+    shipped = ordered + pd.to_timedelta(rng.integers(1, 6, count), unit="D")
+    return pd.DataFrame({"shipped": shipped, "ordered": ordered, "kg": rng.normal(size=count)})
+
+
+def days_between(encoder: Encoder, rows: pd.DataFrame) -> np.ndarray:
+    at = {name: place for place, name in enumerate(encoder.encoded_names_)}
+    encoded = encoder.transform(rows)
+    return encoded[:, at["shipped", "days"]] - encoded[:, at["ordered", "days"]]
+
+
+def test_dates_that_go_together_are_moved_together():
+    rows, later = orders(400, "2023-01-01", 0), orders(200, "2025-03-01", 1)
+    encoder = Encoder().fit(rows)
+    fixed = days_between(encoder, rows)[0] - (rows["shipped"] - rows["ordered"]).dt.days[0]
+    told = (later["shipped"] - later["ordered"]).dt.days.to_numpy()
+    np.testing.assert_allclose(days_between(encoder, later) - fixed, told)
+    whole = encoder.transform(later)
+    assert np.abs(whole[:, 0]).max() < 400
+    again = Encoder.from_state(*encoder.state())
+    np.testing.assert_array_equal(again.transform(later), whole)
+
+
+def test_what_lies_between_two_dates_decides_and_not_their_order_in_the_table():
+    rows, later = orders(400, "2023-01-01", 0), orders(50, "2025-03-01", 1)
+    encoder = Encoder().fit(rows)
+    turned = Encoder().fit(rows[["kg", "ordered", "shipped"]])
+    np.testing.assert_array_equal(days_between(turned, later), days_between(encoder, later))
+    rng = np.random.default_rng(2)
+    free = rows.assign(shipped=rng.permutation(rows["shipped"]))
+    assert not any(getattr(r, "beside", "") for r in Encoder().fit(free).recipes)
+
+
+def test_a_date_whose_companion_is_missing_is_moved_by_itself():
+    rows, later = orders(400, "2023-01-01", 0), orders(50, "2025-03-01", 1)
+    rows.loc[:20, "ordered"] = pd.NaT
+    encoder = Encoder().fit(rows)
+    (follower,) = (r.column for r in encoder.recipes if getattr(r, "beside", ""))
+    later[{"ordered": "shipped", "shipped": "ordered"}[follower]] = pd.NaT
+    encoded = encoder.transform(later)
+    assert np.isfinite(encoded).all()
+    place = encoder.encoded_names_.index((follower, "days"))
+    assert np.ptp(encoded[:, place]) < 400
+
+
+def test_later_orders_are_flagged_no_more_often_and_late_deliveries_are():
+    rows, later = orders(800, "2023-01-01", 0), orders(300, "2025-03-01", 1)
+    later.loc[:4, "shipped"] += pd.Timedelta(days=120)
+    detector = FewShotDetector(random_state=0).fit(rows)
+    found = detector.predict(later) == -1
+    assert found[:5].all()
+    assert found[5:].mean() < 0.1

@@ -5,7 +5,7 @@
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
@@ -39,6 +39,10 @@ PARTS = 8  # of a time too short for whole days
 GOLDEN = (5**0.5 - 1) / 2  # its multiples, but for whole ones, spread evenly from 0 to 1
 TWICE_A_DAY, TWICE_A_WEEK = 2.0, 14.0  # days, from which on hours and weekdays come again
 FOLDED_DAYS, FOLDED_LENGTHS = 3653.0, 10.0  # so far off a date can be and still be time going on
+CLOSE_DATES, BOTH_KNOWN = (
+    0.1,
+    0.5,
+)  # shares of the time they span, and of rows; two columns of dates
 NEARLY_ALL = 0.9  # share of distinct texts from which a column names its rows
 MOSTLY, UNLIKE = 0.5, 0.6  # shares of texts that are no numbers, or not dates of one format, where
 # it is told how many cells are
@@ -201,6 +205,9 @@ class Date(Number):
     where few others are near; where all dates of fit begin a month, one of these. Only dates off by
     more than ten years, and by more than ten times that length, stay where they are: far outside.
     Hours and weekdays are used where fit saw each at least twice: on two days, in two weeks.
+
+    Dates `beside` those of another column, as of an order and its delivery, are moved as these are,
+    so that what lies between stays as it is.
     """
 
     origin: float
@@ -209,6 +216,7 @@ class Date(Number):
     weekday: bool
     length: float = 0.0  # in what an older version saved: nothing is folded
     begun: list[float] = field(default_factory=list)  # the days of fit, if all begin a month
+    beside: str = ""  # the column that it goes with
 
     def outputs(self) -> list[str]:
         """Meaning of each encoded column."""
@@ -221,7 +229,19 @@ class Date(Number):
 
     def read(self, column: Column) -> FloatArray:
         """Shape (n,): days since `origin`, folded; NaN where missing."""
-        days = self._days(column) - self.origin
+        return self.folded(self.days(column))
+
+    def days(self, column: Column) -> FloatArray:
+        """Shape (n,): days since `origin`, as they are; NaN where missing."""
+        return self._days(column) - self.origin
+
+    def folded(self, days: FloatArray, moved: FloatArray | None = None) -> FloatArray:
+        """Bring days (n,) among those of fit; by as many as another column's were ``moved`` (n,).
+
+        Where that is a gap they are brought there by themselves.
+        """
+        if moved is not None:
+            return np.where(np.isnan(moved), self.folded(days), days + moved)
         off = np.maximum(-days, days - self.length)
         near = off <= max(FOLDED_LENGTHS * self.length, FOLDED_DAYS)
         if self.length > 0:
@@ -518,6 +538,46 @@ def _date(name: str, column: Column, date_format: str, *, words: tuple[str, ...]
         begun=begun.tolist(),
         notation=Notation(words=words),
     )
+
+
+def beside_each_other(dates: Sequence[Date], days: Sequence[FloatArray]) -> list[Date]:
+    """Let dates that go with those of another column be moved with them.
+
+    They do where nine tenths of what lies between two columns vary by no more than a tenth of the
+    time that either spans, and half of the rows at least have both. The column that leads has the
+    fewest gaps, then the first date; the order of the columns decides nothing.
+
+    Parameters
+    ----------
+    dates
+        Recipes of the columns.
+    days
+        For each shape (n,): the days that `fit` saw, since 1970; NaN where missing.
+    """
+    order = sorted(
+        (at for at, date in enumerate(dates) if date.length >= TWICE_A_WEEK and not date.begun),
+        key=lambda at: (np.isnan(days[at]).sum(), dates[at].origin, dates[at].column),
+    )
+    found = list(dates)
+    leaders: list[int] = []
+    for at in order:
+        leader = next((one for one in leaders if _go_together(dates, days, one, at)), None)
+        if leader is None:
+            leaders.append(at)
+        else:
+            found[at] = replace(dates[at], beside=dates[leader].column)
+    return found
+
+
+def _go_together(
+    dates: Sequence[Date], days: Sequence[FloatArray], leader: int, other: int
+) -> bool:
+    between = days[other] - days[leader]
+    between = between[~np.isnan(between)]
+    if len(between) < max(2, BOTH_KNOWN * len(days[other])):
+        return False
+    low, high = np.quantile(between, [0.05, 0.95])
+    return bool(high - low <= CLOSE_DATES * min(dates[leader].length, dates[other].length))
 
 
 def _category(name: str, column: Column, *, may_be_id: bool) -> Recipe:

@@ -51,6 +51,7 @@ from oddshot.mapping.columns import (
     LeftOut,
     Number,
     Recipe,
+    beside_each_other,
     number_recipe,
     recipe,
 )
@@ -166,6 +167,7 @@ class Encoder:
                 recipe(label, rows.iloc[:, i], named=names is not None)
                 for i, label in enumerate(labels)
             ]
+            recipes = _with_dates_together(recipes, rows)
         if sum(isinstance(r, Constant) for r in recipes) > MOST_CONSTANTS:
             recipes = [LeftOut(r.column, r.why) if isinstance(r, Constant) else r for r in recipes]
         self._settle(recipes, named=names is not None)
@@ -435,11 +437,33 @@ class Encoder:
             return np.array(dense, dtype=np.float64, order="C")
         assert isinstance(rows, pd.DataFrame)
         columns = np.empty((len(rows), len(used)))
+        days: dict[str, FloatArray] = {}
         for j, i in enumerate(used):
             number = self._recipes[i]
             assert isinstance(number, Number)
-            columns[:, j] = number.read(rows.iloc[:, i])
+            if isinstance(number, Date):
+                days[number.column] = number.days(rows.iloc[:, i])
+                columns[:, j] = number.folded(days[number.column])
+            else:
+                columns[:, j] = number.read(rows.iloc[:, i])
+        at = {self._recipes[i].column: j for j, i in enumerate(used)}
+        for j, i in enumerate(used):
+            number = self._recipes[i]
+            if isinstance(number, Date) and number.beside:
+                moved = columns[:, at[number.beside]] - days[number.beside]
+                columns[:, j] = number.folded(days[number.column], moved)
         return columns
+
+
+def _with_dates_together(recipes: list[Recipe], rows: pd.DataFrame) -> list[Recipe]:
+    """Let columns of dates that go together be moved together."""
+    at = [i for i, r in enumerate(recipes) if isinstance(r, Date)]
+    dates = [r for r in recipes if isinstance(r, Date)]
+    if len(dates) < 2:
+        return recipes
+    days = [r.days(rows.iloc[:, i]) + r.origin for i, r in zip(at, dates, strict=True)]
+    together = dict(zip(at, beside_each_other(dates, days), strict=True))
+    return [together.get(i, r) for i, r in enumerate(recipes)]
 
 
 def _counted(columns: "pd.Index[Any]") -> bool:
@@ -601,6 +625,7 @@ def _settings(recipe: Recipe) -> dict[str, Any]:
         ("alone", False),
         ("mixed", ""),
         ("begun", []),
+        ("beside", ""),
     ):
         if told.get(name) == usual:
             del told[name]
