@@ -197,3 +197,63 @@ def test_later_orders_are_flagged_no_more_often_and_late_deliveries_are():
     found = detector.predict(later) == -1
     assert found[:5].all()
     assert found[5:].mean() < 0.1
+
+
+def sales(count: int, start: str, days: int, seed: int) -> pd.DataFrame:
+    """Rows with a date, and what people make of it."""
+    rng = np.random.default_rng(seed)
+    on = pd.Timestamp(start) + pd.to_timedelta(rng.integers(0, days, count), unit="D")
+    return pd.DataFrame(
+        {
+            "on": on,
+            "year": on.year,
+            "month": on.month,
+            "quarter": on.quarter,
+            "period": 100 * on.year + on.month,
+            "kg": rng.normal(size=count),
+        }
+    )
+
+
+def test_parts_of_a_date_are_moved_with_it():
+    rows, later = sales(500, "2022-01-01", 730, 0), sales(200, "2024-02-01", 200, 1)
+    encoder = Encoder().fit(rows)
+    assert {r.column: r.part for r in encoder.recipes if getattr(r, "part", "")} == {
+        "year": "year",
+        "month": "month",
+        "quarter": "quarter",
+        "period": "year and month",
+    }
+    at = {name: place for place, (name, _) in enumerate(encoder.encoded_names_)}
+    encoded = encoder.transform(later)
+    assert set(encoded[:, at["year"]]) <= {2022, 2023}
+    period = 100 * encoded[:, at["year"]] + encoded[:, at["month"]]
+    np.testing.assert_array_equal(encoded[:, at["period"]], period)
+    np.testing.assert_array_equal(encoded[:, at["quarter"]], (encoded[:, at["month"]] + 2) // 3)
+    wrong = later.assign(year=later["year"] + 3)  # stays as wrong as it is
+    assert (encoder.transform(wrong)[:, at["year"]] - encoded[:, at["year"]] == 3).all()
+    again = Encoder.from_state(*encoder.state())
+    np.testing.assert_array_equal(again.transform(later), encoded)
+    np.testing.assert_array_equal(encoder.transform(rows)[:, at["year"]], rows["year"])
+
+
+def test_a_number_that_is_mostly_a_month_is_none():
+    rows = sales(500, "2022-01-01", 730, 0)
+    rows.loc[:9, "month"] = 1
+    assert not any(r.part == "month" for r in Encoder().fit(rows).recipes if hasattr(r, "part"))
+
+
+def test_seasons_stay_where_a_year_was_seen():
+    rows, later = sales(500, "2022-01-01", 730, 0), sales(200, "2024-02-01", 200, 1)
+    days = Encoder().fit(rows[["on", "kg"]]).transform(later[["on", "kg"]])[:, 0]
+    first = rows["on"].min()
+    moved = (later["on"] - first).dt.days.to_numpy() - days
+    assert (moved % 364 == 0).all()
+    assert 0 <= days.min() <= days.max() <= 730
+
+
+def test_later_rows_with_parts_of_dates_are_flagged_no_more_often():
+    rows, later = sales(800, "2022-01-01", 730, 0), sales(300, "2024-02-01", 200, 1)
+    detector = FewShotDetector(random_state=0).fit(rows)
+    assert (detector.predict(later) == -1).mean() < 0.08
+    assert (detector.predict(later.assign(year=2019)) == -1).mean() > 0.9

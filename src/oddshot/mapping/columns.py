@@ -37,8 +37,11 @@ CLIP_SPREADS = 1e6
 LARGEST = 1e100  # squares and cubes of encoded values, summed over a table, stay finite
 PARTS = 8  # of a time too short for whole days
 GOLDEN = (5**0.5 - 1) / 2  # its multiples, but for whole ones, spread evenly from 0 to 1
+YEAR = 364.0  # days: 52 weeks
 TWICE_A_DAY, TWICE_A_WEEK = 2.0, 14.0  # days, from which on hours and weekdays come again
 FOLDED_DAYS, FOLDED_LENGTHS = 3653.0, 10.0  # so far off a date can be and still be time going on
+CALENDAR_PARTS = ("year", "year and month", "month", "quarter")
+NEARLY_ALL_PARTS = 0.99  # share of rows in which a column is a part of a date
 CLOSE_DATES, BOTH_KNOWN = (
     0.1,
     0.5,
@@ -160,6 +163,8 @@ class Number:
     varies: bool
     notation: Notation = field(default=PLAIN, kw_only=True)
     alone: bool = field(default=False, kw_only=True)  # one row at fit differed from all others
+    dated_by: str = field(default="", kw_only=True)  # the column of dates of which it is a part,
+    part: str = field(default="", kw_only=True)  # and which one
 
     @property
     def cause(self) -> str:
@@ -200,10 +205,12 @@ class Date(Number):
     """A column of dates: a number of days since `origin` (days after 1970), and two circles.
 
     Time goes on, and that is not odd: dates before and after those of fit, whose days are 0 to
-    `length`, are brought back among them. A week later becomes one of the weeks of fit, weekday and
-    hour as they are, a day one of its days; which one seems drawn at random, but not from the ends,
-    where few others are near; where all dates of fit begin a month, one of these. Only dates off by
-    more than ten years, and by more than ten times that length, stay where they are: far outside.
+    `length`, are brought back among them. Where fit saw a year, a date becomes that of 52 weeks
+    before or after, or of a multiple, so that the season stays; else a week later becomes one of
+    the weeks of fit, weekday and hour as they are, a day one of its days; which one seems drawn
+    at random, but not from the ends, where few others are near; where all dates of fit begin a
+    month, one of these. Only dates off by more than ten years, and by more than ten times that
+    length, stay where they are: far outside.
     Hours and weekdays are used where fit saw each at least twice: on two days, in two weeks.
 
     Dates `beside` those of another column, as of an order and its delivery, are moved as these are,
@@ -217,6 +224,7 @@ class Date(Number):
     length: float = 0.0  # in what an older version saved: nothing is folded
     begun: list[float] = field(default_factory=list)  # the days of fit, if all begin a month
     beside: str = ""  # the column that it goes with
+    by_years: bool = False  # not so in what an older version saved
 
     def outputs(self) -> list[str]:
         """Meaning of each encoded column."""
@@ -255,6 +263,7 @@ class Date(Number):
         """Move days (n,) by whole weeks, days, or small parts of `length` into its range."""
         unit = next((unit for unit in (7.0, 1.0) if self.length >= 2 * unit), self.length / PARTS)
         unit = 1.0 if unit == 7.0 and not self.weekday else unit
+        unit = YEAR if self.by_years else unit
         number, among = np.floor(days / unit), np.floor(self.length / unit)
         ends = 1.0 if among >= 4 else 0.0
         drawn = ends + np.floor(number * GOLDEN % 1.0 * (among - 2 * ends))
@@ -536,6 +545,7 @@ def _date(name: str, column: Column, date_format: str, *, words: tuple[str, ...]
         weekday=len(np.unique(weekday)) > 1 and length >= TWICE_A_WEEK,
         length=length,
         begun=begun.tolist(),
+        by_years=length >= YEAR and not len(begun),
         notation=Notation(words=words),
     )
 
@@ -567,6 +577,36 @@ def beside_each_other(dates: Sequence[Date], days: Sequence[FloatArray]) -> list
         else:
             found[at] = replace(dates[at], beside=dates[leader].column)
     return found
+
+
+def calendar_part(days: FloatArray, part: str) -> FloatArray:
+    """Give a part (n,), of `CALENDAR_PARTS`, of days since 1970; NaN where missing.
+
+    >>> calendar_part(np.array([0.0, 396.5]), "year").tolist()
+    [1970.0, 1971.0]
+    >>> calendar_part(np.array([0.0, 396.5]), "year and month").tolist()
+    [197001.0, 197102.0]
+    """
+    known = np.isfinite(days)
+    day = np.floor(np.where(known, days, 0.0)).astype("timedelta64[D]") + np.datetime64(
+        "1970-01-01"
+    )
+    months = day.astype("datetime64[M]").astype(int)  # since 1970
+    year, month = 1970 + months // 12, 1 + months % 12
+    found = {"year": year, "year and month": 100 * year + month, "month": month}
+    return np.where(known, found.get(part, (month + 2) // 3), np.nan)
+
+
+def part_of(values: FloatArray, days: FloatArray) -> str:
+    """Tell which part of days since 1970 (n,) values (n,) are, nearly all that are known; or ""."""
+    both = np.isfinite(values) & np.isfinite(days)
+    if both.sum() <= len(values) / 2:
+        return ""
+    told, on = values[both], days[both]
+    for part in CALENDAR_PARTS:
+        if (told == calendar_part(on, part)).mean() >= NEARLY_ALL_PARTS:
+            return part
+    return ""
 
 
 def _go_together(

@@ -29,7 +29,7 @@ only where it is asked for, behind all other columns.
 """
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -52,7 +52,9 @@ from oddshot.mapping.columns import (
     Number,
     Recipe,
     beside_each_other,
+    calendar_part,
     number_recipe,
+    part_of,
     recipe,
 )
 from oddshot.mapping.notation import Notation
@@ -61,6 +63,7 @@ from oddshot.wording import counted
 
 BLOCK_ROWS = 4096
 NARROW_CELLS = 2**20  # of narrow tables more rows go into a block, up to so many cells
+LATEST_PART = 2100_12  # of numbers that may be parts of a date
 MOST_CONSTANTS = 64  # where more columns are constant one of them often changes, and they cost time
 LIMITS = ("fill", "low", "high", "below", "above", "missing", "varies")  # of a `Number`
 KINDS = {
@@ -452,18 +455,34 @@ class Encoder:
             if isinstance(number, Date) and number.beside:
                 moved = columns[:, at[number.beside]] - days[number.beside]
                 columns[:, j] = number.folded(days[number.column], moved)
+        for j, i in enumerate(used):
+            number = self._recipes[i]
+            if isinstance(number, Number) and number.dated_by:
+                date = self._recipes[used[at[number.dated_by]]]
+                assert isinstance(date, Date)
+                after, before = (
+                    calendar_part(on + date.origin, number.part)
+                    for on in (columns[:, at[date.column]], days[date.column])
+                )
+                columns[:, j] += np.nan_to_num(after - before)
         return columns
 
 
 def _with_dates_together(recipes: list[Recipe], rows: pd.DataFrame) -> list[Recipe]:
-    """Let columns of dates that go together be moved together."""
+    """Let columns of dates that go together, and of their parts, be moved together."""
     at = [i for i, r in enumerate(recipes) if isinstance(r, Date)]
     dates = [r for r in recipes if isinstance(r, Date)]
-    if len(dates) < 2:
+    if not dates:
         return recipes
     days = [r.days(rows.iloc[:, i]) + r.origin for i, r in zip(at, dates, strict=True)]
-    together = dict(zip(at, beside_each_other(dates, days), strict=True))
-    return [together.get(i, r) for i, r in enumerate(recipes)]
+    found: dict[int, Recipe] = dict(zip(at, beside_each_other(dates, days), strict=True))
+    for i, r in enumerate(recipes):
+        if type(r) is Number and 1 <= r.fill <= LATEST_PART:
+            values = r.read(rows.iloc[:, i])
+            of = [(d.column, part_of(values, on)) for d, on in zip(dates, days, strict=True)]
+            for column, part in sorted(pair for pair in of if pair[1])[:1]:
+                found[i] = replace(r, dated_by=column, part=part)
+    return [found.get(i, r) for i, r in enumerate(recipes)]
 
 
 def _counted(columns: "pd.Index[Any]") -> bool:
@@ -626,6 +645,9 @@ def _settings(recipe: Recipe) -> dict[str, Any]:
         ("mixed", ""),
         ("begun", []),
         ("beside", ""),
+        ("by_years", False),
+        ("dated_by", ""),
+        ("part", ""),
     ):
         if told.get(name) == usual:
             del told[name]
