@@ -257,3 +257,19 @@ def test_later_rows_with_parts_of_dates_are_flagged_no_more_often():
     detector = FewShotDetector(random_state=0).fit(rows)
     assert (detector.predict(later) == -1).mean() < 0.08
     assert (detector.predict(later.assign(year=2019)) == -1).mean() > 0.9
+
+
+def test_years_go_on_for_ten_years_and_what_is_no_year_does_not():
+    rng = np.random.default_rng(0)
+    rows = pd.DataFrame({"Model Year": rng.integers(2015, 2023, 300), "kg": rng.normal(size=300)})
+    new = pd.DataFrame({"Model Year": [2022, 2025, 2032, 2033, 2203, 1990], "kg": 0.0})
+    for named, expected in (
+        ("Model Year", [2022, 2022, 2022, 2033, 2203, 1990]),
+        ("size", [2022, 2025, 2032, 2033, 2203, 1990]),
+    ):
+        encoder = Encoder().fit(rows.rename(columns={"Model Year": named}))
+        for kept in (encoder, Encoder.from_state(*encoder.state())):
+            encoded = kept.transform(new.rename(columns={"Model Year": named}))
+            assert encoded[:, 0].tolist() == expected
+    halves = rows.assign(**{"Model Year": rows["Model Year"] + 0.5})
+    assert Encoder().fit(halves).transform(new)[1, 0] == 2025

@@ -54,6 +54,7 @@ COLLISIONS = 10.0  # pairs of equal integers that chance would give; numbers of 
 ID_NAME = re.compile(r"(?:.*[_ .-])?(?:id|uuid|guid)|index|row|row[_ .-]?(?:no|number)|unnamed: 0")
 CAMEL_ID = re.compile(r".*[a-z](?:Id|ID)")
 GOES_ON = frozenset({"date", "day", "hour", "month", "period", "quarter", "time", "week", "year"})
+YEAR_NAMES, FIRST_YEAR, LAST_YEAR = frozenset({"year", "yr"}), 1900.0, 2100.0
 SAME, NEXT_TO_0 = 1e-6, 1e-12  # of a number, and beside 0: as much may be rounding
 WHOLE = 2.0**53  # smaller whole numbers are exact
 HALF = 0.5  # between the zeros and ones of levels
@@ -165,6 +166,7 @@ class Number:
     alone: bool = field(default=False, kw_only=True)  # one row at fit differed from all others
     dated_by: str = field(default="", kw_only=True)  # the column of dates of which it is a part,
     part: str = field(default="", kw_only=True)  # and which one
+    last_year: float = field(default=0.0, kw_only=True)  # of a column of years, which go on
 
     @property
     def cause(self) -> str:
@@ -502,7 +504,19 @@ def number_recipe(
     varies = len(different) > 1
     limits = _limits(finite, zeros)
     alone = _one_differs(finite, zeros, count - len(finite) - zeros)
-    return Number(name, kind, *limits, missing, varies, notation=notation, alone=alone)
+    last = _last_year(name, finite) if named and not zeros else 0.0
+    return Number(
+        name, kind, *limits, missing, varies, notation=notation, alone=alone, last_year=last
+    )
+
+
+def _last_year(name: str, ordered: FloatArray) -> float:
+    """Give the last of years, told by the column's name and the numbers; 0 if they are none."""
+    words = {word.lower() for word in cells.WORD.findall(name)}
+    if not words & YEAR_NAMES or not len(ordered) or (ordered != np.floor(ordered)).any():
+        return 0.0
+    first, last = float(ordered[0]), float(ordered[-1])
+    return last if first >= FIRST_YEAR and last <= LAST_YEAR else 0.0
 
 
 def _by_content(name: str, column: Column, *, named: bool) -> Recipe:

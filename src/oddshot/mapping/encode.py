@@ -63,6 +63,7 @@ from oddshot.wording import counted
 
 BLOCK_ROWS = 4096
 NARROW_CELLS = 2**20  # of narrow tables more rows go into a block, up to so many cells
+YEARS_ON = 10.0  # so many years later are time going on
 LATEST_PART = 2100_12  # of numbers that may be parts of a date
 MOST_CONSTANTS = 64  # where more columns are constant one of them often changes, and they cost time
 LIMITS = ("fill", "low", "high", "below", "above", "missing", "varies")  # of a `Number`
@@ -481,7 +482,7 @@ def _with_dates_together(recipes: list[Recipe], rows: pd.DataFrame) -> list[Reci
             values = r.read(rows.iloc[:, i])
             of = [(d.column, part_of(values, on)) for d, on in zip(dates, days, strict=True)]
             for column, part in sorted(pair for pair in of if pair[1])[:1]:
-                found[i] = replace(r, dated_by=column, part=part)
+                found[i] = replace(r, dated_by=column, part=part, last_year=0.0)
     return [found.get(i, r) for i, r in enumerate(recipes)]
 
 
@@ -494,7 +495,7 @@ def _counted(columns: "pd.Index[Any]") -> bool:
 class _NumberBlock:
     """The q columns of numbers and dates at once.
 
-    `source` (q,) are their positions in the rows, `gap` to `above` (q,) their parameters;
+    `source` (q,) are their positions in the rows, `gap` to `last` (q,) their parameters;
     `varying` and `flagged` pick those with a value and those with a flag, which stand at `value_at`
     and `flag_at` in the encoded rows.
     """
@@ -505,6 +506,7 @@ class _NumberBlock:
     high: FloatArray
     below: FloatArray
     above: FloatArray
+    last: FloatArray
     varying: NDArray[np.intp]
     value_at: NDArray[np.intp]
     flagged: NDArray[np.intp]
@@ -520,6 +522,7 @@ class _NumberBlock:
         missing = np.array([r.missing for _, r in numbers], dtype=bool)
         limits = np.array([(r.gap(), r.low, r.high, r.below, r.above) for _, r in numbers])
         gap, low, high, below, above = limits.reshape(-1, 5).T
+        last = np.array([r.last_year or np.inf for _, r in numbers])
         start = starts[source]
         return cls(
             source=source,
@@ -528,6 +531,7 @@ class _NumberBlock:
             high=high,
             below=below,
             above=above,
+            last=last,
             varying=np.flatnonzero(varies),
             value_at=start[varies],
             flagged=np.flatnonzero(missing),
@@ -547,6 +551,9 @@ class _NumberBlock:
             ):
                 row, column = np.nonzero(unusable)
                 values[row, column] = stand_in[column]
+        if np.isfinite(self.last).any():  # years go on
+            later = (values > self.last) & (values <= self.last + YEARS_ON)
+            values[:] = np.where(later, self.last, values)
         np.clip(values, self.low, self.high, out=values)
         if len(self.varying) == encoded.shape[1]:
             encoded[:] = values
@@ -646,6 +653,7 @@ def _settings(recipe: Recipe) -> dict[str, Any]:
         ("begun", []),
         ("beside", ""),
         ("by_years", False),
+        ("last_year", 0.0),
         ("dated_by", ""),
         ("part", ""),
     ):
