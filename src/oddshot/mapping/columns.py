@@ -40,6 +40,7 @@ GOLDEN = (5**0.5 - 1) / 2  # its multiples, but for whole ones, spread evenly fr
 YEAR = 364.0  # days: 52 weeks
 TWICE_A_DAY, TWICE_A_WEEK = 2.0, 14.0  # days, from which on hours and weekdays come again
 FOLDED_DAYS, FOLDED_LENGTHS = 3653.0, 10.0  # so far off a date can be and still be time going on
+MONTHS, LAST_PART = 12.0, 2100_12.0  # of a year; the last year and month
 CALENDAR_PARTS = ("year", "year and month", "month", "quarter")
 NEARLY_ALL_PARTS = 0.99  # share of rows in which a column is a part of a date
 CLOSE_DATES, BOTH_KNOWN = (
@@ -176,6 +177,12 @@ class Number:
         if self.notation.units:
             return "unit"
         return "points" if self.notation.comma else ""
+
+    def may_be_part(self) -> bool:
+        """Whether its ends are those of a calendar's parts: months, quarters, years, 202305."""
+        span = (self.above - self.below) / 3  # both are moved out by it
+        lowest, highest = self.below + span, self.above - span
+        return lowest >= 1 and (highest <= MONTHS or FIRST_YEAR <= lowest <= highest <= LAST_PART)
 
     def outputs(self) -> list[str]:
         """Meaning of each encoded column."""

@@ -64,7 +64,6 @@ from oddshot.wording import counted
 BLOCK_ROWS = 4096
 NARROW_CELLS = 2**20  # of narrow tables more rows go into a block, up to so many cells
 YEARS_ON = 10.0  # so many years later are time going on
-LATEST_PART = 2100_12  # of numbers that may be parts of a date
 MOST_CONSTANTS = 64  # where more columns are constant one of them often changes, and they cost time
 LIMITS = ("fill", "low", "high", "below", "above", "missing", "varies")  # of a `Number`
 KINDS = {
@@ -478,7 +477,7 @@ def _with_dates_together(recipes: list[Recipe], rows: pd.DataFrame) -> list[Reci
     days = [r.days(rows.iloc[:, i]) + r.origin for i, r in zip(at, dates, strict=True)]
     found: dict[int, Recipe] = dict(zip(at, beside_each_other(dates, days), strict=True))
     for i, r in enumerate(recipes):
-        if type(r) is Number and 1 <= r.fill <= LATEST_PART:
+        if type(r) is Number and r.may_be_part():
             values = r.read(rows.iloc[:, i])
             of = [(d.column, part_of(values, on)) for d, on in zip(dates, days, strict=True)]
             for column, part in sorted(pair for pair in of if pair[1])[:1]:
