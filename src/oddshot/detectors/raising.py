@@ -19,10 +19,10 @@ class Raising:
     """Raises raw scores of rows by single cells, and how these go together; others stay.
 
     Bonds count where no anomaly is known: with labels they cost more than they bring. Dependencies
-    count where, besides, all rows are known to be normal: unlabelled anomalies would
-    be among what they are learned from. Where labels tell what is looked for, rows
-    are raised to no more than stands out from most rows, so that it comes first. New rows that lie
-    outside all alike, as by their date, keep their order.
+    count where, besides, all rows are known to be normal: unlabelled anomalies would be among what
+    they are learned from. Where labels tell what is looked for, rows are raised to no more than
+    stands out from most rows, so that it comes first. New rows that lie outside all alike, as by
+    their date, keep their order.
 
     Parameters
     ----------
