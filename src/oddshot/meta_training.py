@@ -11,7 +11,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from oddshot.data.collections import load_collection
-from oddshot.data.kinship import Print, kin_of
+from oddshot.data.kinship import Print, kin_of, ties_of
 from oddshot.data.labels import parse_labels
 from oddshot.data.tasks import EpisodeSettings, EpisodeStream, InMemory, TableSource
 from oddshot.engines import Compute, in_turn, leads
@@ -169,14 +169,11 @@ def meta_train(
     excluded = _held_out(sources, holdout, holdout_fold)
     contents, prints = _survey(sources, report)
     families = [source.family for source in sources]
-
-    def kin(of: Collection[str]) -> set[str]:
-        return kin_of(families, prints, lambda number: sources[number].load().rows, of)
-
-    copies = kin(excluded)
+    ties = ties_of(families, prints, lambda number: sources[number].load().rows)
+    copies = kin_of(ties, excluded)
     kept = _kept(sources, excluded | copies)
     validating = _validation_families(kept, validation_fraction, seed)
-    taught = _kept(kept, validating | kin(validating))
+    taught = _kept(kept, validating | kin_of(ties, validating))
     look = episode_settings or EpisodeSettings()
 
     def mapped() -> TaskStore:

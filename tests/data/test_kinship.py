@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oddshot.data.kinship import Print, kin_of
+from oddshot.data.kinship import Print, kin_of, ties_of
 from oddshot.meta_training import table_sources
 
 DATA = Path(os.environ.get("ODDSHOT_DATA", Path(__file__).parents[3] / "shared/data"))
@@ -20,7 +20,7 @@ def kin(tables, excluded, families=None):
     names = list(tables)
     rows = list(tables.values())
     families = families or names
-    return kin_of(families, [Print.of(r) for r in rows], rows.__getitem__, excluded)
+    return kin_of(ties_of(families, [Print.of(r) for r in rows], rows.__getitem__), excluded)
 
 
 @pytest.fixture
@@ -107,8 +107,7 @@ def test_the_collections_hold_what_is_known():
     sources = table_sources([DATA / name for name in ("adbench/classical", "ovrbench")])
     prints = [Print.of(source.load().rows) for source in sources]
     classical = {s.family for s in sources if s.collection == "classical"}
-    found = kin_of(
-        [s.family for s in sources], prints, lambda number: sources[number].load().rows, classical
-    )
+    families = [source.family for source in sources]
+    found = kin_of(ties_of(families, prints, lambda number: sources[number].load().rows), classical)
     names = {source.name for source in sources if source.family in found}
     assert names == {"batch-3761_part-4_i1787", "batch-3727_part-1_i2157"}  # page blocks, wilt

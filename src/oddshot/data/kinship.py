@@ -5,7 +5,7 @@ less, or without names. What was learned from one of these must not be judged on
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Self
@@ -15,6 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from oddshot.episodes import Rows
+from oddshot.frames import as_frame
 
 VARIED = 4  # different values of a row that can tell which row it is
 LEAST_ROWS = 20  # in common
@@ -55,13 +56,10 @@ class Print:
         return cls(rows.shape[1], _codes(rows), frozenset(map(str, names)))
 
 
-def kin_of(
-    families: Sequence[str],
-    prints: Sequence[Print],
-    rows_of: Callable[[int], Rows],
-    excluded: Collection[str],
-) -> set[str]:
-    """Families with a table that shares rows with one of the excluded families, or of their kin.
+def ties_of(
+    families: Sequence[str], prints: Sequence[Print], rows_of: Callable[[int], Rows]
+) -> dict[str, set[str]]:
+    """Tell which families have tables that share rows.
 
     Two tables share rows where a quarter of the smaller one's are in the other, whatever the order
     of the columns; or a twentieth by the columns of equal names, if these are four fifths of the
@@ -73,22 +71,29 @@ def kin_of(
         Of every table.
     rows_of
         Number of a table to its rows, asked where names agree.
-    excluded
-        Families whose kin is looked for.
 
     Returns
     -------
-    set
-        Families that are not among the excluded ones.
+    dict
+        Of each family that has such tables the other families that do.
     """
     ties: dict[str, set[str]] = defaultdict(set)
     for one, other in {*_alike(prints), *_named_alike(families, prints, rows_of)}:
         if families[one] != families[other]:
             ties[families[one]].add(families[other])
             ties[families[other]].add(families[one])
+    return dict(ties)
+
+
+def kin_of(ties: Mapping[str, set[str]], excluded: Collection[str]) -> set[str]:
+    """Families tied to excluded ones, or to others that are; not these themselves.
+
+    >>> sorted(kin_of({"a": {"b"}, "b": {"a", "c"}, "c": {"b"}}, {"a"}))
+    ['b', 'c']
+    """
     found, ahead = set(excluded), list(excluded)
     while ahead:
-        new = ties[ahead.pop()] - found
+        new = ties.get(ahead.pop(), set()) - found
         found |= new
         ahead += sorted(new)
     return found - set(excluded)
@@ -146,22 +151,17 @@ def _enough(
 
 
 def _columns(rows: Rows, names: Sequence[str]) -> pd.DataFrame:
-    frame = pd.DataFrame(rows)
+    frame = as_frame(rows)
     places = {str(name): place for place, name in enumerate(frame.columns)}
     return frame.iloc[:, [places[name] for name in names]]
 
 
 def _codes(rows: Rows) -> NDArray[np.uint64]:
     """Different codes, rising, of the varied rows: sums of the hashes of their cells."""
-    columns = (
-        (column.to_numpy() for _, column in rows.items())
-        if isinstance(rows, pd.DataFrame)
-        else iter(np.asarray(rows).T)
-    )
     sums = np.zeros(len(rows), dtype=np.uint64)
     first: list[NDArray[np.uint64]] = []
-    for column in columns:
-        hashes = _hashes(column)
+    for _, column in as_frame(rows).items():
+        hashes = _hashes(column.to_numpy())
         sums += hashes
         if len(first) < _SORTED:
             first.append(hashes)

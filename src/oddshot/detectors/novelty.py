@@ -8,20 +8,16 @@ rows, and what looks like the known anomalies comes first, also where copies of 
 rows and make them less rare than the oddest normal row is.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
-from torch import Tensor
 
 from oddshot.episodes import ANOMALY, Float32Array, FloatArray, MappedTask
 from oddshot.errors import SettingError, is_number
 from oddshot.mapping.evidence import EVIDENCE, TABLE
 from oddshot.mapping.label_free import LABEL_FREE
 from oddshot.thresholds.surprise import Surprise
-
-Head = Callable[[Tensor], Tensor]
 
 BOUND = 1.3  # decades, where the floor ends: one row in twenty
 BEND = 4  # how sharply it does; both were chosen by both sides, docs/results/novel-types.md

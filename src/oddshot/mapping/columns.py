@@ -43,10 +43,8 @@ FOLDED_DAYS, FOLDED_LENGTHS = 3653.0, 10.0  # so far off a date can be and still
 MONTHS, LAST_PART = 12.0, 2100_12.0  # of a year; the last year and month
 CALENDAR_PARTS = ("year", "year and month", "month", "quarter")
 NEARLY_ALL_PARTS = 0.99  # share of rows in which a column is a part of a date
-CLOSE_DATES, BOTH_KNOWN = (
-    0.1,
-    0.5,
-)  # shares of the time they span, and of rows; two columns of dates
+CLOSE_DATES = 0.1  # share of the time that two columns of dates span
+BOTH_KNOWN = 0.5  # share of the rows that have both
 NEARLY_ALL = 0.9  # share of distinct texts from which a column names its rows
 MOSTLY, UNLIKE = 0.5, 0.6  # shares of texts that are no numbers, or not dates of one format, where
 # it is told how many cells are
@@ -609,9 +607,7 @@ def calendar_part(days: FloatArray, part: str) -> FloatArray:
     [197001.0, 197102.0]
     """
     known = np.isfinite(days)
-    day = np.floor(np.where(known, days, 0.0)).astype("timedelta64[D]") + np.datetime64(
-        "1970-01-01"
-    )
+    day = np.floor(np.where(known, days, 0.0)).astype("datetime64[D]")
     months = day.astype("datetime64[M]").astype(int)  # since 1970
     year, month = 1970 + months // 12, 1 + months % 12
     found = {"year": year, "year and month": 100 * year + month, "month": month}

@@ -449,23 +449,30 @@ class Encoder:
                 columns[:, j] = number.folded(days[number.column])
             else:
                 columns[:, j] = number.read(rows.iloc[:, i])
-        at = {self._recipes[i].column: j for j, i in enumerate(used)}
-        for j, i in enumerate(used):
-            number = self._recipes[i]
-            if isinstance(number, Date) and number.beside:
-                moved = columns[:, at[number.beside]] - days[number.beside]
-                columns[:, j] = number.folded(days[number.column], moved)
-        for j, i in enumerate(used):
-            number = self._recipes[i]
-            if isinstance(number, Number) and number.dated_by:
-                date = self._recipes[used[at[number.dated_by]]]
+        if days:
+            self._move_with_dates(columns, days)
+        return columns
+
+    def _move_with_dates(self, columns: FloatArray, days: dict[str, FloatArray]) -> None:
+        """Move what goes with a column of dates, in the number block (n, q), as these were moved.
+
+        ``days`` are those of each column of dates, as they are.
+        """
+        recipes = [self._recipes[i] for i in self._numbers.source]
+        at = {r.column: j for j, r in enumerate(recipes)}
+        for j, r in enumerate(recipes):
+            if isinstance(r, Date) and r.beside:
+                moved = columns[:, at[r.beside]] - days[r.beside]
+                columns[:, j] = r.folded(days[r.column], moved)
+        for j, r in enumerate(recipes):
+            if isinstance(r, Number) and r.dated_by:
+                date = recipes[at[r.dated_by]]
                 assert isinstance(date, Date)
                 after, before = (
-                    calendar_part(on + date.origin, number.part)
-                    for on in (columns[:, at[date.column]], days[date.column])
+                    calendar_part(on + date.origin, r.part)
+                    for on in (columns[:, at[r.dated_by]], days[r.dated_by])
                 )
                 columns[:, j] += np.nan_to_num(after - before)
-        return columns
 
 
 def _with_dates_together(recipes: list[Recipe], rows: pd.DataFrame) -> list[Recipe]:
