@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from oddshot.mapping.nearest import AT_ONCE, GROUP, LARGE, SPARE, Nearest
+from oddshot.mapping.nearest import AT_ONCE, CELLS, GROUP, LARGE, SPARE, Nearest
 
 RNG = np.random.default_rng(0)
 
@@ -85,12 +85,14 @@ def test_more_points_than_a_place_has_bits_to_spare():
     assert (places == expected[1]).mean() > 0.9
 
 
-def test_a_row_finds_the_same_alone_and_in_company():
-    points = single(400, 5)
+@pytest.mark.parametrize("count", [400, 3000])
+def test_a_row_finds_the_same_alone_and_in_company(count):
+    points = single(count, 5)
     nearest = Nearest(points, 50)
-    rows = single(2 * AT_ONCE + 3, 5)
+    block = max(AT_ONCE, CELLS // count)
+    rows = single(2 * block + 3, 5)
     distances, places = nearest.search(rows)
-    for row in (0, AT_ONCE, 2 * AT_ONCE + 2):
+    for row in (0, block, 2 * block + 2):
         alone = nearest.search(rows[row : row + 1])
         np.testing.assert_array_equal(alone[0][0], distances[row])
         np.testing.assert_array_equal(alone[1][0], places[row])

@@ -9,7 +9,8 @@ from oddshot.mapping.threading import cut
 
 SPARE = 6
 DECIMALS = 5
-AT_ONCE = 128  # rows whose distances to thousands of others stay in a core's cache
+AT_ONCE = 128  # rows whose distances to thousands of others stay in a core's cache;
+CELLS = 1 << 18  # more of them where the others are few: so many distances
 GROUP, LARGE = 8, 2  # size of a group; so many groups for each that is kept are worth making
 
 
@@ -61,7 +62,7 @@ class Nearest:
             Distances (n, most), ascending, and places (n, most), by distance to five decimals and,
             equally near ones, by place.
         """
-        blocks = cut(len(rows), AT_ONCE)
+        blocks = cut(len(rows), max(AT_ONCE, CELLS // self._coarse.shape[1]))
         found = [self._settle(rows[b], None if own is None else own[b]) for b in blocks]
         distances, places = zip(*found, strict=True)
         return np.concatenate(distances), np.concatenate(places)
