@@ -238,6 +238,27 @@ def test_shares_outside_0_to_1_are_refused(name, value):
         binary_cross_entropy(*batch(), **{name: value})
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("alpha", -0.1), ("alpha", 1.5), ("gamma", -1.0), ("gamma", float("nan"))],
+)
+def test_the_focal_loss_refuses_what_it_cannot_take(name, value):
+    with pytest.raises(SettingError, match=f"{name} is {value!r}; it must be"):
+        focal_loss(*batch(), **{name: value})
+
+
+@pytest.mark.parametrize("end", [float("inf"), -float("inf")])
+@pytest.mark.parametrize("label", [0, 1])
+def test_smoothed_targets_make_every_infinite_score_infinitely_wrong(end, label):
+    scores = torch.tensor([[end, 0.3]], dtype=torch.float64, requires_grad=True)
+    labels, mask = torch.tensor([[label, 1]]), torch.ones(1, 2, dtype=torch.bool)
+    found = binary_cross_entropy(scores, labels, mask, label_smoothing=0.2)
+    (slopes,) = torch.autograd.grad(found, scores)
+    assert found.item() == float("inf")
+    target = 0.9 if label else 0.1
+    assert slopes[0, 0].item() == pytest.approx((float(end > 0) - target) / 2)
+
+
 @pytest.mark.parametrize("name", [name for name in ALL if name != "hard ranking"])
 def test_gradients(name):
     scores, labels, mask = batch()

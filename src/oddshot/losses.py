@@ -64,8 +64,9 @@ def binary_cross_entropy(
     require(0 <= label_smoothing <= 1, "label_smoothing", label_smoothing, "in [0, 1]")
     margins = _margins(scores, labels, mask)
     costs = -logsigmoid(margins)
-    if label_smoothing:
-        costs = costs + label_smoothing / 2 * margins
+    if label_smoothing:  # each side by itself: infinite ones must not meet
+        other = label_smoothing / 2
+        costs = (1 - other) * costs - other * logsigmoid(-margins)
     return (row_weights(labels, mask, scores, balanced=balanced, beta=beta) * costs).sum(-1)
 
 
@@ -88,9 +89,10 @@ def focal_loss(
     scores, labels, mask
         As above.
     alpha
-        Weight of anomalies; normal rows have ``1 - alpha``.
+        Weight of anomalies, in [0, 1]; normal rows have ``1 - alpha``.
     gamma
-        How fast the weight of a row falls as it becomes right; 0 is weighted cross-entropy.
+        How fast the weight of a row falls as it becomes right, 0 or more; 0 is weighted
+        cross-entropy.
     balanced, beta
         Weights of the classes before ``alpha``, see `binary_cross_entropy`.
 
@@ -102,8 +104,10 @@ def focal_loss(
     Raises
     ------
     SettingError
-        If ``beta`` is outside [0, 1].
+        If ``alpha`` or ``beta`` is outside [0, 1], or ``gamma`` below 0.
     """
+    require(0 <= alpha <= 1, "alpha", alpha, "in [0, 1]")
+    require(0 <= gamma < float("inf"), "gamma", gamma, "0 or more")
     sides = torch.where(labels > 0, alpha, 1.0 - alpha)
     weights = sides * row_weights(labels, mask, scores, balanced=balanced, beta=beta)
     # rows without weight are padding, since 0 times the cost of an infinite score is NaN
