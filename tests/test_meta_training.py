@@ -159,10 +159,24 @@ def test_an_unknown_learner_is_refused_before_anything_is_mapped(tables, episode
 def test_holdout_that_cannot_be(tables):
     with pytest.raises(SettingError, match=r"holdout names 'adbench', .* there are others, table0"):
         meta_train(tables, holdout=["adbench"], **QUICK)
+    with pytest.raises(SettingError, match=r"holdout is 'table0'; it must be a list of families"):
+        meta_train(tables, holdout="table0", **QUICK)
     with pytest.raises(TrainingError, match="no table is left to train on"):
         meta_train(tables, holdout=["toys", "others"], **QUICK)
     with pytest.raises(TrainingError, match="no table is left to train on"):
         meta_train([], **QUICK)
+
+
+@pytest.mark.parametrize("fold", [(0.5, 2), [0], "0/2", (0, 1, 2), (0, 0)])
+def test_a_fold_that_cannot_be(tables, fold):
+    with pytest.raises(SettingError, match=r"holdout_fold is .*; it must be \(i, n\) with i from 0"):
+        meta_train(tables, holdout_fold=fold, **QUICK)
+
+
+@pytest.mark.parametrize("labels", [None, 5, "01"])
+def test_a_task_without_labels_is_named(labels):
+    with pytest.raises(LabelError, match=r"labels 'y of task 0' are .*; give one label a row"):
+        meta_train([(np.zeros((2, 2)), labels)], **QUICK)
 
 
 def test_episodes_of_other_tables_are_refused(tmp_path, tables, episodes):

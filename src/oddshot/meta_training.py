@@ -280,6 +280,8 @@ def _held_out(
     sources: Sequence[TableSource], holdout: Sequence[str], fold: tuple[int, int] | None
 ) -> set[str]:
     """Families that must not be learned from."""
+    named = not isinstance(holdout, str)
+    require(named, "holdout", holdout, "a list of families and collections, one or more")
     known = {source.family for source in sources} | {source.collection for source in sources}
     unknown = [name for name in holdout if name not in known]
     if unknown:
@@ -289,8 +291,10 @@ def _held_out(
         )
     excluded = {s.family for s in sources if s.family in holdout or s.collection in holdout}
     if fold is not None:
-        part, folds = fold
-        require(0 <= part < folds, "holdout_fold", fold, "(i, n) with i from 0 to n - 1")
+        numbers = isinstance(fold, tuple | list) and len(fold) == 2 and all(map(is_whole, fold))
+        fits = numbers and 0 <= fold[0] < fold[1]
+        require(fits, "holdout_fold", fold, "(i, n) with i from 0 to n - 1, whole numbers")
+        part, folds = map(int, fold)
         excluded |= {source.family for source in sources if in_fold(source.family, part, folds)}
     _kept(sources, excluded)
     return excluded

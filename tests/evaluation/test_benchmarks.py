@@ -124,7 +124,8 @@ def test_a_detector_that_fails_leaves_its_reason(tmp_path, stub, monkeypatch):
     assert set(failed["error"]) == {"RuntimeError: no memory, sorry"}
     assert failed["auroc"].isna().all()
     summary = summarise(results)
-    assert summary.failures == {("oddshot", "RuntimeError: no memory, sorry"): 16}
+    failed_on = summary.failures["oddshot", "RuntimeError: no memory, sorry"]
+    assert sorted(failed_on) == sorted(failed["table"])
     assert all(c.missing == ("oddshot",) for c in summary.comparisons)
 
 
@@ -278,7 +279,7 @@ def test_a_table_without_a_type_to_show_leaves_its_reason_once(tmp_path, typed, 
     few = TypedTable(typed.table, np.where(typed.types == "", "", np.arange(365).astype(str)))
     results = novel(tmp_path, few, stub, ks=(1,))
     assert results["error"].str.contains("no type of anomaly has 15 rows").all()
-    assert set(summarise(results).failures.values()) == {1}
+    assert {len(tables) for tables in summarise(results).failures.values()} == {1}
 
 
 def test_a_table_with_types_takes_part_in_other_protocols(tmp_path, typed, stub):

@@ -52,7 +52,7 @@ def test_what_is_not_shown_is_said():
     frame.loc[(frame["detector"] == "oddshot") & (frame["table"] == "t1"), "seen"] = True
     markdown = summary_as_markdown(summarise(frame))
     assert "No run of few-label, k = 5 was finished by lof" in markdown
-    assert "lof failed 2 times: Boom: a\\|b" in markdown
+    assert "lof failed 2 times, on t0, t1: Boom: a\\|b" in markdown
     assert "Not a fair test of oddshot: its prior has seen the families of 1 table: t1" in markdown
 
 
@@ -89,4 +89,4 @@ def test_detectors_that_failed_alike_share_a_line():
     frame = results(oddshot=[0.9, 0.8], knn=[0.8, 0.7], lof=[0.5, 0.5])
     failed = frame["detector"] != "oddshot"
     frame.loc[failed, ["error", "auroc"]] = ["Boom", float("nan")]
-    assert "- knn, lof failed 2 times each: Boom" in summary_as_markdown(summarise(frame))
+    assert "- knn, lof failed 2 times each, on t0, t1: Boom" in summary_as_markdown(summarise(frame))

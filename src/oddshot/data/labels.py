@@ -1,6 +1,7 @@
 """What people write in a label column, as ``1``, ``0`` and ``-1``."""
 
 import reprlib
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -115,7 +116,7 @@ def _as_series(values: Any, column: str) -> "pd.Series[Any]":
     if isinstance(values, pd.DataFrame):
         values = values.to_numpy(dtype=object)
     if not isinstance(values, pd.api.extensions.ExtensionArray | pd.Index):
-        array = values if isinstance(values, np.ndarray) else _object_array(values)
+        array = values if isinstance(values, np.ndarray) else _object_array(values, column)
         if array.ndim == 2 and array.shape[1] == 1:
             array = array[:, 0]
         if array.ndim != 1:
@@ -126,9 +127,11 @@ def _as_series(values: Any, column: str) -> "pd.Series[Any]":
     return pd.Series(values)
 
 
-def _object_array(values: Any) -> NDArray[Any]:
+def _object_array(values: Any, column: str) -> NDArray[Any]:
     if hasattr(values, "__array__"):  # polars and pyarrow columns, tensors
         return np.asarray(values)
+    if isinstance(values, str | bytes) or not isinstance(values, Iterable):
+        raise LabelError(f"labels {column!r} are {values!r}; give one label a row")
     return np.array(list(values), dtype=object)
 
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, LabelArray, Rows
 from oddshot.errors import DataError, LabelError, SettingError
 from oddshot.frames import hash_rows
+from oddshot.wording import counted
 
 IndexArray: TypeAlias = NDArray[np.int64]
 
@@ -189,7 +190,7 @@ def _share_out(groups: IndexArray, rng: np.random.Generator, name: str) -> NDArr
     members, which, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     if len(members) < 2:
         raise DataError(
-            f"the table holds {len(groups)} {name}, {len(members)} of them different; "
+            f"the table holds {counted(len(groups), name)}, {len(members)} of them different; "
             "a split needs two different ones"
         )
     order = rng.permutation(len(members))

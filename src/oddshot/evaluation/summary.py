@@ -80,7 +80,7 @@ class Summary:
     tested_seen
         Tables that it was tested on although its prior has seen them.
     failures
-        Detector and error of each other run that failed, with the number of such runs.
+        Detector and error of each other run that failed, with the table of every such run.
     machine
         Processor, cores and versions that the runs were made with, and which of them differ.
     """
@@ -89,7 +89,7 @@ class Summary:
     comparisons: tuple[Comparison, ...]
     skipped_seen: tuple[str, ...]
     tested_seen: tuple[str, ...]
-    failures: dict[tuple[str, str], int]
+    failures: dict[tuple[str, str], tuple[str, ...]]
     machine: str
 
 
@@ -111,7 +111,9 @@ def summarise(results: pd.DataFrame, *, reference: str = OWN) -> Summary:
     others = failed[failed["error"] != SEEN]
     parts = others["protocol"].map(lambda name: RowName.parse(name).part)
     runs = others[parts != UNSEEN_TYPES]  # the parts of a trial fail together
-    failures = Counter(zip(runs["detector"], runs["error"], strict=True))
+    failures: dict[tuple[str, str], list[str]] = {}
+    for detector, error, table in zip(runs["detector"], runs["error"], runs["table"], strict=True):
+        failures.setdefault((detector, error), []).append(table)
     tested = results[results["seen"] & (results["error"] == "")]
     settings = sorted(set(zip(results["protocol"], results["k"], strict=True)))
     return Summary(
@@ -119,7 +121,10 @@ def summarise(results: pd.DataFrame, *, reference: str = OWN) -> Summary:
         comparisons=tuple(_compare(results, protocol, k, reference) for protocol, k in settings),
         skipped_seen=tuple(sorted(set(skipped["table"]))),
         tested_seen=tuple(sorted(set(tested["table"]))),
-        failures=dict(failures.most_common()),
+        failures={
+            of: tuple(tables)
+            for of, tables in sorted(failures.items(), key=lambda found: -len(found[1]))
+        },
         machine=machine_of_runs(Counter(results["machine"])),
     )
 

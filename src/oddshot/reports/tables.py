@@ -209,12 +209,15 @@ def remarks(summary: Summary) -> Iterator[str]:
                 f"No run of {setting_title(comparison.protocol, comparison.k)} was finished by "
                 f"{_listed(comparison.missing)}: not compared there"
             )
-    alike: dict[tuple[str, int], list[str]] = {}
-    for (detector, error), times in summary.failures.items():
-        alike.setdefault((error, times), []).append(detector)
-    for (error, times), detectors in alike.items():
+    alike: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for (detector, error), tables in summary.failures.items():
+        alike.setdefault((error, tables), []).append(detector)
+    for (error, tables), detectors in alike.items():
         each = " each" if len(detectors) > 1 else ""
-        yield f"{_listed(tuple(detectors))} failed {counted(times, 'times')}{each}: {error}"
+        yield (
+            f"{_listed(tuple(detectors))} failed {counted(len(tables), 'times')}{each}, on "
+            f"{_listed(tuple(sorted(set(tables))))}: {error}"
+        )
     yield f"Machine: {summary.machine}"
 
 
