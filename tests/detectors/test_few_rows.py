@@ -1,6 +1,8 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.datasets import load_wine
+from sklearn.metrics import roc_auc_score
 
 from oddshot import FewShotDetector
 from oddshot.detectors import few_rows
@@ -96,6 +98,15 @@ def test_an_earlier_edition_writes_levels_as_all_rows_taught_it():
     )
     assert one.without(np.arange(12))[0].encoder is one.encoder
     assert one.scored(new).mean() > other.scored(new).mean()
+
+
+def test_a_few_clean_rows_of_many_columns_tell_other_kinds():
+    rows, kinds = load_wine(return_X_y=True)
+    own = np.random.default_rng(0).permutation(rows[kinds == 0])
+    detector = FewShotDetector(random_state=0).fit(own[:29], np.zeros(29))
+    other = np.r_[own[29:], rows[kinds != 0]]
+    truth = np.arange(len(other)) >= len(own) - 29
+    assert roc_auc_score(truth, detector.anomaly_score(other)) > 0.97
 
 
 def test_of_many_rows_one_part_is_enough():

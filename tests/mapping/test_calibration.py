@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as nps
 
-from oddshot.mapping.calibration import GRID, Calibration
+from oddshot.mapping.calibration import FLAT, GRID, Calibration
 
 eighths = st.integers(-80, 80).map(lambda n: n / 8)
 columns = nps.arrays(np.float64, st.tuples(st.integers(1, 60), st.just(1)), elements=eighths)
@@ -97,6 +97,22 @@ def test_references_without_spread_give_finite_values_in_order(reference):
     found = Calibration().fit(reference[:, None]).apply(new)[:, 0]
     assert np.isfinite(found).all()
     assert (np.diff(found, axis=0) >= 0).all()
+
+
+@pytest.mark.parametrize("noise", [0.0, 1e-6])
+def test_where_the_reference_has_no_spread_the_coordinate_has_its_own_unit(noise):
+    reference = 3 + noise * np.random.default_rng(0).normal(size=(30, 1))
+    new = np.array([[2.0], [3.0], [4.5]])
+    found = Calibration(flat=FLAT).fit(reference).apply(new)[:, 0, 1]
+    np.testing.assert_allclose(found, np.arcsinh([-1, 0, 1.5]), atol=1e-5)
+    assert Calibration().fit(reference).apply(new)[2, 0, 1] > 13  # any difference is large
+
+
+def test_a_spread_is_a_spread_however_flat_counts():
+    values = np.random.default_rng(0).normal(size=(100, 1))
+    np.testing.assert_array_equal(
+        Calibration(flat=FLAT).fit(values).apply(values), Calibration().fit(values).apply(values)
+    )
 
 
 def test_nothing_to_apply_to():

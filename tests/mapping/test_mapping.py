@@ -13,6 +13,7 @@ from oddshot.mapping.mapping import (
     COORDINATES,
     LABEL_FREE,
     MAX_SUPPORT_ROWS,
+    SEES_NO_SCALE,
     Mapping,
     map_episode,
     support_sample,
@@ -275,6 +276,18 @@ def test_fresh_rows_of_the_same_kind_are_not_odd(width):
 
 
 @pytest.mark.usefixtures("few_trees")
+def test_a_coordinate_that_all_rows_share_does_not_drown_the_others():
+    rows = np.random.default_rng(0).normal(size=(24, 13))  # each has a histogram bin to itself
+    new = np.random.default_rng(1).normal(size=(24, 13))
+    labels = given_labels(rows, normal=24)
+    largest = {
+        edition: fitted(rows, labels, edition=edition).transform(new)[:, :, 1].max()
+        for edition in (SEES_NO_SCALE - 1, SEES_NO_SCALE)
+    }
+    assert largest[SEES_NO_SCALE - 1] > 13
+    assert largest[SEES_NO_SCALE] < 6
+
+
 @pytest.mark.parametrize(
     "rows",
     [

@@ -9,6 +9,7 @@ from oddshot.mapping.interpolation import interpolated
 
 GRID = 512
 CHANNELS = 2
+FLAT = 1e-4  # of a label-free coordinate, most of which are logarithms: less is no spread
 
 
 class Calibration:
@@ -17,7 +18,16 @@ class Calibration:
     Tail surprise is ``-log10`` of the share of reference rows at least as odd, so 1 is the top
     tenth and 2 the top hundredth; it cannot exceed the reference's size. The robust z goes on
     beyond: ``asinh((v - median) / (q90 - median))``.
+
+    Parameters
+    ----------
+    flat
+        A spread that is not above this is none: there is no scale to measure by, and the unit of
+        the coordinate stands in. 0: a millionth is the scale, so that any difference is large.
     """
+
+    def __init__(self, *, flat: float = 0.0) -> None:
+        self._flat = flat
 
     def fit(self, values: FloatArray) -> Self:
         """Learn from leave-one-out values of the reference rows, shape (m, C)."""
@@ -26,7 +36,8 @@ class Calibration:
         middle, high90, high99 = (_quantile(ordered, q) for q in (0.5, 0.9, 0.99))
         spread = np.where(high90 - middle > 1e-9, high90 - middle, high99 - middle)
         self._middle = middle
-        self._spread = np.where(spread > 1e-9, spread, np.maximum(values.std(axis=0), 1e-6))
+        spread = np.where(spread > 1e-9, spread, np.maximum(values.std(axis=0), 1e-6))
+        self._spread = np.where(spread > self._flat, spread, 1.0)
         ordered = self._scaled(ordered)
         at = np.linspace(0, count - 1, min(GRID, count)).round().astype(int)
         at = np.union1d(at, np.arange(max(0, count - GRID // 4), count))  # all of the upper tail

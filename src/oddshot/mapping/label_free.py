@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from oddshot.episodes import FloatArray
 from oddshot.mapping.block import Block, Reference
-from oddshot.mapping.calibration import CHANNELS, Calibration
+from oddshot.mapping.calibration import CHANNELS, FLAT, Calibration
 from oddshot.mapping.isolation import Isolation
 from oddshot.mapping.labelled import Seen
 from oddshot.mapping.neighbours import Neighbours, Subsets
@@ -31,6 +31,8 @@ class LabelFree:
         Threads over blocks of rows. The result does not depend on it.
     left_out
         Names of blocks that are not computed; their coordinates are 0 for all rows.
+    flat
+        See `Calibration`.
 
     Attributes
     ----------
@@ -40,8 +42,10 @@ class LabelFree:
         The block that finds neighbours.
     """
 
-    def __init__(self, *, threads: int = 1, left_out: Collection[str] = ()) -> None:
-        self._threads, self._left_out = threads, left_out
+    def __init__(
+        self, *, threads: int = 1, left_out: Collection[str] = (), flat: float = FLAT
+    ) -> None:
+        self._threads, self._left_out, self._flat = threads, left_out, flat
 
     def fit(self, support: Support, generator: np.random.Generator) -> Self:
         """Compare the support's typical rows with each other, and freeze."""
@@ -60,7 +64,7 @@ class LabelFree:
         self._blocks = [block for block in every if type(block).__name__ not in self._left_out]
         self._names = [name for block in self._blocks for name in block.names]
         raw = np.concatenate([block.fit(reference, generator) for block in self._blocks], axis=1)
-        self._calibration = Calibration().fit(raw)
+        self._calibration = Calibration(flat=self._flat).fit(raw)
         self._own = RowPlaces(support.typical)
         grown = self._isolation in self._blocks
         leaves = self._isolation.typical_leaves_ if grown else self._leaves(views)

@@ -25,7 +25,7 @@ from oddshot.episodes import (
 )
 from oddshot.errors import DataError
 from oddshot.mapping.block import Reference
-from oddshot.mapping.calibration import CHANNELS
+from oddshot.mapping.calibration import CHANNELS, FLAT
 from oddshot.mapping.encode import Encoder
 from oddshot.mapping.evidence import gather_evidence
 from oddshot.mapping.label_free import LABEL_FREE, LabelFree
@@ -37,8 +37,8 @@ from oddshot.mapping.threading import in_blocks, one_blas_thread, run_all
 MAX_SUPPORT_ROWS = 64
 # first that do so
 COUNTS_NORMAL, SMALLER_LEAVES, RECOUNTS_LEVELS, SEES_DEPENDENCIES, SECOND_OPINION = 2, 3, 4, 5, 6
-SEES_BONDS = SECOND_OPINION
-EDITION = SECOND_OPINION
+SEES_BONDS, SEES_NO_SCALE = SECOND_OPINION, 7
+EDITION = SEES_NO_SCALE
 
 COORDINATES = LABEL_FREE + LABELLED_NAMES
 PLAIN = {
@@ -91,7 +91,8 @@ class Mapping:
         Which rules it follows, so that a detector scores as it did when it was saved. In the first
         known normal rows counted no more than unlabelled ones; in the first two leaves were as
         large for many known anomalies as for few; in the first three rows that were held out still
-        counted in the rarity of levels; in the first four no row was looked at for `Dependencies`.
+        counted in the rarity of levels; in the first four no row was looked at for `Dependencies`;
+        in the first six a label-free coordinate that all rows share had a millionth for its scale.
 
     Attributes
     ----------
@@ -133,7 +134,8 @@ class Mapping:
         """Compare the support's rows with each other, and freeze."""
         self.base = support
         self._generator = np.random.default_rng([support.seed, 1])
-        free = LabelFree(threads=self.threads, left_out=self.left_out)
+        flat = FLAT if self.edition >= SEES_NO_SCALE else 0.0
+        free = LabelFree(threads=self.threads, left_out=self.left_out, flat=flat)
         self._free = free.fit(support, self._generator)
         self._later = Pool(support.typical[:0], self._free.typical_[:0])
         self._later_labels = np.zeros(0, dtype=np.int8)
