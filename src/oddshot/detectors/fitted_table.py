@@ -16,6 +16,7 @@ from oddshot.detectors.lowering import Lowering
 from oddshot.detectors.novelty import LABELS_ALONE, Floor, Novelty, blind, without_labels
 from oddshot.detectors.raising import Raising
 from oddshot.detectors.second_opinion import SecondOpinion, asked_for
+from oddshot.detectors.solitary import Solitary
 from oddshot.detectors.tables import some_rows, table_rows
 from oddshot.episodes import (
     ANOMALY,
@@ -35,6 +36,7 @@ from oddshot.mapping.mapping import (
     COUNTS_NORMAL,
     EDITION,
     RECOUNTS_LEVELS,
+    SEES_SOLITUDE,
     Mapping,
     Pool,
     last_told,
@@ -100,7 +102,12 @@ class FittedTable:
         self._told, self._free = _heads(*restore(prior), mapping, novelty)
         self._opinion: SecondOpinion | None = None
         self._floor: Floor | None = None
+        self._solitary: Solitary | None = None
+        self.clean = mapping.support.normal_share == 1.0
         own = self._said(self._told, mapping.typical_)
+        if mapping.edition >= SEES_SOLITUDE and not self.clean and not len(mapping.known_):
+            self._solitary = Solitary(Surprise().fit(own))
+            own = self._solitary.apply(own, mapping.typical_)
         if asked_for(mapping):
             opinion = SecondOpinion(mapping, own, self._said(self._told, mapping.known_))
             if opinion.counts:
@@ -120,7 +127,6 @@ class FittedTable:
         self.unlowered_scores = self.typical_scores
         if typical is not own:
             self.unlowered_scores = self._raising.apply(own, mapping.typical_rows_, unlowered)
-        self.clean = mapping.support.normal_share == 1.0
 
     @property
     def stands_for_new(self) -> bool:
@@ -518,6 +524,8 @@ class FittedTable:
     def _judged(self, coordinates: Float32Array, rows: FloatArray) -> FloatArray:
         """Raw scores (n,) of rows (n, p + q), mapped (n, C, 2)."""
         told = self._said(self._told, coordinates)
+        if self._solitary:
+            return self._solitary.apply(told, coordinates)
         if self._opinion:
             told = self._opinion.of(told, rows)
         return self._floored(told, coordinates)
