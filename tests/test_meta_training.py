@@ -169,7 +169,9 @@ def test_holdout_that_cannot_be(tables):
 
 @pytest.mark.parametrize("fold", [(0.5, 2), [0], "0/2", (0, 1, 2), (0, 0)])
 def test_a_fold_that_cannot_be(tables, fold):
-    with pytest.raises(SettingError, match=r"holdout_fold is .*; it must be \(i, n\) with i from 0"):
+    with pytest.raises(
+        SettingError, match=r"holdout_fold is .*; it must be \(i, n\) with i from 0"
+    ):
         meta_train(tables, holdout_fold=fold, **QUICK)
 
 

@@ -89,4 +89,6 @@ def test_detectors_that_failed_alike_share_a_line():
     frame = results(oddshot=[0.9, 0.8], knn=[0.8, 0.7], lof=[0.5, 0.5])
     failed = frame["detector"] != "oddshot"
     frame.loc[failed, ["error", "auroc"]] = ["Boom", float("nan")]
-    assert "- knn, lof failed 2 times each, on t0, t1: Boom" in summary_as_markdown(summarise(frame))
+    assert "- knn, lof failed 2 times each, on t0, t1: Boom" in summary_as_markdown(
+        summarise(frame)
+    )

@@ -106,7 +106,7 @@ class FittedTable:
         self.clean = mapping.support.normal_share == 1.0
         own = self._said(self._told, mapping.typical_)
         if mapping.edition >= SEES_SOLITUDE and not self.clean and not len(mapping.known_):
-            self._solitary = Solitary(Surprise().fit(own))
+            self._solitary = Solitary(Surprise().fit(own), mapping.typical_)
             own = self._solitary.apply(own, mapping.typical_)
         if asked_for(mapping):
             opinion = SecondOpinion(mapping, own, self._said(self._told, mapping.known_))
