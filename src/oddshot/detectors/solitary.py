@@ -2,8 +2,8 @@
 
 Without a hint a head leans on what stays good in contaminated rows: distance from the centre, most
 of all. Between clusters, on the other side of a curve, among the modes of a machine a row is near
-the centre and near no other row. Such rows are rare: of 180,000 rows of real tables one in a thousand
-is as far from its neighbours as this takes (docs/experiments.md, "Rows far from all others").
+the centre and near no other row. Few rows of real tables are as far from their neighbours and near
+the centre as this takes (docs/experiments.md, "Rows far from all others").
 """
 
 import numpy as np

@@ -92,7 +92,8 @@ class Mapping:
         known normal rows counted no more than unlabelled ones; in the first two leaves were as
         large for many known anomalies as for few; in the first three rows that were held out still
         counted in the rarity of levels; in the first four no row was looked at for `Dependencies`;
-        in the first six a label-free coordinate that all rows share had a millionth for its scale.
+        in the first six a label-free coordinate that all rows share had a millionth for its scale,
+        and no row was raised for being far from all others.
 
     Attributes
     ----------
