@@ -386,3 +386,11 @@ def test_slightly_other_scores_of_a_loaded_detector_are_told(tmp_path, fitted, m
     monkeypatch.setattr(FittedTable, "probe", lambda self: probe(self) + 50 * spread)
     with pytest.raises(PriorError, match="does not give the scores"):
         FewShotDetector.load(tmp_path / "saved")
+
+
+def test_of_few_different_rows_no_more_are_flagged_than_asked_for():
+    rows = np.random.default_rng(0).normal(size=(10, 4))[np.arange(200) % 10]
+    made = FewShotDetector(contamination=0.15, random_state=0).fit(rows)
+    flagged = (made.predict(rows) == -1).mean()
+    assert flagged == made.contamination_ <= 0.15
+    assert (made.p_values(rows) <= 0.15).mean() <= 0.15

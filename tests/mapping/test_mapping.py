@@ -11,6 +11,7 @@ from oddshot.mapping.evidence import EVIDENCE, TABLE
 from oddshot.mapping.labelled import LABELLED_NAMES
 from oddshot.mapping.mapping import (
     COORDINATES,
+    COPIES_ALIKE,
     LABEL_FREE,
     MAX_SUPPORT_ROWS,
     SEES_NO_SCALE,
@@ -446,3 +447,13 @@ def test_two_typical_rows_must_stay(anomalies):
     with pytest.raises(DataError, match=f"all but {5 - anomalies} are labelled as an"):
         told(mapping, ROWS[:anomalies], [1] * anomalies)
     told(mapping, ROWS[:3], [1] * 3)
+
+
+def test_equal_typical_rows_have_equal_coordinates():
+    rows = np.repeat(np.random.default_rng(0).normal(size=(6, 3)), 20, axis=0)
+    made = fitted(rows, given_labels(rows, known=20))
+    first = made.places_.of(made.support.typical)
+    assert len(np.unique(first)) == 5
+    np.testing.assert_array_equal(made.typical_, made.typical_[first])
+    before = fitted(rows, given_labels(rows, known=20), edition=COPIES_ALIKE - 1)
+    assert (before.typical_ != before.typical_[first]).any()

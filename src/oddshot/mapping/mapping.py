@@ -38,7 +38,7 @@ MAX_SUPPORT_ROWS = 64
 # first that do so
 COUNTS_NORMAL, SMALLER_LEAVES, RECOUNTS_LEVELS, SEES_DEPENDENCIES, SECOND_OPINION = 2, 3, 4, 5, 6
 SEES_BONDS, SEES_NO_SCALE = SECOND_OPINION, 7
-SEES_SOLITUDE = EDITION = SEES_NO_SCALE
+COPIES_ALIKE = SEES_SOLITUDE = EDITION = SEES_NO_SCALE
 
 COORDINATES = LABEL_FREE + LABELLED_NAMES
 PLAIN = {
@@ -93,7 +93,7 @@ class Mapping:
         large for many known anomalies as for few; in the first three rows that were held out still
         counted in the rarity of levels; in the first four no row was looked at for `Dependencies`;
         in the first six a label-free coordinate that all rows share had a millionth for its scale,
-        and no row was raised for being far from all others.
+        no row was raised for being far from all others, and equal typical rows could differ.
 
     Attributes
     ----------
@@ -241,6 +241,8 @@ class Mapping:
                 ],
                 threads=self.threads,
             )
+        if self.edition >= COPIES_ALIKE:  # what is random made them differ
+            self.typical_ = self.typical_[self.places_.of(typical.rows)]
         self.context_: Context = gather_evidence(
             self.typical_,
             self.known_,
