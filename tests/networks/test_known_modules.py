@@ -73,6 +73,19 @@ def test_linear_layers_take_rows_with_more_axes(options):
     torch.testing.assert_close(*results, **EXACT)
 
 
+def test_linear_layers_may_be_nested():
+    flat = linear_layers(nn.ReLU).double()
+    module = nn.Sequential(flat[:2], nn.Sequential(nn.Sequential(flat[2]), flat[3]), flat[4])
+    fast, slow = from_module(module), ModuleNetwork(module)
+    assert type(fast) is not ModuleNetwork
+    params, inputs, loss = scattered(fast, 3), normal(3, 4, 3), loss_to(normal(3, 4, 2))
+    results = [
+        (n(params, inputs), n.gradient(params, tuple(params), inputs, loss, graph=False))
+        for n in (fast, slow)
+    ]
+    torch.testing.assert_close(*results, **EXACT)
+
+
 @pytest.mark.parametrize(
     "module",
     [
