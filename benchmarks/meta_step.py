@@ -1,6 +1,6 @@
 """Time one step of meta-training against the ways others write it, exactness first.
 
-    OMP_NUM_THREADS=1 python benchmarks/meta_step.py [--network perceptron conv4] [--compile]
+    OMP_NUM_THREADS=1 python benchmarks/meta_step.py [--network perceptron conv4 series] [--compile]
 
 A step is the meta-gradient of a batch of tasks and an update by Adam. On one thread each, by turns,
 after a step to warm up; medians, and ratios to the plain loop. Before anything is timed, each way's
@@ -12,7 +12,8 @@ meta-gradient is compared in float64 with the plain loop's, on the code that is 
 - higher: that package's own loop, if it is installed.
 - vmap: ``torch.func.vmap`` of ``grad`` over ``functional_call``.
 - jax: ``jit`` of ``grad`` of ``vmap``, if JAX is installed; its compilation is timed apart.
-- oddshot: ``Adaptation.meta_loss``; and of any module, by ``from_module``.
+- oddshot: ``Adaptation.meta_loss``; and of any module, by ``from_module``. Of the convolutions over
+  series, for which there are no formulas, also as `ModuleNetwork` side by side and one by one.
 """
 
 import argparse
@@ -36,18 +37,24 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 from oddshot.evaluation.machine import machine
 from oddshot.learners.adaptation import Adaptation
 from oddshot.learners.inner_loop import Rows
-from oddshot.networks import ConvolutionalNetwork, Perceptron, SmoothCrossEntropy, from_module
+from oddshot.networks import (
+    ConvolutionalNetwork,
+    ModuleNetwork,
+    Network,
+    Perceptron,
+    SmoothCrossEntropy,
+    from_module,
+)
 from oddshot.reports.tables import markdown_table
 
 RATE = 0.05
+NETWORKS = ("perceptron", "conv4", "series")
 
 
 def main() -> None:
     """Compare, then time, every way on the networks asked for."""
     parser = argparse.ArgumentParser(description="Speed of a step of meta-training.")
-    parser.add_argument(
-        "--network", nargs="+", choices=["perceptron", "conv4"], default=["perceptron", "conv4"]
-    )
+    parser.add_argument("--network", nargs="+", choices=NETWORKS, default=["perceptron", "conv4"])
     parser.add_argument("--repeats", type=int, default=20)
     parser.add_argument("--tasks", type=int, default=None, help="32; for conv4 16")
     parser.add_argument("--compile", action="store_true", help="time torch.compile too")
@@ -63,6 +70,11 @@ def main() -> None:
             conv4(given.tasks or 16, shots=shots, queries=queries, pooling=pooling)
             for pooling in (False, True)
             for shots, queries in ((1, 5), (1, 15), (5, 15))
+        ]
+    if "series" in given.network:
+        problems += [
+            series(given.tasks or 64, rows=1, filters=8, length=32),
+            series(given.tasks or 16, rows=15, filters=64, length=256),
         ]
     for problem in problems:
         for second_order in (True, False):
@@ -80,7 +92,7 @@ class Problem:
     module
         What the others run.
     network, translate
-        Ours, and how the module's parameters are named and laid out there.
+        Ours, if there is one, and how the module's parameters are named and laid out there.
     tasks
         Support inputs and targets, then the query's, each with the task axis first.
     loss
@@ -170,23 +182,50 @@ def conv4(tasks: int, *, shots: int, queries: int, pooling: bool) -> Problem:
         ours["bias4"] = params[f"{head}.bias"]
         return ours
 
-    draws = []
-    for rows in (shots, queries):
-        labels = torch.arange(5).repeat(rows).expand(tasks, -1)
-        draws += [torch.rand(tasks, 5 * rows, 1, 28, 28), labels]
-    x, y, u, v = draws
     return Problem(
         f"conv4-64 {'with pooling' if pooling else 'of stride 2'}, {tasks} tasks, support "
         f"{5 * shots}, query {5 * queries}, 1 inner step",
         module=module,
         network=ConvolutionalNetwork(pooling=pooling),
         translate=translate,
-        tasks=(x, y, u, v),
+        tasks=(*five_ways(tasks, shots, 1, 28, 28), *five_ways(tasks, queries, 1, 28, 28)),
         loss=cross_entropy,
-        smooth=lambda labels: lambda out: cross_entropy(out.mT, labels, reduction="none").mean(1),
+        smooth=smooth_cross_entropy,
         steps=1,
         chunk=1 if pooling else 4,
     )
+
+
+def series(tasks: int, *, rows: int, filters: int, length: int) -> Problem:
+    """Two convolutions over series of four channels, five ways, one inner step."""
+    torch.manual_seed(0)
+    layers: list[nn.Module] = []
+    for channels in (4, filters):
+        layers += [nn.Conv1d(channels, filters, 5, padding=2), nn.ReLU()]
+    module = nn.Sequential(*layers, nn.AdaptiveAvgPool1d(1), nn.Flatten(), nn.Linear(filters, 5))
+    return Problem(
+        f"two convolutions of {filters} filters over series of {length}, {tasks} tasks, support "
+        f"{5 * rows}, query {5 * rows}, 1 inner step",
+        module=module,
+        network=None,
+        translate=lambda params: params,
+        tasks=(*five_ways(tasks, rows, 4, length), *five_ways(tasks, rows, 4, length)),
+        loss=cross_entropy,
+        smooth=smooth_cross_entropy,
+        steps=1,
+        chunk=None,
+    )
+
+
+def five_ways(tasks: int, rows: int, *shape: int) -> tuple[Tensor, Tensor]:
+    """Draw rows of each of five classes, and give their labels."""
+    labels = torch.arange(5).repeat(rows).expand(tasks, -1)
+    return torch.rand(tasks, 5 * rows, *shape), labels
+
+
+def smooth_cross_entropy(labels: Tensor) -> Callable[[Tensor], Tensor]:
+    """Cross-entropy of several classes, for many tasks."""
+    return lambda out: cross_entropy(out.mT, labels, reduction="none").mean(1)
 
 
 Way = Callable[[], Any]
@@ -200,7 +239,7 @@ def measure(problem: Problem, *, second_order: bool, given: argparse.Namespace) 
     ours = list(problem.translate(dict(zip(params, reference, strict=True))).values())
     ways: dict[str, tuple[Way, dict[str, Tensor]]] = {}
     errors = {}
-    for name, build in contestants(compiled=given.compile).items():
+    for name, build in contestants(problem, compiled=given.compile).items():
         try:
             gradient, _ = build(double, second_order=second_order)
             errors[name] = distance(gradient(), ours if name == "oddshot" else reference)
@@ -229,7 +268,9 @@ def measure(problem: Problem, *, second_order: bool, given: argparse.Namespace) 
     return markdown_table(["", "error in float64", "ms", "times the plain loop"], rows)
 
 
-def contestants(*, compiled: bool) -> dict[str, Callable[..., tuple[Way, dict[str, Tensor]]]]:
+def contestants(
+    problem: Problem, *, compiled: bool
+) -> dict[str, Callable[..., tuple[Way, dict[str, Tensor]]]]:
     """Name all ways; each turns a problem into its meta-gradient and the parameters it is of."""
     ways: dict[str, Callable[..., tuple[Way, dict[str, Tensor]]]] = {
         "plain loop": plain_loop,
@@ -238,8 +279,13 @@ def contestants(*, compiled: bool) -> dict[str, Callable[..., tuple[Way, dict[st
         "vmap": with_vmap,
         "jax": with_jax,
         "oddshot": with_oddshot,
-        "oddshot, from_module": partial(with_oddshot, wrapped=True),
+        "oddshot, from_module": partial(with_oddshot, wrap=from_module),
     }
+    if problem.network is None:
+        del ways["oddshot"]
+        for name, choice in (("side by side", False), ("one by one", True)):
+            wrap = partial(ModuleNetwork, one_by_one=choice)
+            ways[f"oddshot, {name}"] = partial(with_oddshot, wrap=wrap)
     if compiled:
         ways["vmap, compiled"] = partial(with_vmap, compiled=True)
         ways["oddshot, compiled"] = with_compiled
@@ -419,20 +465,20 @@ def with_jax(problem: Problem, *, second_order: bool) -> tuple[Way, dict[str, Te
 
 
 def with_oddshot(
-    problem: Problem, *, second_order: bool, wrapped: bool = False
+    problem: Problem, *, second_order: bool, wrap: Callable[[nn.Module], Network] | None = None
 ) -> tuple[Way, dict[str, Tensor]]:
     """Take `Adaptation.meta_loss`, of our network or of the module as it is."""
     adaptation = Adaptation(
         steps=problem.steps, rate=RATE, second_order=second_order, normalisation="batch"
     )
-    network = from_module(problem.module) if wrapped else problem.network
+    network = wrap(problem.module) if wrap else problem.network
     params = leaves(problem)
-    mine = params if wrapped else {n: p.detach() for n, p in problem.translate(params).items()}
+    mine = params if wrap else {n: p.detach() for n, p in problem.translate(params).items()}
     mine = {n: p.detach().requires_grad_() for n, p in mine.items()}
     x, y, u, v = problem.tasks
     support = Rows(x, problem.smooth(y))
     query: Rows | list[Rows] = Rows(u, problem.smooth(v))
-    if problem.chunk and not wrapped:
+    if problem.chunk and not wrap:
         parts = [slice(k, k + problem.chunk) for k in range(0, len(x), problem.chunk)]
         query = [Rows(u[part], problem.smooth(v[part])) for part in parts]
 

@@ -40,7 +40,7 @@ def scattered(network, *, tasks=None):
     }
 
 
-def reference(params, images, blocks, pooling, statistics=None, *, native=True):
+def reference(params, images, blocks, pooling, statistics=None, *, native=True, averaged=None):
     """One task: outputs, and the moments before each normalisation."""
     used = []
     for block in range(blocks):
@@ -58,7 +58,8 @@ def reference(params, images, blocks, pooling, statistics=None, *, native=True):
         images = torch.relu(images)
         if pooling:
             images = max_pool2d(images, 2)
-    features = images.permute(0, 2, 3, 1).flatten(1) if pooling else images.mean((2, 3))
+    averaged = not pooling if averaged is None else averaged
+    features = images.mean((2, 3)) if averaged else images.permute(0, 2, 3, 1).flatten(1)
     return features @ params[f"weight{blocks}"] + params[f"bias{blocks}"], used
 
 
@@ -120,6 +121,26 @@ def test_outputs_and_statistics_are_those_of_a_loop(pooling, inductive, channels
         for layer, pair in enumerate(before or moments):
             found = tuple(moment[task] for moment in used[f"norm{layer}"])
             torch.testing.assert_close(found, pair, **EXACT)
+
+
+@variants
+@pytest.mark.parametrize("mean", [True, False])
+def test_filters_may_differ_and_the_head_see_means_or_maps(pooling, mean):
+    network = network_of(pooling, size=17, filters=(4, 2, 3), mean=mean)
+    assert network.side == (2 if pooling else 3)
+    params, images = scattered(network, tasks=2), normal(2, 4, 1, 17, 17)
+    outputs = network(params, images)
+    expected = torch.stack(
+        [
+            reference({n: p[task] for n, p in params.items()}, rows, 3, pooling, averaged=mean)[0]
+            for task, rows in enumerate(images)
+        ]
+    )
+    results = [
+        (made, torch.autograd.grad(made.sin().sum(), list(params.values())))
+        for made in (outputs, expected)
+    ]
+    torch.testing.assert_close(*results, **EXACT)
 
 
 @variants
@@ -274,6 +295,8 @@ def test_initial_parameters_have_the_variance_of_he(pooling):
     ("settings", "message"),
     [
         ({"filters": 0}, "filters is 0; it must be 1 or more"),
+        ({"filters": [4, 0], "blocks": 2}, "filters is 0; it must be 1 or more"),
+        ({"filters": [4, 4], "blocks": 3}, "filters for 2 blocks, but 3 blocks; give as many"),
         ({"blocks": 1}, "blocks is 1; it must be 2 or more"),
         ({"size": 15, "blocks": 4, "pooling": True}, "images of size 15; give size 16 or more"),
     ],

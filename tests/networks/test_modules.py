@@ -12,78 +12,22 @@ from torch.nn.utils.parametrize import register_parametrization
 from oddshot.errors import SettingError
 from oddshot.learners.adaptation import Adaptation
 from oddshot.learners.inner_loop import Rows
-from oddshot.networks import ModuleNetwork, from_module
-
-EXACT = {"rtol": 1e-9, "atol": 1e-9}
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-def built(make, seed: int = 0) -> nn.Module:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return make()
-
-
-def mlp() -> nn.Module:
-    return built(lambda: nn.Sequential(nn.Linear(3, 5), nn.Tanh(), nn.Linear(5, 2)))
-
-
-def linear_layers(act: type[nn.Module]) -> nn.Module:
-    return built(
-        lambda: nn.Sequential(nn.Linear(3, 6), act(), nn.Linear(6, 4), act(), nn.Linear(4, 2))
-    )
-
-
-def conv_net() -> nn.Module:
-    def block(channels: int) -> nn.Module:
-        conv = nn.Conv2d(channels, 3, 3, padding=1)
-        return nn.Sequential(conv, nn.BatchNorm2d(3), nn.SiLU(), nn.AvgPool2d(2))
-
-    return built(lambda: nn.Sequential(block(1), block(3), nn.Flatten(), nn.Linear(3, 2)))
-
-
-def normal(*shape: int, seed: int = 1) -> Tensor:
-    return torch.randn(*shape, dtype=torch.float64, generator=generator(seed))
-
-
-def support_and_query(tasks: int, support, query, *, outputs: int = 2):
-    """Support, its targets, query and its truth."""
-    return (
-        normal(tasks, *support),
-        normal(tasks, support[0], outputs, seed=2),
-        normal(tasks, *query, seed=3),
-        normal(tasks, query[0], outputs, seed=4),
-    )
-
-
-def as_rows(drawn) -> tuple[Rows, Rows]:
-    support, targets, query, truth = drawn
-    return Rows(support, loss_to(targets)), Rows(query, loss_to(truth))
-
-
-def loss_to(targets: Tensor):
-    return lambda outputs: (outputs - targets).square().flatten(1).mean(1)
-
-
-def trained(network, *, dtype: torch.dtype = torch.float64):
-    drawn = network.initial_parameters(generator())
-    return {name: value.to(dtype).requires_grad_() for name, value in drawn.items()}
-
-
-def of_tasks(params, tasks: int):
-    return {name: value.expand(tasks, *value.shape) for name, value in params.items()}
-
-
-def scattered(network, tasks: int):
-    """Different parameters for every task."""
-    params = of_tasks(trained(network), tasks)
-    return {
-        name: (value + 0.1 * normal(*value.shape, seed=seed)).detach().requires_grad_()
-        for seed, (name, value) in enumerate(params.items())
-    }
+from oddshot.networks import ModuleNetwork, from_module, modules
+from small_modules import (
+    EXACT,
+    as_rows,
+    built,
+    conv_net,
+    generator,
+    looped,
+    loss_to,
+    mlp,
+    normal,
+    of_tasks,
+    scattered,
+    support_and_query,
+    trained,
+)
 
 
 def looped_meta_loss(call, params, tasks, *, steps, rate, second_order):
@@ -206,15 +150,6 @@ def assert_second_derivatives(module: nn.Module, inputs: Tensor, **options) -> N
         second = torch.autograd.grad(weighted, leaves, materialize_grads=True)
         results.append((outputs, first, second))
     torch.testing.assert_close(*results, **EXACT)
-
-
-def looped(module: nn.Module, params, inputs: Tensor) -> Tensor:
-    return torch.stack(
-        [
-            functional_call(module, {n: p[task] for n, p in params.items()}, (inputs[task],))
-            for task in range(len(inputs))
-        ]
-    )
 
 
 class Named(nn.BatchNorm1d):
@@ -452,6 +387,41 @@ def test_one_by_one_has_the_same_second_derivatives_and_moments():
     torch.testing.assert_close(*runs, **EXACT)
     given = [network.run(params, inputs[:, :1], runs[0][1]) for network in networks]
     torch.testing.assert_close(*given, **EXACT)
+
+
+@pytest.mark.parametrize(
+    ("conv", "shape", "numbers"),
+    [
+        (lambda: nn.Conv2d(2, 3, 3, 2, 1), (2, 4, 4), 12),
+        (lambda: nn.Conv1d(2, 3, 3, padding=1), (2, 8), 24),
+    ],
+)
+def test_convolutions_with_much_to_do_run_one_by_one(conv, shape, numbers, monkeypatch):
+    module = built(
+        lambda: nn.Sequential(conv(), nn.Tanh(), nn.Flatten(), nn.Linear(numbers, 2))
+    ).double()
+    looped_over, loop = [], ModuleNetwork._loop
+    monkeypatch.setattr(
+        ModuleNetwork, "_loop", lambda *given: (looped_over.append(given[0]), loop(*given))[1]
+    )
+    monkeypatch.setattr(modules, "_MANY", 5 * numbers)
+    network = ModuleNetwork(module)
+    params = scattered(network, 3)
+    for count in (4, 5):
+        inputs = normal(3, count, *shape)
+        torch.testing.assert_close(network(params, inputs), looped(module, params, inputs), **EXACT)
+        assert looped_over == [network] * (count == 5)
+    ModuleNetwork(module, one_by_one=False)(params, inputs)
+    single = {name: value.float() for name, value in params.items()}
+    with torch.autocast("cpu", torch.bfloat16):
+        network(single, inputs.float())
+    torch.func.grad(lambda p: network(p, inputs).sum())(params)
+    assert looped_over == [network]
+
+
+def test_no_tasks_are_no_reason_to_loop():
+    network = ModuleNetwork(conv_net())
+    assert not network._in_turn(normal(0, 4, 1, 4, 4))
 
 
 def test_an_error_of_the_inputs_stays_what_it_is():
@@ -722,93 +692,9 @@ def test_outputs_without_a_row_for_each_input_are_named(module, made):
         network(scattered(network, 2), normal(2, 4, 3))
 
 
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"second_order": True},
-        {"second_order": False},
-        {"adapts": "head"},
-        {"adapts": "biases", "second_order": False},
-        {"learn_rates": "parameter"},
-        {"learn_rates": "step", "multi_step": 1.0},
-        {"clip_norm": 0.1, "decay": 0.1},
-        {"reptile": True},
-    ],
-    ids=str,
-)
-@pytest.mark.parametrize("activation", [nn.ReLU, nn.SiLU])
-def test_linear_layers_run_by_formula_alike(options, activation):
-    module = linear_layers(activation)
-    fast, slow = from_module(module), ModuleNetwork(module)
-    assert type(fast) is not ModuleNetwork
-    assert fast.head == slow.head == {"4.weight", "4.bias"}
-    adaptation = Adaptation(steps=3, rate=0.1, **options)
-    support, query = as_rows(support_and_query(4, (5, 3), (6, 3)))
-    results = []
-    for network in (fast, slow):
-        drawn = adaptation.initial_parameters(network, generator())
-        params = {n: p.double().requires_grad_() for n, p in drawn.items()}
-        loss = adaptation.meta_loss(network, params, support, query, done=0.5)
-        grads = torch.autograd.grad(loss.sum(), list(params.values()), materialize_grads=True)
-        adapted = adaptation.adapted(network, params, support)
-        results.append((loss, grads, adapted, network(adapted, query.inputs)))
-    torch.testing.assert_close(*results, **EXACT)
-
-
-@pytest.mark.parametrize("options", [{}, {"second_order": False}, {"learn_rates": "step"}], ids=str)
-def test_linear_layers_take_rows_with_more_axes(options):
-    """Rows of windows, say: (B, n, T, in)."""
-    module = linear_layers(nn.SiLU)
-    adaptation = Adaptation(steps=2, rate=0.1, **options)
-    support, query = as_rows(
-        (normal(3, 4, 2, 3), normal(3, 4, 2, 2), normal(3, 5, 2, 3), normal(3, 5, 2, 2))
-    )
-    results = []
-    for network in (from_module(module), ModuleNetwork(module)):
-        drawn = adaptation.initial_parameters(network, generator())
-        params = {n: p.double().requires_grad_() for n, p in drawn.items()}
-        loss = adaptation.meta_loss(network, params, support, query)
-        results.append((loss, torch.autograd.grad(loss.sum(), list(params.values()))))
-    torch.testing.assert_close(*results, **EXACT)
-
-
-@pytest.mark.parametrize(
-    "module",
-    [
-        nn.Linear(2, 2),
-        nn.Sequential(nn.Linear(2, 2), nn.ReLU()),
-        nn.Sequential(nn.Linear(2, 2, bias=False)),
-        nn.Sequential(nn.Linear(2, 2), nn.GELU(), nn.Linear(2, 2)),
-        nn.Sequential(nn.Linear(2, 2), nn.ReLU(), nn.Linear(2, 2), nn.SiLU(), nn.Linear(2, 2)),
-        nn.Sequential(*[nn.Linear(2, 2)] * 3),
-    ],
-    ids=["no stack", "no head", "no bias", "gelu", "mixed", "shared"],
-)
-def test_other_modules_run_by_vmap(module):
-    assert type(from_module(module)) is ModuleNetwork
-
-
-def test_hooks_are_not_passed_over():
-    module = nn.Sequential(nn.Linear(2, 2))
-    assert type(from_module(module)) is not ModuleNetwork
-    for register, hook in (
-        ("register_forward_hook", lambda layer, rows, outputs: 2 * outputs),
-        ("register_forward_pre_hook", lambda layer, rows: 2 * rows[0]),
-        ("register_full_backward_hook", lambda layer, grads, outer: (2 * grads[0],)),
-        ("register_full_backward_pre_hook", lambda layer, grads: (2 * grads[0],)),
-    ):
-        handle = getattr(module[0], register)(hook)
-        assert type(from_module(module)) is ModuleNetwork
-        handle.remove()
-    module.forward = torch.relu
-    assert type(from_module(module)) is ModuleNetwork
-
-
-@pytest.mark.parametrize("make", [conv_net, lambda: linear_layers(nn.ReLU)], ids=["conv", "linear"])
-def test_a_network_that_ran_can_be_sent_to_another_process(make):
-    network = from_module(make())
-    shape = (5, 1, 4, 4) if network.normalises else (5, 3)
-    params, inputs = scattered(network, 2), normal(2, *shape)
+def test_a_network_that_ran_can_be_sent_to_another_process():
+    network = ModuleNetwork(conv_net())
+    params, inputs = scattered(network, 2), normal(2, 5, 1, 4, 4)
     expected = network(params, inputs)
     sent = pickle.loads(pickle.dumps(network))
     torch.testing.assert_close(sent(params, inputs), expected, rtol=0, atol=0)

@@ -9,7 +9,8 @@ from oddshot.networks.encoders import (
     PerceptronEncoder,
     ResidualEncoder,
 )
-from oddshot.networks.modules import ModuleNetwork, from_module
+from oddshot.networks.known_modules import from_module
+from oddshot.networks.modules import ModuleNetwork
 from oddshot.networks.monotone import MonotonePerceptron
 from oddshot.networks.network import (
     Loss,

@@ -12,7 +12,7 @@ Where the time of such a network goes on small images, and what is done about it
   exact to any order, without the general and slower rule for their second derivative.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from itertools import product
@@ -53,7 +53,8 @@ class ConvolutionalNetwork(Network):
     The network of few-shot learning on images (Vinyals et al. 2016, section 4.1). Without pooling
     convolutions have stride 2 and the head sees the mean of the last maps, as in the Omniglot
     experiments of Finn et al. 2017; with it they have stride 1, 2x2 max-pooling follows and the
-    head sees the last maps in full. Convolutions have no bias, which normalisation would remove.
+    head sees the last maps in full, unless told otherwise. Convolutions have no bias, which
+    normalisation would remove.
 
     Images are constants, and refused where they require a gradient. Under autocast it keeps the
     precision of its parameters.
@@ -63,18 +64,21 @@ class ConvolutionalNetwork(Network):
     channels, size
         Images are (channels, size, size).
     filters
-        Channels of every block.
+        Channels of every block, or of each.
     blocks
         Number of blocks, 2 or more.
     outputs
         Numbers that the head gives for an image.
     pooling
         Halve maps by max-pooling instead of stride.
+    mean
+        Whether the head sees the mean of the last maps; ``None``: without pooling it does.
 
     Raises
     ------
     SettingError
-        If a number is too small, or the blocks halve the images away.
+        If a number is too small, the blocks halve the images away, or ``filters`` are not one for
+        each block.
 
     Examples
     --------
@@ -90,33 +94,45 @@ class ConvolutionalNetwork(Network):
         *,
         channels: int = 1,
         size: int = 28,
-        filters: int = 64,
+        filters: int | Sequence[int] = 64,
         blocks: int = 4,
         outputs: int = 5,
         pooling: bool = False,
+        mean: bool | None = None,
     ) -> None:
+        filters = [filters] * blocks if isinstance(filters, int) else list(filters)
         for name, value, least in (
             ("channels", channels, 1),
             ("size", size, 1),
-            ("filters", filters, 1),
+            *(("filters", each, 1) for each in filters),
             ("blocks", blocks, 2),
             ("outputs", outputs, 1),
         ):
             require(value >= least, name, value, f"{least} or more")
-        left = size >> blocks if pooling else 1
-        if left < 1:
+        if len(filters) != blocks:
+            raise SettingError(
+                f"there are filters for {len(filters)} blocks, but {blocks} blocks; give as many"
+            )
+        sides = [size]
+        for _ in range(blocks):
+            sides.append(sides[-1] // 2 if pooling else -(-sides[-1] // 2))
+        if sides[-1] < 1:
             raise SettingError(
                 f"{blocks} poolings leave nothing of images of size {size}; "
                 f"give size {1 << blocks} or more, or fewer blocks"
             )
-        halved = size  # as often as blocks, but for the last
-        for _ in range(blocks - 1):
-            halved = halved // 2 if pooling else -(-halved // 2)
-        self._least = halved**2 if pooling else (-(-halved // 2)) ** 2
+        self._side = sides[-1]
+        self._least = sides[-2 if pooling else -1] ** 2  # values a channel of the last maps
         self._image = (channels, size, size)
         self._filters, self._blocks, self._outputs = filters, blocks, outputs
         self._pooling, self._stride = pooling, _stride(pooling)
-        self._features = filters * left * left
+        self._mean = mean if mean is not None else not pooling
+        self._features = filters[-1] * (1 if self._mean else sides[-1] ** 2)
+
+    @property
+    def side(self) -> int:
+        """Height and width of the last maps."""
+        return self._side
 
     @property
     def normalises(self) -> bool:
@@ -133,19 +149,17 @@ class ConvolutionalNetwork(Network):
 
         Block i has ``weight{i}`` (filters, 3, 3, channels), channels last, and ``scale{i}``,
         ``bias{i}`` (filters) of its normalisation; the head has a weight (features, outputs) and a
-        bias (outputs) by the next number. Features with pooling are in the order height, width,
-        filter.
+        bias (outputs) by the next number. Features that are no means are in the order height,
+        width, filter.
         """
         params: Params = {}
         channels = self._image[0]
-        for block in range(self._blocks):
-            weight = torch.randn(
-                self._filters, 3, 3, channels, generator=generator, dtype=torch.float32
-            )
+        for block, filters in enumerate(self._filters):
+            weight = torch.randn(filters, 3, 3, channels, generator=generator, dtype=torch.float32)
             params[f"weight{block}"] = weight * (2 / (9 * channels)) ** 0.5
-            params[f"scale{block}"] = torch.ones(self._filters, dtype=torch.float32)
-            params[f"bias{block}"] = torch.zeros(self._filters, dtype=torch.float32)
-            channels = self._filters
+            params[f"scale{block}"] = torch.ones(filters, dtype=torch.float32)
+            params[f"bias{block}"] = torch.zeros(filters, dtype=torch.float32)
+            channels = filters
         weight = torch.randn(
             self._features, self._outputs, generator=generator, dtype=torch.float32
         )
@@ -215,7 +229,7 @@ class ConvolutionalNetwork(Network):
             if self._pooling:
                 values = _pooled(values)[0]
         features = values.movedim(3, 0)
-        features = features.flatten(2) if self._pooling else features.mean((2, 3))
+        features = features.mean((2, 3)) if self._mean else features.flatten(2)
         weight, bias = params[f"weight{self._blocks}"], params[f"bias{self._blocks}"]
         return torch.baddbmm(bias[:, None], features, weight), used
 

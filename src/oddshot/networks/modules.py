@@ -1,10 +1,10 @@
 """Any `torch.nn.Module` as a network that many tasks run side by side."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
-from itertools import pairwise
+from math import prod
 from typing import Any, cast
 
 import torch
@@ -14,52 +14,19 @@ from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.utils.parametrize import is_parametrized
 
 from oddshot.errors import SettingError
-from oddshot.networks.network import Loss, Network, Params, Rates, Statistics
-from oddshot.networks.perceptron import Perceptron
+from oddshot.networks.network import Network, Params, Statistics
 
 _NATIVE = nn.modules.batchnorm._BatchNorm
-_ACTIVATIONS: dict[type[nn.Module], str] = {nn.ReLU: "relu", nn.SiLU: "silu"}
-
-
-def from_module(
-    module: nn.Module, *, head: str | None = None, redraw: bool = False, one_by_one: bool = False
-) -> Network:
-    """Make a module a network, in the fastest way there is for it.
-
-    An `nn.Sequential` of linear layers with biases, and either `nn.ReLU` or `nn.SiLU` between them,
-    runs by the formulas of `Perceptron` on rows (B, n, in), which are constants, as are losses
-    given their outputs; everything else, and anything ``one_by_one``, is a `ModuleNetwork`. Names
-    and shapes of parameters are the module's either way.
-
-    Parameters
-    ----------
-    module, head, redraw, one_by_one
-        See `ModuleNetwork`.
-
-    Raises
-    ------
-    SettingError
-        As from `ModuleNetwork`.
-
-    Examples
-    --------
-    >>> network = from_module(nn.Sequential(nn.Linear(3, 8), nn.ReLU(), nn.Linear(8, 1)))
-    >>> sorted(network.head)
-    ['2.bias', '2.weight']
-    """
-    perceptron = None if one_by_one else _as_perceptron(module)
-    if perceptron is None:
-        return ModuleNetwork(module, head=head, redraw=redraw, one_by_one=one_by_one)
-    return _LinearLayers(perceptron, module, head=head, redraw=redraw)
+_MANY = 500_000  # numbers of a task's first maps; from there on those of all tasks crowd the cache
 
 
 class ModuleNetwork(Network):
     """A copy of a module, run with each task's own parameters.
 
     The module sees the rows (n, ...) of one task at a time and answers with a row for each. The
-    task axis is added by `torch.func.vmap`. What is trained are the parameters that require a
-    gradient; others, and buffers, are the same constants for all tasks. A parameter that layers
-    share is one parameter, under its first name. What a forward pass writes to the module is
+    task axis is added by `torch.func.vmap`, or by a loop. What is trained are the parameters that
+    require a gradient; others, and buffers, are the same constants for all tasks. A parameter that
+    layers share is one parameter, under its first name. What a forward pass writes to the module is
     forgotten.
 
     - Dropout: in training mode, with masks of its own for every task and call, drawn from torch's
@@ -84,8 +51,9 @@ class ModuleNetwork(Network):
     redraw
         Start from fresh parameters instead, drawn by the layers' own ``reset_parameters``.
     one_by_one
-        Run tasks one after another, without ``vmap``: slow, but free to branch on values, to write
-        to buffers and to use `nn.LSTM`.
+        Run tasks one after another, without ``vmap``: slow for few rows, but free to branch on
+        values, to write to buffers and to use `nn.LSTM`. ``None``: only where it is faster, that is
+        with convolutions that have much to do for each task, on a CPU.
 
     Raises
     ------
@@ -109,7 +77,7 @@ class ModuleNetwork(Network):
         *,
         head: str | None = None,
         redraw: bool = False,
-        one_by_one: bool = False,
+        one_by_one: bool | None = None,
     ) -> None:
         self._name = type(module).__name__
         _require_known_shapes(module)
@@ -120,6 +88,7 @@ class ModuleNetwork(Network):
             )
         self._head = _head(module, head)
         self._redraw, self._one_by_one = redraw, one_by_one
+        self._growth = _growth(module)
         self._pristine = _Runner.of(module)
         self._idle: dict[tuple[torch.device, torch.dtype], list[_Runner]] = {}
         if redraw:
@@ -164,7 +133,7 @@ class ModuleNetwork(Network):
             name: (mean.expand(tasks, -1), variance.expand(tasks, -1))
             for name, (mean, variance) in (statistics or {}).items()
         }
-        if self._one_by_one:
+        if self._in_turn(inputs):
             return self._loop(params, inputs, given)
         try:
             with self._borrowed(params) as runner:
@@ -186,12 +155,20 @@ class ModuleNetwork(Network):
         with self._borrowed(params):
             pass
 
+    def _in_turn(self, inputs: Tensor) -> bool:
+        """Whether to run tasks one after another."""
+        if self._one_by_one is not None:
+            return self._one_by_one
+        return is_plain_call(inputs) and inputs.numel() * self._growth >= _MANY * len(inputs) > 0
+
     def _loop(self, params: Params, inputs: Tensor, given: Statistics) -> tuple[Tensor, Statistics]:
         """Run tasks one after another, as many as there are inputs."""
+        # one stack of gradients a parameter, where indexing would make a whole one for each task
+        values = {name: value.unbind() for name, value in params.items()}
         with self._borrowed(params) as runner:
             found = [
                 runner(
-                    {name: value[task] for name, value in params.items()},
+                    {name: value[task] for name, value in values.items()},
                     rows,
                     {
                         name: (mean[task], variance[task])
@@ -221,75 +198,26 @@ class ModuleNetwork(Network):
         idle.append(runner)  # unless an error left it in an unknown state
 
 
-class _LinearLayers(ModuleNetwork):
-    """Linear layers under their own names, run by the formulas of `Perceptron`.
+def is_plain_call(inputs: Tensor) -> bool:
+    """Tell whether rows are on a CPU and nothing but autograd looks on: no autocast, no tracing."""
+    return (
+        inputs.device.type == "cpu"
+        and not torch.is_autocast_enabled("cpu")
+        and not torch.compiler.is_compiling()
+        and not torch._C._are_functorch_transforms_active()
+    )
 
-    They hold (out, in) and (out) where it holds (in, out) and (1, out). Rows with more axes than
-    one, which it does not take, run as those of any module.
-    """
 
-    def __init__(self, perceptron: Perceptron, module: nn.Module, **options: Any) -> None:
-        super().__init__(module, **options)
-        self._perceptron = perceptron
-        ours = [name for name, _ in module.named_parameters()]
-        self._theirs = {
-            name: f"{name.rpartition('.')[2]}{place // 2}" for place, name in enumerate(ours)
-        }
-
-    def run(
-        self, params: Params, inputs: Tensor, statistics: Statistics | None = None
-    ) -> tuple[Tensor, Statistics]:
-        if inputs.ndim != 3:
-            return super().run(params, inputs, statistics)
-        return self._perceptron.run(self._translated(params), inputs, statistics)
-
-    def losses(
-        self, params: Params, inputs: Tensor, loss: Loss, *, through: Params | None = None
-    ) -> Tensor:
-        if inputs.ndim != 3:
-            return super().losses(params, inputs, loss, through=through)
-        shared = None if through is None else self._translated(through)
-        return self._perceptron.losses(self._translated(params), inputs, loss, through=shared)
-
-    def gradient(
-        self, params: Params, names: tuple[str, ...], inputs: Tensor, loss: Loss, *, graph: bool
-    ) -> Params:
-        if inputs.ndim != 3:
-            return super().gradient(params, names, inputs, loss, graph=graph)
-        theirs = tuple(self._theirs[name] for name in names)
-        return self._restored(
-            self._perceptron.gradient(self._translated(params), theirs, inputs, loss, graph=graph)
-        )
-
-    def descend(
-        self,
-        params: Params,
-        rates: Sequence[Rates],
-        inputs: Tensor,
-        loss: Loss,
-        *,
-        graph: bool,
-    ) -> Params:
-        learned = any(isinstance(rate, Tensor) for step in rates for rate in step.values())
-        if learned or inputs.ndim != 3:
-            return super().descend(params, rates, inputs, loss, graph=graph)
-        steps = [{self._theirs[name]: rate for name, rate in step.items()} for step in rates]
-        return self._restored(
-            self._perceptron.descend(self._translated(params), steps, inputs, loss, graph=graph)
-        )
-
-    def _translated(self, params: Params) -> Params:
-        return {
-            theirs: params[ours].mT if ours.endswith("weight") else params[ours].unsqueeze(-2)
-            for ours, theirs in self._theirs.items()
-        }
-
-    def _restored(self, params: Params) -> Params:
-        return {
-            ours: params[theirs].mT if ours.endswith("weight") else params[theirs].squeeze(-2)
-            for ours, theirs in self._theirs.items()
-            if theirs in params
-        }
+def changes(layer: nn.Module) -> list[str]:
+    """Tell what makes a layer compute something else than its class does."""
+    there = {
+        "forward pre-hooks": layer._forward_pre_hooks,
+        "forward hooks": layer._forward_hooks,
+        "backward pre-hooks": layer._backward_pre_hooks,
+        "backward hooks": layer._backward_hooks,
+        "forward": "forward" in vars(layer),
+    }
+    return [name for name, found in there.items() if found]
 
 
 @dataclass(slots=True)
@@ -387,25 +315,12 @@ class _Runner:
         return outputs, used
 
 
-def _as_perceptron(module: nn.Module) -> Perceptron | None:
-    """Return the perceptron that computes the same, if the module is that simple."""
-    if type(module) is not nn.Sequential or len(module) % 2 == 0:
-        return None
-    linear = [x for x in list(module)[::2] if type(x) is nn.Linear and x.bias is not None]
-    between = {type(x) for x in list(module)[1::2]}
-    plain = (
-        len(linear) == len(module) // 2 + 1
-        and len(between) <= 1
-        and between <= set(_ACTIVATIONS)
-        and all(one.out_features == next_.in_features for one, next_ in pairwise(linear))
-        and sum(p.requires_grad for p in module.parameters()) == 2 * len(linear)  # none is shared
-        and not any(_changes(layer) for layer in module.modules())
-    )
-    if not plain:
-        return None
-    activation = _ACTIVATIONS[between.pop()] if between else "relu"
-    widths = [linear[0].in_features, *(layer.out_features for layer in linear)]
-    return Perceptron(widths, activation=activation)
+def _growth(module: nn.Module) -> float:
+    """Numbers that the first convolution makes of one, roughly; 0 where there is none."""
+    for layer in module.modules():
+        if isinstance(layer, nn.modules.conv._ConvNd):
+            return layer.out_channels / (layer.in_channels * prod(layer.stride))
+    return 0.0
 
 
 def _head(module: nn.Module, prefix: str | None) -> frozenset[str]:
@@ -476,19 +391,7 @@ def _extras(layer: _NATIVE) -> list[str]:
         if getattr(type(layer), name, None) is not getattr(native, name, None)
     ]
     parameters = [name for name, _ in layer.named_parameters() if name not in ("weight", "bias")]
-    return [*_changes(layer), *code, *parameters]
-
-
-def _changes(layer: nn.Module) -> list[str]:
-    """Tell what makes a layer compute something else than its class does."""
-    there = {
-        "forward pre-hooks": layer._forward_pre_hooks,
-        "forward hooks": layer._forward_hooks,
-        "backward pre-hooks": layer._backward_pre_hooks,
-        "backward hooks": layer._backward_hooks,
-        "forward": "forward" in vars(layer),
-    }
-    return [name for name, found in there.items() if found]
+    return [*changes(layer), *code, *parameters]
 
 
 def _require_resettable(module: nn.Module) -> None:
