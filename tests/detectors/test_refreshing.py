@@ -132,3 +132,41 @@ def test_refreshed_detector_is_saved(labelled, tmp_path):
     newer.save(tmp_path)
     again = FewShotDetector.load(tmp_path).refresh(draw(50, 2), keep=1.0)
     assert kept_labels(again) == [145, 6, 4]
+
+
+def in_german(rows):
+    amounts = rows["length"] * 1000
+    points = amounts.map(lambda v: f"{v:,.2f}".translate(str.maketrans(",.", ".,")))
+    return rows.assign(length=points)
+
+
+def in_points(rows):
+    return rows.assign(length=(rows["length"] * 1000).round(2))
+
+
+def both(rows):
+    return rows.assign(length=[*in_points(rows)["length"][::2], *in_german(rows)["length"][1::2]])
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [(in_german, in_points), (in_points, in_german), (both, both)],
+    ids=["German", "points", "both"],
+)
+def test_numbers_beside_texts_are_the_same_after_saving(before, after, tmp_path):
+    detector = FewShotDetector(prior=untrained_prior()).fit(before(draw(120, 0)))
+    newer, window = detector.refresh(after(draw(60, 1))), after(draw(60, 2))
+    newer.save(tmp_path)
+    again = FewShotDetector.load(tmp_path)
+    assert again.check_drift(window) == newer.check_drift(window)
+    explained = [one.explain(window[:1])[0] for one in (again, newer)]
+    assert str(explained[0]) == str(explained[1])
+    for one in (again, newer):
+        one.calibrate(groups=np.arange(90) % 30)
+    assert again.p_values(window).tolist() == newer.p_values(window).tolist()
+    refreshed = [one.refresh(window) for one in (again, newer)]
+    assert refreshed[0].column_report_ == refreshed[1].column_report_
+    assert refreshed[0].column_report_[0].kind == "number"
+    for one in (again, newer):
+        one.partial_fit(window[:1], [1])
+    assert again.anomaly_score(window).tolist() == newer.anomaly_score(window).tolist()
