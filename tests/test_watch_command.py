@@ -58,6 +58,19 @@ def test_quiet_windows_end_with_0_and_drift_with_3(run, folder):
     assert words[3:] == [str(folder / "moved.csv"), "--factor=amount=1000", "--out", "NEWER"]
 
 
+def test_cells_that_cannot_be_read_are_named_and_the_next_file_is_read(run, folder):
+    rows = draw(100, 1).astype({"a": object})
+    rows.loc[2, "a"] = "ERR"
+    rows.to_csv(folder / "stray.csv", index=False)
+    found = run("watch", "stray.csv", "moved.csv")
+    assert found.exit_code == 3
+    assert "stray.csv: quiet (p 0." in found.output
+    assert "  a: 1 of 100 cells cannot be read, as 'ERR' in row 3, where" in found.output
+    assert "moved.csv: drift: amount (p 0.00" in found.output
+    rows.assign(a="ERR").to_csv(folder / "words.csv", index=False)
+    assert "words.csv: drift: a (of the other columns p 0." in run("watch", "words.csv").output
+
+
 def test_a_file_is_read_window_by_window(run):
     lines = run("watch", "month.csv", "--window", 100, "--json").output.splitlines()
     found = [json.loads(line) for line in lines]

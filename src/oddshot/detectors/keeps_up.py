@@ -80,7 +80,7 @@ class KeepsUp(AdaptedPrior):
         fitted, kept = self._raw_context("check_drift")
         return DriftMonitor(
             kept,
-            fitted.column_report,
+            fitted.encoder.recipes,
             fitted.prior,
             share=self.contamination_,
             seed=fitted.seed,
