@@ -176,6 +176,26 @@ def test_a_constant_column_with_a_word_is_told():
     assert monitor.check(window.assign(same="x")).verdict == "drift: same"
 
 
+def test_periods_are_dates_after_saving_too(tmp_path):
+    def hours(count, seed):
+        when = pd.period_range("2024-01-01", periods=count, freq="h")
+        return draw(count, seed).assign(when=when)
+
+    detector = FewShotDetector(prior=untrained_prior()).fit(hours(200, 0))
+    detector.save(tmp_path)
+    for one in (detector, FewShotDetector.load(tmp_path)):
+        assert one.check_drift(hours(100, 1)).verdict == "quiet"
+        newer = one.refresh(hours(100, 1))
+        assert {note.column: note.kind for note in newer.column_report_}["when"] == "date"
+
+
+def test_a_column_of_infinities_that_stays_so_is_no_drift():
+    rows = draw(200, 0).assign(high=np.inf)
+    monitor = FewShotDetector(prior=untrained_prior()).fit(rows).drift_monitor()
+    assert monitor.check(draw(150, 1).assign(high=np.inf)).verdict == "quiet"
+    assert monitor.check(draw(150, 1).assign(high=1.0)).verdict == "drift: high"
+
+
 def test_a_unit_that_was_not_learned_makes_a_column_unreadable(monitor, detector):
     rows = draw(300, 1)
     rows["a"] = [f"{value:.1f} C" for value in rows["a"]]

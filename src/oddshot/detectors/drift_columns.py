@@ -250,6 +250,7 @@ def _test_share(
     yield ColumnTest(change, p, float(p[0]))
 
 
+@np.errstate(invalid="ignore")  # infinities have no quantiles between them
 def unit_factor(old: FloatArray, new: FloatArray) -> float | None:
     """Tell by what numbers (m,) were multiplied to give others (n,); ``None`` if they were not.
 
@@ -290,6 +291,7 @@ def _rescaled(factor: float) -> str:
     return f"multiplied by {by}, as by another unit"
 
 
+@np.errstate(invalid="ignore")
 def _moved(old: FloatArray, new: FloatArray) -> str:
     """Say where numbers went: their median, their spread, or the share below some value."""
     quarters = [np.quantile(side, (0.25, 0.5, 0.75)) for side in (old, new)]
