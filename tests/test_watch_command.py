@@ -106,6 +106,7 @@ def test_too_few_rows_are_said(run):
         (["--alarm", "often"], "--alarm is 'often'"),
         (["--alpha", 2], "alpha is 2"),
         (["--alpha", 0], "alpha is 0"),
+        (["--alpha", 1e-7], "alpha is 1e-07; it must be 5e-05 or more"),
     ],
 )
 def test_mistakes_end_with_2_in_one_line(run, arguments, words):

@@ -298,7 +298,9 @@ def test_detector_is_the_same_after_saving(detector, tmp_path):
     ("settings", "words"),
     [
         ({"alpha": 0}, "alpha is 0"),
-        ({"alpha": 0.001}, "permutations is 999; it must be a whole number, 2999 or more where"),
+        ({"alpha": 0.001}, "permutations is 999; it must be a whole number from 2,999 to 59,999"),
+        ({"alpha": 1e-7}, "alpha is 1e-07; it must be 5e-05 or more"),
+        ({"permutations": 10**9}, "permutations is 1000000000; it must be a whole number from 299"),
         ({"permutations": 0}, "permutations is 0"),
         ({"block": 0}, "block is 0"),
         ({"block": 1.5}, "block is 1.5"),
@@ -320,6 +322,16 @@ def test_what_cannot_be_compared_is_named(detector, monitor):
     dates = pd.DataFrame({"when": draw(50, 0)["when"]})
     with pytest.raises(DataError, match="no column can be compared"):
         FewShotDetector(prior=untrained_prior()).fit(dates).check_drift(dates)
+
+
+def test_columns_of_one_name_are_refused(detector):
+    rows = draw(50, 1)
+    twice = pd.concat([rows, rows[["a"]]], axis=1)
+    for use in (detector.check_drift, detector.refresh):
+        with pytest.raises(DataError, match="several columns are named 'a'; rename them"):
+            use(twice)
+    others = rows.assign(x=1, y=1).rename(columns={"y": "x"})
+    assert not detector.check_drift(others).drifted
 
 
 def test_a_detector_without_its_rows_is_refused(detector, tmp_path):

@@ -56,6 +56,7 @@ def watch(
 
     Exit code 3 where an alarm was raised; 0 where all is quiet or there are just more anomalies.
     """
+    from oddshot.detectors.drift import MOST_PERMUTATIONS
     from oddshot.detectors.few_shot import FewShotDetector
     from oddshot.reports.drift import lines_of
     from oddshot.thresholds.conformal import check_level
@@ -64,12 +65,13 @@ def watch(
     check_level("--alpha", alpha)
     if every is not None and window is None:
         raise SettingError(f"--every is {every} but --window is not given; give both")
+    permutations = int(min(max(999, 5 / alpha), MOST_PERMUTATIONS))
     monitor = FewShotDetector.load(folder, n_jobs=-1).drift_monitor(block=block)
     console = console_of_stdout()
     last: deque[bool] = deque(maxlen=among)
     alarms = 0
     for name, rows, left in _windows(files, window, every):
-        found = monitor.check(rows, alpha=alpha, permutations=max(999, int(5 / alpha)))
+        found = monitor.check(rows, alpha=alpha, permutations=permutations)
         last.append(found.drifted)
         alarmed = sum(last) >= needed
         alarms += alarmed

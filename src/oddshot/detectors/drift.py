@@ -49,6 +49,8 @@ from oddshot.thresholds.two_sample import (
 SET_ASIDE = 0.3  # of as many rows as the smaller side has
 MOST_FITTED = 512
 MOST_COMPARED = 1024  # a side; more rows would find smaller differences, and cost their square
+MOST_PERMUTATIONS = 59_999  # all of them at once, of 2,048 rows, take some gigabytes
+LEAST_ALPHA = 5e-5  # that so many can show
 FEWEST_CONTEXT = 20
 MEET = 0.05  # share of held-out rows up to which rows are said to be all different
 FOLDS = 5
@@ -243,9 +245,10 @@ class DriftMonitor:
     def check(self, X: Any, *, alpha: float = 0.01, permutations: int = 999) -> Drift:
         """Compare new rows (n, d) with the context; see `FewShotDetector.check_drift`."""
         require(is_number(alpha) and 0 < alpha < 1, "alpha", alpha, "a share between 0 and 1")
+        require(alpha >= LEAST_ALPHA, "alpha", alpha, f"{LEAST_ALPHA:g} or more")
         least = max(int(np.ceil(3 / alpha)) - 1, 1)  # of two tests, the lower p-value counts
-        allowed = f"a whole number, {least} or more where alpha is {alpha:g}"
-        enough = is_whole(permutations) and permutations >= least
+        enough = is_whole(permutations) and least <= permutations <= MOST_PERMUTATIONS
+        allowed = f"a whole number from {least:,} to {MOST_PERMUTATIONS:,} where alpha is {alpha:g}"
         require(enough, "permutations", permutations, allowed)
         window = self._kept.aligned(X)
         if not len(window):

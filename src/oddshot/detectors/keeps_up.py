@@ -34,13 +34,13 @@ class KeepsUp(AdaptedPrior):
             Shape (n, d): new rows; columns may be lost or new. Of more than 1,024 rows, so many are
             compared.
         alpha
-            Share of windows without a change that may be called drift: the promise holds for
-            independent rows, and on average over contexts.
+            Share of windows without a change that may be called drift, 0.00005 or more: the promise
+            holds for independent rows, and on average over contexts.
         block
             Rows that follow each other in time resemble each other: in stretches of so many rows,
             which are kept together. 1: they are independent.
         permutations
-            How many; ``alpha`` needs ``3 / alpha - 1`` of them.
+            How many, up to 59,999; ``alpha`` needs ``3 / alpha - 1`` of them.
 
         Returns
         -------

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from oddshot.detectors.kept_cells import from_arrow, to_arrow
 from oddshot.episodes import ANOMALY, FloatArray, LabelArray
 from oddshot.errors import DataError
-from oddshot.frames import RawRows, as_frame, frame_from_arrow, to_rows
+from oddshot.frames import RawRows, as_frame, check_unique, frame_from_arrow, to_rows
 from oddshot.mapping.row_places import RowPlaces
 from oddshot.mapping.support import MOST_COPIES, Support
 
@@ -87,11 +87,14 @@ class KeptRows:
         Raises
         ------
         DataError
-            If ``X`` is no table, or has another number of columns, and these have no names.
+            If ``X`` is no table, has two columns of a name that is known, or another number of
+            columns, and these have no names.
         """
         rows = as_frame(to_rows(X))
         if self.named and not isinstance(rows.columns, pd.RangeIndex):
-            return rows.set_axis([str(name) for name in rows.columns], axis=1)
+            names, known = [str(name) for name in rows.columns], {*map(str, self.frame.columns)}
+            check_unique([name for name in names if name in known])
+            return rows.set_axis(names, axis=1)
         if rows.shape[1] != self.frame.shape[1]:
             raise DataError(
                 f"the new rows have {rows.shape[1]} columns and the context "
