@@ -54,5 +54,9 @@ class Unread:
 
 def strays(recipe: Number, column: "pd.Series[Any]") -> NDArray[np.bool_]:
     """Tell which cells (n,) are no numbers or dates, and no gaps, whether fit saw such or not."""
-    wordless = replace(recipe, notation=replace(recipe.notation, words=()))
-    return wordless.unread(column)
+    return without_words(recipe).unread(column)
+
+
+def without_words(recipe: Number) -> Number:
+    """Read alike, but take no words for gaps."""
+    return replace(recipe, notation=replace(recipe.notation, words=()))
