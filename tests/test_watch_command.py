@@ -58,6 +58,19 @@ def test_quiet_windows_end_with_0_and_drift_with_3(run, folder):
     assert words[3:] == [str(folder / "moved.csv"), "--factor=amount=1000", "--out", "NEWER"]
 
 
+def test_cells_that_cannot_be_read_are_named_and_the_next_file_is_read(run, folder):
+    rows = draw(100, 1).astype({"a": object})
+    rows.loc[2, "a"] = "ERR"
+    rows.to_csv(folder / "stray.csv", index=False)
+    found = run("watch", "stray.csv", "moved.csv")
+    assert found.exit_code == 3
+    assert "stray.csv: quiet (p 0." in found.output
+    assert "  a: 1 of 100 cells cannot be read, as 'ERR' in row 3, where" in found.output
+    assert "moved.csv: drift: amount (p 0.00" in found.output
+    rows.assign(a="ERR").to_csv(folder / "words.csv", index=False)
+    assert "words.csv: drift: a (of the other columns p 0." in run("watch", "words.csv").output
+
+
 def test_a_file_is_read_window_by_window(run):
     lines = run("watch", "month.csv", "--window", 100, "--json").output.splitlines()
     found = [json.loads(line) for line in lines]
@@ -93,6 +106,7 @@ def test_too_few_rows_are_said(run):
         (["--alarm", "often"], "--alarm is 'often'"),
         (["--alpha", 2], "alpha is 2"),
         (["--alpha", 0], "alpha is 0"),
+        (["--alpha", 1e-7], "alpha is 1e-07; it must be 5e-05 or more"),
     ],
 )
 def test_mistakes_end_with_2_in_one_line(run, arguments, words):
@@ -134,7 +148,54 @@ def test_refresh_names_a_column_that_looks_like_labels_where_it_is_learned_from(
     again = CliRunner().invoke(
         app, ["refresh", *map(str, (folder / "with", folder / "more.csv", *out))]
     )
-    assert hint + "--label-column fraud.\n" in again.output
+    assert hint + "--label-column fraud, or leave it out with --leave-out.\n" in again.output
+
+
+def test_refresh_says_what_is_read_otherwise(run, folder):
+    draw(50, 6).assign(b=["x", "y"] * 25).to_csv(folder / "words.csv", index=False)
+    found = run("refresh", "words.csv", "--out", folder / "words", "--keep", 0)
+    assert found.exit_code == 0, found.output
+    assert "column 'b' was a number and is a category now: 50 of 50 cells cannot" in found.output
+
+
+def test_refresh_leaves_out_what_is_named_and_names_what_is_new(tmp_path):
+    def call(*arguments):
+        found = CliRunner().invoke(app, ["refresh", *map(str, (tmp_path / "kept", *arguments))])
+        assert found.exit_code == 0, found.output
+        return found.output
+
+    FewShotDetector(prior=untrained_prior()).fit(draw(100, 0)).save(tmp_path / "kept")
+    draw(60, 1).assign(customer=["c1", "c2"] * 30).to_csv(tmp_path / "new.csv", index=False)
+    anew = ("--keep", 0, "--out", tmp_path / "newer")
+    told = "Not there before, and learned from now: 'customer'; see --leave-out."
+    assert told in call(tmp_path / "new.csv", *anew)
+    found = call(tmp_path / "new.csv", *anew, "--leave-out", "customer")
+    assert "Left out, as asked: customer." in found
+    assert told not in found
+    names = FewShotDetector.load(tmp_path / "newer").feature_names_in_
+    assert names.tolist() == ["a", "b", "amount"]
+
+
+def test_refresh_says_which_rule_is_not_kept_and_takes_another(tmp_path):
+    def call(*arguments):
+        words = [tmp_path / "kept", tmp_path / "new.csv", "--out", tmp_path / "newer", *arguments]
+        found = CliRunner().invoke(app, ["refresh", *map(str, words)])
+        assert found.exit_code == 0, found.output
+        return found.output
+
+    detector = FewShotDetector(prior=untrained_prior()).fit(draw(200, 0))
+    detector.save(tmp_path / "kept")
+    draw(100, 1).to_csv(tmp_path / "new.csv", index=False)
+    assert "not kept" not in call()
+    detector.calibrate(method="split").set_threshold(alpha=0.05).save(tmp_path / "kept")
+    found = " ".join(call().split())
+    assert "Its rule before is not kept: at most 5% of normal rows are expected above it" in found
+    assert "P-values rest on 150 rows given to fit, each compared" in found
+    found = " ".join(call("--alpha", 0.05, "--calibrate", "split").split())
+    assert "The threshold: at most 5% of normal rows are expected above it (from " in found
+    assert "not kept" not in found
+    assert "P-values rest on" not in found
+    assert str(FewShotDetector.load(tmp_path / "newer").threshold_rule_).startswith("at most 5%")
 
 
 def test_far_more_flagged_is_not_quiet_whatever_is_compared(tmp_path):

@@ -1,7 +1,8 @@
 """Tables in memory, whoever made them, as one of three kinds: data frame, matrix, sparse matrix."""
 
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import Any, TypeAlias
 
@@ -220,6 +221,13 @@ def as_frame(rows: RawRows, places: NDArray[np.intp] | slice = slice(None)) -> p
         return rows.iloc[places].reset_index(drop=True)
     part = rows[places]
     return pd.DataFrame(part if isinstance(part, np.ndarray) else part.toarray())
+
+
+def check_unique(names: Sequence[str]) -> None:
+    """Refuse names of columns of which two are equal."""
+    if len(set(names)) < len(names):
+        twice = sorted(name for name, count in Counter(names).items() if count > 1)
+        raise DataError(f"several columns are named {twice[0]!r}; rename them")
 
 
 def hash_rows(rows: RawRows) -> NDArray[np.uint64]:

@@ -207,7 +207,8 @@ def test_arrow_streams_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("encoding", "notes"), [("utf-8-sig", 0), ("utf-16", 0), ("latin-1", 1), ("utf-8", 0)]
+    ("encoding", "notes"),
+    [("utf-8-sig", 0), ("utf-16", 0), ("utf-32", 0), ("latin-1", 1), ("utf-8", 0)],
 )
 def test_encodings(tmp_path: Path, encoding: str, notes: int) -> None:
     (tmp_path / "t.csv").write_bytes("größe,ä\n1,é\n2,x\n".encode(encoding))

@@ -101,12 +101,99 @@ def test_dates_that_are_lost_or_unreadable_are_told(detector):
     unreadable = detector.check_drift(draw(300, 1).assign(when="soon"))
     assert [(c.column, c.kind) for c in unreadable.columns[:1]] == [("when", "unreadable")]
     assert lost.flagged is unreadable.flagged is None
-    written = draw(300, 1)
-    written["when"] = written["when"].dt.strftime("%d.%m.%Y")
-    with pytest.raises(DataError, match=r"'when' holds .* where a date was learned"):
-        detector.check_drift(written)
     gone = detector.check_drift(draw(300, 1).assign(when=None))
     assert not gone.drifted
+
+
+@pytest.mark.parametrize("form", ["%d.%m.%Y", "%d/%m/%Y", "%d-%b-%y", "%m/%d/%Y %I:%M %p"])
+@pytest.mark.parametrize("learned", ["%Y-%m-%d %H:%M", "%d-%m-%Y"])
+def test_dates_in_another_format_than_the_learned_one_are_unreadable(form, learned):
+    rows, window = draw(300, 0), draw(200, 1)
+    rows["when"] = rows["when"].dt.strftime(learned)
+    window["when"] = window["when"].dt.strftime(form)
+    found = FewShotDetector(prior=untrained_prior()).fit(rows[:200]).check_drift(window)
+    assert found.verdict.startswith("drift: when")
+    change = found.columns[0]
+    assert (change.column, change.kind, change.p) == ("when", "unreadable", 0)
+    assert repr(window["when"][0]) in change.detail
+
+
+@pytest.mark.parametrize(
+    ("column", "cell", "what"),
+    [("a", "ERR", "a number"), ("when", "soon", "a date"), ("ok", "maybe", "true or false")],
+)
+def test_a_share_that_cannot_be_read_is_told_and_the_rest_is_compared(column, cell, what):
+    def rows(count, seed):
+        return draw(count, seed).assign(ok=np.arange(count) % 3 == 0)
+
+    detector = FewShotDetector(prior=untrained_prior()).fit(rows(600, 0))
+    monitor = detector.drift_monitor()
+    for strays, drift in ((1, False), (30, True)):
+        window = rows(300, 1).astype({column: object})
+        window.loc[7 : 6 + strays, column] = cell
+        found = monitor.check(window)
+        (change,) = (c for c in found.columns if c.kind == "unreadable")
+        assert change.column == column
+        assert change.detail == (
+            f"{strays} of 300 cells cannot be read, as {cell!r} in row 8, "
+            f"where {what} was learned; such count as gaps"
+        )
+        assert 0 < change.p <= 1
+        assert found.verdict == (f"drift: {column}" if drift else "quiet")
+        gaps = window.assign(**{column: window[column].mask(window[column].eq(cell))})
+        above = detector.anomaly_score(gaps) > detector.threshold_
+        assert found.flagged == above.mean()
+
+
+def test_words_that_fit_knew_count_on_both_sides_where_others_come():
+    rows = draw(400, 0).assign(price=[f"{n * 7 % 301 / 7:.2f}" for n in range(400)])
+    rows.loc[range(0, 400, 25), "price"] = "ERR"
+    window = draw(300, 1).assign(price=[f"{n * 11 % 301 / 7:.2f}" for n in range(300)])
+    window.loc[range(0, 300, 25), "price"] = "Err."
+    found = FewShotDetector(prior=untrained_prior()).fit(rows).check_drift(window)
+    (change,) = (c for c in found.columns if c.kind == "unreadable")
+    assert change.column == "price"
+    assert change.p > 0.2
+    assert found.verdict == "quiet"
+
+
+def test_other_columns_that_moved_are_told_beside_unreadable_ones(monitor):
+    window = draw(300, 1).assign(e="much").astype({"d": object})
+    window["c"] += 2
+    window.loc[3, "d"] = "ERR"
+    found = monitor.check(window)
+    assert found.verdict == "drift: e, c"
+    assert [c.column for c in found.columns if c.kind == "unreadable"] == ["e", "d"]
+
+
+def test_a_constant_column_with_a_word_is_told():
+    rows = draw(200, 0).assign(same=7)
+    monitor = FewShotDetector(prior=untrained_prior()).fit(rows).drift_monitor()
+    window = draw(100, 1).assign(same=pd.Series([7] * 99 + ["x"], dtype=object))
+    found = monitor.check(window)
+    (change,) = (c for c in found.columns if c.kind == "unreadable")
+    assert (change.column, found.verdict) == ("same", "quiet")
+    assert monitor.check(window.assign(same="x")).verdict == "drift: same"
+
+
+def test_periods_are_dates_after_saving_too(tmp_path):
+    def hours(count, seed):
+        when = pd.period_range("2024-01-01", periods=count, freq="h")
+        return draw(count, seed).assign(when=when)
+
+    detector = FewShotDetector(prior=untrained_prior()).fit(hours(200, 0))
+    detector.save(tmp_path)
+    for one in (detector, FewShotDetector.load(tmp_path)):
+        assert one.check_drift(hours(100, 1)).verdict == "quiet"
+        newer = one.refresh(hours(100, 1))
+        assert {note.column: note.kind for note in newer.column_report_}["when"] == "date"
+
+
+def test_a_column_of_infinities_that_stays_so_is_no_drift():
+    rows = draw(200, 0).assign(high=np.inf)
+    monitor = FewShotDetector(prior=untrained_prior()).fit(rows).drift_monitor()
+    assert monitor.check(draw(150, 1).assign(high=np.inf)).verdict == "quiet"
+    assert monitor.check(draw(150, 1).assign(high=1.0)).verdict == "drift: high"
 
 
 def test_a_unit_that_was_not_learned_makes_a_column_unreadable(monitor, detector):
@@ -211,7 +298,9 @@ def test_detector_is_the_same_after_saving(detector, tmp_path):
     ("settings", "words"),
     [
         ({"alpha": 0}, "alpha is 0"),
-        ({"alpha": 0.001}, "permutations is 999; it must be a whole number, 2999 or more where"),
+        ({"alpha": 0.001}, "permutations is 999; it must be a whole number from 2,999 to 59,999"),
+        ({"alpha": 1e-7}, "alpha is 1e-07; it must be 5e-05 or more"),
+        ({"permutations": 10**9}, "permutations is 1000000000; it must be a whole number from 299"),
         ({"permutations": 0}, "permutations is 0"),
         ({"block": 0}, "block is 0"),
         ({"block": 1.5}, "block is 1.5"),
@@ -235,6 +324,16 @@ def test_what_cannot_be_compared_is_named(detector, monitor):
         FewShotDetector(prior=untrained_prior()).fit(dates).check_drift(dates)
 
 
+def test_columns_of_one_name_are_refused(detector):
+    rows = draw(50, 1)
+    twice = pd.concat([rows, rows[["a"]]], axis=1)
+    for use in (detector.check_drift, detector.refresh):
+        with pytest.raises(DataError, match="several columns are named 'a'; rename them"):
+            use(twice)
+    others = rows.assign(x=1, y=1).rename(columns={"y": "x"})
+    assert not detector.check_drift(others).drifted
+
+
 def test_a_detector_without_its_rows_is_refused(detector, tmp_path):
     detector.save(tmp_path)
     older = FewShotDetector.load(tmp_path)
@@ -256,7 +355,7 @@ def test_images_are_refused():
 def test_monitor_needs_no_verdicts(detector):
     fitted = detector._fitted
     monitor = DriftMonitor(
-        fitted.kept, fitted.column_report, fitted.prior, share=0.01, seed=0, threads=1
+        fitted.kept, fitted.encoder.recipes, fitted.prior, share=0.01, seed=0, threads=1
     )
     assert monitor.check(draw(50, 1)).flagged is None
 

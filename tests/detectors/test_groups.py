@@ -30,6 +30,10 @@ def test_any_values_name_groups(given_as):
     [
         ([1, 2], "X has 3 rows but groups has 2"),
         (["a", None, "b"], "groups is missing for 1 of 3 rows, first in row 1"),
+        (["a", "b", float("nan")], "groups is missing for 1 of 3 rows, first in row 2"),
+        (("a", np.nan, np.nan), "groups is missing for 2 of 3 rows, first in row 1"),
+        (["a", pd.NaT, "b"], "groups is missing for 1 of 3 rows, first in row 1"),
+        ([["a", "b"]] * 3, r"groups has the shape \(3, 2\)"),
         (np.ones((3, 2)), r"groups has the shape \(3, 2\)"),
         (7, r"groups has the shape \(\)"),
     ],

@@ -132,3 +132,84 @@ def test_refreshed_detector_is_saved(labelled, tmp_path):
     newer.save(tmp_path)
     again = FewShotDetector.load(tmp_path).refresh(draw(50, 2), keep=1.0)
     assert kept_labels(again) == [145, 6, 4]
+
+
+def test_columns_that_are_of_another_kind_are_told():
+    when = pd.Series(pd.date_range("2024-01-01", periods=100, freq="7h").astype(str))
+    old = draw(100, 0).assign(when=when, same=1, code=range(100))
+    new = draw(60, 1).assign(
+        when=pd.to_datetime(when[:60]).dt.strftime("%d/%m/%Y %H:%M"),
+        width=["wide", "narrow"] * 30,
+        same=np.arange(60) % 7,
+        code=range(100, 160),
+    )
+    detector = FewShotDetector(prior=untrained_prior()).fit(old)
+    with pytest.warns(ContextWarning) as told:
+        newer = detector.refresh(new, keep=0)
+    assert [str(warning.message).partition(":")[0] for warning in told] == [
+        "column 'width' was a number and is a category now",
+        "column 'same' was left out and is a number now",
+    ]
+    assert "60 of 60 cells cannot be read, as 'wide' in row 1" in str(told[0].message)
+    assert "it was left out as constant (1)" in str(told[1].message)
+    assert told[0].filename == __file__
+    with pytest.warns(ContextWarning) as told:
+        newer = detector.refresh(new, keep=1.0)
+    (of_dates,) = (str(w.message) for w in told if "'when'" in str(w.message))
+    assert of_dates.startswith("column 'when' was a date and is left out now: 60 of 60 cells")
+    assert not {note.column: note.used for note in newer.column_report_}["when"]
+
+
+def test_of_many_columns_of_another_kind_five_are_told():
+    rows = pd.DataFrame(np.random.default_rng(0).normal(size=(60, 12))).add_prefix("c")
+    words = rows.assign(**{f"c{i}": ["x", "y"] * 30 for i in range(11)})
+    with pytest.warns(ContextWarning) as told:
+        FewShotDetector(prior=untrained_prior()).fit(rows).refresh(words, keep=0)
+    assert len(told) == 6
+    assert str(told[5].message).startswith("6 more column(s) are of another kind")
+
+
+def test_words_that_become_gaps_are_told(labelled):
+    with pytest.warns(
+        ContextWarning, match="column 'width': 50 of 50 cells cannot be read, as 'x'"
+    ):
+        newer = labelled.refresh(draw(50, 1).assign(width=["x", "y"] * 25), keep=1.0)
+    assert newer.column_report_[1].kind == "number"
+
+
+def in_german(rows):
+    amounts = rows["length"] * 1000
+    points = amounts.map(lambda v: f"{v:,.2f}".translate(str.maketrans(",.", ".,")))
+    return rows.assign(length=points)
+
+
+def in_points(rows):
+    return rows.assign(length=(rows["length"] * 1000).round(2))
+
+
+def both(rows):
+    return rows.assign(length=[*in_points(rows)["length"][::2], *in_german(rows)["length"][1::2]])
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [(in_german, in_points), (in_points, in_german), (both, both)],
+    ids=["German", "points", "both"],
+)
+def test_numbers_beside_texts_are_the_same_after_saving(before, after, tmp_path):
+    detector = FewShotDetector(prior=untrained_prior()).fit(before(draw(120, 0)))
+    newer, window = detector.refresh(after(draw(60, 1))), after(draw(60, 2))
+    newer.save(tmp_path)
+    again = FewShotDetector.load(tmp_path)
+    assert again.check_drift(window) == newer.check_drift(window)
+    explained = [one.explain(window[:1])[0] for one in (again, newer)]
+    assert str(explained[0]) == str(explained[1])
+    for one in (again, newer):
+        one.calibrate(groups=np.arange(90) % 30)
+    assert again.p_values(window).tolist() == newer.p_values(window).tolist()
+    refreshed = [one.refresh(window) for one in (again, newer)]
+    assert refreshed[0].column_report_ == refreshed[1].column_report_
+    assert refreshed[0].column_report_[0].kind == "number"
+    for one in (again, newer):
+        one.partial_fit(window[:1], [1])
+    assert again.anomaly_score(window).tolist() == newer.anomaly_score(window).tolist()

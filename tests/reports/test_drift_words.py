@@ -56,5 +56,16 @@ def test_lost_columns_leave_no_share_flagged(quiet):
     assert found[1:] == ["  kg: not among the new columns", "  new, and ignored: lb"]
 
 
+def test_cells_that_cannot_be_read_are_told_even_where_they_are_few(quiet):
+    stray = ColumnChange("kg", "unreadable", 0.4, 0.01, "2 of 200 cells cannot be read")
+    assert lines_of("May", replace(quiet, columns=(stray,)))[1:] == [
+        "  kg: 2 of 200 cells cannot be read"
+    ]
+    many = replace(stray, p=0.001)
+    columns = (many, ColumnChange("kg", "missing", 0.001, 0.01, "missing in 9.0% of rows"))
+    found = lines_of("May", replace(quiet, p=0.001, columns=columns))
+    assert found[1:] == ["  kg: 2 of 200 cells cannot be read"]
+
+
 def test_too_few_rows(quiet):
     assert "too few rows: 200 against 500" in lines_of("May", replace(quiet, least_p=0.02))[1]

@@ -52,14 +52,17 @@ def test_a_division_with_an_empty_side_weighs_nothing():
     assert differences(np.array([1.0, 2.0]), found).tolist() == [0]
 
 
+VALUES = [0.0, 1.0, 2.0, 3.0, 4.0, np.inf, -np.inf]
+
+
 @settings(max_examples=50, deadline=None)
 @given(
-    st.lists(st.integers(0, 6), min_size=2, max_size=30),
-    st.lists(st.integers(0, 6), min_size=2, max_size=30),
+    st.lists(st.sampled_from(VALUES), min_size=2, max_size=30),
+    st.lists(st.sampled_from(VALUES), min_size=2, max_size=30),
 )
 def test_differences_are_those_of_scipy_ties_included(old, new):
     sides = np.repeat([False, True], [len(old), len(new)])
-    values = np.array([*old, *new], dtype=float)
+    values = np.array([*old, *new])
     found = differences(values, divided(sides))
     assert found[0] == pytest.approx(ks_2samp(old, new, method="asymp").statistic, abs=1e-4)
 

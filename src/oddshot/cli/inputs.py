@@ -205,21 +205,17 @@ def fitted(
     return detector.fit(read.rows, read.labels)
 
 
-def with_hint_at_labels(read: Input, *, may_leave_out: bool = True) -> Input:
-    """Note columns that look like labels, where none was named and they are learned from.
-
-    ``may_leave_out``: whether the command takes ``--leave-out``.
-    """
+def with_hint_at_labels(read: Input) -> Input:
+    """Note columns that look like labels, where none was named and they are learned from."""
     import pandas as pd
 
     from oddshot.data.labels import look_like_labels
 
     if read.labels is not None or not isinstance(read.rows, pd.DataFrame):
         return read
-    otherwise = ", or leave it out with --leave-out" if may_leave_out else ""
     told = tuple(
         f"Column {name!r} looks like labels, but is learned from as any other; name it with "
-        f"--label-column {shlex.quote(str(name))}{otherwise}."
+        f"--label-column {shlex.quote(str(name))}, or leave it out with --leave-out."
         for name, column in read.rows.items()
         if look_like_labels(str(name), column)
     )

@@ -5,19 +5,29 @@ import shlex
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from oddshot.cli.console import console_of_stdout, say
 from oddshot.cli.inputs import Asked, Input, read_input, with_hint_at_labels
-from oddshot.cli.options import Labels
+from oddshot.cli.options import (
+    Alpha,
+    Budget,
+    Calibrate,
+    Fdr,
+    Labels,
+    LeaveOut,
+    Threshold,
+)
+from oddshot.cli.thresholds import Promise
 from oddshot.errors import SettingError
 from oddshot.wording import counted
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from oddshot.detectors.calibration import ThresholdRule
     from oddshot.detectors.few_shot import FewShotDetector
 
 DRIFT = 3  # the exit code
@@ -56,6 +66,7 @@ def watch(
 
     Exit code 3 where an alarm was raised; 0 where all is quiet or there are just more anomalies.
     """
+    from oddshot.detectors.drift import MOST_PERMUTATIONS
     from oddshot.detectors.few_shot import FewShotDetector
     from oddshot.reports.drift import lines_of
     from oddshot.thresholds.conformal import check_level
@@ -64,12 +75,13 @@ def watch(
     check_level("--alpha", alpha)
     if every is not None and window is None:
         raise SettingError(f"--every is {every} but --window is not given; give both")
+    permutations = int(min(max(999, 5 / alpha), MOST_PERMUTATIONS))
     monitor = FewShotDetector.load(folder, n_jobs=-1).drift_monitor(block=block)
     console = console_of_stdout()
     last: deque[bool] = deque(maxlen=among)
     alarms = 0
     for name, rows, left in _windows(files, window, every):
-        found = monitor.check(rows, alpha=alpha, permutations=max(999, int(5 / alpha)))
+        found = monitor.check(rows, alpha=alpha, permutations=permutations)
         last.append(found.drifted)
         alarmed = sum(last) >= needed
         alarms += alarmed
@@ -96,6 +108,7 @@ def refresh(
     *,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the new detector.")],
     label_column: Labels = None,
+    leave_out: LeaveOut = None,
     keep: Annotated[
         float, typer.Option("--keep", help="Share of the old unlabelled rows that stays.")
     ] = 0.25,
@@ -105,6 +118,11 @@ def refresh(
             "--factor", metavar="COLUMN=X", help="Multiply old rows, as after a change of unit."
         ),
     ] = None,
+    alpha: Alpha = None,
+    fdr: Fdr = None,
+    budget: Budget = None,
+    threshold: Threshold = None,
+    calibrate: Calibrate = None,
 ) -> None:
     """Fit a kept detector again on new rows, with the labels and the prior that it has."""
     import warnings
@@ -112,22 +130,27 @@ def refresh(
     from oddshot.detectors.few_shot import FewShotDetector
     from oddshot.detectors.refreshing import ContextWarning
 
+    promise = Promise(alpha, fdr, budget, calibrate, threshold=threshold)
+    promise.check()
     detector = FewShotDetector.load(folder, n_jobs=-1)
-    read = read_input(file, detector.prior, Asked(label_column))
+    read = read_input(file, detector.prior, Asked(label_column, tuple(leave_out or ())))
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", ContextWarning)
         newer = detector.refresh(
             read.rows, read.labels, keep=keep, factors=dict(map(_factor, factor or []))
         )
+    kept = promise.keep(newer, read, label_column)
     newer.save(out)
     console = console_of_stdout()
-    for note in with_hint_at_labels(_learned(read, newer), may_leave_out=False).notes:
+    for note in (*with_hint_at_labels(_learned(read, newer)).notes, *_new_to(detector, newer)):
         say(console, note)
     for warning in caught:
         say(console, str(warning.message))
     old = f"all old labels and {keep:.0%} of the old unlabelled rows"
     say(console, f"Fitted again on {counted(len(read.frame), 'rows')} of {file}, with {old}.")
     say(console, f"Threshold {newer.threshold_:.4g} ({detector.threshold_:.4g} before).")
+    for line in (*kept, *_lost_promises(detector, newer, told=bool(kept))):
+        say(console, line)
     say(console, f"Kept in {out}; score new rows with: oddshot score {out} FILE")
 
 
@@ -139,6 +162,39 @@ def _learned(read: Input, detector: "FewShotDetector") -> Input:
         return read
     known = {note.column for note in detector.column_report_}
     return read._replace(rows=read.rows[[name for name in read.rows if str(name) in known]])
+
+
+def _new_to(old: "FewShotDetector", new: "FewShotDetector") -> tuple[str, ...]:
+    """Name columns that are learned from now, and stood in no row that the old detector saw."""
+    known = {note.column for note in old.column_report_}
+    names = [repr(note.column) for note in new.column_report_ if note.column not in known]
+    if not names:
+        return ()
+    return (f"Not there before, and learned from now: {', '.join(names)}; see --leave-out.",)
+
+
+def _lost_promises(old: "FewShotDetector", new: "FewShotDetector", *, told: bool) -> Iterator[str]:
+    """Say by what rule the threshold was set before, and on what p-values rested, if that is gone.
+
+    ``told``: whether the new rule has been said.
+    """
+    before, now = old.threshold_rule_, new.threshold_rule_
+    if _what_sets(before) != _what_sets(now):
+        if not told:
+            yield f"The threshold: {now}."
+        yield f"Its rule before is not kept: {before}."
+    if old.calibration_.method not in ("own", new.calibration_.method):
+        yield (
+            f"P-values rest on {new.calibration_}; before, on {old.calibration_}. Give --calibrate "
+            "to calibrate again."
+        )
+
+
+def _what_sets(rule: "ThresholdRule") -> tuple[Any, ...]:
+    """Tell rules apart; shares that go by the scores differ with the rows."""
+    if rule.rule == "contamination":
+        return (rule.rule, None if rule.automatic else rule.settings["share"])
+    return (rule.rule, *rule.settings.values())
 
 
 def _windows(

@@ -1,10 +1,15 @@
 """How the letters of a text file are written, where it is not plain UTF-8."""
 
+import codecs
 from typing import NamedTuple
 
 BAD = "\ufffd"
 FEW = 0.1  # bad bytes for each letter beyond ASCII that can be read, up to which it is UTF-8
 WINDOWS, OLDER = "cp1252", "latin-1"
+MARKS = {  # at the beginning; those of UTF-16 begin some of UTF-32, so these go first
+    "utf-32": (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE),
+    "utf-16": (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE),
+}
 
 
 class Encoding(NamedTuple):
@@ -13,6 +18,15 @@ class Encoding(NamedTuple):
     codec: str
     errors: str
     note: str
+
+
+def marked(data: bytes) -> str | None:
+    """Tell the codec of a text whose first bytes are its mark, but for UTF-8's.
+
+    >>> marked("a".encode("utf-32")), marked("a".encode("utf-16")), marked(b"a")
+    ('utf-32', 'utf-16', None)
+    """
+    return next((codec for codec, marks in MARKS.items() if data.startswith(marks)), None)
 
 
 def other_than_utf8(data: bytes) -> Encoding:

@@ -30,7 +30,7 @@ from pyarrow import feather, parquet
 from oddshot.data.archives import UNREADABLE, read_arrays
 from oddshot.data.arff import read_arff
 from oddshot.data.delimited import Dialect, delimited_cells, read_delimited
-from oddshot.data.encodings import other_than_utf8
+from oddshot.data.encodings import marked, other_than_utf8
 from oddshot.data.labels import parse_labels
 from oddshot.episodes import LabelArray, Rows, Table
 from oddshot.errors import DataError, SourceError, first_line
@@ -325,9 +325,8 @@ def _text_format(text: str) -> str:
 
 def _decoded(data: bytes, called: str) -> tuple[str, tuple[str, ...]]:
     """Give the text of a file and notes on its encoding."""
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        encoding = "utf-16"
-    else:
+    encoding = marked(data)
+    if encoding is None:
         head = np.frombuffer(data[:8192], dtype=np.uint8)
         control = (head < 32) & ~np.isin(head, (9, 10, 12, 13, 26))
         if (head == 0).any() or control.mean() > 0.02:

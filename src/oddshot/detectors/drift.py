@@ -24,17 +24,15 @@ from oddshot.detectors.drift_columns import (
     ColumnChange,
     Sides,
     compared_kinds,
-    read_values,
     test_columns,
-    without_words,
+    test_unread,
 )
 from oddshot.detectors.fitted_table import FittedTable
 from oddshot.detectors.kept_rows import KeptRows
+from oddshot.detectors.unread import Unread, strays
 from oddshot.episodes import ANOMALY, FloatArray
 from oddshot.errors import DataError, is_number, is_whole, require
-from oddshot.mapping.cells import distinct_values, find_date_format
-from oddshot.mapping.columns import Number
-from oddshot.mapping.encode import ColumnNote
+from oddshot.mapping.columns import Constant, Number, Recipe
 from oddshot.mapping.label_free import LABEL_FREE
 from oddshot.priors import Prior
 from oddshot.thresholds.two_sample import (
@@ -51,6 +49,8 @@ from oddshot.thresholds.two_sample import (
 SET_ASIDE = 0.3  # of as many rows as the smaller side has
 MOST_FITTED = 512
 MOST_COMPARED = 1024  # a side; more rows would find smaller differences, and cost their square
+MOST_PERMUTATIONS = 59_999  # all of them at once, of 2,048 rows, take some gigabytes
+LEAST_ALPHA = 5e-5  # that so many can show
 FEWEST_CONTEXT = 20
 MEET = 0.05  # share of held-out rows up to which rows are said to be all different
 FOLDS = 5
@@ -87,7 +87,8 @@ class Drift:
     columns
         All columns that were tested, lost or found new, most significant first.
     flagged
-        Share of the window above the detector's threshold; ``None`` where columns are lost.
+        Share of the window above the detector's threshold, what cannot be read taken for gaps;
+        ``None`` where columns are lost, or more than half unreadable.
     promised
         Share of the rows given to `fit` above it.
     p_more
@@ -115,7 +116,7 @@ class Drift:
 
     @property
     def drifted(self) -> bool:
-        """Whether the bulk has moved, or a column is lost."""
+        """Whether the bulk has moved, or a column is lost or more than half unreadable."""
         return self.p <= self.alpha or any(c.p == 0 for c in self.columns)
 
     @property
@@ -175,8 +176,8 @@ class DriftMonitor:
     ----------
     kept
         The context, known anomalies included.
-    notes
-        What the detector made of each column.
+    recipes
+        How the detector reads each column.
     prior
         The detector's own.
     share
@@ -200,7 +201,7 @@ class DriftMonitor:
     def __init__(
         self,
         kept: KeptRows,
-        notes: list[ColumnNote],
+        recipes: list[Recipe],
         prior: Prior,
         *,
         share: float,
@@ -210,16 +211,17 @@ class DriftMonitor:
         flags: Callable[[Any], NDArray[np.bool_]] | None = None,
     ) -> None:
         require(is_whole(block) and block >= 1, "block", block, "a whole number from 1 on")
-        self._notes, self._prior, self._threads = notes, prior, threads
+        self._recipes, self._prior, self._threads = recipes, prior, threads
         self._share, self._seed, self._block, self._flags = share, seed, block, flags
         frame = kept.named_frame
-        self._kept, self._kinds = kept, compared_kinds(frame, notes)
+        self._kept, self._kinds = kept, compared_kinds(frame, recipes)
+        self._readers = _readers(recipes, self._kinds)
         self._not_compared = tuple(str(name) for name in frame if name not in self._kinds)
         if not self._kinds:
             raise DataError("no column can be compared: dates, identifiers and texts are not")
         lens, held_out = _halves(kept, block, seed)
         known = np.flatnonzero(kept.labels == ANOMALY)
-        frame = without_words(frame[[*self._kinds]], self._kinds)
+        frame = self._read(frame)
         self._elsewhere = frame.iloc[np.concatenate([lens, known])]
         self._lens = FittedTable.fit(
             prior,
@@ -235,7 +237,7 @@ class DriftMonitor:
         self._apart = bool(met.mean() <= MEET)
         if self._apart:
             held_out, encoded = held_out[~met], encoded[~met]
-        self._context = frame.iloc[held_out]
+        self._held_out, self._context = held_out, frame.iloc[held_out]
         self._context_blocks = kept.succession[held_out] // block
         self._seen = self._look(encoded)
         self._others: dict[frozenset[str], DriftMonitor] = {}  # without columns that were lost
@@ -243,31 +245,39 @@ class DriftMonitor:
     def check(self, X: Any, *, alpha: float = 0.01, permutations: int = 999) -> Drift:
         """Compare new rows (n, d) with the context; see `FewShotDetector.check_drift`."""
         require(is_number(alpha) and 0 < alpha < 1, "alpha", alpha, "a share between 0 and 1")
+        require(alpha >= LEAST_ALPHA, "alpha", alpha, f"{LEAST_ALPHA:g} or more")
         least = max(int(np.ceil(3 / alpha)) - 1, 1)  # of two tests, the lower p-value counts
-        allowed = f"a whole number, {least} or more where alpha is {alpha:g}"
-        enough = is_whole(permutations) and permutations >= least
+        enough = is_whole(permutations) and least <= permutations <= MOST_PERMUTATIONS
+        allowed = f"a whole number from {least:,} to {MOST_PERMUTATIONS:,} where alpha is {alpha:g}"
         require(enough, "permutations", permutations, allowed)
         window = self._kept.aligned(X)
         if not len(window):
             raise DataError("there is no new row to compare; give some")
-        gone = [*self._gone(window)]
+        gone, unread = self._gone(window)
         if gone:
             names = frozenset(change.column for change in gone)
             if names not in self._others:
                 self._others[names] = self._without(names)
             readable = window.drop(columns=[name for name in window if name in names])
-            found = self._others[names].check(readable, alpha=alpha, permutations=permutations)
-            return replace(
-                found,
-                columns=(*gone, *found.columns),
-                flagged=None,
-                not_compared=self._not_compared,
-            )
-        flagged = None if self._flags is None else float(self._flags(X).mean())
-        return self._compared(window, alpha, permutations, flagged)
+            monitor, flags = self._others[names], None
+        else:
+            monitor, readable, flags = self, window, self._flags
+        if unread:
+            gaps = {name: readable[name].mask(found.cells) for name, found in unread.items()}
+            readable = readable.assign(**gaps)
+            X = self._kept.named_as_given(readable)
+        flagged = None if flags is None else float(flags(X).mean())
+        found = monitor._compared(readable, unread, alpha, permutations, flagged)
+        columns = (*gone, *found.columns)
+        return replace(found, columns=columns, not_compared=self._not_compared)
 
     def _compared(
-        self, window: pd.DataFrame, alpha: float, permutations: int, flagged: float | None
+        self,
+        window: pd.DataFrame,
+        unread: dict[str, Unread],
+        alpha: float,
+        permutations: int,
+        flagged: float | None,
     ) -> Drift:
         new_columns = [
             ColumnChange(str(name), "new column", 1.0, 0.0, "not among those of the context")
@@ -278,7 +288,7 @@ class DriftMonitor:
         if len(places) > MOST_COMPARED:
             drawn = np.random.default_rng([self._seed, 3]).permutation(places)
             places = np.sort(drawn[:MOST_COMPARED])
-        window = without_words(window[[*self._kinds]], self._kinds).iloc[places]
+        window = self._read(window.iloc[places])
         encoded = self._lens.arranged(window)
         if self._apart:
             new = ~self._lens.holds_arranged(encoded)
@@ -291,6 +301,15 @@ class DriftMonitor:
         pooled = self._pooled(window, encoded, places // self._block, permutations)
         sides = pooled.sides
         tests = [*test_columns(sides, self._kinds, self._elsewhere)]
+        tests += [
+            test_unread(
+                name,
+                f"{found.told}; such count as gaps",
+                np.concatenate([self._strays(name), found.strays[places]]),
+                sides,
+            )
+            for name, found in unread.items()
+        ]
         told = discriminants(pooled.points, pooled.folds, sides.bulk_divisions)
         rows_p = permutation_p(separation(told, sides.bulk_divisions))
         columns_p, adjusted = family_p(
@@ -366,30 +385,37 @@ class DriftMonitor:
         coordinates, scores = self._lens.seen_arranged(encoded)
         return encoded, coordinates[:, : len(LABEL_FREE), 1].astype(np.float64), scores
 
-    def _gone(self, window: pd.DataFrame) -> list[ColumnChange]:
-        """Columns that are not there, or hold what cannot be read."""
-        gone = []
-        dates = {note.column: "date" for note in self._notes if note.used and note.kind == "date"}
-        readers = {r.column: r for r in self._lens.encoder.recipes if type(r) is Number}
-        cells = without_words(window, self._kinds)
-        for name, kind in (self._kinds | dates).items():
+    def _gone(self, window: pd.DataFrame) -> tuple[list[ColumnChange], dict[str, Unread]]:
+        """Columns that are not there, or mostly cannot be read, and what cannot of the others."""
+        gone, unread = [], {}
+        for name in {**self._kinds, **self._readers}:
             if name not in window:
                 gone.append(ColumnChange(name, "lost", 0.0, 1.0, "not among the new columns"))
-            elif kind == "date":
-                if find_date_format(distinct_values(window[name])[1]) is None:
-                    gone.append(ColumnChange(name, "unreadable", 0.0, 1.0, "it holds no dates"))
-            elif kind != "category":
-                try:
-                    read_values(window[name], kind)
-                    if reader := readers.get(name):  # in the notation that was learned
-                        reader.read(cells[name])
-                except DataError as error:
-                    gone.append(ColumnChange(name, "unreadable", 0.0, 1.0, str(error)))
-        return gone
+                continue
+            reader = self._readers.get(name)
+            found = None if reader is None else Unread.of(reader, window[name])
+            if found is not None and found.mostly:
+                gone.append(ColumnChange(name, "unreadable", 0.0, 1.0, found.told))
+            elif found is not None:
+                unread[name] = found
+        return gone, unread
+
+    def _read(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Take the columns that are compared, numbers and truth values as they are read."""
+        numbers = {
+            name: self._readers[name].read(rows[name])
+            for name, kind in self._kinds.items()
+            if kind != "category"
+        }
+        return rows[[*self._kinds]].assign(**numbers)
+
+    def _strays(self, name: str) -> NDArray[np.bool_]:
+        """Tell where the context's rows hold what is no number or date."""
+        return strays(self._readers[name], self._kept.named_frame[name].iloc[self._held_out])
 
     def _without(self, names: frozenset[str]) -> "DriftMonitor":
         """Make a monitor of the other columns."""
-        stay = [i for i, note in enumerate(self._notes) if note.column not in names]
+        stay = [i for i, recipe in enumerate(self._recipes) if recipe.column not in names]
         if not {*self._kinds} - names:
             raise DataError(
                 "no column of the context is left to compare: "
@@ -398,7 +424,7 @@ class DriftMonitor:
         kept = self._kept
         return DriftMonitor(
             KeptRows(kept.named_frame.iloc[:, stay], kept.labels, kept.places),
-            [self._notes[i] for i in stay],
+            [self._recipes[i] for i in stay],
             self._prior,
             share=self._share,
             seed=self._seed,
@@ -418,6 +444,19 @@ class _Pooled(NamedTuple):
     folds: NDArray[np.intp]
     scores: FloatArray
     ways: int
+
+
+def _readers(recipes: list[Recipe], kinds: dict[str, str]) -> dict[str, Number]:
+    """By column of numbers, truth values or dates: how its cells are read."""
+    plain = Number("", "number", 0.0, 0.0, 0.0, 0.0, 0.0, missing=False, varies=False)
+    readers = {}
+    for recipe in recipes:
+        if isinstance(recipe, Number):
+            readers[recipe.column] = recipe
+        elif kinds.get(recipe.column) == "number":  # it was constant
+            notation = recipe.notation if isinstance(recipe, Constant) else plain.notation
+            readers[recipe.column] = replace(plain, column=recipe.column, notation=notation)
+    return readers
 
 
 def _halves(kept: KeptRows, block: int, seed: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

@@ -1,7 +1,7 @@
 """One column in the context and in a window of new rows: whether it moved, and how to say it."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from oddshot.episodes import FloatArray
 from oddshot.mapping import cells
+from oddshot.mapping.columns import Recipe
 from oddshot.mapping.encode import ColumnNote
 from oddshot.thresholds.two_sample import (
     Divisions,
@@ -34,12 +35,12 @@ class ColumnChange:
     column
         Its name; its position where it has none.
     kind
-        "values", "levels", "new levels" or "missing", which are tested; "lost", "unreadable" and
-        "new column", which are seen.
+        "values", "levels", "new levels", "missing" or "unreadable", which are tested; "lost",
+        "unreadable" where more than half of the cells are, and "new column", which are seen.
     p
         Adjusted for the number of tests in the window, the higher one of the bulk's and of all
-        rows'; 0 for a column that is lost or unreadable,
-        1 for a new one, which a detector ignores.
+        rows'; 0 for a column that is lost or more than half unreadable, 1 for a new one, which a
+        detector ignores.
     effect
         The share of rows that would have to change, at the least: largest difference of cumulative
         shares of numbers, half the sum of differences of shares of levels; in [0, 1].
@@ -112,7 +113,7 @@ class Sides:
         return chosen, self.divisions.among(chosen)
 
 
-def compared_kinds(frame: pd.DataFrame, notes: Iterable[ColumnNote]) -> dict[str, str]:
+def compared_kinds(frame: pd.DataFrame, notes: Iterable[ColumnNote | Recipe]) -> dict[str, str]:
     """Tell the kind of each column that can drift: "number", "boolean" or "category".
 
     Dates go on by themselves, and identifiers and free text never come back: they are not compared.
@@ -162,15 +163,18 @@ def test_columns(
 test_columns.__test__ = False  # type: ignore[attr-defined] # no test of pytest's
 
 
-def without_words(frame: pd.DataFrame, kinds: dict[str, str]) -> pd.DataFrame:
-    """Leave gaps where words stand among numbers: not every part of the rows knows all words."""
-    numbers = {name for name, kind in kinds.items() if kind == "number"} & {*frame}
-    return frame.assign(**{name: cells.without_words(frame[name]) for name in sorted(numbers)})
-
-
 def read_values(column: "pd.Series[Any]", kind: str) -> FloatArray:
     """Shape (n,): numbers or truth values; NaN where missing, DataError where neither."""
     return cells.read_booleans(column) if kind == "boolean" else cells.read_numbers(column)
+
+
+def test_unread(name: str, told: str, strays: NDArray[np.bool_], sides: Sides) -> ColumnTest:
+    """Test what is no number or date, rows (N,) of both sides; ``told``: how to say it."""
+    (test,) = _test_share(name, "unreadable", "", strays, sides)
+    return replace(test, change=replace(test.change, detail=told))
+
+
+test_unread.__test__ = False  # type: ignore[attr-defined] # no test of pytest's
 
 
 def _test_values(
@@ -246,6 +250,7 @@ def _test_share(
     yield ColumnTest(change, p, float(p[0]))
 
 
+@np.errstate(invalid="ignore")  # infinities have no quantiles between them
 def unit_factor(old: FloatArray, new: FloatArray) -> float | None:
     """Tell by what numbers (m,) were multiplied to give others (n,); ``None`` if they were not.
 
@@ -286,6 +291,7 @@ def _rescaled(factor: float) -> str:
     return f"multiplied by {by}, as by another unit"
 
 
+@np.errstate(invalid="ignore")
 def _moved(old: FloatArray, new: FloatArray) -> str:
     """Say where numbers went: their median, their spread, or the share below some value."""
     quarters = [np.quantile(side, (0.25, 0.5, 0.75)) for side in (old, new)]

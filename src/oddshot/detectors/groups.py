@@ -104,4 +104,7 @@ def _one_by_one(groups: ArrayLike) -> NDArray[Any]:
         values = np.empty(len(groups), dtype=object)
         values[:] = groups
         return values
-    return np.asarray(groups)
+    values = np.asarray(groups)
+    if values.dtype.kind in "US" and not isinstance(groups, np.ndarray):
+        return np.asarray(groups, dtype=object)  # else a gap among texts becomes one, too
+    return values

@@ -12,7 +12,7 @@ from oddshot.detectors.checked_labels import checked_labels
 from oddshot.detectors.drift import Drift, DriftMonitor
 from oddshot.detectors.fitted_table import FittedTable
 from oddshot.detectors.kept_rows import KeptRows
-from oddshot.detectors.refreshing import refreshed_context
+from oddshot.detectors.refreshing import refreshed_context, warn_of_other_kinds
 from oddshot.errors import DataError
 from oddshot.frames import to_rows
 
@@ -34,13 +34,13 @@ class KeepsUp(AdaptedPrior):
             Shape (n, d): new rows; columns may be lost or new. Of more than 1,024 rows, so many are
             compared.
         alpha
-            Share of windows without a change that may be called drift: the promise holds for
-            independent rows, and on average over contexts.
+            Share of windows without a change that may be called drift, 0.00005 or more: the promise
+            holds for independent rows, and on average over contexts.
         block
             Rows that follow each other in time resemble each other: in stretches of so many rows,
             which are kept together. 1: they are independent.
         permutations
-            How many; ``alpha`` needs ``3 / alpha - 1`` of them.
+            How many, up to 59,999; ``alpha`` needs ``3 / alpha - 1`` of them.
 
         Returns
         -------
@@ -80,7 +80,7 @@ class KeepsUp(AdaptedPrior):
         fitted, kept = self._raw_context("check_drift")
         return DriftMonitor(
             kept,
-            fitted.column_report,
+            fitted.encoder.recipes,
             fitted.prior,
             share=self.contamination_,
             seed=fitted.seed,
@@ -128,6 +128,11 @@ class KeepsUp(AdaptedPrior):
         SettingError
             If ``keep`` is no share, ``factors`` names no column, or the prior is one for images.
 
+        Warns
+        -----
+        ContextWarning
+            If a column is left out, or is of another kind than before, as a date in another format.
+
         Examples
         --------
         >>> import numpy as np
@@ -149,7 +154,10 @@ class KeepsUp(AdaptedPrior):
             seed=fitted.seed,
         )
         detector: Self = clone(self)
-        return detector.fit(context, labels)
+        detector.fit(context, labels)
+        newer, _ = detector._raw_context("refresh")
+        warn_of_other_kinds(fitted.encoder.recipes, newer.encoder.recipes, kept.aligned(rows))
+        return detector
 
     def unseen_levels(self, X: Any) -> dict[str, float]:
         """Tell how many rows of X have levels that `fit` did not see, or change a constant.

@@ -9,10 +9,10 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from oddshot.detectors.kept_cells import from_arrow, to_arrow
 from oddshot.episodes import ANOMALY, FloatArray, LabelArray
 from oddshot.errors import DataError
-from oddshot.frames import RawRows, as_frame, frame_from_arrow, to_rows
-from oddshot.mapping.cells import level
+from oddshot.frames import RawRows, as_frame, check_unique, frame_from_arrow, to_rows
 from oddshot.mapping.row_places import RowPlaces
 from oddshot.mapping.support import MOST_COPIES, Support
 
@@ -87,11 +87,14 @@ class KeptRows:
         Raises
         ------
         DataError
-            If ``X`` is no table, or has another number of columns, and these have no names.
+            If ``X`` is no table, has two columns of a name that is known, or another number of
+            columns, and these have no names.
         """
         rows = as_frame(to_rows(X))
         if self.named and not isinstance(rows.columns, pd.RangeIndex):
-            return rows.set_axis([str(name) for name in rows.columns], axis=1)
+            names, known = [str(name) for name in rows.columns], {*map(str, self.frame.columns)}
+            check_unique([name for name in names if name in known])
+            return rows.set_axis(names, axis=1)
         if rows.shape[1] != self.frame.shape[1]:
             raise DataError(
                 f"the new rows have {rows.shape[1]} columns and the context "
@@ -150,8 +153,9 @@ class KeptRows:
     def state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """Give what `restored` needs: as JSON, and as arrays, the frame among them as Arrow."""
         names = [str(name) for name in self.frame.columns]
-        columns = [_arrow(self.frame.iloc[:, i]) for i in range(len(names))]
-        table = pa.table(columns, names=names)
+        columns = [to_arrow(name, self.frame.iloc[:, i]) for i, name in enumerate(names)]
+        fields, arrays = zip(*columns, strict=True)
+        table = pa.Table.from_arrays(arrays, schema=pa.schema(fields))
         sink = pa.BufferOutputStream()
         with pa.ipc.new_stream(sink, table.schema) as writer:
             writer.write_table(table)
@@ -165,7 +169,11 @@ class KeptRows:
     def restored(cls, settings: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> "KeptRows":
         """Read what `state` gave."""
         with pa.ipc.open_stream(pa.py_buffer(arrays["table"].tobytes())) as reader:
-            frame = frame_from_arrow(reader.read_all())
+            table = reader.read_all()
+        frame = frame_from_arrow(table)
+        if any(field.metadata for field in table.schema):
+            columns = [from_arrow(field, frame.iloc[:, i]) for i, field in enumerate(table.schema)]
+            frame = pd.concat(columns, axis=1).set_axis(frame.columns, axis=1)
         if not settings["named"]:
             frame.columns = pd.RangeIndex(frame.shape[1])
         labels, places = arrays["labels"].astype(np.int8), arrays["places"].astype(np.intp)
@@ -200,18 +208,3 @@ def rows_of_support(encoded: FloatArray, labels: LabelArray, support: Support) -
         key: places if len(places) <= MOST_COPIES else places[: wanted[key]]
         for key, places in found.items()
     }
-
-
-def _arrow(column: "pd.Series[Any]") -> pa.Array:
-    """Write a column as Arrow does; what has no place there, as the text of its levels."""
-    if isinstance(column.dtype, pd.SparseDtype):
-        column = pd.Series(np.asarray(column))
-    if isinstance(column.dtype, pd.PeriodDtype):
-        column = column.dt.to_timestamp()
-    levels = column.cat.categories if isinstance(column.dtype, pd.CategoricalDtype) else column
-    if isinstance(levels.dtype, pd.IntervalDtype | pd.PeriodDtype):
-        column = column.astype(object).map(level, na_action="ignore")
-    try:
-        return pa.Array.from_pandas(column)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
-        return pa.Array.from_pandas(column.astype(object).map(level, na_action="ignore"))

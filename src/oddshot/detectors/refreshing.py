@@ -1,20 +1,34 @@
 """A context brought up to date: new rows, a share of the old ones, and all labels."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from oddshot.detectors.kept_rows import KeptRows
+from oddshot.detectors.unread import Unread, without_words
 from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, LabelArray
 from oddshot.errors import DataError, SettingError, is_number, require
 from oddshot.mapping.cells import read_numbers
+from oddshot.mapping.columns import Number, Recipe
+
+SHOWN = 5
+KINDS = {
+    "number": "a number",
+    "boolean": "true or false",
+    "category": "a category",
+    "date": "a date",
+    "left out": "left out",
+}
 
 
 class ContextWarning(UserWarning):
-    """A column of the old context, or of the new rows, is left out of a refreshed one."""
+    """A column of the old context, or of the new rows, is left out of a refreshed one, or retyped.
+
+    It says which column, and why.
+    """
 
 
 def refreshed_context(
@@ -73,6 +87,47 @@ def refreshed_context(
     return kept.named_as_given(rows), np.concatenate([kept.labels[stay], labels])
 
 
+def warn_of_other_kinds(old: Sequence[Recipe], new: Sequence[Recipe], rows: pd.DataFrame) -> None:
+    """Tell of columns that are of another kind in a refreshed context, left out, or mostly gaps.
+
+    Parameters
+    ----------
+    old, new
+        How columns were read, and how they are.
+    rows
+        Shape (n, d): the new rows, columns named by texts.
+
+    Warns
+    -----
+    ContextWarning
+        For each of up to five such columns: what it was and is, and why; then one for all others.
+    """
+    before = {recipe.column: recipe for recipe in old}
+    told = [
+        changed
+        for now in new
+        if now.column in before and (changed := _changed(before[now.column], now, rows))
+    ]
+    for words in told[:SHOWN]:
+        warnings.warn(words, ContextWarning, stacklevel=3)
+    if len(told) > SHOWN:
+        words = f"{len(told) - SHOWN} more column(s) are of another kind, or hold mostly gaps now"
+        warnings.warn(words, ContextWarning, stacklevel=3)
+
+
+def _changed(was: Recipe, now: Recipe, rows: pd.DataFrame) -> str:
+    """Say how a column is read otherwise than it was; empty where it is not."""
+    name, column = repr(now.column), rows[now.column]
+    if was.kind != now.kind:
+        unread = Unread.of(was, column)
+        why = [unread.told if unread else "", now.reason()]
+        why += [f"it was left out as {was.reason()}"] if was.kind == "left out" else []
+        told = "; ".join(filter(None, why)) or "so all rows together look"
+        return f"column {name} was {KINDS[was.kind]} and is {KINDS[now.kind]} now: {told}"
+    unread = Unread.of(without_words(now), column) if isinstance(now, Number) else None
+    return f"column {name}: {unread.told}; such count as gaps" if unread and unread.mostly else ""
+
+
 def _rescaled(frame: pd.DataFrame, factors: Mapping[str, float]) -> pd.DataFrame:
     """Multiply columns of numbers."""
     changed = {}
@@ -95,7 +150,7 @@ def _rescaled(frame: pd.DataFrame, factors: Mapping[str, float]) -> pd.DataFrame
 
 def _tell(what: str, names: list[str]) -> None:
     if names:
-        shown = ", ".join(map(repr, names[:5])) + (", ..." if len(names) > 5 else "")
+        shown = ", ".join(map(repr, names[:SHOWN])) + (", ..." if len(names) > SHOWN else "")
         warnings.warn(
             f"{len(names)} column(s) left out, {what}: {shown}", ContextWarning, stacklevel=4
         )

@@ -120,19 +120,6 @@ def read_numbers(column: Column, notation: Notation | None = None) -> FloatArray
     return _by_distinct(column, notation.read, "a number")
 
 
-def without_words(column: Column) -> Column:
-    """Leave gaps where a column of numbers holds words that count as gaps, see `find_notation`."""
-    if column.dtype.kind in "biufmM":
-        return column
-    codes, distinct = distinct_values(column)
-    notation = find_notation(distinct, occurrences(codes))
-    if notation is None or not notation.words:
-        return column
-    words = frozenset(notation.words)
-    gone = [isinstance(value, str) and value.strip() in words for value in distinct]
-    return column.mask(np.array([*gone, False])[codes])  # a gap has the code -1
-
-
 def read_booleans(column: Column) -> FloatArray:
     """Shape (n,): 1 for true, 0 for false, NaN where missing."""
     if column.dtype.kind in "biuf":
@@ -155,6 +142,34 @@ def read_days(column: Column, date_format: str, words: Collection[str] = ()) -> 
     return _by_distinct(column, lambda values: dates_or_none(values, date_format, gaps), "a date")
 
 
+def not_numbers(column: Column, notation: Notation | None = None) -> NDArray[np.bool_]:
+    """Shape (n,): which cells `read_numbers` cannot read."""
+    if column.dtype.kind in "biufm":
+        return np.zeros(len(column), dtype=np.bool_)
+    codes, distinct = distinct_values(column)
+    if notation is None:
+        notation = find_notation(distinct, occurrences(codes)) or Notation()
+    return _cells_of(codes, [notation.read([value]) is None for value in distinct])
+
+
+def not_booleans(column: Column) -> NDArray[np.bool_]:
+    """Shape (n,): which cells `read_booleans` cannot read."""
+    if column.dtype.kind in "biuf":
+        return np.zeros(len(column), dtype=np.bool_)
+    codes, distinct = distinct_values(column)
+    return _cells_of(codes, [_truth(value) is None for value in distinct])
+
+
+def not_dates(column: Column, date_format: str, words: Collection[str] = ()) -> NDArray[np.bool_]:
+    """Shape (n,): which cells `read_days` cannot read."""
+    if date_format == COMPACT or date_format in SINCE_1970:
+        return not_numbers(column)
+    if isinstance(column.dtype, pd.PeriodDtype) or column.dtype.kind == "M":
+        return np.zeros(len(column), dtype=np.bool_)
+    codes, distinct = distinct_values(column)
+    return _cells_of(codes, _dates(distinct, date_format, frozenset(words))[1])
+
+
 def booleans_or_none(values: Sequence[Any]) -> FloatArray | None:
     """All values as 0 or 1, missing words as NaN; ``None`` if one is no truth value."""
     parsed = np.empty(len(values))
@@ -173,20 +188,8 @@ def dates_or_none(
 
     ``None`` if one is no date.
     """
-    texts = [_as_text(value) for value in values]
-    plain = [text for text in texts if text is not None and text not in words]
-    if not all(isinstance(text, str) for text in plain):
-        return None
-    dated = np.empty(0)
-    for form in (date_format, "ISO8601"):
-        dated = _days_of_texts(plain, form)
-        if not np.isnan(dated).any():
-            break
-    if np.isnan(dated).any():
-        return None
-    days = np.full(len(values), np.nan)
-    days[[text is not None and text not in words for text in texts]] = dated
-    return days
+    days, unread = _dates(values, date_format, words)
+    return None if unread.any() else days
 
 
 def find_date_format(values: Sequence[Any]) -> DateNotation | None:
@@ -263,6 +266,31 @@ def find_number_date(name: str, values: FloatArray) -> str | None:
         if first <= known[0] / day and known[-1] / day <= last:
             return unit
     return None
+
+
+def _dates(
+    values: Sequence[Any], date_format: str, words: Collection[str]
+) -> tuple[FloatArray, NDArray[np.bool_]]:
+    """Days since 1970 of values (n,), NaN for gaps, and which are neither.
+
+    They are in the format given, or in ISO's if more are.
+    """
+    texts = [_as_text(value) for value in values]
+    unread = np.array([text is not None and text not in words for text in texts], dtype=np.bool_)
+    days = np.full(len(values), np.nan)
+    at = [i for i, text in enumerate(texts) if unread[i] and isinstance(text, str)]
+    for form in (date_format, "ISO8601"):
+        dated = _days_of_texts([texts[i] for i in at], form)
+        if np.isnan(dated).sum() < np.isnan(days[at]).sum():
+            days[at] = dated
+        if not np.isnan(days[at]).any():
+            break
+    return days, unread & np.isnan(days)
+
+
+def _cells_of(codes: NDArray[np.intp], chosen: Any) -> NDArray[np.bool_]:
+    """Shape (n,): the cells of chosen distinct values; a gap has the code -1."""
+    return np.append(np.asarray(chosen, dtype=np.bool_), False)[codes]
 
 
 def _as_text(value: Any) -> Any:

@@ -206,6 +206,12 @@ class Number:
             return cells.read_booleans(column)
         return cells.read_numbers(column, self.notation)
 
+    def unread(self, column: Column) -> NDArray[np.bool_]:
+        """Shape (n,): which cells cannot be read."""
+        if self.kind == "boolean":
+            return cells.not_booleans(column)
+        return cells.not_numbers(column, self.notation)
+
 
 @dataclass(frozen=True, slots=True)
 class Date(Number):
@@ -245,6 +251,10 @@ class Date(Number):
     def read(self, column: Column) -> FloatArray:
         """Shape (n,): days since `origin`, folded; NaN where missing."""
         return self.folded(self.days(column))
+
+    def unread(self, column: Column) -> NDArray[np.bool_]:
+        """Shape (n,): which cells cannot be read."""
+        return cells.not_dates(column, self.date_format, self.notation.words)
 
     def days(self, column: Column) -> FloatArray:
         """Shape (n,): days since `origin`, as they are; NaN where missing."""

@@ -40,7 +40,7 @@ from sklearn.exceptions import NotFittedError
 
 from oddshot.episodes import FloatArray
 from oddshot.errors import DataError
-from oddshot.frames import RawRows, as_frame, sparse_columns, take_rows, to_rows
+from oddshot.frames import RawRows, as_frame, check_unique, sparse_columns, take_rows, to_rows
 from oddshot.mapping.columns import (
     NEARLY,
     PLAIN,
@@ -602,7 +602,7 @@ def _names(rows: RawRows) -> list[str] | None:
     if not isinstance(rows, pd.DataFrame) or isinstance(rows.columns, pd.RangeIndex):
         return None
     names = [str(name) for name in rows.columns]
-    _check_unique(names)
+    check_unique(names)
     return names
 
 
@@ -618,19 +618,13 @@ def _by_name(rows: pd.DataFrame, names: list[str], left_out: dict[str, Any]) -> 
             f"X lacks {counted(len(missing), 'columns')} that fit was given: {shown}; "
             f"the rows have {', '.join(map(repr, given[:10]))}{', ...' if len(given) > 10 else ''}"
         )
-    _check_unique([name for name in given if name in set(names)])
+    check_unique([name for name in given if name in set(names)])
     there = [name for name in names if name in given]
     rows = rows.iloc[:, [given.index(name) for name in there]]
     if there == names:
         return rows
     absent = {name: left_out[name] for name in names if name not in there}
     return rows.set_axis(there, axis=1).assign(**absent)[names]
-
-
-def _check_unique(names: list[str]) -> None:
-    if len(set(names)) < len(names):
-        twice = sorted({name for name in names if names.count(name) > 1})
-        raise DataError(f"several columns are named {twice[0]!r}; rename them")
 
 
 def _check_size(rows: RawRows) -> None:

@@ -3,6 +3,7 @@
 from oddshot.detectors.drift import Drift
 
 SHOWN = 5
+SAYS_MORE = {"levels": "new levels", "missing": "unreadable"}  # of the same column
 
 
 def lines_of(window: str, found: Drift) -> list[str]:
@@ -35,11 +36,13 @@ def lines_of(window: str, found: Drift) -> list[str]:
             f"  an effect so large shows from {found.rows_needed:,} rows on; {found.rows:,} were "
             f"compared, which show one of {found.least_effect:.2f}"
         )
-    fresh_levels = {change.column for change in found.moved if change.kind == "new levels"}
-    moved = [c for c in found.moved if c.kind != "levels" or c.column not in fresh_levels]
+    told = {(change.column, change.kind) for change in found.moved}
+    moved = [c for c in found.moved if (c.column, SAYS_MORE.get(c.kind)) not in told]
     lines += [f"  {c.column}: {c.detail}" for c in moved[:SHOWN]]
     if len(moved) > SHOWN:
         lines.append(f"  and {len(moved) - SHOWN} more")
+    unread = [c for c in found.columns if c.kind == "unreadable" and c not in found.moved]
+    lines += [f"  {c.column}: {c.detail}" for c in unread[:SHOWN]]
     fresh = [change.column for change in found.columns if change.kind == "new column"]
     if fresh:
         lines.append(f"  new, and ignored: {', '.join(fresh[:SHOWN])}")

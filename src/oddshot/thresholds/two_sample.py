@@ -135,7 +135,8 @@ def differences(values: FloatArray | Float32Array, divisions: Divisions) -> Floa
     array([0.5])
     """
     order = np.argsort(values, kind="stable")
-    last = np.append(np.diff(values[order]) != 0, True)  # of each run of equal values
+    ordered = values[order]
+    last = np.append(ordered[1:] != ordered[:-1], True)  # of each run of equal values
     risen = np.cumsum(divisions.weights[order], axis=0)[last]
     # rounded: single-precision sums of one division's terms differ with their order
     found = np.abs(risen).max(axis=0).astype(np.float64).round(5)
