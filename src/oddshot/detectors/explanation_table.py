@@ -1,6 +1,7 @@
 """Explain the rows of a table: stand-ins, contributions, rows to compare with, a way to normal."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -92,20 +93,27 @@ class TableExplainer:
         )
 
     def _attributed(self, rows: FloatArray, stand_ins: FloatArray) -> Attribution:
-        """Contributions (n, g): a column that was constant plays where it differs somewhere."""
+        """Contributions (n, g): a column that was constant plays where it differs somewhere.
+
+        Mixtures of two rows break what goes together. So that counts only where without it a row
+        would be no anomaly; what it adds elsewhere is shared out.
+        """
         found = Attribution(
             *(np.zeros((len(rows), *more)) for more in ((), (), (len(self._columns),)))
         )
-        changed = self._changed(rows, stand_ins)
-        for differing in np.unique(changed, axis=0):
-            alike = np.flatnonzero((changed == differing).all(axis=1))
-            also = (self._used + np.flatnonzero(differing)).tolist()
+        scores, without = self._score(rows), self._score(rows, together=False)
+        together = (scores > without) & (without <= self._threshold)
+        games = np.column_stack([self._changed(rows, stand_ins), together])
+        for game in np.unique(games, axis=0):
+            alike = np.flatnonzero((games == game).all(axis=1))
+            also = (self._used + np.flatnonzero(game[:-1])).tolist()
             players = [*range(self._used), *also]
             groups = [self._nearness.groups[group] for group in players]
-            part = attribute(self._score, rows[alike], stand_ins[alike], groups)
+            score = partial(self._score, together=bool(game[-1]))
+            part = attribute(score, rows[alike], stand_ins[alike], groups)
             found.scores[alike], found.baselines[alike] = part.scores, part.baselines
             found.contributions[np.ix_(alike, players)] = part.contributions
-        return found
+        return found.raised_to(scores)
 
     def _changed(self, rows: FloatArray, stand_ins: FloatArray) -> NDArray[np.bool_]:
         """In which columns that were constant (n, c) rows (n, p + q) are unlike their stand-ins."""
@@ -113,10 +121,11 @@ class TableExplainer:
         others = np.rint(stand_ins[:, :, places])
         return np.asarray((np.rint(rows[:, None, places]) != others).any(axis=1))
 
-    def _score(self, arranged: FloatArray) -> FloatArray:
+    def _score(self, arranged: FloatArray, *, together: bool = True) -> FloatArray:
         """Anomaly scores (m,) of encoded rows (m, p + q), block by block."""
         blocks = [arranged[block] for block in cut(len(arranged), BLOCK_ROWS)]
-        return self._scale(np.concatenate([self._fitted.scored_arranged(b) for b in blocks]))
+        raw = [self._fitted.scored_arranged(block, together=together) for block in blocks]
+        return self._scale(np.concatenate(raw))
 
     def _typical(self, row: FloatArray, place: int) -> CounterExample:
         nearness = self._nearness

@@ -237,9 +237,10 @@ class FittedTable:
         labels[RowPlaces(self._mapping.support.known).of(pool.rows) >= 0] = ANOMALY
         return labels.astype(np.int8)
 
-    def judged(self, pool: Pool) -> FloatArray:
+    def judged(self, pool: Pool, *, together: bool = True) -> FloatArray:
         """Raw scores (n,) of a pool, of this table or one that it came from by `with_labels`."""
-        return self._settled(self._judged(self._mapping.judge(pool), pool.rows), pool)
+        said = self._judged(self._mapping.judge(pool), pool.rows)
+        return self._settled(said, pool, together=together)
 
     def with_labels(self, pool: Pool, labels: LabelArray, X: Any) -> Self:
         """Adapt to what has become known of a pool of rows X (n, d): see `Mapping.with_labels`."""
@@ -496,11 +497,14 @@ class FittedTable:
             spares_rows=meta.get("spares_rows", False),  # an older version held none out
         )
 
-    def scored_arranged(self, rows: FloatArray) -> FloatArray:
-        """Raw scores (n,) of encoded rows (n, p + q) whose columns are in the support's order."""
+    def scored_arranged(self, rows: FloatArray, *, together: bool = True) -> FloatArray:
+        """Raw scores (n,) of encoded rows (n, p + q) whose columns are in the support's order.
+
+        Without ``together`` no row is raised by how its cells go together.
+        """
         if not len(rows):
             return np.zeros(0)
-        return self.judged(self._mapping.pool(rows))
+        return self.judged(self._mapping.pool(rows), together=together)
 
     def _blocks(self, X: Any) -> Iterator[FloatArray]:
         """Do what `arranged` does, block by block."""
@@ -512,14 +516,14 @@ class FittedTable:
         reach = 1e30  # far below what single precision holds
         return np.clip(rows[:, : self._mapping.support.width], -reach, reach).astype(np.float32)
 
-    def _settled(self, judged: FloatArray, pool: Pool) -> FloatArray:
+    def _settled(self, judged: FloatArray, pool: Pool, *, together: bool = True) -> FloatArray:
         """Make what the head says (n,) of a pool of n rows their raw scores."""
         judged, rows = self._lowering.apply(judged, pool), pool.rows
         if self.spares_rows:
             new = np.flatnonzero(self._mapping.places_.of(rows) < 0)
             judged = judged.copy()
             judged[new] = self._scale.scores_at(self._of_new.surprise(self, rows[new]))
-        return self._raising.apply(judged, pool)
+        return self._raising.apply(judged, pool, together=together)
 
     def _judged(self, coordinates: Float32Array, rows: FloatArray) -> FloatArray:
         """Raw scores (n,) of rows (n, p + q), mapped (n, C, 2)."""

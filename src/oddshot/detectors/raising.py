@@ -57,21 +57,22 @@ class Raising:
             self._dependencies = Dependencies().fit(seen.views, mapping.places_)
         self._scale = scale
 
-    def apply(self, scores: FloatArray, pool: Pool, scale: Surprise | None = None) -> FloatArray:
+    def apply(
+        self,
+        scores: FloatArray,
+        pool: Pool,
+        scale: Surprise | None = None,
+        *,
+        together: bool = True,
+    ) -> FloatArray:
         """Raw scores (n,) of a pool's rows that judge all of it.
 
-        ``scale`` is that of scores of another kind.
+        ``scale`` is that of scores of another kind. Without ``together`` only single cells count.
         """
         scale, rows = scale or self._scale, pool.rows
         decades = self._outside.decades(rows)
-        if self._bonds:
-            decades = np.maximum(decades, self._bonds.decades(rows))
-        if self._dependencies:
-            broken = self._dependencies.decades(pool.seen.views, rows)
-            decades = np.maximum(decades, broken)
-        if self._met.pairs:
-            own = self._places.of(rows) >= 0
-            decades = np.maximum(decades, self._met.decades(self._levels(rows), own))
+        if together:
+            decades = np.maximum(decades, self.together(pool))
         out = np.flatnonzero(decades)
         if not len(out):
             return scores
@@ -80,6 +81,20 @@ class Raising:
         raised = scores.copy()
         raised[out] = np.maximum(scores[out], scale.scores_at(least))
         return raised
+
+    def together(self, pool: Pool) -> FloatArray:
+        """Decades (n,) of a pool's rows by how their cells go together, 0 where they do."""
+        rows = pool.rows
+        decades = np.zeros(len(rows))
+        if self._bonds:
+            decades = np.maximum(decades, self._bonds.decades(rows))
+        if self._dependencies:
+            broken = self._dependencies.decades(pool.seen.views, rows)
+            decades = np.maximum(decades, broken)
+        if self._met.pairs:
+            own = self._places.of(rows) >= 0
+            decades = np.maximum(decades, self._met.decades(self._levels(rows), own))
+        return decades
 
     def _levels(self, rows: FloatArray) -> Levels:
         """Places (n, c) of the levels of rows (n, p + q), behind all others an unseen one's."""
