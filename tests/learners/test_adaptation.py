@@ -531,3 +531,45 @@ def test_a_module_that_never_ran_compiles():
         network, params, Rows(x, lambda out: loss(out, y)), Rows(u, lambda out: loss(out, v))
     )
     torch.testing.assert_close(losses, expected)
+
+
+class Counting(torch.nn.Module):
+    """Writes what it made to itself."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear = torch.nn.Linear(4, 3)
+        self.calls = 0
+
+    def forward(self, hidden):
+        self.calls += 1
+        self.made = self.calls * self.linear(hidden)
+        return self.made
+
+
+@pytest.mark.parametrize("one_by_one", [False, True])
+@pytest.mark.parametrize("normalisation", ["batch", "support"])
+def test_modules_that_keep_something_of_a_call_compile(one_by_one, normalisation):
+    """Batch normalisation keeps its moments; "eager" would not tell what outlives the trace."""
+    torch.manual_seed(0)
+    convolve = torch.nn.Conv1d(1, 2, 3, padding=1)
+    layers = [torch.nn.Unflatten(1, (1, 2)), convolve, torch.nn.BatchNorm1d(2)]
+    module = torch.nn.Sequential(*layers, torch.nn.Flatten(), Counting(), torch.nn.Linear(3, 1))
+    network = from_module(module, one_by_one=one_by_one)
+    adaptation = Adaptation(steps=1, rate=0.1, normalisation=normalisation)
+    params = start_normalising(adaptation, network)
+    params = {name: value.requires_grad_() for name, value in params.items()}
+
+    def loss(outputs, targets):
+        return (outputs - targets).square().mean((1, 2))
+
+    (x, y), (u, v) = sides(2).values()
+    compiled = adaptation.compiled(network, loss, backend="aot_eager")
+    losses, found = compiled(params, x, y, u, v)
+    expected = adaptation.meta_loss(
+        network, params, Rows(x, lambda out: loss(out, y)), Rows(u, lambda out: loss(out, v))
+    )
+    torch.testing.assert_close(losses, expected.detach())
+    torch.testing.assert_close(
+        tuple(found[n] for n in params), tuple(g / 2 for g in grads(expected, params))
+    )

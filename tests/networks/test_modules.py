@@ -566,6 +566,50 @@ def test_buffers_are_constants_in_the_precision_of_the_parameters():
     assert module.calls == 0
 
 
+class Remembering(nn.Module):
+    """Writes attributes of every kind, and computes with what it finds there."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(2, 2)
+        self.register_buffer("last", None)
+        self.register_buffer("scale", torch.tensor(3.0))
+        self.calls = 0
+
+    def forward(self, rows: Tensor) -> Tensor:
+        self.calls += 1
+        self.scale = self.scale * 0.5
+        outputs = self.linear(rows) * self.calls * self.scale
+        if self.last is not None:
+            outputs = outputs + self.last
+        if hasattr(self, "before"):
+            outputs = outputs - self.before.mean()
+        if "extra" in self._modules:
+            outputs = self.extra(outputs)
+        self.last = self.before = self.linear.rows = outputs
+        self.extra = nn.Tanh()
+        self.train(False)
+        return outputs
+
+
+@pytest.mark.parametrize("one_by_one", [False, True])
+def test_what_a_forward_pass_writes_is_forgotten(one_by_one):
+    module = built(Remembering).double()
+    network = ModuleNetwork(nn.Sequential(module, nn.Tanh()), one_by_one=one_by_one)
+    params, inputs = scattered(network, 3), normal(3, 4, 2)
+    linear = {name: (params[f"0.linear.{name}"]) for name in ("weight", "bias")}
+    expected = (looped(module.linear, linear, inputs) * 1.5).tanh()
+    for _ in range(2):
+        torch.testing.assert_close(network(params, inputs), expected, **EXACT)
+    assert module.calls == 0
+    (runner,) = next(iter(network._idle.values()))
+    written = runner.module[0]
+    assert written.training
+    assert written.last is None
+    assert not hasattr(written.linear, "rows")  # it would keep the graph
+    assert list(written._modules) == ["linear"]
+
+
 def test_frozen_parameters_are_constants():
     module = mlp()
     module[0].requires_grad_(False)

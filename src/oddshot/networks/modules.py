@@ -26,8 +26,9 @@ class ModuleNetwork(Network):
     The module sees the rows (n, ...) of one task at a time and answers with a row for each. The
     task axis is added by `torch.func.vmap`, or by a loop. What is trained are the parameters that
     require a gradient; others, and buffers, are the same constants for all tasks. A parameter that
-    layers share is one parameter, under its first name. What a forward pass writes to the module is
-    forgotten.
+    layers share is one parameter, under its first name. What a forward pass writes to the module,
+    buffers and attributes alike, is forgotten; an object that it changes in place, such as a list
+    that it appends to, stays changed.
 
     - Dropout: in training mode, with masks of its own for every task and call, drawn from torch's
       global generator, so `torch.manual_seed` repeats them. In evaluation mode there is none.
@@ -301,9 +302,14 @@ class _Runner:
         self, params: Params, inputs: Tensor, given: Statistics
     ) -> tuple[Tensor, Statistics]:
         """Run with the parameters of one task on its rows (n, ...)."""
-        self.moments.given = given
+        # a dictionary of this call alone: torch.compile keeps what is written to one that was there
+        self.moments.given, self.moments.used = given, {}
         buffers = {name: buffer.clone() for name, buffer in self.module.named_buffers()}
+        held = _held(self.module)
         outputs = functional_call(self.module, {**params, **buffers}, (inputs,))
+        for attributes, before in held:
+            attributes.clear()
+            attributes.update(before)
         if not (isinstance(outputs, Tensor) and outputs.shape[:1] == inputs.shape[:1]):
             kind = tuple(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
             raise SettingError(
@@ -313,6 +319,15 @@ class _Runner:
         used = self.moments.used
         self.moments.given, self.moments.used = {}, {}  # a graph must not outlive its call
         return outputs, used
+
+
+def _held(module: nn.Module) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """Attributes of all layers, each beside a copy of what it holds now."""
+    return [
+        (attributes, dict(attributes))
+        for layer in module.modules()
+        for attributes in (vars(layer), layer._parameters, layer._buffers, layer._modules)
+    ]
 
 
 def _growth(module: nn.Module) -> float:
