@@ -152,6 +152,89 @@ def assert_second_derivatives(module: nn.Module, inputs: Tensor, **options) -> N
     torch.testing.assert_close(*results, **EXACT)
 
 
+class Scaling(nn.Embedding):
+    """Does more than torch's, with a gradient at the padding."""
+
+    def __init__(self, *sizes: int, **options) -> None:
+        super().__init__(*sizes, **options)
+        self.scale = nn.Parameter(torch.tensor(2.0))
+
+    def forward(self, rows: Tensor) -> Tensor:
+        return self.scale * super().forward(rows) + self.scale
+
+
+class Tied(nn.Module):
+    """Asks the embedding for its padding, and scores by its weight."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found = nn.Embedding(5, 3, padding_idx=1, scale_grad_by_freq=True)
+        self.head = nn.Linear(3, 2)
+
+    def forward(self, rows: Tensor) -> Tensor:
+        known = (rows != self.found.padding_idx).unsqueeze(-1)
+        mean = (self.found(rows) * known).sum(1) + self.found(rows[:, 0]).tanh()
+        return self.head(mean) + (mean @ self.found.weight.T).sin()[:, :2]
+
+
+def of_words(embedding):
+    return lambda: nn.Sequential(embedding(), nn.Flatten(), nn.Linear(9, 2))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        *(
+            of_words(lambda place=place: nn.Embedding(5, 3, padding_idx=place))
+            for place in (0, 2, -1)
+        ),
+        of_words(lambda: Scaling(5, 3, padding_idx=0)),
+        of_words(lambda: nn.Embedding(5, 3)),
+        Tied,
+    ],
+    ids=["first", "third", "last", "derived", "no padding", "tied"],
+)
+@pytest.mark.parametrize("second_order", [True, False])
+@pytest.mark.parametrize("one_by_one", [None, True])
+def test_padding_of_embeddings_has_no_gradient_in_any_task(make, second_order, one_by_one):
+    module = built(make).double()
+    with torch.no_grad():
+        next(module.parameters()).add_(0.5)  # padding starts at 0, where some gradients vanish
+    network = from_module(module, one_by_one=one_by_one)
+    params = trained(network)
+    _, targets, _, truth = support_and_query(4, (6, 3), (5, 3))
+    words = torch.randint(5, (4, 11, 3), generator=generator())
+    drawn = words[:, :6], targets, words[:, 6:], truth
+    assert all((rows == word).any() for rows in words for word in range(5))
+    options = {"steps": 2, "rate": 0.1, "second_order": second_order}
+    found = Adaptation(**options).meta_loss(network, params, *as_rows(drawn))
+    expected = looped_meta_loss(
+        lambda p, x, _: functional_call(module, p, (x,)), params, drawn, **options
+    )
+    assert_same_meta_gradient(found, expected, params)
+
+
+def test_padding_that_cannot_be_kept_side_by_side_is_named():
+    patched = nn.Embedding(5, 3, padding_idx=0)
+    patched.forward = lambda rows: nn.functional.embedding(rows, patched.weight, 0)
+    for layer in (Scaling(5, 3, padding_idx=0), patched):
+        with pytest.raises(SettingError, match=r"layer '1' \(\w+\) has a padding_idx .* leave one"):
+            from_module(nn.Sequential(nn.Identity(), layer), one_by_one=False)
+    assert from_module(Scaling(5, 3), one_by_one=False)
+
+
+@pytest.mark.parametrize("layer", [nn.Embedding, nn.EmbeddingBag])
+def test_embeddings_that_rewrite_their_weights_are_named(layer):
+    for options, match in (
+        ({"max_norm": 1.0}, r"has max_norm=1\.0, .* shorten what the layer finds in a forward of"),
+        ({"sparse": True}, "has sparse=True, but gradients of tasks are dense; leave it out"),
+    ):
+        module = nn.Sequential(layer(5, 3, **options), nn.Linear(3, 1))
+        for one_by_one in (None, True):
+            with pytest.raises(SettingError, match=rf"layer '0' \({layer.__name__}\) {match}"):
+                from_module(module, one_by_one=one_by_one)
+
+
 class Named(nn.BatchNorm1d):
     """Torch's under another name, with a method that it does not use itself."""
 
@@ -725,6 +808,30 @@ def test_biases_adapt_alone():
 def test_parameters_without_a_shape_are_named():
     with pytest.raises(SettingError, match=r"'0\.weight' of Sequential has no shape yet"):
         ModuleNetwork(nn.Sequential(nn.LazyLinear(3)))
+
+
+def test_complex_numbers_are_named():
+    module = nn.Sequential(nn.Linear(2, 2, dtype=torch.complex64))
+    with pytest.raises(
+        SettingError, match=r"parameter '0\.weight' of Sequential is complex \(comp"
+    ):
+        from_module(module)
+    module = nn.Sequential(nn.Linear(2, 2))
+    module[0].register_buffer("turns", torch.ones(2, dtype=torch.complex128))
+    with pytest.raises(
+        SettingError, match=r"buffer '0\.turns' of Sequential is complex \(complex12"
+    ):
+        from_module(module)
+
+
+def test_what_cannot_be_copied_is_named():
+    with pytest.warns(FutureWarning, match="deprecated"):
+        old = nn.Sequential(nn.utils.weight_norm(nn.Linear(3, 2)))
+    kept = nn.Linear(3, 2)
+    kept.outputs = kept(torch.ones(1, 3))
+    for module, layer in ((old, "'weight' of layer '0'"), (kept, "'outputs' of layer ''")):
+        with pytest.raises(SettingError, match=rf"{layer} \(Linear\) .*parametrizations\.weight_n"):
+            from_module(module)
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,10 @@ class ModuleNetwork(Network):
       pad a task to the length of others count as well: no mask reaches the module, so give tasks
       equally many rows. Torch's layers are replaced for that, and so are classes derived from them
       that leave their ``forward`` as it is; those that add to it, and hooks on them, are refused.
+    - Embeddings: the row ``padding_idx`` of `nn.Embedding` has no gradient. Classes derived from it
+      that have a ``forward`` of their own run one by one, and so must what hands ``padding_idx`` to
+      ``torch.nn.functional.embedding`` itself: ``vmap`` knows it for the first task only. Layers
+      with ``max_norm``, which rewrite their weights, and ``sparse`` ones are refused.
     - Attention: the fused kernels of torch have no second derivative. For second order choose
       ``torch.nn.attention.sdpa_kernel(SDPBackend.MATH)`` around training, and training mode.
 
@@ -61,7 +65,9 @@ class ModuleNetwork(Network):
     SettingError
         If the module has no parameter to train, or one whose shape is not known yet; ``head``
         matches none; parameters are to be redrawn but a layer does not say how; batch normalisation
-        does more than torch's.
+        does more than torch's; an embedding rewrites its weights, or cannot run as it is asked to;
+        a tensor is complex, or computed from others and kept, as the weight is by the deprecated
+        ``torch.nn.utils.weight_norm``.
 
     Examples
     --------
@@ -82,13 +88,16 @@ class ModuleNetwork(Network):
     ) -> None:
         self._name = type(module).__name__
         _require_known_shapes(module)
+        _require_real(module)
+        _require_copies(module)
         _require_plain_normalisation(module)
+        _require_plain_embeddings(module)
         if not any(parameter.requires_grad for parameter in module.parameters()):
             raise SettingError(
                 f"{self._name} has no parameter that requires a gradient; give a module with one"
             )
         self._head = _head(module, head)
-        self._redraw, self._one_by_one = redraw, one_by_one
+        self._redraw, self._one_by_one = redraw, _with_padding(module, one_by_one)
         self._growth = _growth(module)
         self._pristine = _Runner.of(module)
         self._idle: dict[tuple[torch.device, torch.dtype], list[_Runner]] = {}
@@ -276,6 +285,21 @@ class _BatchNorm(nn.Module):
         return wide.to(values.dtype)
 
 
+class _Embedding(nn.Embedding):
+    """An embedding whose padding has no gradient in any task.
+
+    Under ``vmap``, torch's own leaves it out in the first task alone.
+    """
+
+    padding_idx: int
+
+    def forward(self, rows: Tensor) -> Tensor:
+        found = nn.functional.embedding(
+            rows, self.weight, scale_grad_by_freq=self.scale_grad_by_freq
+        )
+        return torch.where((rows == self.padding_idx).unsqueeze(-1), found.detach(), found)
+
+
 @dataclass(slots=True)
 class _Runner:
     """A module, and where its batch normalisation takes and leaves moments."""
@@ -285,7 +309,7 @@ class _Runner:
 
     @classmethod
     def of(cls, module: nn.Module) -> "_Runner":
-        """Copy a module, with batch normalisation of our own."""
+        """Copy a module, with batch normalisation and embeddings of our own."""
         copy, moments = deepcopy(module), _Moments()
         own = {
             layer: _BatchNorm(layer, name, moments)
@@ -296,6 +320,9 @@ class _Runner:
             for key, child in parent._modules.items():
                 if isinstance(child, _NATIVE):
                     parent._modules[key] = own[child]
+        for layer in copy.modules():
+            if _is_padded(layer) and _is_plain_embedding(layer):
+                layer.__class__ = _Embedding  # it stays what other layers may ask or share
         return cls(own[copy] if isinstance(copy, _NATIVE) else copy, moments)
 
     def __call__(
@@ -407,6 +434,72 @@ def _extras(layer: _NATIVE) -> list[str]:
     ]
     parameters = [name for name, _ in layer.named_parameters() if name not in ("weight", "bias")]
     return [*changes(layer), *code, *parameters]
+
+
+def _require_real(module: nn.Module) -> None:
+    kinds = {"parameter": module.named_parameters(), "buffer": module.named_buffers()}
+    for kind, tensors in kinds.items():
+        for name, tensor in tensors:
+            if tensor.is_complex():
+                raise SettingError(
+                    f"{kind} {name!r} of {type(module).__name__} is complex "
+                    f"({_say(tensor.dtype)}); hold its real and its imaginary part as two, and put "
+                    "them together in forward"
+                )
+
+
+def _require_copies(module: nn.Module) -> None:
+    for name, layer in module.named_modules():
+        for attribute, value in {**vars(layer), **layer._buffers}.items():
+            if isinstance(value, Tensor) and not value.is_leaf:
+                raise SettingError(
+                    f"{attribute!r} of layer {name!r} ({type(layer).__name__}) is computed from "
+                    "other tensors and kept, so it cannot be copied; compute it in forward, or by "
+                    "a parametrization such as torch.nn.utils.parametrizations.weight_norm"
+                )
+
+
+def _require_plain_embeddings(module: nn.Module) -> None:
+    for name, layer in module.named_modules():
+        if not isinstance(layer, nn.Embedding | nn.EmbeddingBag):
+            continue
+        if layer.max_norm is not None:
+            raise SettingError(
+                f"layer {name!r} ({type(layer).__name__}) has max_norm={layer.max_norm}, with "
+                "which a forward pass rewrites the weights, of all tasks alike; leave it out, and "
+                "shorten what the layer finds in a forward of your own"
+            )
+        if layer.sparse:
+            raise SettingError(
+                f"layer {name!r} ({type(layer).__name__}) has sparse=True, but gradients of tasks "
+                "are dense; leave it out"
+            )
+
+
+def _with_padding(module: nn.Module, one_by_one: bool | None) -> bool | None:
+    """Choose to run one by one where an embedding's padding would be lost under ``vmap``."""
+    for name, layer in module.named_modules():
+        if _is_padded(layer) and not _is_plain_embedding(layer):
+            if one_by_one is False:
+                raise SettingError(
+                    f"layer {name!r} ({type(layer).__name__}) has a padding_idx and does more than "
+                    "nn.Embedding, so that tasks cannot run side by side; leave one_by_one=False "
+                    "out"
+                )
+            return True
+    return one_by_one
+
+
+def _is_padded(layer: nn.Module) -> bool:
+    return isinstance(layer, nn.Embedding) and layer.padding_idx is not None
+
+
+def _is_plain_embedding(layer: nn.Module) -> bool:
+    return type(layer) is nn.Embedding and "forward" not in vars(layer)
+
+
+def _say(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
 
 
 def _require_resettable(module: nn.Module) -> None:
