@@ -19,6 +19,7 @@ from small_modules import (
     built,
     conv_net,
     generator,
+    linear_layers,
     looped,
     loss_to,
     mlp,
@@ -734,11 +735,74 @@ def test_threads_share_a_network():
 
 def test_the_module_as_it_is_makes_the_initial_parameters():
     module = mlp()
-    params = ModuleNetwork(module.double()).initial_parameters(generator())
+    params = ModuleNetwork(module).initial_parameters(generator())
     for name, value in module.named_parameters():
-        torch.testing.assert_close(params[name], value.detach().float(), rtol=0, atol=0)
+        torch.testing.assert_close(params[name], value.detach(), rtol=0, atol=0)
         assert not params[name].requires_grad
         assert params[name].data_ptr() != value.data_ptr()
+
+
+@pytest.mark.parametrize("module", [mlp, conv_net, lambda: linear_layers(nn.ReLU)])
+@pytest.mark.parametrize("one_by_one", [None, True])
+@pytest.mark.parametrize("learn_rates", ["no", "step"])
+def test_a_module_in_float64_takes_rows_in_float64(module, one_by_one, learn_rates):
+    network = from_module(module().double(), one_by_one=one_by_one)
+    adaptation = Adaptation(steps=1, learn_rates=learn_rates)
+    params = adaptation.initial_parameters(network, generator())
+    assert {value.dtype for value in params.values()} == {torch.float64}
+    shape = (1, 4, 4) if module is conv_net else (3,)
+    support, query = as_rows(support_and_query(2, (4, *shape), (5, *shape)))
+    assert adaptation.meta_loss(network, params, support, query).dtype == torch.float64
+
+
+def test_parameters_of_a_module_in_lower_or_mixed_precision_are_float32():
+    mixed = mlp()
+    mixed[0].double()
+    for module in (mlp().bfloat16(), mlp().half(), mixed):
+        params = ModuleNetwork(module).initial_parameters(generator())
+        assert {value.dtype for value in params.values()} == {torch.float32}
+
+
+@pytest.mark.parametrize(
+    ("make", "shape"),
+    [
+        (mlp, (3,)),
+        (conv_net, (1, 4, 4)),
+        (lambda: linear_layers(nn.ReLU), (3,)),
+    ],
+    ids=["perceptron", "convolutions", "formulas"],
+)
+@pytest.mark.parametrize("one_by_one", [None, True])
+def test_rows_of_another_precision_are_named(make, shape, one_by_one):
+    network = from_module(make(), one_by_one=one_by_one)
+    params = of_tasks(network.initial_parameters(generator()), 2)
+    rows = Rows(normal(2, 4, *shape), lambda outputs: outputs.flatten(1).sum(1))
+    match = r"rows are float64, but the parameters of \w+ float32 .* with \.to\(torch\.float32\)"
+    calls = (
+        lambda: network(params, rows.inputs),
+        lambda: network.losses(params, rows.inputs, rows.loss),
+        lambda: network.gradient(params, tuple(params), rows.inputs, rows.loss, graph=False),
+        lambda: network.descend(params, [dict.fromkeys(params, 0.1)], *rows_of(rows), graph=True),
+    )
+    for call in calls:
+        with pytest.raises(SettingError, match=match):
+            call()
+    with pytest.raises(SettingError, match="rows are int64, but"):
+        network(params, rows.inputs.long())
+
+
+def rows_of(rows: Rows):
+    return rows.inputs, rows.loss
+
+
+def test_a_module_may_convert_its_rows():
+    class Converting(nn.Linear):
+        def forward(self, rows: Tensor) -> Tensor:
+            return super().forward(rows.to(self.weight.dtype))
+
+    network = from_module(built(lambda: Converting(3, 2)))
+    params = of_tasks(network.initial_parameters(generator()), 2)
+    assert network(params, normal(2, 4, 3)).dtype == torch.float32
 
 
 def test_parameters_can_be_redrawn_by_seed_without_touching_the_global_generator():

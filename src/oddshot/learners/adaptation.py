@@ -132,7 +132,7 @@ class Adaptation:
         rates = {}
         for name in self._adapting(network, params):
             shape = params[name].shape if self.learn_rates == "parameter" else (self.steps,)
-            rates[RATE + name] = torch.full(shape, self.rate, dtype=torch.float32)
+            rates[RATE + name] = torch.full(shape, self.rate, dtype=params[name].dtype)
         return {**params, **rates}
 
     def adapted(

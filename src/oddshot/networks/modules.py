@@ -115,7 +115,10 @@ class ModuleNetwork(Network):
         return self._head
 
     def initial_parameters(self, generator: torch.Generator) -> Params:
-        """Return those of the module, or draw fresh ones; float32, on the CPU."""
+        """Return those of the module, or draw fresh ones; on the CPU.
+
+        They are float32, or float64 where all that are trained are.
+        """
         module = deepcopy(self._pristine.module).cpu()
         if self._redraw:
             seed = int(torch.randint(2**63 - 1, (), generator=generator))
@@ -124,7 +127,9 @@ class ModuleNetwork(Network):
                 for layer in module.modules():
                     if reset := _reset(layer):
                         reset()
-        return {n: p.detach().float() for n, p in module.named_parameters() if p.requires_grad}
+        params = {n: p.detach() for n, p in module.named_parameters() if p.requires_grad}
+        wide = all(p.dtype == torch.float64 for p in params.values())
+        return params if wide else {name: value.float() for name, value in params.items()}
 
     def run(
         self, params: Params, inputs: Tensor, statistics: Statistics | None = None
@@ -135,22 +140,27 @@ class ModuleNetwork(Network):
         ------
         SettingError
             If the module cannot run under ``vmap``, or returns something else than a tensor with a
-            row for each row of its input; batch normalisation has a single value to take moments
-            of, or ``statistics`` lack a layer.
+            row for each row of its input; rows and parameters differ in precision, and the module
+            does not convert them; batch normalisation has a single value to take moments of, or
+            ``statistics`` lack a layer.
         """
         tasks = len(inputs)
         given = {
             name: (mean.expand(tasks, -1), variance.expand(tasks, -1))
             for name, (mean, variance) in (statistics or {}).items()
         }
-        if self._in_turn(inputs):
-            return self._loop(params, inputs, given)
+        in_turn = self._in_turn(inputs)
         try:
+            if in_turn:
+                return self._loop(params, inputs, given)
             with self._borrowed(params) as runner:
                 found: tuple[Tensor, Statistics] = vmap(runner.__call__, randomness="different")(
                     params, inputs, given
                 )
         except RuntimeError as error:
+            self._require_one_precision(params, inputs, error)
+            if in_turn:
+                raise
             # one task alone fails as well where the module or its inputs are to blame
             self._loop(params, inputs[:1], given)
             raise SettingError(
@@ -170,6 +180,16 @@ class ModuleNetwork(Network):
         if self._one_by_one is not None:
             return self._one_by_one
         return is_plain_call(inputs) and inputs.numel() * self._growth >= _MANY * len(inputs) > 0
+
+    def _require_one_precision(self, params: Params, inputs: Tensor, error: RuntimeError) -> None:
+        """Say it in our words where torch says that types differ."""
+        like = next(iter(params.values())).dtype
+        if inputs.dtype != like and "type" in str(error):
+            raise SettingError(
+                f"rows are {_say(inputs.dtype)}, but the parameters of {self._name} "
+                f"{_say(like)} ({str(error).splitlines()[0]}); convert the rows with "
+                f".to({like}), or all parameters"
+            ) from error
 
     def _loop(self, params: Params, inputs: Tensor, given: Statistics) -> tuple[Tensor, Statistics]:
         """Run tasks one after another, as many as there are inputs."""
