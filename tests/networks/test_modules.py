@@ -9,7 +9,7 @@ from torch.func import functional_call
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.utils.parametrize import register_parametrization
 
-from oddshot.errors import SettingError
+from oddshot.errors import DataError, SettingError
 from oddshot.learners.adaptation import Adaptation
 from oddshot.learners.inner_loop import Rows
 from oddshot.networks import ModuleNetwork, from_module, modules
@@ -506,6 +506,15 @@ def test_convolutions_with_much_to_do_run_one_by_one(conv, shape, numbers, monke
 def test_no_tasks_are_no_reason_to_loop():
     network = ModuleNetwork(conv_net())
     assert not network._in_turn(normal(0, 4, 1, 4, 4))
+
+
+@pytest.mark.parametrize("one_by_one", [None, True])
+def test_no_tasks_are_named_where_nobody_knows_what_they_make(one_by_one):
+    network = ModuleNetwork(conv_net(), one_by_one=one_by_one)
+    with pytest.raises(
+        DataError, match=r"Sequential is to run no task, .* \(0, 4, 1, 4, 4\); give"
+    ):
+        network(of_tasks(trained(network), 0), normal(0, 4, 1, 4, 4))
 
 
 def test_an_error_of_the_inputs_stays_what_it_is():

@@ -13,7 +13,7 @@ from torch.func import functional_call, vmap
 from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.utils.parametrize import is_parametrized
 
-from oddshot.errors import SettingError
+from oddshot.errors import DataError, SettingError
 from oddshot.networks.network import Network, Params, Statistics
 
 _NATIVE = nn.modules.batchnorm._BatchNorm
@@ -143,6 +143,8 @@ class ModuleNetwork(Network):
             row for each row of its input; rows and parameters differ in precision, and the module
             does not convert them; batch normalisation has a single value to take moments of, or
             ``statistics`` lack a layer.
+        DataError
+            If there are no tasks, and the module does not say what it would make of them.
         """
         tasks = len(inputs)
         given = {
@@ -193,6 +195,11 @@ class ModuleNetwork(Network):
 
     def _loop(self, params: Params, inputs: Tensor, given: Statistics) -> tuple[Tensor, Statistics]:
         """Run tasks one after another, as many as there are inputs."""
+        if len(inputs) == 0:
+            raise DataError(
+                f"{self._name} is to run no task, inputs have the shape {tuple(inputs.shape)}; "
+                "give those of one task at least"
+            )
         # one stack of gradients a parameter, where indexing would make a whole one for each task
         values = {name: value.unbind() for name, value in params.items()}
         with self._borrowed(params) as runner:
