@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from oddshot.cli import app
+from oddshot.evaluation import benchmarks
 from oddshot.evaluation.demonstration import rare_malignant
 from oddshot.evaluation.results import read_results
 from oddshot.mapping.encode import Encoder
@@ -363,14 +364,68 @@ def test_meta_train_names_the_extra_that_several_processes_need(tmp_path, monkey
     assert "pip install 'oddshot[train]'" in refused(*options)
 
 
-def test_meta_train_stopped_by_hand_exits_with_130(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("made", "kept"),
+    [
+        ("", "nothing is kept yet; the same command starts anew"),
+        (
+            "prior/episodes",
+            "mapped episodes are kept in {}/prior/episodes, and the same command go",
+        ),
+        ("prior/checkpoint", "training so far is kept in {}/prior, and the same command goes on"),
+    ],
+)
+def test_meta_train_stopped_by_hand_says_what_is_kept(tmp_path, monkeypatch, made, kept):
     def stopped(*args, **options):
+        (tmp_path / made).mkdir(parents=True, exist_ok=True)
         raise KeyboardInterrupt
 
     replace(monkeypatch, "oddshot.meta_training", meta_train=stopped)
     result = run("meta-train", tmp_path, "--out", tmp_path / "prior")
     assert result.exit_code == 130
-    assert "goes on from" in result.stderr
+    assert f"oddshot: stopped; {kept.format(tmp_path)}" in result.stderr
+
+
+@pytest.mark.parametrize("command", ["meta-train", "bench"])
+def test_ctrl_c_while_a_command_gets_ready_is_answered_too(tmp_path, monkeypatch, command):
+    class Stopping:
+        def find_spec(self, name, path=None, target=None):
+            if name in ("oddshot.meta_training", "oddshot.evaluation.benchmarks"):
+                raise KeyboardInterrupt
+
+    for name in ("oddshot.meta_training", "oddshot.evaluation.benchmarks"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Stopping(), *sys.meta_path])
+    result = run(command, tmp_path, "--out", tmp_path / "out")
+    assert result.exit_code == 130
+    assert result.stderr == "oddshot: stopped; nothing is kept yet; the same command starts anew\n"
+
+
+def test_bench_stopped_by_hand_says_what_is_kept_and_goes_on(tmp_path, monkeypatch):
+    y = np.repeat(np.array([0, 1], dtype=np.int8), [90, 20])
+    rows = np.random.default_rng(0).normal(size=(110, 3)) + 2 * y[:, None]
+    (tmp_path / "tables").mkdir()
+    np.savez(tmp_path / "tables" / "one.npz", X=rows, y=y)
+    out = tmp_path / "runs"
+    command = (
+        "bench", tmp_path / "tables", "--protocol", "few-label", "--k", "1", "--seeds", "1,2",
+        "--detectors", "logistic", "--out", out, "--jobs", "1",
+    )  # fmt: skip
+    whole, left = benchmarks._run, iter([False, True, False])
+
+    def stopped(*cell):
+        if next(left):
+            raise KeyboardInterrupt
+        return whole(*cell)
+
+    monkeypatch.setattr(benchmarks, "_run", stopped)
+    result = run(*command)
+    assert result.exit_code == 130
+    kept = f"every run that was finished is kept in {out}/results.csv"
+    assert f"oddshot: stopped; {kept}, and the same command goes on from there" in result.stderr
+    assert len(read_results(out)) == 1
+    ok(*command)
+    assert len(read_results(out)) == 2
 
 
 def test_bench_compares_tables_of_a_folder(tmp_path):

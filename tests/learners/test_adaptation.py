@@ -433,6 +433,51 @@ def test_support_and_query_are_of_the_same_tasks():
         adaptation.adapted(NETWORK, params, [])
 
 
+@pytest.mark.parametrize("one_by_one", [False, True])
+def test_no_tasks_and_no_rows_are_named(one_by_one):
+    (x, y), (u, v) = sides().values()
+    adaptation, params = setup({})
+    for network in (NETWORK, ModuleNetwork(torch.nn.Linear(2, 1).double(), one_by_one=one_by_one)):
+        params = adaptation.initial_parameters(network, torch.Generator())
+        params = {name: value.double() for name, value in params.items()}
+        some = rows(x, y), rows(u, v)
+        for index, what, shape in (
+            (slice(0), "tasks", r"\(0, 4, 2\)"),
+            ((slice(None), slice(0)), "rows", r"\(5, 0, 2\)"),
+        ):
+            none = rows(x[index], y[index])
+            match = f"the {{}} holds no {what}: its inputs have the shape {shape}.* one of each at"
+            with pytest.raises(DataError, match=match.format("support")):
+                adaptation.adapted(network, params, none)
+            with pytest.raises(DataError, match=match.format("support")):
+                adaptation.meta_loss(network, params, [some[0], none], some[1])
+            with pytest.raises(DataError, match=match.format("query")):
+                adaptation.meta_loss(network, params, some[0], none)
+            with pytest.raises(DataError, match=match.format("query")):
+                adaptation.collect(network, params, [(some[0], none)])
+            compiled = adaptation.compiled(
+                network, lambda out, _: out.mean((1, 2)), backend="eager"
+            )
+            with pytest.raises(DataError, match=match.format("support")):
+                compiled(params, x[index], y[index], u, v)
+            with pytest.raises(DataError, match=match.format("query")):
+                compiled(params, x, y, x[index], y[index])
+
+
+def test_no_part_of_a_query_is_without_tasks():
+    adaptation, params = setup({})
+    support, query = (rows(*sides()[side]) for side in ("support", "query"))
+    with pytest.raises(DataError, match="the query holds no tasks"):
+        adaptation.meta_loss(NETWORK, params, support, [query, rows(*sides(0)["query"])])
+
+
+def test_a_query_may_be_empty_where_the_loss_knows_what_that_means():
+    adaptation, params = setup({})
+    query = Rows(torch.zeros(TASKS, 0, 2, dtype=torch.float64), lambda out: out.sum((1, 2)))
+    losses = adaptation.meta_loss(NETWORK, params, rows(*sides()["support"]), query)
+    torch.testing.assert_close(losses, torch.zeros_like(losses))
+
+
 def warmed(temperature, targets):
     return lambda outputs: (temperature * outputs - targets).square().mean((1, 2))
 
@@ -517,6 +562,30 @@ def test_a_network_without_biases_cannot_adapt_them():
         Adaptation(adapts="biases").adapted(network, params, Rows(torch.ones(1, 2, 2), torch.sum))
 
 
+class Attending(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.attention = torch.nn.MultiheadAttention(2, 1, add_bias_kv=True)
+        self.series = torch.nn.LSTM(2, 1, bidirectional=True)
+        self.cell = torch.nn.GRUCell(2, 1)
+        self.biasing = torch.nn.Linear(2, 1)
+
+
+def test_biases_are_those_by_name_and_no_tokens():
+    network = ModuleNetwork(Attending(), one_by_one=True)
+    adaptation = Adaptation(adapts="biases", learn_rates="step")
+    params = adaptation.initial_parameters(network, torch.Generator())
+    assert {name.removeprefix("rate.") for name in params if name.startswith("rate.")} == {
+        "attention.in_proj_bias",
+        "attention.out_proj.bias",
+        *(f"series.bias_{side}_l0{way}" for side in ("ih", "hh") for way in ("", "_reverse")),
+        "cell.bias_ih",
+        "cell.bias_hh",
+        "biasing.bias",
+    }
+    assert {"attention.bias_k", "attention.bias_v"} < set(params)
+
+
 def test_a_module_that_never_ran_compiles():
     network = from_module(torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.Tanh()))
     adaptation = Adaptation(steps=1)
@@ -531,3 +600,45 @@ def test_a_module_that_never_ran_compiles():
         network, params, Rows(x, lambda out: loss(out, y)), Rows(u, lambda out: loss(out, v))
     )
     torch.testing.assert_close(losses, expected)
+
+
+class Counting(torch.nn.Module):
+    """Writes what it made to itself."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear = torch.nn.Linear(4, 3)
+        self.calls = 0
+
+    def forward(self, hidden):
+        self.calls += 1
+        self.made = self.calls * self.linear(hidden)
+        return self.made
+
+
+@pytest.mark.parametrize("one_by_one", [False, True])
+@pytest.mark.parametrize("normalisation", ["batch", "support"])
+def test_modules_that_keep_something_of_a_call_compile(one_by_one, normalisation):
+    """Batch normalisation keeps its moments; "eager" would not tell what outlives the trace."""
+    torch.manual_seed(0)
+    convolve = torch.nn.Conv1d(1, 2, 3, padding=1)
+    layers = [torch.nn.Unflatten(1, (1, 2)), convolve, torch.nn.BatchNorm1d(2)]
+    module = torch.nn.Sequential(*layers, torch.nn.Flatten(), Counting(), torch.nn.Linear(3, 1))
+    network = from_module(module, one_by_one=one_by_one)
+    adaptation = Adaptation(steps=1, rate=0.1, normalisation=normalisation)
+    params = start_normalising(adaptation, network)
+    params = {name: value.requires_grad_() for name, value in params.items()}
+
+    def loss(outputs, targets):
+        return (outputs - targets).square().mean((1, 2))
+
+    (x, y), (u, v) = sides(2).values()
+    compiled = adaptation.compiled(network, loss, backend="aot_eager")
+    losses, found = compiled(params, x, y, u, v)
+    expected = adaptation.meta_loss(
+        network, params, Rows(x, lambda out: loss(out, y)), Rows(u, lambda out: loss(out, v))
+    )
+    torch.testing.assert_close(losses, expected.detach())
+    torch.testing.assert_close(
+        tuple(found[n] for n in params), tuple(g / 2 for g in grads(expected, params))
+    )

@@ -9,7 +9,7 @@ from torch.func import functional_call
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.utils.parametrize import register_parametrization
 
-from oddshot.errors import SettingError
+from oddshot.errors import DataError, SettingError
 from oddshot.learners.adaptation import Adaptation
 from oddshot.learners.inner_loop import Rows
 from oddshot.networks import ModuleNetwork, from_module, modules
@@ -19,6 +19,7 @@ from small_modules import (
     built,
     conv_net,
     generator,
+    linear_layers,
     looped,
     loss_to,
     mlp,
@@ -150,6 +151,89 @@ def assert_second_derivatives(module: nn.Module, inputs: Tensor, **options) -> N
         second = torch.autograd.grad(weighted, leaves, materialize_grads=True)
         results.append((outputs, first, second))
     torch.testing.assert_close(*results, **EXACT)
+
+
+class Scaling(nn.Embedding):
+    """Does more than torch's, with a gradient at the padding."""
+
+    def __init__(self, *sizes: int, **options) -> None:
+        super().__init__(*sizes, **options)
+        self.scale = nn.Parameter(torch.tensor(2.0))
+
+    def forward(self, rows: Tensor) -> Tensor:
+        return self.scale * super().forward(rows) + self.scale
+
+
+class Tied(nn.Module):
+    """Asks the embedding for its padding, and scores by its weight."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found = nn.Embedding(5, 3, padding_idx=1, scale_grad_by_freq=True)
+        self.head = nn.Linear(3, 2)
+
+    def forward(self, rows: Tensor) -> Tensor:
+        known = (rows != self.found.padding_idx).unsqueeze(-1)
+        mean = (self.found(rows) * known).sum(1) + self.found(rows[:, 0]).tanh()
+        return self.head(mean) + (mean @ self.found.weight.T).sin()[:, :2]
+
+
+def of_words(embedding):
+    return lambda: nn.Sequential(embedding(), nn.Flatten(), nn.Linear(9, 2))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        *(
+            of_words(lambda place=place: nn.Embedding(5, 3, padding_idx=place))
+            for place in (0, 2, -1)
+        ),
+        of_words(lambda: Scaling(5, 3, padding_idx=0)),
+        of_words(lambda: nn.Embedding(5, 3)),
+        Tied,
+    ],
+    ids=["first", "third", "last", "derived", "no padding", "tied"],
+)
+@pytest.mark.parametrize("second_order", [True, False])
+@pytest.mark.parametrize("one_by_one", [None, True])
+def test_padding_of_embeddings_has_no_gradient_in_any_task(make, second_order, one_by_one):
+    module = built(make).double()
+    with torch.no_grad():
+        next(module.parameters()).add_(0.5)  # padding starts at 0, where some gradients vanish
+    network = from_module(module, one_by_one=one_by_one)
+    params = trained(network)
+    _, targets, _, truth = support_and_query(4, (6, 3), (5, 3))
+    words = torch.randint(5, (4, 11, 3), generator=generator())
+    drawn = words[:, :6], targets, words[:, 6:], truth
+    assert all((rows == word).any() for rows in words for word in range(5))
+    options = {"steps": 2, "rate": 0.1, "second_order": second_order}
+    found = Adaptation(**options).meta_loss(network, params, *as_rows(drawn))
+    expected = looped_meta_loss(
+        lambda p, x, _: functional_call(module, p, (x,)), params, drawn, **options
+    )
+    assert_same_meta_gradient(found, expected, params)
+
+
+def test_padding_that_cannot_be_kept_side_by_side_is_named():
+    patched = nn.Embedding(5, 3, padding_idx=0)
+    patched.forward = lambda rows: nn.functional.embedding(rows, patched.weight, 0)
+    for layer in (Scaling(5, 3, padding_idx=0), patched):
+        with pytest.raises(SettingError, match=r"layer '1' \(\w+\) has a padding_idx .* leave one"):
+            from_module(nn.Sequential(nn.Identity(), layer), one_by_one=False)
+    assert from_module(Scaling(5, 3), one_by_one=False)
+
+
+@pytest.mark.parametrize("layer", [nn.Embedding, nn.EmbeddingBag])
+def test_embeddings_that_rewrite_their_weights_are_named(layer):
+    for options, match in (
+        ({"max_norm": 1.0}, r"has max_norm=1\.0, .* shorten what the layer finds in a forward of"),
+        ({"sparse": True}, "has sparse=True, but gradients of tasks are dense; leave it out"),
+    ):
+        module = nn.Sequential(layer(5, 3, **options), nn.Linear(3, 1))
+        for one_by_one in (None, True):
+            with pytest.raises(SettingError, match=rf"layer '0' \({layer.__name__}\) {match}"):
+                from_module(module, one_by_one=one_by_one)
 
 
 class Named(nn.BatchNorm1d):
@@ -424,6 +508,15 @@ def test_no_tasks_are_no_reason_to_loop():
     assert not network._in_turn(normal(0, 4, 1, 4, 4))
 
 
+@pytest.mark.parametrize("one_by_one", [None, True])
+def test_no_tasks_are_named_where_nobody_knows_what_they_make(one_by_one):
+    network = ModuleNetwork(conv_net(), one_by_one=one_by_one)
+    with pytest.raises(
+        DataError, match=r"Sequential is to run no task, .* \(0, 4, 1, 4, 4\); give"
+    ):
+        network(of_tasks(trained(network), 0), normal(0, 4, 1, 4, 4))
+
+
 def test_an_error_of_the_inputs_stays_what_it_is():
     network = ModuleNetwork(mlp())
     with pytest.raises(RuntimeError, match="cannot be multiplied") as caught:
@@ -566,6 +659,50 @@ def test_buffers_are_constants_in_the_precision_of_the_parameters():
     assert module.calls == 0
 
 
+class Remembering(nn.Module):
+    """Writes attributes of every kind, and computes with what it finds there."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(2, 2)
+        self.register_buffer("last", None)
+        self.register_buffer("scale", torch.tensor(3.0))
+        self.calls = 0
+
+    def forward(self, rows: Tensor) -> Tensor:
+        self.calls += 1
+        self.scale = self.scale * 0.5
+        outputs = self.linear(rows) * self.calls * self.scale
+        if self.last is not None:
+            outputs = outputs + self.last
+        if hasattr(self, "before"):
+            outputs = outputs - self.before.mean()
+        if "extra" in self._modules:
+            outputs = self.extra(outputs)
+        self.last = self.before = self.linear.rows = outputs
+        self.extra = nn.Tanh()
+        self.train(False)
+        return outputs
+
+
+@pytest.mark.parametrize("one_by_one", [False, True])
+def test_what_a_forward_pass_writes_is_forgotten(one_by_one):
+    module = built(Remembering).double()
+    network = ModuleNetwork(nn.Sequential(module, nn.Tanh()), one_by_one=one_by_one)
+    params, inputs = scattered(network, 3), normal(3, 4, 2)
+    linear = {name: (params[f"0.linear.{name}"]) for name in ("weight", "bias")}
+    expected = (looped(module.linear, linear, inputs) * 1.5).tanh()
+    for _ in range(2):
+        torch.testing.assert_close(network(params, inputs), expected, **EXACT)
+    assert module.calls == 0
+    (runner,) = next(iter(network._idle.values()))
+    written = runner.module[0]
+    assert written.training
+    assert written.last is None
+    assert not hasattr(written.linear, "rows")  # it would keep the graph
+    assert list(written._modules) == ["linear"]
+
+
 def test_frozen_parameters_are_constants():
     module = mlp()
     module[0].requires_grad_(False)
@@ -607,11 +744,74 @@ def test_threads_share_a_network():
 
 def test_the_module_as_it_is_makes_the_initial_parameters():
     module = mlp()
-    params = ModuleNetwork(module.double()).initial_parameters(generator())
+    params = ModuleNetwork(module).initial_parameters(generator())
     for name, value in module.named_parameters():
-        torch.testing.assert_close(params[name], value.detach().float(), rtol=0, atol=0)
+        torch.testing.assert_close(params[name], value.detach(), rtol=0, atol=0)
         assert not params[name].requires_grad
         assert params[name].data_ptr() != value.data_ptr()
+
+
+@pytest.mark.parametrize("module", [mlp, conv_net, lambda: linear_layers(nn.ReLU)])
+@pytest.mark.parametrize("one_by_one", [None, True])
+@pytest.mark.parametrize("learn_rates", ["no", "step"])
+def test_a_module_in_float64_takes_rows_in_float64(module, one_by_one, learn_rates):
+    network = from_module(module().double(), one_by_one=one_by_one)
+    adaptation = Adaptation(steps=1, learn_rates=learn_rates)
+    params = adaptation.initial_parameters(network, generator())
+    assert {value.dtype for value in params.values()} == {torch.float64}
+    shape = (1, 4, 4) if module is conv_net else (3,)
+    support, query = as_rows(support_and_query(2, (4, *shape), (5, *shape)))
+    assert adaptation.meta_loss(network, params, support, query).dtype == torch.float64
+
+
+def test_parameters_of_a_module_in_lower_or_mixed_precision_are_float32():
+    mixed = mlp()
+    mixed[0].double()
+    for module in (mlp().bfloat16(), mlp().half(), mixed):
+        params = ModuleNetwork(module).initial_parameters(generator())
+        assert {value.dtype for value in params.values()} == {torch.float32}
+
+
+@pytest.mark.parametrize(
+    ("make", "shape"),
+    [
+        (mlp, (3,)),
+        (conv_net, (1, 4, 4)),
+        (lambda: linear_layers(nn.ReLU), (3,)),
+    ],
+    ids=["perceptron", "convolutions", "formulas"],
+)
+@pytest.mark.parametrize("one_by_one", [None, True])
+def test_rows_of_another_precision_are_named(make, shape, one_by_one):
+    network = from_module(make(), one_by_one=one_by_one)
+    params = of_tasks(network.initial_parameters(generator()), 2)
+    rows = Rows(normal(2, 4, *shape), lambda outputs: outputs.flatten(1).sum(1))
+    match = r"rows are float64, but the parameters of \w+ float32 .* with \.to\(torch\.float32\)"
+    calls = (
+        lambda: network(params, rows.inputs),
+        lambda: network.losses(params, rows.inputs, rows.loss),
+        lambda: network.gradient(params, tuple(params), rows.inputs, rows.loss, graph=False),
+        lambda: network.descend(params, [dict.fromkeys(params, 0.1)], *rows_of(rows), graph=True),
+    )
+    for call in calls:
+        with pytest.raises(SettingError, match=match):
+            call()
+    with pytest.raises(SettingError, match="rows are int64, but"):
+        network(params, rows.inputs.long())
+
+
+def rows_of(rows: Rows):
+    return rows.inputs, rows.loss
+
+
+def test_a_module_may_convert_its_rows():
+    class Converting(nn.Linear):
+        def forward(self, rows: Tensor) -> Tensor:
+            return super().forward(rows.to(self.weight.dtype))
+
+    network = from_module(built(lambda: Converting(3, 2)))
+    params = of_tasks(network.initial_parameters(generator()), 2)
+    assert network(params, normal(2, 4, 3)).dtype == torch.float32
 
 
 def test_parameters_can_be_redrawn_by_seed_without_touching_the_global_generator():
@@ -681,6 +881,30 @@ def test_biases_adapt_alone():
 def test_parameters_without_a_shape_are_named():
     with pytest.raises(SettingError, match=r"'0\.weight' of Sequential has no shape yet"):
         ModuleNetwork(nn.Sequential(nn.LazyLinear(3)))
+
+
+def test_complex_numbers_are_named():
+    module = nn.Sequential(nn.Linear(2, 2, dtype=torch.complex64))
+    with pytest.raises(
+        SettingError, match=r"parameter '0\.weight' of Sequential is complex \(comp"
+    ):
+        from_module(module)
+    module = nn.Sequential(nn.Linear(2, 2))
+    module[0].register_buffer("turns", torch.ones(2, dtype=torch.complex128))
+    with pytest.raises(
+        SettingError, match=r"buffer '0\.turns' of Sequential is complex \(complex12"
+    ):
+        from_module(module)
+
+
+def test_what_cannot_be_copied_is_named():
+    with pytest.warns(FutureWarning, match="deprecated"):
+        old = nn.Sequential(nn.utils.weight_norm(nn.Linear(3, 2)))
+    kept = nn.Linear(3, 2)
+    kept.outputs = kept(torch.ones(1, 3))
+    for module, layer in ((old, "'weight' of layer '0'"), (kept, "'outputs' of layer ''")):
+        with pytest.raises(SettingError, match=rf"{layer} \(Linear\) .*parametrizations\.weight_n"):
+            from_module(module)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from oddshot.cli.console import console_of_stdout, progress_bar, say
+from oddshot.cli.console import console_of_stdout, progress_bar, say, tells_what_is_kept
 from oddshot.cli.options import Jobs, PriorPath, names_of, numbers_of, was_given
 from oddshot.cli.outputs import check_page
 from oddshot.errors import SettingError
@@ -109,59 +109,61 @@ def bench(
     ] = None,
 ) -> None:
     """Compare detectors on a folder of labelled tables. Goes on where a run was stopped."""
-    from oddshot.evaluation.benchmarks import run_benchmark, sample_tables
-    from oddshot.evaluation.domains import left_out
-    from oddshot.evaluation.novel_types import tables_with_types
-    from oddshot.evaluation.peers import OWN, group_names
-    from oddshot.evaluation.protocols import LEAVE_DOMAIN_OUT
-    from oddshot.evaluation.robustness import Disturbance
-    from oddshot.priors import Prior
-    from oddshot.wording import counted
+    with tells_what_is_kept(lambda: _kept(out)):
+        from oddshot.evaluation.benchmarks import run_benchmark, sample_tables
+        from oddshot.evaluation.domains import left_out
+        from oddshot.evaluation.novel_types import tables_with_types
+        from oddshot.evaluation.peers import OWN, group_names
+        from oddshot.evaluation.protocols import LEAVE_DOMAIN_OUT
+        from oddshot.evaluation.robustness import Disturbance
+        from oddshot.priors import Prior
+        from oddshot.wording import counted
 
-    if folder is None:
-        raise SettingError("no FOLDER of tables; give one, or set ODDSHOT_DATA to it")
-    if report is not None:
-        check_page(str(folder), report)
-    peers = names_of(detectors) if detectors is not None else group_names(group)
-    untold = 0
-    protocols = names_of(protocol)
-    _check_use(context, protocols, peers)
-    tables = tables_with_types(folder, types=types)
-    if domain is not None and LEAVE_DOMAIN_OUT in protocols:
-        tested = Prior.find(prior) if OWN in peers else None
-        tables, untold = left_out(tables, domain, prior=tested, folder=folder)
-    if unseen_only:
-        seen = Prior.find(prior).seen_families
-        tables = [table for table in tables if table.family not in seen]
-    if sample is not None:
-        tables = sample_tables(tables, sample, seed=table_seed)
-    with progress_bar("Running") as advance:
-        results = run_benchmark(
-            tables[:limit],
-            out=out,
-            protocols=protocols,
-            ks=numbers_of("--k", k),
-            la=numbers_of("--la", la),
-            disturbances=[Disturbance.parse(text) for text in names_of(disturb)],
-            seeds=numbers_of("--seeds", seeds),
-            peers=peers,
-            prior=prior,
-            domain=domain or "",
-            allow_seen=allow_seen,
-            jobs=jobs,
-            max_rows=max_rows or None,
-            limit_s=limit_s,
-            progress=lambda done, total, _: advance(done, total),
-        )
-    notes = []
-    if untold:
-        notes.append(
-            f"The prior has learned from {counted(untold, 'more families')} without a table with "
-            f"named columns in {folder}: whether they are of the field {domain!r} is not known."
-        )
-    _tell(results, notes, reference=peers[0], out=out, anchors=anchors, report=report)
-    if (results["error"] != "").all():
-        raise typer.Exit(1)
+        if folder is None:
+            raise SettingError("no FOLDER of tables; give one, or set ODDSHOT_DATA to it")
+        if report is not None:
+            check_page(str(folder), report)
+        peers = names_of(detectors) if detectors is not None else group_names(group)
+        untold = 0
+        protocols = names_of(protocol)
+        _check_use(context, protocols, peers)
+        tables = tables_with_types(folder, types=types)
+        if domain is not None and LEAVE_DOMAIN_OUT in protocols:
+            tested = Prior.find(prior) if OWN in peers else None
+            tables, untold = left_out(tables, domain, prior=tested, folder=folder)
+        if unseen_only:
+            seen = Prior.find(prior).seen_families
+            tables = [table for table in tables if table.family not in seen]
+        if sample is not None:
+            tables = sample_tables(tables, sample, seed=table_seed)
+        with progress_bar("Running") as advance:
+            results = run_benchmark(
+                tables[:limit],
+                out=out,
+                protocols=protocols,
+                ks=numbers_of("--k", k),
+                la=numbers_of("--la", la),
+                disturbances=[Disturbance.parse(text) for text in names_of(disturb)],
+                seeds=numbers_of("--seeds", seeds),
+                peers=peers,
+                prior=prior,
+                domain=domain or "",
+                allow_seen=allow_seen,
+                jobs=jobs,
+                max_rows=max_rows or None,
+                limit_s=limit_s,
+                progress=lambda done, total, _: advance(done, total),
+            )
+        notes = []
+        if untold:
+            notes.append(
+                f"The prior has learned from {counted(untold, 'more families')} without a table "
+                f"with named columns in {folder}: whether they are of the field {domain!r} is not "
+                "known."
+            )
+        _tell(results, notes, reference=peers[0], out=out, anchors=anchors, report=report)
+        if (results["error"] != "").all():
+            raise typer.Exit(1)
 
 
 def bench_report(
@@ -188,6 +190,11 @@ def bench_report(
     page = bench_page(summary, published=_published(summary, anchors), title=title)
     write_file(report, page)
     say(console_of_stdout(), f"Report: {report}")
+
+
+def _kept(out: Path) -> str:
+    file = out / "results.csv"
+    return f"every run that was finished is kept in {file}" if file.exists() else ""
 
 
 def _tell(

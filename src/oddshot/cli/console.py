@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
+import typer
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -28,6 +30,22 @@ def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
     """Show a bar on standard error where that is a terminal, nothing elsewhere."""
     with stages() as report:
         yield lambda done, total: report(what, done, total, {})
+
+
+@contextmanager
+def tells_what_is_kept(kept: Callable[[], str]) -> Iterator[None]:
+    """After Ctrl-C, say what is kept, and exit with 130."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        what = kept()
+        after = (
+            f"{what}, and the same command goes on from there"
+            if what
+            else ("nothing is kept yet; the same command starts anew")
+        )
+        typer.echo(f"oddshot: stopped; {after}", err=True)
+        raise typer.Exit(130) from None
 
 
 class StageReport(Protocol):

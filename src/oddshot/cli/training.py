@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from oddshot.cli.console import console_of_stdout, say, stages
+from oddshot.cli.console import console_of_stdout, say, stages, tells_what_is_kept
 from oddshot.cli.options import Jobs, Seed
 from oddshot.errors import SettingError
 
@@ -88,11 +88,10 @@ def meta_train(
     ] = "32",
 ) -> None:
     """Learn a prior from a folder of labelled tables. Goes on where a run was stopped."""
-    from oddshot.engines import leads
-    from oddshot.meta_training import meta_train
+    with tells_what_is_kept(lambda: _kept(out, episode_store)):
+        from oddshot.engines import leads
+        from oddshot.meta_training import meta_train
 
-    console = console_of_stdout()
-    try:
         with stages() as report:
             prior = meta_train(
                 tasks,
@@ -123,15 +122,20 @@ def meta_train(
                 precision=precision,
                 progress=report,
             )
-    except KeyboardInterrupt:
-        typer.echo(f"oddshot: stopped; the same command goes on from {out}", err=True)
-        raise typer.Exit(130) from None
     if not leads():
         return
+    console = console_of_stdout()
     say(console, f"{prior}")
     if kin := prior.provenance.get("kin_of_holdout"):
         say(console, f"Left out, too, for sharing rows with what is held out: {', '.join(kin)}")
     say(console, f"Kept in {out}; use it with: oddshot detect FILE --prior {out}")
+
+
+def _kept(out: Path, store: Path | None) -> str:
+    if (out / "checkpoint").exists():
+        return f"training so far is kept in {out}"
+    episodes = out / "episodes" if store is None else store
+    return f"mapped episodes are kept in {episodes}" if episodes.exists() else ""
 
 
 _AS_JSON = {"True": "true", "False": "false", "None": "null"}

@@ -10,6 +10,7 @@
   That is a matter of the rows, so every one of the above can do it.
 """
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -28,6 +29,8 @@ RATE = "rate."  # prefix of learned step sizes among the parameters
 _ADAPTS = ("all", "head", "biases")
 _LEARN_RATES = ("no", "parameter", "step")
 _NORMALISATION = ("batch", "support", "stored")
+# as torch's layers and `Perceptron` call them; nn.MultiheadAttention's bias_k and bias_v are tokens
+_BIAS = re.compile(r"bias\d*|.*_bias|bias_(ih|hh)(_l\d+(_reverse)?)?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +44,8 @@ class Adaptation:
     second_order
         Differentiate through the inner gradients.
     adapts
-        "all" parameters, those of the "head", or the "biases" alone.
+        "all" parameters, those of the "head", or the "biases" alone: those whose last name is
+        "bias", with a number or as recurrent layers number them, or ends in "_bias".
     learn_rates
         "no"; "parameter": a step size for every number that adapts; "step": one for every tensor
         and step. They start at ``rate``.
@@ -132,7 +136,7 @@ class Adaptation:
         rates = {}
         for name in self._adapting(network, params):
             shape = params[name].shape if self.learn_rates == "parameter" else (self.steps,)
-            rates[RATE + name] = torch.full(shape, self.rate, dtype=torch.float32)
+            rates[RATE + name] = torch.full(shape, self.rate, dtype=params[name].dtype)
         return {**params, **rates}
 
     def adapted(
@@ -163,7 +167,7 @@ class Adaptation:
             If ``steps`` or ``statistics`` do not go with the settings, the network has nothing to
             adapt, or the loss returns another shape than (B,).
         DataError
-            If the steps see different numbers of tasks.
+            If there are no tasks or no rows, or the steps see different numbers of tasks.
         """
         steps = self.steps if steps is None else steps
         rates = self._rates(network, params, steps)
@@ -231,7 +235,8 @@ class Adaptation:
             gradient would have to go where the way of computing it does not lead: that of a query
             in parts, and of networks with formulas of their own, ends at the parameters.
         DataError
-            If support and query are of different numbers of tasks.
+            If there are no tasks, no rows of the support, or none of a query whose loss is not
+            finite then; or support and query are of different numbers of tasks.
         """
         shared = _shared(params)
         objective = self._objective(network, support)
@@ -292,6 +297,8 @@ class Adaptation:
         SettingError
             If ``reptile`` is on: its outer step is no gradient; and from the callable, if the loss
             returns another shape than (B,).
+        DataError
+            From the callable, as from `meta_loss`.
         """
         require(not self.reptile, "reptile", self.reptile, "off where the gradient is compiled")
 
@@ -313,8 +320,11 @@ class Adaptation:
         derivative = torch.compile(torch.func.grad(outer, has_aux=True), backend=backend)
 
         def gradient(params: Params, *tasks: Tensor) -> tuple[Tensor, Params]:
+            _require_some("support", tasks[0])
+            _require_some("query", tasks[2], of=1)
             network.prepare(params)
             grads, losses = derivative({n: p.detach() for n, p in params.items()}, *tasks)
+            _require_finite_if_none(losses, tasks[2])
             return one_a_task(losses, len(tasks[0])), grads  # what is traced cannot refuse
 
         return gradient
@@ -349,6 +359,7 @@ class Adaptation:
         count = 0
         for support, query in tasks:
             objective = self._objective(network, support)
+            _require_some("query", query.inputs)
             path = trajectory(
                 objective,
                 _for_tasks(_shared(params), objective),
@@ -377,6 +388,8 @@ class Adaptation:
         rows = [support] if isinstance(support, Rows) else support
         if not rows:
             raise DataError("the support holds no rows; give those of one step at least")
+        for part in rows:
+            _require_some("support", part.inputs)
         counts = {len(part.inputs) for part in rows}
         if len(counts) > 1:
             raise DataError(
@@ -390,7 +403,7 @@ class Adaptation:
             return list(params)
         if self.adapts == "head":
             return [name for name in params if name in network.head]
-        biases = [name for name in params if name.rpartition(".")[2].startswith("bias")]
+        biases = [name for name in params if _BIAS.fullmatch(name.rpartition(".")[2])]
         require(bool(biases), "adapts", self.adapts, "all or head for a network without biases")
         return biases
 
@@ -461,12 +474,15 @@ class Adaptation:
         query: Rows,
         through: Params | None,
     ) -> Tensor:
-        if not network.normalises:
-            return network.losses(adapted, query.inputs, query.loss, through=through)
-        if through is not None:
-            adapted = redirect(adapted, through)
-        outputs = self._training_outputs(network, adapted, support, query.inputs)
-        return one_a_task(query.loss(outputs), len(outputs))
+        if network.normalises:
+            if through is not None:
+                adapted = redirect(adapted, through)
+            outputs = self._training_outputs(network, adapted, support, query.inputs)
+            losses = one_a_task(query.loss(outputs), len(outputs))
+        else:
+            losses = network.losses(adapted, query.inputs, query.loss, through=through)
+        _require_finite_if_none(losses, query.inputs)
+        return losses
 
     def _training_outputs(
         self, network: Network, adapted: Params, support: Tensor, query: Tensor
@@ -533,11 +549,29 @@ class _Prepaid(torch.autograd.Function):
 
 def _require_tasks(tasks: int, query: Rows | Sequence[Rows]) -> None:
     parts = [query] if isinstance(query, Rows) else query
+    for part in parts:
+        _require_some("query", part.inputs, of=1)
     found = sum(len(part.inputs) for part in parts)
     if found != tasks:
         raise DataError(
             f"the support is of {tasks} tasks, the query of {found}; give both of the same tasks"
         )
+
+
+def _require_some(side: str, inputs: Tensor, *, of: int = 2) -> None:
+    """Refuse inputs without tasks, and without rows where ``of`` is 2."""
+    if 0 in inputs.shape[:of]:
+        missing = "tasks" if len(inputs) == 0 else "rows"
+        raise DataError(
+            f"the {side} holds no {missing}: its inputs have the shape {tuple(inputs.shape)}, "
+            "tasks and rows first; give one of each at least"
+        )
+
+
+def _require_finite_if_none(losses: Tensor, query: Tensor) -> None:
+    """Refuse a query without rows, unless the loss knows what to make of none."""
+    if query.shape[1] == 0 and not losses.isfinite().all():
+        _require_some("query", query)
 
 
 def _no_statistics() -> SettingError:

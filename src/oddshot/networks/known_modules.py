@@ -75,7 +75,7 @@ class _LinearLayers(ModuleNetwork):
     """Linear layers under their own names, run by the formulas of `Perceptron`.
 
     They hold (out, in) and (out) where it holds (in, out) and (1, out). Rows with more axes than
-    one, which it does not take, run as those of any module.
+    one, or of another precision, which it does not take, run as those of any module.
     """
 
     def __init__(self, perceptron: Perceptron, module: nn.Module, **options: Any) -> None:
@@ -89,14 +89,14 @@ class _LinearLayers(ModuleNetwork):
     def run(
         self, params: Params, inputs: Tensor, statistics: Statistics | None = None
     ) -> tuple[Tensor, Statistics]:
-        if inputs.ndim != 3:
+        if not self._takes(params, inputs):
             return super().run(params, inputs, statistics)
         return self._perceptron.run(self._translated(params), inputs, statistics)
 
     def losses(
         self, params: Params, inputs: Tensor, loss: Loss, *, through: Params | None = None
     ) -> Tensor:
-        if inputs.ndim != 3:
+        if not self._takes(params, inputs):
             return super().losses(params, inputs, loss, through=through)
         shared = None if through is None else self._translated(through)
         return self._perceptron.losses(self._translated(params), inputs, loss, through=shared)
@@ -104,7 +104,7 @@ class _LinearLayers(ModuleNetwork):
     def gradient(
         self, params: Params, names: tuple[str, ...], inputs: Tensor, loss: Loss, *, graph: bool
     ) -> Params:
-        if inputs.ndim != 3:
+        if not self._takes(params, inputs):
             return super().gradient(params, names, inputs, loss, graph=graph)
         theirs = tuple(self._theirs[name] for name in names)
         return self._restored(
@@ -121,12 +121,15 @@ class _LinearLayers(ModuleNetwork):
         graph: bool,
     ) -> Params:
         learned = any(isinstance(rate, Tensor) for step in rates for rate in step.values())
-        if learned or inputs.ndim != 3:
+        if learned or not self._takes(params, inputs):
             return super().descend(params, rates, inputs, loss, graph=graph)
         steps = [{self._theirs[name]: rate for name, rate in step.items()} for step in rates]
         return self._restored(
             self._perceptron.descend(self._translated(params), steps, inputs, loss, graph=graph)
         )
+
+    def _takes(self, params: Params, inputs: Tensor) -> bool:
+        return inputs.ndim == 3 and inputs.dtype == next(iter(params.values())).dtype
 
     def _translated(self, params: Params) -> Params:
         return {

@@ -13,7 +13,7 @@ from torch.func import functional_call, vmap
 from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.utils.parametrize import is_parametrized
 
-from oddshot.errors import SettingError
+from oddshot.errors import DataError, SettingError
 from oddshot.networks.network import Network, Params, Statistics
 
 _NATIVE = nn.modules.batchnorm._BatchNorm
@@ -26,8 +26,9 @@ class ModuleNetwork(Network):
     The module sees the rows (n, ...) of one task at a time and answers with a row for each. The
     task axis is added by `torch.func.vmap`, or by a loop. What is trained are the parameters that
     require a gradient; others, and buffers, are the same constants for all tasks. A parameter that
-    layers share is one parameter, under its first name. What a forward pass writes to the module is
-    forgotten.
+    layers share is one parameter, under its first name. What a forward pass writes to the module,
+    buffers and attributes alike, is forgotten; an object that it changes in place, such as a list
+    that it appends to, stays changed.
 
     - Dropout: in training mode, with masks of its own for every task and call, drawn from torch's
       global generator, so `torch.manual_seed` repeats them. In evaluation mode there is none.
@@ -36,6 +37,10 @@ class ModuleNetwork(Network):
       pad a task to the length of others count as well: no mask reaches the module, so give tasks
       equally many rows. Torch's layers are replaced for that, and so are classes derived from them
       that leave their ``forward`` as it is; those that add to it, and hooks on them, are refused.
+    - Embeddings: the row ``padding_idx`` of `nn.Embedding` has no gradient. Classes derived from it
+      that have a ``forward`` of their own run one by one, and so must what hands ``padding_idx`` to
+      ``torch.nn.functional.embedding`` itself: ``vmap`` knows it for the first task only. Layers
+      with ``max_norm``, which rewrite their weights, and ``sparse`` ones are refused.
     - Attention: the fused kernels of torch have no second derivative. For second order choose
       ``torch.nn.attention.sdpa_kernel(SDPBackend.MATH)`` around training, and training mode.
 
@@ -60,7 +65,9 @@ class ModuleNetwork(Network):
     SettingError
         If the module has no parameter to train, or one whose shape is not known yet; ``head``
         matches none; parameters are to be redrawn but a layer does not say how; batch normalisation
-        does more than torch's.
+        does more than torch's; an embedding rewrites its weights, or cannot run as it is asked to;
+        a tensor is complex, or computed from others and kept, as the weight is by the deprecated
+        ``torch.nn.utils.weight_norm``.
 
     Examples
     --------
@@ -81,13 +88,16 @@ class ModuleNetwork(Network):
     ) -> None:
         self._name = type(module).__name__
         _require_known_shapes(module)
+        _require_real(module)
+        _require_copies(module)
         _require_plain_normalisation(module)
+        _require_plain_embeddings(module)
         if not any(parameter.requires_grad for parameter in module.parameters()):
             raise SettingError(
                 f"{self._name} has no parameter that requires a gradient; give a module with one"
             )
         self._head = _head(module, head)
-        self._redraw, self._one_by_one = redraw, one_by_one
+        self._redraw, self._one_by_one = redraw, _with_padding(module, one_by_one)
         self._growth = _growth(module)
         self._pristine = _Runner.of(module)
         self._idle: dict[tuple[torch.device, torch.dtype], list[_Runner]] = {}
@@ -105,7 +115,10 @@ class ModuleNetwork(Network):
         return self._head
 
     def initial_parameters(self, generator: torch.Generator) -> Params:
-        """Return those of the module, or draw fresh ones; float32, on the CPU."""
+        """Return those of the module, or draw fresh ones; on the CPU.
+
+        They are float32, or float64 where all that are trained are.
+        """
         module = deepcopy(self._pristine.module).cpu()
         if self._redraw:
             seed = int(torch.randint(2**63 - 1, (), generator=generator))
@@ -114,7 +127,9 @@ class ModuleNetwork(Network):
                 for layer in module.modules():
                     if reset := _reset(layer):
                         reset()
-        return {n: p.detach().float() for n, p in module.named_parameters() if p.requires_grad}
+        params = {n: p.detach() for n, p in module.named_parameters() if p.requires_grad}
+        wide = all(p.dtype == torch.float64 for p in params.values())
+        return params if wide else {name: value.float() for name, value in params.items()}
 
     def run(
         self, params: Params, inputs: Tensor, statistics: Statistics | None = None
@@ -125,22 +140,29 @@ class ModuleNetwork(Network):
         ------
         SettingError
             If the module cannot run under ``vmap``, or returns something else than a tensor with a
-            row for each row of its input; batch normalisation has a single value to take moments
-            of, or ``statistics`` lack a layer.
+            row for each row of its input; rows and parameters differ in precision, and the module
+            does not convert them; batch normalisation has a single value to take moments of, or
+            ``statistics`` lack a layer.
+        DataError
+            If there are no tasks, and the module does not say what it would make of them.
         """
         tasks = len(inputs)
         given = {
             name: (mean.expand(tasks, -1), variance.expand(tasks, -1))
             for name, (mean, variance) in (statistics or {}).items()
         }
-        if self._in_turn(inputs):
-            return self._loop(params, inputs, given)
+        in_turn = self._in_turn(inputs)
         try:
+            if in_turn:
+                return self._loop(params, inputs, given)
             with self._borrowed(params) as runner:
                 found: tuple[Tensor, Statistics] = vmap(runner.__call__, randomness="different")(
                     params, inputs, given
                 )
         except RuntimeError as error:
+            self._require_one_precision(params, inputs, error)
+            if in_turn:
+                raise
             # one task alone fails as well where the module or its inputs are to blame
             self._loop(params, inputs[:1], given)
             raise SettingError(
@@ -161,8 +183,23 @@ class ModuleNetwork(Network):
             return self._one_by_one
         return is_plain_call(inputs) and inputs.numel() * self._growth >= _MANY * len(inputs) > 0
 
+    def _require_one_precision(self, params: Params, inputs: Tensor, error: RuntimeError) -> None:
+        """Say it in our words where torch says that types differ."""
+        like = next(iter(params.values())).dtype
+        if inputs.dtype != like and "type" in str(error):
+            raise SettingError(
+                f"rows are {_say(inputs.dtype)}, but the parameters of {self._name} "
+                f"{_say(like)} ({str(error).splitlines()[0]}); convert the rows with "
+                f".to({like}), or all parameters"
+            ) from error
+
     def _loop(self, params: Params, inputs: Tensor, given: Statistics) -> tuple[Tensor, Statistics]:
         """Run tasks one after another, as many as there are inputs."""
+        if len(inputs) == 0:
+            raise DataError(
+                f"{self._name} is to run no task, inputs have the shape {tuple(inputs.shape)}; "
+                "give those of one task at least"
+            )
         # one stack of gradients a parameter, where indexing would make a whole one for each task
         values = {name: value.unbind() for name, value in params.items()}
         with self._borrowed(params) as runner:
@@ -275,6 +312,21 @@ class _BatchNorm(nn.Module):
         return wide.to(values.dtype)
 
 
+class _Embedding(nn.Embedding):
+    """An embedding whose padding has no gradient in any task.
+
+    Under ``vmap``, torch's own leaves it out in the first task alone.
+    """
+
+    padding_idx: int
+
+    def forward(self, rows: Tensor) -> Tensor:
+        found = nn.functional.embedding(
+            rows, self.weight, scale_grad_by_freq=self.scale_grad_by_freq
+        )
+        return torch.where((rows == self.padding_idx).unsqueeze(-1), found.detach(), found)
+
+
 @dataclass(slots=True)
 class _Runner:
     """A module, and where its batch normalisation takes and leaves moments."""
@@ -284,7 +336,7 @@ class _Runner:
 
     @classmethod
     def of(cls, module: nn.Module) -> "_Runner":
-        """Copy a module, with batch normalisation of our own."""
+        """Copy a module, with batch normalisation and embeddings of our own."""
         copy, moments = deepcopy(module), _Moments()
         own = {
             layer: _BatchNorm(layer, name, moments)
@@ -295,15 +347,23 @@ class _Runner:
             for key, child in parent._modules.items():
                 if isinstance(child, _NATIVE):
                     parent._modules[key] = own[child]
+        for layer in copy.modules():
+            if _is_padded(layer) and _is_plain_embedding(layer):
+                layer.__class__ = _Embedding  # it stays what other layers may ask or share
         return cls(own[copy] if isinstance(copy, _NATIVE) else copy, moments)
 
     def __call__(
         self, params: Params, inputs: Tensor, given: Statistics
     ) -> tuple[Tensor, Statistics]:
         """Run with the parameters of one task on its rows (n, ...)."""
-        self.moments.given = given
+        # a dictionary of this call alone: torch.compile keeps what is written to one that was there
+        self.moments.given, self.moments.used = given, {}
         buffers = {name: buffer.clone() for name, buffer in self.module.named_buffers()}
+        held = _held(self.module)
         outputs = functional_call(self.module, {**params, **buffers}, (inputs,))
+        for attributes, before in held:
+            attributes.clear()
+            attributes.update(before)
         if not (isinstance(outputs, Tensor) and outputs.shape[:1] == inputs.shape[:1]):
             kind = tuple(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
             raise SettingError(
@@ -313,6 +373,15 @@ class _Runner:
         used = self.moments.used
         self.moments.given, self.moments.used = {}, {}  # a graph must not outlive its call
         return outputs, used
+
+
+def _held(module: nn.Module) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """Attributes of all layers, each beside a copy of what it holds now."""
+    return [
+        (attributes, dict(attributes))
+        for layer in module.modules()
+        for attributes in (vars(layer), layer._parameters, layer._buffers, layer._modules)
+    ]
 
 
 def _growth(module: nn.Module) -> float:
@@ -392,6 +461,72 @@ def _extras(layer: _NATIVE) -> list[str]:
     ]
     parameters = [name for name, _ in layer.named_parameters() if name not in ("weight", "bias")]
     return [*changes(layer), *code, *parameters]
+
+
+def _require_real(module: nn.Module) -> None:
+    kinds = {"parameter": module.named_parameters(), "buffer": module.named_buffers()}
+    for kind, tensors in kinds.items():
+        for name, tensor in tensors:
+            if tensor.is_complex():
+                raise SettingError(
+                    f"{kind} {name!r} of {type(module).__name__} is complex "
+                    f"({_say(tensor.dtype)}); hold its real and its imaginary part as two, and put "
+                    "them together in forward"
+                )
+
+
+def _require_copies(module: nn.Module) -> None:
+    for name, layer in module.named_modules():
+        for attribute, value in {**vars(layer), **layer._buffers}.items():
+            if isinstance(value, Tensor) and not value.is_leaf:
+                raise SettingError(
+                    f"{attribute!r} of layer {name!r} ({type(layer).__name__}) is computed from "
+                    "other tensors and kept, so it cannot be copied; compute it in forward, or by "
+                    "a parametrization such as torch.nn.utils.parametrizations.weight_norm"
+                )
+
+
+def _require_plain_embeddings(module: nn.Module) -> None:
+    for name, layer in module.named_modules():
+        if not isinstance(layer, nn.Embedding | nn.EmbeddingBag):
+            continue
+        if layer.max_norm is not None:
+            raise SettingError(
+                f"layer {name!r} ({type(layer).__name__}) has max_norm={layer.max_norm}, with "
+                "which a forward pass rewrites the weights, of all tasks alike; leave it out, and "
+                "shorten what the layer finds in a forward of your own"
+            )
+        if layer.sparse:
+            raise SettingError(
+                f"layer {name!r} ({type(layer).__name__}) has sparse=True, but gradients of tasks "
+                "are dense; leave it out"
+            )
+
+
+def _with_padding(module: nn.Module, one_by_one: bool | None) -> bool | None:
+    """Choose to run one by one where an embedding's padding would be lost under ``vmap``."""
+    for name, layer in module.named_modules():
+        if _is_padded(layer) and not _is_plain_embedding(layer):
+            if one_by_one is False:
+                raise SettingError(
+                    f"layer {name!r} ({type(layer).__name__}) has a padding_idx and does more than "
+                    "nn.Embedding, so that tasks cannot run side by side; leave one_by_one=False "
+                    "out"
+                )
+            return True
+    return one_by_one
+
+
+def _is_padded(layer: nn.Module) -> bool:
+    return isinstance(layer, nn.Embedding) and layer.padding_idx is not None
+
+
+def _is_plain_embedding(layer: nn.Module) -> bool:
+    return type(layer) is nn.Embedding and "forward" not in vars(layer)
+
+
+def _say(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
 
 
 def _require_resettable(module: nn.Module) -> None:

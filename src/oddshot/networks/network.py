@@ -37,7 +37,7 @@ class Network(ABC):
 
     @abstractmethod
     def initial_parameters(self, generator: torch.Generator) -> Params:
-        """Draw parameters, float32, without a task axis."""
+        """Draw parameters without a task axis; float32, unless a module's own are float64."""
 
     @abstractmethod
     def run(
