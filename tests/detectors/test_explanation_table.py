@@ -192,3 +192,24 @@ def test_typical_rows_that_change_a_constant_since_are_compared_with():
     for row, again in zip(found, told.explain(new), strict=True):
         assert row.contributions.sum() == pytest.approx(row.score - row.baseline, abs=1e-9)
         np.testing.assert_array_equal(row.contributions, again.contributions)
+
+
+def test_a_broken_line_does_not_drown_the_columns_that_were_changed():
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(400, 6))
+    rows[:, 1:4] = rows[:, :1] + 0.05 * rng.normal(size=(400, 3))  # four columns on a line
+    odd = np.array([[0.3, 0.3, 0.3, 0.3, 9.0, -9.0]])
+    odd[:, 0] += 0.6  # which is off it by much, beside two absurd cells
+    (found,) = FewShotDetector(random_state=0).fit(rows).explain(odd)
+    assert set(np.argsort(-found.contributions)[:2]) == {4, 5}
+    assert found.baseline + found.contributions.sum() == pytest.approx(found.score)
+
+
+def test_where_a_broken_line_alone_makes_the_anomaly_its_column_is_named():
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(400, 6))
+    rows[:, 1:4] = rows[:, :1] + 0.05 * rng.normal(size=(400, 3))
+    odd = np.array([[0.3, 0.3, 0.3, 2.3, 0.0, 0.0]])
+    (found,) = FewShotDetector(random_state=0).fit(rows).explain(odd)
+    assert found.score > found.threshold
+    assert found.columns[found.contributions.argmax()] == found.columns[3]
