@@ -113,7 +113,7 @@ def find_peers(names: Sequence[str], *, prior: Prior | str | Path = "default") -
     found: list[Peer] = []
     for name in names:
         if name not in peer_names():
-            near = difflib.get_close_matches(name.lower(), peer_names(), n=3, cutoff=0.7)
+            near = difflib.get_close_matches(name.lower(), peer_names(), n=3, cutoff=0.6)
             told = f"near it: {', '.join(near)}; " if near else ""
             raise SettingError(
                 f"unknown detector {name!r}; {told}choose from {', '.join(peer_names())}"
