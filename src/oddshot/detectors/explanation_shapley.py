@@ -47,7 +47,13 @@ class Attribution:
 
 
 def attribute(
-    score: Score, rows: FloatArray, stand_ins: FloatArray, groups: ColumnGroups, *, exact: int = 4
+    score: Score,
+    rows: FloatArray,
+    stand_ins: FloatArray,
+    groups: ColumnGroups,
+    *,
+    exact: int = 4,
+    scores: FloatArray | None = None,
 ) -> Attribution:
     """Share out the scores of rows above those of their stand-ins among groups of columns.
 
@@ -72,6 +78,8 @@ def attribute(
         g arrays of positions; in columns of none rows and stand-ins must agree.
     exact
         Groups that are players of their own.
+    scores
+        Shape (n,): the rows' scores, where they are known already.
 
     Examples
     --------
@@ -81,7 +89,7 @@ def attribute(
     >>> found.contributions.round(9).tolist()
     [[1.5, 1.5, 2.0]]
     """
-    scores = score(rows)
+    scores = score(rows) if scores is None else scores
     step = max(1, MOST_AT_ONCE // (2 * len(groups) * stand_ins.shape[1]))
     mixtures = [
         _Mixtures(score, rows[at], stand_ins[at], scores[at], groups)

@@ -101,7 +101,8 @@ class TableExplainer:
         found = Attribution(
             *(np.zeros((len(rows), *more)) for more in ((), (), (len(self._columns),)))
         )
-        scores, without = self._score(rows), self._score(rows, together=False)
+        both = [self._fitted.scored_both_ways(rows[at]) for at in cut(len(rows), BLOCK_ROWS)]
+        scores, without = (self._scale(np.concatenate(raw)) for raw in zip(*both, strict=True))
         together = (scores > without) & (without <= self._threshold)
         games = np.column_stack([self._changed(rows, stand_ins), together])
         for game in np.unique(games, axis=0):
@@ -110,7 +111,8 @@ class TableExplainer:
             players = [*range(self._used), *also]
             groups = [self._nearness.groups[group] for group in players]
             score = partial(self._score, together=bool(game[-1]))
-            part = attribute(score, rows[alike], stand_ins[alike], groups)
+            own = (scores if game[-1] else without)[alike]
+            part = attribute(score, rows[alike], stand_ins[alike], groups, scores=own)
             found.scores[alike], found.baselines[alike] = part.scores, part.baselines
             found.contributions[np.ix_(alike, players)] = part.contributions
         return found.raised_to(scores)

@@ -506,6 +506,15 @@ class FittedTable:
             return np.zeros(0)
         return self.judged(self._mapping.pool(rows), together=together)
 
+    def scored_both_ways(self, rows: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """As `scored_arranged`, with ``together`` and without; rows are mapped once."""
+        pool = self._mapping.pool(rows)
+        unraised = self._unraised(self._judged(self._mapping.judge(pool), pool.rows), pool)
+        with_, without = (
+            self._raising.apply(unraised, pool, together=together) for together in (True, False)
+        )
+        return with_, without
+
     def _blocks(self, X: Any) -> Iterator[FloatArray]:
         """Do what `arranged` does, block by block."""
         blocks = self.encoder.blocks(some_rows(X), aside=True)
@@ -518,12 +527,15 @@ class FittedTable:
 
     def _settled(self, judged: FloatArray, pool: Pool, *, together: bool = True) -> FloatArray:
         """Make what the head says (n,) of a pool of n rows their raw scores."""
+        return self._raising.apply(self._unraised(judged, pool), pool, together=together)
+
+    def _unraised(self, judged: FloatArray, pool: Pool) -> FloatArray:
         judged, rows = self._lowering.apply(judged, pool), pool.rows
         if self.spares_rows:
             new = np.flatnonzero(self._mapping.places_.of(rows) < 0)
             judged = judged.copy()
             judged[new] = self._scale.scores_at(self._of_new.surprise(self, rows[new]))
-        return self._raising.apply(judged, pool, together=together)
+        return judged
 
     def _judged(self, coordinates: Float32Array, rows: FloatArray) -> FloatArray:
         """Raw scores (n,) of rows (n, p + q), mapped (n, C, 2)."""

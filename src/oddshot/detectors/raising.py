@@ -72,7 +72,7 @@ class Raising:
         scale, rows = scale or self._scale, pool.rows
         decades = self._outside.decades(rows)
         if together:
-            decades = np.maximum(decades, self.together(pool))
+            decades = np.maximum(decades, self._together(pool))
         out = np.flatnonzero(decades)
         if not len(out):
             return scores
@@ -82,7 +82,7 @@ class Raising:
         raised[out] = np.maximum(scores[out], scale.scores_at(least))
         return raised
 
-    def together(self, pool: Pool) -> FloatArray:
+    def _together(self, pool: Pool) -> FloatArray:
         """Decades (n,) of a pool's rows by how their cells go together, 0 where they do."""
         rows = pool.rows
         decades = np.zeros(len(rows))
