@@ -120,6 +120,15 @@ def test_the_split_of_a_file_comes_back(folder: Path) -> None:
         refs["satellite"].load_split()
 
 
+def test_what_benchmarks_and_training_wrote_is_no_table(folder: Path) -> None:
+    names = [ref.name for ref in load_collection(folder)]
+    (folder / "runs").mkdir()
+    (folder / "runs" / "results.csv").write_text("auroc,label\n.5,1\n.6,0\n")
+    assert [ref.name for ref in load_collection(folder)] != names  # a table like any other
+    (folder / "runs" / "settings.json").write_text("{}")
+    assert [ref.name for ref in load_collection(folder)] == names
+
+
 def test_a_damaged_file_is_listed_and_explained_when_loaded(tmp_path: Path) -> None:
     (tmp_path / "t.npz").write_bytes(b"PK\x03\x04 garbage")
     (tmp_path / "u.parquet").write_bytes(b"PAR1 garbage")

@@ -77,7 +77,10 @@ def bench(
     ] = "default",
     detectors: Annotated[
         str | None,
-        typer.Option("--detectors", help="Names in place of a group; the others meet the first."),
+        typer.Option(
+            "--detectors",
+            help="Names in place of a group, or file.py:NAME; the others meet the first.",
+        ),
     ] = None,
     out: Annotated[Path, typer.Option("--out", metavar="DIR")] = Path("runs/bench"),
     jobs: Jobs = 2,

@@ -30,6 +30,8 @@ FAMILIES = {
     "cifar10-svhn": r"(cifar10|svhn).*",
 }
 HEAD = 65_536
+WRITTEN = {"results.csv": "settings.json", "log.csv": "checkpoint"}
+"""Files that benchmarks and training write, each with what stands beside it: no tables."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +133,7 @@ def load_collection(folder: str | Path) -> list[TableRef]:
     ----------
     folder
         Files with the suffixes of `oddshot.data.sources` count as tables, but `.txt` and `.data`;
-        others, and hidden ones, do not.
+        others, hidden ones, and what benchmarks and training have written there do not.
 
     Returns
     -------
@@ -153,6 +155,7 @@ def load_collection(folder: str | Path) -> list[TableRef]:
         if table_suffix(path) in LISTED
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
         and path.is_file()
+        and not (path.name in WRITTEN and (path.parent / WRITTEN[path.name]).exists())
     ]
     if not paths:
         raise SourceError(

@@ -47,6 +47,7 @@ from oddshot.evaluation.results import (
 from oddshot.evaluation.robustness import Disturbance
 from oddshot.evaluation.row_names import RowName, parts_of
 from oddshot.evaluation.time_limit import check_time_limit, time_limit
+from oddshot.evaluation.user_detectors import UserDetector
 from oddshot.priors import Prior
 from oddshot.run_log import require_folder
 
@@ -96,15 +97,16 @@ def run_benchmark(
     seeds
         One split each.
     peers
-        Names from `oddshot.evaluation.peers.peer_names`. Supervised ones take part only where
-        anomalies are labelled.
+        Names from `oddshot.evaluation.peers.peer_names`, or of your own detectors
+        (`oddshot.evaluation.user_detectors`). Supervised ones take part only where anomalies are
+        labelled.
     prior
         What "oddshot" adapts: "default", a folder or a `Prior`.
     domain
         For leave-domain-out: the field that the tables are of, see
         `oddshot.evaluation.domains.left_out`.
     allow_seen
-        Test "oddshot" also on families that the prior has seen; column ``seen`` marks them.
+        Test detectors also on families that their prior has seen; column ``seen`` marks them.
     jobs
         Number of processes, one thread each.
     max_rows
@@ -143,7 +145,7 @@ def run_benchmark(
             for seed in seeds
         ],
         members,
-        own.seen_families if own is not None else set(),
+        _seen_families(members, own),
         allow_seen,
         limit_s,
     )
@@ -172,6 +174,12 @@ def run_benchmark(
     return rows.loc[[run in asked for run in runs_of(rows)]].reset_index(drop=True)
 
 
+def _seen_families(members: Sequence[Peer], own: Prior | None) -> dict[str, Set[str]]:
+    """Map detectors to the families of tables that their priors have learned from."""
+    brought = {peer.name: peer.seen_families for peer in members if isinstance(peer, UserDetector)}
+    return brought if own is None else {**brought, OWN: own.seen_families}
+
+
 def sample_tables(tables: Sequence[SomeTable], number: int, *, seed: int = 0) -> list[SomeTable]:
     """Choose so many tables at random, in the order in which they came; all, if there are no more.
 
@@ -198,7 +206,7 @@ class _Cell:
     seed: int
     shown: str
     peers: tuple[Peer, ...]
-    seen: bool
+    seen_by: Set[str]
     allow_seen: bool
     limit_s: float | None
 
@@ -228,7 +236,7 @@ class _Plan:
 
     trials: list[tuple[RowName, Disturbance | None, int, int]]
     peers: tuple[Peer, ...]
-    seen_families: set[str]
+    seen_families: dict[str, Set[str]]
     allow_seen: bool
     limit_s: float | None
 
@@ -236,13 +244,13 @@ class _Plan:
         self, table: Table | TableSource, finished: Set[Run] = frozenset()
     ) -> Iterator[_Cell]:
         """Yield the splits of a table on which a detector has yet to run."""
-        seen = table.family in self.seen_families
+        seen_by = {name for name, seen in self.seen_families.items() if table.family in seen}
         for name, disturbance, k, seed in self.trials:
             peers = tuple(peer for peer in self.peers if k > 0 or not peer.needs_labels)
             novel = name.protocol == NOVEL_TYPE
             for shown in (types_to_show(table) if novel else ()) or ("",):
                 cell = _Cell(
-                    table, name, disturbance, k, seed, shown, peers, seen, self.allow_seen,
+                    table, name, disturbance, k, seed, shown, peers, seen_by, self.allow_seen,
                     self.limit_s,
                 )  # fmt: skip
                 left = [peer for peer in peers if not finished >= set(cell.runs_of(peer))]
@@ -291,7 +299,7 @@ def _run_one(
 ) -> list[Result]:
     """Run a detector: one result for each part of the trial."""
     names = cell.row_names
-    seen = cell.seen and peer.name == OWN
+    seen = peer.name in cell.seen_by
     blank = replace(blank, seen=seen)
     if seen and not cell.allow_seen:
         return [replace(blank, protocol=name, error=SEEN) for name in names.values()]

@@ -27,6 +27,7 @@ from oddshot.errors import SettingError
 from oddshot.evaluation.deep_peers import DEEP_MODELS
 from oddshot.evaluation.few_label_peers import FEW_LABEL_NETWORKS
 from oddshot.evaluation.models import MODELS, ZERO_LABEL_MODELS, Scorer
+from oddshot.evaluation.user_detectors import UserDetector, names_user_detector
 from oddshot.priors import Prior
 
 OWN, OWN_AUTOENCODER, BLEND = "oddshot", "aae", "blend"
@@ -98,10 +99,13 @@ def group_names(group: str) -> tuple[str, ...]:
 def find_peers(names: Sequence[str], *, prior: Prior | str | Path = "default") -> tuple[Peer, ...]:
     """Return the peers of these names; ``prior`` is the one that "oddshot" uses.
 
+    A name with a colon is a detector of the user's own, see `oddshot.evaluation.user_detectors`.
+
     Raises
     ------
     SettingError
-        There is no name, one is unknown, or a package that it needs is not installed.
+        There is no name, one is unknown, a package that it needs is not installed, or a detector
+        of the user's own cannot be used.
 
     Examples
     --------
@@ -112,11 +116,15 @@ def find_peers(names: Sequence[str], *, prior: Prior | str | Path = "default") -
         raise SettingError(f"no detector to run; choose from {', '.join(peer_names())}")
     found: list[Peer] = []
     for name in names:
+        if names_user_detector(name):
+            found.append(UserDetector.find(name))
+            continue
         if name not in peer_names():
             near = difflib.get_close_matches(name.lower(), peer_names(), n=3, cutoff=0.6)
             told = f"near it: {', '.join(near)}; " if near else ""
             raise SettingError(
-                f"unknown detector {name!r}; {told}choose from {', '.join(peer_names())}"
+                f"unknown detector {name!r}; {told}choose from {', '.join(peer_names())}, or "
+                "give one of your own as path/to/file.py:NAME"
             )
         peer: Peer = Oddshot(prior) if name == OWN else _OTHERS[name]
         for package in peer.needs:

@@ -76,9 +76,9 @@ class Summary:
     comparisons
         One per protocol and k.
     skipped_seen
-        Tables that "oddshot" was not tested on, because its prior has seen their family.
+        By detector, tables that it was not tested on, because its prior has seen their family.
     tested_seen
-        Tables that it was tested on although its prior has seen them.
+        By detector, tables that it was tested on although its prior has seen them.
     failures
         Detector and error of each other run that failed, with the table of every such run.
     machine
@@ -87,8 +87,8 @@ class Summary:
 
     reference: str
     comparisons: tuple[Comparison, ...]
-    skipped_seen: tuple[str, ...]
-    tested_seen: tuple[str, ...]
+    skipped_seen: dict[str, tuple[str, ...]]
+    tested_seen: dict[str, tuple[str, ...]]
     failures: dict[tuple[str, str], tuple[str, ...]]
     machine: str
 
@@ -119,14 +119,21 @@ def summarise(results: pd.DataFrame, *, reference: str = OWN) -> Summary:
     return Summary(
         reference=reference,
         comparisons=tuple(_compare(results, protocol, k, reference) for protocol, k in settings),
-        skipped_seen=tuple(sorted(set(skipped["table"]))),
-        tested_seen=tuple(sorted(set(tested["table"]))),
+        skipped_seen=_tables_by_detector(skipped),
+        tested_seen=_tables_by_detector(tested),
         failures={
             of: tuple(tables)
             for of, tables in sorted(failures.items(), key=lambda found: -len(found[1]))
         },
         machine=machine_of_runs(Counter(results["machine"])),
     )
+
+
+def _tables_by_detector(results: pd.DataFrame) -> dict[str, tuple[str, ...]]:
+    return {
+        str(detector): tuple(sorted(set(rows["table"])))
+        for detector, rows in results.groupby("detector")
+    }
 
 
 def _compare(results: pd.DataFrame, protocol: str, k: int, reference: str) -> Comparison:

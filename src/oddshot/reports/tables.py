@@ -193,15 +193,15 @@ def remarks(summary: Summary) -> Iterator[str]:
             "leave-domain-out: tables of the field in brackets, by the names of their columns; "
             "oddshot's prior has learned from none of their families."
         )
-    if summary.skipped_seen:
+    for detector, tables in summary.skipped_seen.items():
         yield (
-            f"oddshot was not tested on {counted(len(summary.skipped_seen), 'tables')} whose "
-            f"family its prior has seen in meta-training: {_listed(summary.skipped_seen)}"
+            f"{detector} was not tested on {counted(len(tables), 'tables')} whose "
+            f"family its prior has seen in meta-training: {_listed(tables)}"
         )
-    if summary.tested_seen:
+    for detector, tables in summary.tested_seen.items():
         yield (
-            f"Not a fair test of oddshot: its prior has seen the families of "
-            f"{counted(len(summary.tested_seen), 'tables')}: {_listed(summary.tested_seen)}"
+            f"Not a fair test of {detector}: its prior has seen the families of "
+            f"{counted(len(tables), 'tables')}: {_listed(tables)}"
         )
     for comparison in summary.comparisons:
         if comparison.missing:
