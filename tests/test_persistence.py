@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from oddshot.errors import PriorError
-from oddshot.persistence import STATE_FILE, load_state, replace_file, save_state
+from oddshot.errors import PriorError, SettingError
+from oddshot.persistence import STATE_FILE, load_state, replace_file, save_state, sole_writer
 
 TENSORS = {
     "f16": np.arange(3, dtype=np.float16),
@@ -235,3 +235,36 @@ def test_only_files_are_replaced(tmp_path):
     assert pipe.is_fifo()
     with pytest.raises(IsADirectoryError, match="a folder"):
         replace_file(tmp_path, b"new")
+
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from oddshot.persistence import sole_writer
+with sole_writer(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_folder_has_one_writer_until_that_is_killed(tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, folder], stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        with (
+            pytest.raises(SettingError, match=r"being written by another process; .*--out"),
+            sole_writer(folder),
+        ):
+            pass
+        other.kill()
+    with sole_writer(folder):
+        pass
+
+
+def test_where_no_lock_can_be_had_nothing_is_held(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with sole_writer(tmp_path / "file" / "out"):
+        pass

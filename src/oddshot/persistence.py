@@ -15,12 +15,13 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, TypeVar
 
+import filelock
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors import numpy as safetensors
 
-from oddshot.errors import PriorError
+from oddshot.errors import PriorError, SettingError
 
 T = TypeVar("T")
 
@@ -95,6 +96,34 @@ def save_state(
         raise PriorError(
             f"{path}: cannot be written ({error.strerror}); choose a folder that can"
         ) from error
+
+
+@contextmanager
+def sole_writer(folder: Path) -> Iterator[None]:
+    """Hold a folder, made where there is none, for the only process that writes it.
+
+    A process that is killed holds it no longer; an empty file ``.lock`` stays. Where the folder
+    cannot be written or its file system knows no locks, nothing is held.
+
+    Raises
+    ------
+    SettingError
+        Another process holds it.
+    """
+    lock = filelock.FileLock(folder / ".lock", timeout=0)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except filelock.Timeout:
+        raise SettingError(
+            f"{folder} is being written by another process; wait for its end, or give another --out"
+        ) from None
+    except (OSError, NotImplementedError):
+        pass
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def load_state(path: str | Path, *, kind: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:

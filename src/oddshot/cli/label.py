@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from oddshot.detectors.few_shot import FewShotDetector
-    from oddshot.detectors.labelling_session import LabellingSession, Question
+    from oddshot.detectors.labelling_session import LabellingSession, Question, SessionFolder
     from oddshot.episodes import FloatArray, LabelArray
 
 KEPT_ROWS = 10_000  # the oddest rows at the start; no other is asked for
@@ -71,7 +71,8 @@ def label(
     Every answer is on the disk before the next row is shown. The same command goes on where it
     stopped; it need not repeat --label-column, --leave-out, --seed and --prior.
     """
-    from oddshot.detectors.labelling_session import LabellingSession, SessionFolder
+    from oddshot.detectors.labelling_session import SessionFolder
+    from oddshot.persistence import sole_writer
 
     if export is not None:
         check_table_output("--export", file, export)
@@ -81,29 +82,38 @@ def label(
     about = _about(file, folder, asked)
     data = _Data.read(file, about)
     detector = fitted(data.learned, "auto", about["seed"])
-    kept = SessionFolder(folder, about)
-    console = console_of_stdout()
-    rows = data.oddest(detector, [answer.row for answer in kept.answers])
-    frame = data.take(rows)
-    given = (data.given[rows] >= 0).nonzero()[0]
-    session = LabellingSession(detector.rank(frame), kept, rows=rows, given=given)
-    say(console, f"{file}: {data.length:,} rows. Answers are kept in {folder}.")
-    for note in data.learned.notes:
-        say(console, note)
-    if kept.answers:
-        say(console, f"Going on after {len(kept.answers)} answers.")
-    try:
-        _ask(console, session, frame, columns)
-        stopped = False
-    except KeyboardInterrupt:
-        say(console, "")
-        stopped = True
-    _close(console, session, data.as_written(frame))
+    with sole_writer(folder):
+        session, frame = _session(data, detector, SessionFolder(folder, about))
+        console = console_of_stdout()
+        say(console, f"{file}: {data.length:,} rows. Answers are kept in {folder}.")
+        for note in data.learned.notes:
+            say(console, note)
+        if session.folder.answers:
+            say(console, f"Going on after {len(session.folder.answers)} answers.")
+        try:
+            _ask(console, session, frame, columns)
+            stopped = False
+        except KeyboardInterrupt:
+            say(console, "")
+            stopped = True
+        _close(console, session, data.as_written(frame))
     if export is not None:
         data.export(session, export)
         say(console, f"Wrote {export}.")
     if stopped:
         raise typer.Exit(130)
+
+
+def _session(
+    data: "_Data", detector: "FewShotDetector", kept: "SessionFolder"
+) -> "tuple[LabellingSession, pd.DataFrame]":
+    """Rank the oddest rows; return the session, and these rows."""
+    from oddshot.detectors.labelling_session import LabellingSession
+
+    rows = data.oddest(detector, [answer.row for answer in kept.answers])
+    frame = data.take(rows)
+    given = (data.given[rows] >= 0).nonzero()[0]
+    return LabellingSession(detector.rank(frame), kept, rows=rows, given=given), frame
 
 
 def _ask(

@@ -48,6 +48,7 @@ from oddshot.evaluation.robustness import Disturbance
 from oddshot.evaluation.row_names import RowName, parts_of
 from oddshot.evaluation.time_limit import check_time_limit, time_limit
 from oddshot.evaluation.user_detectors import UserDetector
+from oddshot.persistence import sole_writer
 from oddshot.priors import Prior
 from oddshot.run_log import require_folder
 
@@ -126,8 +127,8 @@ def run_benchmark(
     ------
     SettingError
         A name is unknown, a package is missing, a number is out of its range, there is nothing to
-        run, or ``out`` cannot be written, or holds results of other settings or of tables that held
-        something else.
+        run, or ``out`` cannot be written, another run writes it, or it holds results of other
+        settings or of tables that held something else.
     """
     _check_choices(protocols, seeds, ks, la)
     _check_combinations(protocols, disturbances, domain, allow_seen)
@@ -156,20 +157,8 @@ def run_benchmark(
             "give a number above 0, or a detector that needs no labels"
         )
     require_folder(out, "out")
-    out.mkdir(parents=True, exist_ok=True)
-    file = out / "results.csv"
-    contents = {(table.collection, table.name): content_of(table) for table in tables}
-    finished = repair_and_read(file, contents=contents, asked_seen=allow_seen)
-    check_settings(out / "settings.json", max_rows=max_rows, prior=own)
-    here = machine()
-    work = [cell for table in tables for cell in plan.cells(table, finished)]
-    done, total = 0, sum(len(cell.runs) for cell in work)
-    for results in _in_parallel(work, max_rows, jobs):
-        content = contents[results[0].collection, results[0].table]
-        append_results(file, [replace(one, content=content, machine=here) for one in results])
-        done += len(results)
-        if progress is not None:
-            progress(done, total, results[-1].table)
+    with sole_writer(out):
+        _run_missing(tables, plan, out, prior=own, jobs=jobs, max_rows=max_rows, progress=progress)
     rows = read_results(out)
     return rows.loc[[run in asked for run in runs_of(rows)]].reset_index(drop=True)
 
@@ -256,6 +245,32 @@ class _Plan:
                 left = [peer for peer in peers if not finished >= set(cell.runs_of(peer))]
                 if left:
                     yield replace(cell, peers=tuple(left))
+
+
+def _run_missing(
+    tables: Sequence[Table | TableSource],
+    plan: _Plan,
+    out: Path,
+    *,
+    prior: Prior | None,
+    jobs: int,
+    max_rows: int | None,
+    progress: Progress | None,
+) -> None:
+    """Run what ``out`` does not hold yet, and add its results there as they come."""
+    file = out / "results.csv"
+    contents = {(table.collection, table.name): content_of(table) for table in tables}
+    finished = repair_and_read(file, contents=contents, asked_seen=plan.allow_seen)
+    check_settings(out / "settings.json", max_rows=max_rows, prior=prior)
+    here = machine()
+    work = [cell for table in tables for cell in plan.cells(table, finished)]
+    done, total = 0, sum(len(cell.runs) for cell in work)
+    for results in _in_parallel(work, max_rows, jobs):
+        content = contents[results[0].collection, results[0].table]
+        append_results(file, [replace(one, content=content, machine=here) for one in results])
+        done += len(results)
+        if progress is not None:
+            progress(done, total, results[-1].table)
 
 
 def _trials_of(protocol: str, domain: str) -> list[RowName]:
