@@ -3,8 +3,8 @@
     python benchmarks/thresholds.py ../shared/data/adbench/classical --prior runs/without-classical
 
 prints the default threshold's alarms, false alarms and F1 beside the best F1: contaminated without
-labels, contaminated with five and twenty, and clean; one split a table, at most 2,500 rows, means
-over tables. "Found": share of the anomalies that are flagged.
+labels, contaminated with three, five and twenty, and clean; one split a table, at most 2,500 rows,
+means over tables. "Found": share of the anomalies that are flagged.
 
     python benchmarks/thresholds.py ../shared/data/adbench/classical \
         --prior runs/without-classical --promises
@@ -110,8 +110,13 @@ def print_default(refs: list[TableRef], prior: Prior) -> None:
 
 
 def trials(table: Table) -> Iterator[tuple[str, Trial]]:
-    """Give the table's three trials, as far as it has the anomalies for them."""
-    for kind, k in (("no labels", 0), ("five labels", 5), ("twenty labels", 20)):
+    """Give the table's trials, as far as it has the anomalies for them."""
+    for kind, k in (
+        ("no labels", 0),
+        ("three labels", 3),
+        ("five labels", 5),
+        ("twenty labels", 20),
+    ):
         try:
             yield kind, few_label(table, k=k, seed=1, max_rows=MOST_ROWS)
         except OddshotError as error:

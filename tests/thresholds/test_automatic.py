@@ -7,8 +7,10 @@ from hypothesis.extra import numpy as nps
 from oddshot.thresholds.automatic import (
     CLEAN_ALARMS,
     ENOUGH_KNOWN,
+    FEW_KNOWN,
     LEAST,
     LIFT,
+    LIFT_OF_FEW,
     MOST,
     MOST_BY_LABELS,
     REACH,
@@ -68,7 +70,7 @@ def by_hand(scores, known):
     for t in thresholds:
         above, found = sum(s >= t for s in scores) / m, sum(s >= t for s in known) / k
         found = max(found - (found * (1 - found) / k + 0.25 / k**2) ** 0.5, 0)
-        if above > MOST_BY_LABELS or found < LIFT * above:
+        if above > MOST_BY_LABELS or found < (LIFT if k >= FEW_KNOWN else LIFT_OF_FEW) * above:
             continue
         if found / (hidden + above) > best + 1e-12:
             best, chosen = found / (hidden + above), above
@@ -94,6 +96,14 @@ def test_anomalies_like_the_known_ones_are_flagged(share):
     odd = round(share * 1000)
     scores = np.r_[rng.normal(size=1000 - odd), rng.normal(4, 1, odd)]
     assert share_by_labels(scores, rng.normal(4, 1, 20)) == pytest.approx(share, rel=0.3)
+
+
+@pytest.mark.parametrize("count", [2, 3, 4])
+def test_two_known_anomalies_are_enough_where_they_stand_out(count):
+    scores = np.r_[np.linspace(-1, 1, 950), np.linspace(3, 4, 50)]
+    assert share_by_labels(scores, np.full(count, 3.5)) >= 0.02
+    midway = np.r_[np.full(count - 1, 0.2), 3.5]
+    assert share_by_labels(scores, midway) <= 0.05
 
 
 def test_few_labels_or_none_that_stands_out_say_little():

@@ -46,6 +46,7 @@ NEARLY_ALL_PARTS = 0.99  # share of rows in which a column is a part of a date
 CLOSE_DATES = 0.1  # share of the time that two columns of dates span
 BOTH_KNOWN = 0.5  # share of the rows that have both
 NEARLY_ALL = 0.9  # share of distinct texts from which a column names its rows
+MAY_NAME = 0.25  # the same, where rows may repeat
 MOSTLY, UNLIKE = 0.5, 0.6  # shares of texts that are no numbers, or not dates of one format, where
 # it is told how many cells are
 SAMPLE = 200  # texts that tell whether to look at all
@@ -523,6 +524,21 @@ def number_recipe(
     return Number(
         name, kind, *limits, missing, varies, notation=notation, alone=alone, last_year=last
     )
+
+
+def may_name_rows(found: Recipe, column: Column, *, named: bool) -> bool:
+    """Tell whether a column might name the rows if copies of them were left out.
+
+    It holds texts, or integers under a name that the user gave, and a share ``MAY_NAME`` of its
+    cells differ.
+    """
+    least = len(column) * MAY_NAME
+    if isinstance(found, Category):
+        return len(found.levels) > max(ONE_HOT_LEVELS, least)
+    if not named or not isinstance(found, Number) or found.kind != "number" or found.missing:
+        return False
+    values = cells.read_numbers(column, found.notation)
+    return bool((values == np.floor(values)).all()) and least < len(np.unique(values)) < len(values)
 
 
 def _last_year(name: str, ordered: FloatArray) -> float:

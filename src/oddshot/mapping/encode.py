@@ -43,6 +43,7 @@ from oddshot.errors import DataError
 from oddshot.frames import RawRows, as_frame, check_unique, sparse_columns, take_rows, to_rows
 from oddshot.mapping.columns import (
     NEARLY,
+    NEARLY_ALL,
     PLAIN,
     UNSEEN_COUNT,
     Category,
@@ -53,6 +54,7 @@ from oddshot.mapping.columns import (
     Recipe,
     beside_each_other,
     calendar_part,
+    may_name_rows,
     number_recipe,
     part_of,
     recipe,
@@ -171,6 +173,11 @@ class Encoder:
                 for i, label in enumerate(labels)
             ]
             recipes = _with_dates_together(recipes, rows)
+        if isinstance(rows, pd.DataFrame):
+            recipes = [
+                _of_different_rows(recipes, rows, i, named=names is not None)
+                for i in range(len(recipes))
+            ]
         if sum(isinstance(r, Constant) for r in recipes) > MOST_CONSTANTS:
             recipes = [LeftOut(r.column, r.why) if isinstance(r, Constant) else r for r in recipes]
         self._settle(recipes, named=names is not None)
@@ -473,6 +480,27 @@ class Encoder:
                     for on in (columns[:, at[r.dated_by]], days[r.dated_by])
                 )
                 columns[:, j] += np.nan_to_num(after - before)
+
+
+def _of_different_rows(
+    recipes: list[Recipe], rows: pd.DataFrame, place: int, *, named: bool
+) -> Recipe:
+    """Leave out a column that names the rows, although copies of rows repeat its names.
+
+    Rows are copies where all columns agree; the others must tell nearly all rows apart, or many
+    agree by chance.
+    """
+    found, column = recipes[place], rows.iloc[:, place]
+    used = [i for i, other in enumerate(recipes) if i != place and not isinstance(other, LeftOut)]
+    if not used or not may_name_rows(found, column, named=named):
+        return found
+    others, copies = rows.iloc[:, used], np.zeros(len(rows), dtype=bool)
+    repeated = column.duplicated(keep=False).to_numpy()
+    copies[repeated] = rows.iloc[:, [*used, place]][repeated].duplicated().to_numpy()
+    if not copies.any() or others[~copies].duplicated().mean() > 1 - NEARLY_ALL:
+        return found
+    different = recipe(found.column, column[~copies], named=named)
+    return different if isinstance(different, LeftOut) else found
 
 
 def _with_dates_together(recipes: list[Recipe], rows: pd.DataFrame) -> list[Recipe]:

@@ -7,8 +7,9 @@ from oddshot.episodes import FloatArray
 CLEAN_ALARMS = 0.01
 REACH = 4.0
 LEAST, MOST = 0.005, 0.25
-ENOUGH_KNOWN, MOST_BY_LABELS = 5, 0.15
+ENOUGH_KNOWN, MOST_BY_LABELS = 2, 0.15
 LIFT = 1.5  # times as many of the known anomalies as of other rows, or their scores tell nothing
+FEW_KNOWN, LIFT_OF_FEW = 5, 3.0  # the same, of fewer than five
 
 
 def automatic_share(scores: FloatArray, *, clean: bool) -> float:
@@ -47,8 +48,8 @@ def share_by_labels(scores: FloatArray, known: FloatArray) -> float:
     of ``2 p R / (p + Q)`` there, if these stand for the hidden ones, a share p of the rows. p is
     not known, but at most Q / R, at every threshold, and the least of these is taken for it. R is
     lowered by its standard error: of few labels less is expected. Thresholds where that is below
-    ``LIFT * Q`` do not count. (Lee and Liu 2003 choose a model by labels of one kind alike, by
-    R**2 / Q.)
+    ``LIFT * Q`` do not count, or below ``LIFT_OF_FEW * Q`` where fewer than ``FEW_KNOWN`` are
+    known. (Lee and Liu 2003 choose a model by labels of one kind alike, by R**2 / Q.)
 
     Parameters
     ----------
@@ -77,7 +78,8 @@ def share_by_labels(scores: FloatArray, known: FloatArray) -> float:
     doubt = np.sqrt(found * (1 - found) / len(known) + 0.25 / len(known) ** 2)
     sure = np.maximum(found - doubt, 0)
     worth = sure / (min(hidden, 0.5) + above)
-    worth[(above > MOST_BY_LABELS) | (sure < LIFT * above)] = 0
+    lift = LIFT if len(known) >= FEW_KNOWN else LIFT_OF_FEW
+    worth[(above > MOST_BY_LABELS) | (sure < lift * above)] = 0
     return max(LEAST, float(above[worth.argmax()]) if worth.any() else 0.0)
 
 
