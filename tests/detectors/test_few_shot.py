@@ -5,6 +5,7 @@ import re
 
 import joblib
 import numpy as np
+import pandas as pd
 import pytest
 from joblib.externals.loky import get_reusable_executor
 from sklearn.base import clone
@@ -394,3 +395,18 @@ def test_of_few_different_rows_no_more_are_flagged_than_asked_for():
     flagged = (made.predict(rows) == -1).mean()
     assert flagged == made.contamination_ <= 0.15
     assert (made.p_values(rows) <= 0.15).mean() <= 0.15
+
+
+@pytest.mark.parametrize("known", [0, 5])
+def test_the_order_of_columns_that_are_multiples_of_each_other_does_not_matter(known):
+    rng = np.random.default_rng(0)
+    rows = pd.DataFrame(
+        {"celsius": rng.normal(15, 8, 300).round(1), "wind": rng.gamma(2, size=300)}
+    )
+    rows["fahrenheit"] = 1.8 * rows["celsius"] + 32
+    new = pd.DataFrame(rng.normal([15, 3, 60], [8, 1, 15], (100, 3)), columns=rows.columns)
+    labels = np.where(np.arange(300) < known, 1, -1)
+    swapped = ["fahrenheit", "wind", "celsius"]
+    there = FewShotDetector().fit(rows, labels).anomaly_score(new)
+    back = FewShotDetector().fit(rows[swapped], labels).anomaly_score(new[swapped])
+    np.testing.assert_array_equal(there, back)

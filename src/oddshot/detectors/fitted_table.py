@@ -173,6 +173,7 @@ class FittedTable:
                 "or normal rows are needed to compare with"
             )
         aside = len(encoder.aside_names_)
+        named = encoder.feature_names_in_ is not None
         encoded = np.empty((rows.shape[0], len(encoder.encoded_names_) + aside))
         filled = 0
         for block in encoder.blocks(rows, aside=True):
@@ -185,6 +186,7 @@ class FittedTable:
             max_typical=quality.max_typical,
             copies_once=True,
             aside=aside,
+            names=[*encoder.encoded_names_, *encoder.aside_names_] if named else (),
             threads=threads,
         )
         found = rows_of_support(encoded, labels, support)

@@ -5,6 +5,7 @@ before anything random happens makes scores independent of the order a user happ
 of the units of the columns: only ranks within a column enter, in exact integer arithmetic.
 """
 
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
@@ -40,7 +41,10 @@ def dense_ranks(matrix: FloatArray, *, threads: int = 1) -> NDArray[np.uint64]:
 
 
 def column_order(
-    ranks: NDArray[np.uint64], ties: FloatArray | None = None, *, threads: int = 1
+    ranks: NDArray[np.uint64],
+    ties: Sequence[NDArray[np.number]] = (),
+    *,
+    threads: int = 1,
 ) -> NDArray[np.intp]:
     """Order columns by a fingerprint of how their ranks meet those of all others.
 
@@ -52,8 +56,8 @@ def column_order(
     ranks
         Shape (n, d), see `dense_ranks`.
     ties
-        Shape (d,): tells columns apart whose ranks are the same, as of ``x`` and ``exp(x)``; must
-        not depend on unit or row order.
+        Each of shape (d,), the first one first: what tells columns apart whose ranks are the same,
+        as of ``x`` and ``exp(x)``; must not depend on unit or row order.
     threads
         Threads over blocks of rows. The result does not depend on it.
     """
@@ -74,7 +78,7 @@ def column_order(
         met = run_all([partial(meeting, row_codes, b) for b in blocks], threads=threads)
         columns = np.asarray(np.sum(met, axis=0, dtype=np.uint64))
         mixed = _scramble(columns)
-    return np.lexsort((*(() if ties is None else (ties,)), columns, ranks.max(axis=0)))
+    return np.lexsort((*reversed(ties), columns, ranks.max(axis=0)))
 
 
 def row_order(

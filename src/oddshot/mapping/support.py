@@ -1,5 +1,6 @@
 """Which rows a data set is seen against: a bounded, seeded draw in canonical order."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -86,6 +87,7 @@ def draw_support(
     max_typical: int = MAX_TYPICAL,
     copies_once: bool = False,
     aside: int = 0,
+    names: Sequence[tuple[str, str]] = (),
     threads: int = 1,
 ) -> Support:
     """Keep at most ``max_typical`` typical rows, so that the cost per scored row is bounded.
@@ -109,6 +111,9 @@ def draw_support(
         anomaly counts as often as the median row occurs.
     aside
         How many of the last columns stand aside, q. They make rows different, and that is all.
+    names
+        What the p + q columns are called, where the user named them: tells those apart of which one
+        is a multiple of another.
     threads
         Threads over columns. The result does not depend on it.
     """
@@ -116,10 +121,14 @@ def draw_support(
     ranks = dense_ranks(rows, threads=threads)
     width = rows.shape[1] - aside
     heights = run_all([partial(_height, column) for column in rows.T[:width]], threads=threads)
-    columns = column_order(ranks[:, :width], np.array(heights), threads=threads)
+    place = {name: at for at, name in enumerate(sorted(names))}
+    called = [np.array([place[name] for name in names])] if names else []
+    ties = [np.array(heights), *(places[:width] for places in called)]
+    columns = column_order(ranks[:, :width], ties, threads=threads)
     levels = None
     if aside:
-        behind = width + column_order(nameless(ranks[:, width:], ranks[:, columns]))
+        levels_of = nameless(ranks[:, width:], ranks[:, columns])
+        behind = width + column_order(levels_of, [places[width:] for places in called])
         levels = ranks[:, behind]
         columns = np.concatenate([columns, behind])
     order = row_order(ranks[:, columns[:width]], levels)
