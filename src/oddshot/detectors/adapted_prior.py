@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
 from oddshot.detectors.base import AnomalyDetector
-from oddshot.detectors.calibrated import Shown, stand_for_normal
+from oddshot.detectors.calibrated import FOLDS, Shown, stand_for_normal
 from oddshot.detectors.calibration import (
     OWN,
     SPLIT,
@@ -132,6 +132,8 @@ class AdaptedPrior(AnomalyDetector):
                 f"{len(used)} rows are too few to hold some of them out; give calibrate rows X "
                 f"that fit has not seen, or fit {LEAST_ROWS} or more"
             )
+        fits = method == SPLIT or folds <= max(len(used), FOLDS)  # by default fewer rows do, too
+        require(fits, "folds", folds, f"no more than the {len(used):,} rows that can be held out")
         shuffled = np.random.default_rng([fitted.seed, 3]).permutation(used)
         count = 2 if method == SPLIT else min(folds, len(used))
         of_rows = None if groups is None else fitted.groups_of(groups)

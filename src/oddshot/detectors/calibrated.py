@@ -36,6 +36,7 @@ from oddshot.thresholds.surprise import Surprise
 
 ENOUGH_NORMAL = 100  # known normal rows, from which on they calibrate without unlabelled ones
 MAX_CALIBRATION = 10_000
+FOLDS = 5  # that `calibrate` holds out one after the other
 LEARNED = 0.25  # share of rows to calibrate with that may be copies of rows learned from
 
 
@@ -202,7 +203,7 @@ class CalibratedVerdicts(ABC):
         y: ArrayLike | None = None,
         *,
         method: str | None = None,
-        folds: int = 5,
+        folds: int = FOLDS,
         groups: ArrayLike | None = None,
         probability: str = "auto",
         prevalence: float | None = None,
