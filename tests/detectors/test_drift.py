@@ -363,34 +363,6 @@ def test_what_cannot_be_compared_is_named(detector, monitor):
         FewShotDetector(prior=untrained_prior()).fit(dates).check_drift(dates)
 
 
-def test_columns_of_one_name_are_refused(detector):
-    rows = draw(50, 1)
-    twice = pd.concat([rows, rows[["a"]]], axis=1)
-    for use in (detector.check_drift, detector.refresh):
-        with pytest.raises(DataError, match="several columns are named 'a'; rename them"):
-            use(twice)
-    others = rows.assign(x=1, y=1).rename(columns={"y": "x"})
-    assert not detector.check_drift(others).drifted
-
-
-def test_a_detector_without_its_rows_is_refused(detector, tmp_path):
-    detector.save(tmp_path)
-    older = FewShotDetector.load(tmp_path)
-    older._fitted.kept = None
-    older.save(tmp_path)
-    again = FewShotDetector.load(tmp_path)
-    assert np.array_equal(again.anomaly_score(draw(9, 1)), detector.anomaly_score(draw(9, 1)))
-    for use in (again.check_drift, again.refresh):
-        with pytest.raises(DataError, match="did not keep when it was saved"):
-            use(draw(50, 1))
-
-
-def test_images_are_refused():
-    images = np.random.default_rng(0).random((8, 28, 28))
-    with pytest.raises(SettingError, match="takes tables only, and the prior reads images"):
-        FewShotDetector(prior="images").fit(images).check_drift(images)
-
-
 def test_monitor_needs_no_verdicts(detector):
     fitted = detector._fitted
     monitor = DriftMonitor(

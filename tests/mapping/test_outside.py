@@ -271,13 +271,6 @@ def test_time_goes_on(name):
     assert Encoder().fit(rows).aside_names_ == [("site", "changed")]
 
 
-def test_new_values_are_counted_by_column():
-    detector = FewShotDetector(prior=untrained_prior()).fit(OFTEN)
-    new = OFTEN[:4].astype({"alarm": object}).assign(alarm=[0, 1, 0, 1], state="fine")
-    shares = detector.unseen_levels(new)
-    assert shares == {"alarm": 0.5, "state": 0.0, "ready": 0.0, "limit": 0.0}
-
-
 def test_of_many_constants_none_is_watched():
     rows = np.ones((50, 1 + MOST_CONSTANTS))
     assert not Encoder().fit(np.column_stack([np.arange(50.0), rows])).aside_names_
