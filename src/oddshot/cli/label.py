@@ -222,10 +222,16 @@ def _about(file: str, folder: Path, asked: dict[str, Any]) -> dict[str, Any]:
     """
     from oddshot.data.images import holds_images
     from oddshot.data.sources import fingerprint
+    from oddshot.data.streams import is_read_once
     from oddshot.detectors.labelling_session import SessionFolder
 
     if file == "-":
         raise SettingError("FILE is '-', but answers come from standard input; give a file")
+    if is_read_once(file):
+        raise SettingError(
+            f"{file} is a pipe or a device, which can be read but once, and a session that goes on "
+            "reads FILE again; give a file"
+        )
     if holds_images(file):
         raise SettingError(f"{file} holds images; label takes tables")
     begun = SessionFolder.peek(folder)
