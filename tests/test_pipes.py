@@ -1,7 +1,10 @@
 """FILE as a pipe or standard input: all commands do with it what they do with a file."""
 
+import json
 import os
 import re
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -137,3 +140,38 @@ def test_label_refuses_a_pipe(tmp_path):
         assert result.exit_code == 2
         assert "is a pipe or a device, which can be read but once" in result.stderr
     assert not (tmp_path / "labels").exists()
+
+
+def shell(command, **environment):
+    return subprocess.run(
+        ["sh", "-c", command, sys.executable],
+        env={**os.environ, **environment},
+        capture_output=True,
+        check=False,
+    )
+
+
+def test_letters_that_the_output_lacks_are_escaped(home, tmp_path):
+    rng = np.random.default_rng(0)
+    rows = pd.DataFrame(rng.normal(size=(60, 2)), columns=["größe", "日本"])
+    rows.to_csv(tmp_path / "names.csv", index=False)
+    table, prior = tmp_path / "names.csv", home / "prior"
+    for command in ("detect", "explain"):
+        asked = f'"$0" -m oddshot {command} {table} --prior {prior} --top 1'
+        found = shell(asked, PYTHONIOENCODING="cp1252")
+        assert found.returncode == 0, found.stderr
+        assert "größe".encode("cp1252") in found.stdout
+        assert rb"\u65e5\u672c" in found.stdout
+    missing = shell('"$0" -m oddshot detect 日本.csv', PYTHONIOENCODING="ascii:strict")
+    assert missing.returncode == 2
+    assert missing.stderr == rb"oddshot: '\u65e5\u672c.csv' does not exist; check the path" b"\n"
+
+
+def test_json_stays_json_where_the_output_lacks_letters(home, tmp_path):
+    table = tmp_path / "größe日.csv"
+    table.write_bytes((home / "table.csv").read_bytes())
+    for charset in ("ascii", "cp1252", "utf-8"):
+        asked = ["watch", str(home / "kept"), str(table), "--json"]
+        found = CliRunner(charset=charset).invoke(app, asked)
+        assert json.loads(found.stdout)["window"] == str(table)
+        assert ("日" in found.stdout) == (charset == "utf-8")

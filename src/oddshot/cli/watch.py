@@ -88,7 +88,8 @@ def watch(
         alarms += alarmed
         if as_json:
             record = {"window": name, "alarm": alarmed, "left": left, **found.to_dict()}
-            typer.echo(json.dumps(record, ensure_ascii=False))
+            has_all_letters = console.encoding.startswith("utf")  # else JSON's own escapes
+            typer.echo(json.dumps(record, ensure_ascii=not has_all_letters))
             continue
         for line in lines_of(name, found):
             say(console, line)
