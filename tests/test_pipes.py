@@ -151,6 +151,18 @@ def shell(command, **environment):
     )
 
 
+def test_closed_standard_input_is_told_in_one_line(home):
+    found = shell('"$0" -m oddshot detect - <&-')
+    assert found.returncode == 2
+    assert found.stderr == (
+        b"oddshot: standard input is closed; pipe a table into it, or give a file\n"
+    )
+    label = f'"$0" -m oddshot label {home}/table.csv --prior {home}/prior --out {home}/labels <&-'
+    found = shell(label)
+    assert found.returncode == 0, found.stderr
+    assert b"Answers: 0 anomalies, 0 normal rows" in found.stdout
+
+
 def test_letters_that_the_output_lacks_are_escaped(home, tmp_path):
     rng = np.random.default_rng(0)
     rows = pd.DataFrame(rng.normal(size=(60, 2)), columns=["größe", "日本"])

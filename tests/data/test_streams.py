@@ -8,6 +8,7 @@ import pytest
 
 from oddshot.data.sources import read_table, written_cells
 from oddshot.data.streams import Held, hold, is_read_once, read_bytes, title_of
+from oddshot.errors import SourceError
 
 TEXT = b"zip;kg\n08505;1.5\n00012;N/A\n"
 
@@ -51,3 +52,13 @@ def test_standard_input_that_is_held(monkeypatch: pytest.MonkeyPatch) -> None:
     held = hold("-")
     assert (read_table(held).name, title_of(held)) == ("stdin", "standard input")
     assert read_bytes(held) == TEXT
+
+
+def test_standard_input_that_is_closed_or_only_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    with pytest.raises(SourceError, match=r"^standard input is closed; pipe a table into it"):
+        read_table("-")
+    with Path(os.devnull).open("wb") as buffer:
+        monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=buffer))
+        with pytest.raises(SourceError, match="standard input cannot be read"):
+            read_table("-")

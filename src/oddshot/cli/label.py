@@ -1,5 +1,6 @@
 """``oddshot label``: a person judges rows one after the other, in the terminal."""
 
+import io
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -171,11 +172,12 @@ def _show(
 
 def _keys(console: "Console") -> Iterator[str]:
     """Give valid keys as they come, one stroke each in a terminal, one line each from a pipe."""
-    terminal = sys.stdin.isatty()
+    stdin = sys.stdin or io.StringIO()  # it may be closed
+    terminal = stdin.isatty()
     while True:
         console.print(ASK, end="", markup=False, soft_wrap=True)
         try:
-            given = typer.getchar() if terminal else sys.stdin.readline()
+            given = typer.getchar() if terminal else stdin.readline()
         except EOFError:
             given = ""
         key = given.strip().lower()[:1]

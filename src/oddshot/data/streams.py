@@ -70,6 +70,8 @@ def read_bytes(source: Source) -> bytes:
     if isinstance(source, Held):
         return source.data
     called, standard = title_of(source), str(source) == "-"
+    if standard and sys.stdin is None:
+        raise SourceError(f"{called} is closed; pipe a table into it, or give a file")
     try:
         return sys.stdin.buffer.read() if standard else Path(source).read_bytes()
     except FileNotFoundError as error:
