@@ -28,7 +28,8 @@ class LearnsFromAnswers(AdaptedPrior):
         Only what looks at labels is fitted again. The neighbours, quantiles and scales that rows
         are compared with remain those of `fit`; a row given to it that turns out to be an anomaly
         leaves the typical rows, but still counts as a neighbour. So scores are close to those of a
-        `fit` with all labels at once, and not the same. The threshold is set anew, as by `fit`, and
+        `fit` with all labels at once, and not the same. They depend neither on the order of these
+        rows nor on how they were divided into calls. The threshold is set anew, as by `fit`, and
         what `calibrate` learned is forgotten.
 
         Parameters
