@@ -1,5 +1,6 @@
 """Rows of a table, ranked anew as labels come in; what needs no label is done once."""
 
+import warnings
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -7,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from oddshot.data.labels import parse_labels
 from oddshot.episodes import UNLABELLED, FloatArray, LabelArray
-from oddshot.errors import LabelError
+from oddshot.errors import CalibrationWarning, LabelError
 from oddshot.mapping.mapping import Pool, last_told
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class Ranking:
         self.rows, self.detector, self._first = rows, detector, detector
         self.pool = detector._table("rank").pool(rows)
         self.labels = np.full(len(self.pool), UNLABELLED, dtype=np.int8)
+        self._warned = False
         self._when = np.zeros(len(self.pool), dtype=np.intp)  # the place of each label among all
         self.scores = detector._ranked(self.pool)
 
@@ -93,6 +95,11 @@ class Ranking:
             that of a row. The ranking is as before then.
         DataError
             If no row would be left to compare with.
+
+        Warns
+        -----
+        CalibrationWarning
+            As `FewShotDetector.partial_fit`, at most once.
         """
         places = np.atleast_1d(np.asarray(positions))
         if places.ndim != 1 or (len(places) and places.dtype.kind not in "iu"):
@@ -108,9 +115,12 @@ class Ranking:
         all_told, when = self.labels.copy(), self._when.copy()
         all_told[places.astype(np.intp)] = told
         when[places.astype(np.intp)] = 1 + when.max(initial=0) + np.arange(len(places))
-        detector = self._first._told(self.pool, self._newest(all_told, when), self.rows)
+        detector, lack = self._first._told(self.pool, self._newest(all_told, when), self.rows)
         self.scores, self.detector = detector._ranked(self.pool), detector
         self.labels, self._when = all_told, when
+        if lack and not self._warned:
+            warnings.warn(lack, CalibrationWarning, stacklevel=2)
+        self._warned |= bool(lack)
         return self
 
     def known_labels(self) -> LabelArray:
