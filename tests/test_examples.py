@@ -75,11 +75,22 @@ def test_the_commands_of_the_readme_print_what_it_shows(tmp_path, monkeypatch):
     told = CliRunner().invoke(app, ["detect", *asked, "--top", "5"]).stdout
     for line in told.splitlines()[:3]:
         assert line in readme
+    threshold, flagged = _threshold_of(readme)
+    assert _threshold_of(told) == (pytest.approx(threshold, abs=0.1), pytest.approx(flagged, abs=9))
     rows = [line.split("│")[1].strip() for line in told.splitlines() if line.startswith("│")]
     assert rows == ["269", "196", "486", "638", "692"]
     told = CliRunner().invoke(app, ["explain", *asked, "--rows", "692"]).stdout
+    change = "Smallest change found that makes it normal: amount_eur = "
+    assert change in readme
+    assert change in told
     reasons = re.findall(r"(amount_eur is 781.08 \(\+|card_age_days is 1 \(\+)([\d.]+)\)", readme)
     assert len(reasons) == 2
     for reason, adds in reasons:
         (shown,) = re.findall(re.escape(reason) + r"([\d.]+)\)", told)
         assert float(shown) == pytest.approx(float(adds), abs=0.15)
+
+
+def _threshold_of(text):
+    """The threshold, and how many rows are above it."""
+    ((threshold, flagged),) = re.findall(r"Threshold ([\d.]+): (\d+) rows score above it", text)
+    return float(threshold), int(flagged)

@@ -44,7 +44,25 @@ def test_rows_are_few_for_columns_or_levels(rows, columns, rarer, few):
 
 
 def test_of_too_few_rows_none_is_spared():
-    assert not can_spare(support(3, 2), 0.0)
+    assert can_spare(support(3, 2), 0.0)
+    assert not can_spare(support(2, 2), 0.0)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(("rows", "known"), [(3, 1), (4, 1), (5, 2), (2, 0), (3, 0)])
+def test_few_rows_speak_for_no_more_than_they_can(rows, known, seed):
+    generator = np.random.default_rng(seed)
+    labels = np.where(np.arange(rows) < known, 1, -1)
+    made = FewShotDetector().fit(generator.normal(size=(rows, 3)), labels)
+    new = generator.normal(size=(60, 3))
+    scores = made.anomaly_score(new)
+    assert scores.max() < 2 * np.log10(rows - known + 1)
+    raw = made._fitted.scored(new)
+    order = np.argsort(raw)
+    assert (np.diff(scores[order])[np.diff(raw[order]) > 1e-6] > 0).all()
+    assert (np.diff(scores[order]) >= 0).all()
+    if rows - known == 3:
+        assert np.median(scores) < 1
 
 
 @pytest.mark.parametrize("rows", [60, 150])

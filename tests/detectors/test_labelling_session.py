@@ -130,6 +130,17 @@ def test_a_session_about_something_else_is_refused(tmp_path):
         SessionFolder(tmp_path, {**ABOUT, "seed": 1})
 
 
+def test_a_session_goes_on_with_the_newest_answer_on_equal_rows(detector_and_rows, tmp_path):
+    detector, rows = detector_and_rows
+    twice = np.concatenate([rows, rows[:1]])
+    folder = SessionFolder(tmp_path, ABOUT)
+    for answer in (Answer(len(rows), 0), Answer(0, 1)):
+        folder.keep(answer, score=1.0)
+    ranking = detector.rank(twice)
+    LabellingSession(ranking, folder)
+    assert ranking.known_labels()[[0, len(rows)]].tolist() == [1, 1]
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [

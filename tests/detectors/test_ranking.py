@@ -108,6 +108,32 @@ def test_words_are_labels_too(ranking, told):
     np.testing.assert_array_equal(ranking.scores, told.scores)
 
 
+def test_of_equal_rows_the_newest_answer_counts_whichever_it_is_given_for(detector):
+    twice = np.concatenate([ROWS, ROWS[:1]])
+    ranking = detector.rank(twice).add_labels([COUNT], [0]).add_labels([0], [1])
+    alone = detector.rank(twice).add_labels([0], [1])
+    np.testing.assert_array_equal(ranking.scores, alone.scores)
+    assert ranking.known_labels()[[0, COUNT]].tolist() == [1, 1]
+    assert ranking.labels[[0, COUNT]].tolist() == [1, 0]
+    ranking.add_labels([0], [-1])
+    normal = detector.rank(twice).add_labels([0], [0])
+    np.testing.assert_array_equal(ranking.scores, normal.scores)
+    assert ranking.known_labels()[[0, COUNT]].tolist() == [0, 0]
+    ranking.add_labels([COUNT], [-1])
+    np.testing.assert_array_equal(ranking.scores, detector.rank(twice).scores)
+    assert (ranking.known_labels() == -1).all()
+    ranking.add_labels([COUNT, 0], [1, 0])  # of one call, too
+    np.testing.assert_array_equal(ranking.scores, normal.scores)
+
+
+def test_of_equal_rows_the_answer_counts_before_the_label_given_to_fit():
+    given = FewShotDetector().fit(ROWS, np.where(np.arange(COUNT) == 0, 1, -1))
+    ranking = given.rank(np.concatenate([ROWS, ROWS[:1]]))
+    assert ranking.known_labels()[[0, COUNT]].tolist() == [1, 1]
+    assert ranking.add_labels([COUNT], [0]).known_labels()[[0, COUNT]].tolist() == [0, 0]
+    assert ranking.add_labels([COUNT], [-1]).known_labels()[[0, COUNT]].tolist() == [1, 1]
+
+
 def test_partial_fit_takes_the_same_labels_in(told):
     detector = FewShotDetector().fit(ROWS)
     found = detector.partial_fit(ROWS[[0, 1, ODD, ODD + 1]], [1, 1, 0, 0])

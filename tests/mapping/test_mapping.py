@@ -14,6 +14,7 @@ from oddshot.mapping.mapping import (
     COPIES_ALIKE,
     LABEL_FREE,
     MAX_SUPPORT_ROWS,
+    ORDERS_ANSWERS,
     SEES_NO_SCALE,
     Mapping,
     map_episode,
@@ -371,13 +372,34 @@ def told(mapping, rows, labels):
 def test_anomalies_from_outside_the_support_are_as_if_they_had_been_there(mapping):
     """Exactly so: the label-free part never looks at known anomalies."""
     found = told(mapping, ROWS[:3] * 1.1, [1, 1, 1])
+    whole = replace(mapping.support, known=found.support.known)
+    before = len(mapping.support.known)
     arranged = mapping.support.arranged(ROWS[:3] * 1.1)
-    whole = replace(mapping.support, known=np.r_[mapping.support.known, arranged])
+    np.testing.assert_array_equal(whole.known[:before], mapping.support.known)
+    np.testing.assert_array_equal(
+        np.unique(whole.known[before:], axis=0), np.unique(arranged, axis=0)
+    )
     expected = Mapping().fit(whole)
     np.testing.assert_array_equal(found.transform(NEW), expected.transform(NEW))
     np.testing.assert_array_equal(found.typical_, expected.typical_)
     np.testing.assert_array_equal(found.known_, expected.known_)
     np.testing.assert_array_equal(found.context_.evidence, expected.context_.evidence)
+
+
+def test_an_earlier_edition_keeps_the_order_in_which_labels_came():
+    rows, labels = ROWS[:5] * 1.1, np.array([1, 0, 1, 1, 0])
+    for edition in (ORDERS_ANSWERS - 1, ORDERS_ANSWERS):
+        mapping = fitted(ROWS, given_labels(ROWS, known=3), edition=edition)
+        one, other = told(mapping, rows, labels), told(mapping, rows[::-1], labels[::-1])
+        alike = [
+            np.array_equal(*found)
+            for found in zip(
+                (one.support.known, one.support.typical),
+                (other.support.known, other.support.typical),
+                strict=True,
+            )
+        ]
+        assert alike == [edition == ORDERS_ANSWERS] * 2
 
 
 def test_a_row_of_the_support_moves_from_typical_to_known(mapping):

@@ -112,3 +112,15 @@ def test_decades_lead_back_to_the_score(reference):
     np.testing.assert_array_equal(scale.reference, np.sort(reference))
     for decades in (0.001, 0.31, 1.0, 2.5, 6.0):
         assert scale.apply(scale.scores_at(np.array([decades])))[0] == pytest.approx(decades)
+
+
+@given(references, st.floats(3, 9))
+def test_the_tail_comes_no_further_than_it_may(reference, most):
+    free, held = Surprise().fit(reference), Surprise(most=most).fit(reference)
+    scores = np.linspace(-300, 900, 50)
+    found, expected = held.apply(scores), free.apply(scores)
+    inside = scores <= reference.max()
+    np.testing.assert_array_equal(found[inside], expected[inside])
+    assert (found <= np.minimum(expected, most)).all()
+    for decades in (0.31, 1.0, 2.5):
+        assert held.apply(held.scores_at(np.array([decades])))[0] == pytest.approx(decades)

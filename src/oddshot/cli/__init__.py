@@ -8,6 +8,7 @@ Nothing heavy is imported before a command needs it, so that ``oddshot --help`` 
 """
 
 import errno
+import io
 import os
 import sys
 import warnings
@@ -94,7 +95,10 @@ app.command()(refresh)
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line; letters that the output's encoding lacks are written as escapes."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     app()
 
 

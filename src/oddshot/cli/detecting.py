@@ -212,10 +212,12 @@ def _tell(
     ``again`` is what `oddshot explain` has to be given to come to the same scores; ``None`` where
     nothing does.
     """
+    from oddshot.data.streams import Held
+
     written = []
     if out is not None:
         added = found.rows.iloc[:, found.own :]
-        write_beside(read.file, read.frame, added, out)
+        write_beside(read.source, read.frame, added, out)
         written.append(f"Wrote {out}; new columns: {', '.join(map(repr, added))}.")
     if report is not None:
         from oddshot.reports.gathering import gathered
@@ -229,7 +231,7 @@ def _tell(
         say(console, line)
     if out is None:
         console.print(_top_rows(found, top, most=max(5, console.width // 13)))
-        if found.columns and again is not None and "-" not in again:
+        if found.columns and again is not None and not isinstance(read.source, Held):
             rows = ",".join(map(str, found.order[:2]))
             say(console, f"Why: {shlex.join(['oddshot', 'explain', *again, '--rows', rows])}")
     for line in written:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from oddshot.data.images import Images
+    from oddshot.data.streams import Source
     from oddshot.detectors.few_shot import FewShotDetector
     from oddshot.detectors.series import SeriesDetector
     from oddshot.episodes import LabelArray
@@ -34,8 +35,8 @@ class Asked(NamedTuple):
 class Input(NamedTuple):
     """The user's table as it is, the rows to learn from, their labels, notes, and the prior.
 
-    ``file`` is where the table stands, where it was read whole, ``label_column`` the name of the
-    frame's column that the labels came from, ``groups`` the group of each row.
+    ``source`` is where the table can be read again, where it was read whole, ``label_column`` the
+    name of the frame's column that the labels came from, ``groups`` the group of each row.
     """
 
     frame: "pd.DataFrame"
@@ -43,13 +44,20 @@ class Input(NamedTuple):
     labels: "LabelArray | None"
     notes: tuple[str, ...]
     prior: "Prior | str | Path"
-    file: str | None = None
+    source: "Source | None" = None
     label_column: str | None = None
     groups: "pd.Series[Any] | None" = None
 
 
-def read_input(file: str, prior: "Prior | str | Path", asked: Asked) -> Input:
+def read_input(
+    file: str, prior: "Prior | str | Path", asked: Asked, source: "Source | None" = None
+) -> Input:
     """Read a table, or images where FILE holds such.
+
+    Parameters
+    ----------
+    source
+        What an earlier reading of FILE gave, to read it again.
 
     Raises
     ------
@@ -60,12 +68,14 @@ def read_input(file: str, prior: "Prior | str | Path", asked: Asked) -> Input:
 
     from oddshot.data.images import holds_images
     from oddshot.data.sources import LABEL_ARRAYS, column_position, read_table
+    from oddshot.data.streams import hold
 
     if holds_images(file):
         return _read_images(file, prior, asked)
     check_for_table(file, asked)
     name = asked.label_column
-    table = read_table(file)
+    source = source or hold(file)
+    table = read_table(source)
     frame = table.rows if isinstance(table.rows, pd.DataFrame) else pd.DataFrame(table.rows)
     rows, labels, notes = frame, table.labels, table.notes
     if name is not None and not (labels is not None and name in LABEL_ARRAYS):
@@ -75,7 +85,7 @@ def read_input(file: str, prior: "Prior | str | Path", asked: Asked) -> Input:
         name = names[column_position(names, name, repr(file))]
     rows, notes = without_results(rows, notes)
     rows, notes, groups = set_aside(rows, notes, file, asked)
-    return Input(frame, rows, labels, notes, prior, file, name, groups)
+    return Input(frame, rows, labels, notes, prior, source, name, groups)
 
 
 def without_results(

@@ -1,5 +1,6 @@
 """``oddshot label``: a person judges rows one after the other, in the terminal."""
 
+import io
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -177,11 +178,12 @@ def _show(
 
 def _keys(console: "Console") -> Iterator[str]:
     """Give valid keys as they come, one stroke each in a terminal, one line each from a pipe."""
-    terminal = sys.stdin.isatty()
+    stdin = sys.stdin or io.StringIO()  # it may be closed
+    terminal = stdin.isatty()
     while True:
         console.print(ASK, end="", markup=False, soft_wrap=True)
         try:
-            given = typer.getchar() if terminal else sys.stdin.readline()
+            given = typer.getchar() if terminal else stdin.readline()
         except EOFError:
             given = ""
         key = given.strip().lower()[:1]
@@ -228,10 +230,16 @@ def _about(file: str, folder: Path, asked: dict[str, Any]) -> dict[str, Any]:
     """
     from oddshot.data.images import holds_images
     from oddshot.data.sources import fingerprint
+    from oddshot.data.streams import is_read_once
     from oddshot.detectors.labelling_session import SessionFolder
 
     if file == "-":
         raise SettingError("FILE is '-', but answers come from standard input; give a file")
+    if is_read_once(file):
+        raise SettingError(
+            f"{file} is a pipe or a device, which can be read but once, and a session that goes on "
+            "reads FILE again; give a file"
+        )
     if holds_images(file):
         raise SettingError(f"{file} holds images; label takes tables")
     begun = SessionFolder.peek(folder)

@@ -116,9 +116,10 @@ def check_written_as_read(option: str, file: str, path: Path) -> None:
 
 def _kind_of_long(file: str) -> "type[ParquetBlocks] | type[DelimitedBlocks] | None":
     from oddshot.data.blocks import ParquetBlocks, is_parquet
+    from oddshot.data.streams import is_read_once
     from oddshot.data.text_blocks import DelimitedBlocks, is_long_text
 
-    if file == "-":
+    if is_read_once(file):
         return None
     if is_parquet(file):
         return ParquetBlocks if ParquetBlocks(file).rows > LONG else None

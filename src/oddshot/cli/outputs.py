@@ -8,6 +8,8 @@ from oddshot.errors import SettingError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from oddshot.data.streams import Source
+
 
 def check_outputs(file: str, out: Path | None, report: Path | None) -> None:
     """Refuse a table and a page that cannot be written, or would overwrite what is read.
@@ -50,13 +52,15 @@ def check_picture(option: str, file: str, path: Path) -> None:
         raise SettingError(f"{option} {path}: it is a picture; give a name that ends in .png")
 
 
-def write_beside(file: str | None, frame: "pd.DataFrame", added: "pd.DataFrame", out: Path) -> None:
+def write_beside(
+    source: "Source | None", frame: "pd.DataFrame", added: "pd.DataFrame", out: Path
+) -> None:
     """Write a table as it came, and new columns beside it.
 
     Parameters
     ----------
-    file
-        Where the table was read, if from a file. What stands in it is written again, if ``out`` is
+    source
+        Where the table was read, if it was. What stands there is written again, if ``out`` is
         of the same kind: cells of delimited text as they are, with what stands between them (in
         `.tsv` tabs), Parquet with its types and index.
     frame
@@ -71,11 +75,11 @@ def write_beside(file: str | None, frame: "pd.DataFrame", added: "pd.DataFrame",
     from oddshot.data.blocks import ParquetBlocks, is_parquet
     from oddshot.data.sources import is_delimited, write_table, written_cells
 
-    if file is not None and ParquetBlocks.written_to(out) and is_parquet(file):
+    if source is not None and ParquetBlocks.written_to(out) and is_parquet(source):
         beside = {str(name): column.to_numpy() for name, column in added.items()}
-        ParquetBlocks(file).write_beside(beside, out)
+        ParquetBlocks(source).write_beside(beside, out)
         return
-    written = written_cells(file) if file is not None and is_delimited(out) else None
+    written = written_cells(source) if source is not None and is_delimited(out) else None
     rows, like = (frame, None) if written is None else written
     write_table(pd.concat([rows, added.set_axis(rows.index, axis=0)], axis=1), out, like=like)
 

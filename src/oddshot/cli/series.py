@@ -160,7 +160,7 @@ def _tell(
     reasons = list(detector.explain(read.rows, peaks)) if peaks else []
     written = []
     if out is not None:
-        write_beside(read.file, read.frame, found.rows.iloc[:, found.own :], out)
+        write_beside(read.source, read.frame, found.rows.iloc[:, found.own :], out)
         new = ", ".join(map(repr, found.rows.columns[found.own :]))
         written.append(f"Wrote {out}; new columns: {new}.")
     if plot is not None:

@@ -94,7 +94,7 @@ class Promise(NamedTuple):
                 other = read_input(self.calibrate, detector.prior, asked)
                 if label_column is not None and self._holds(label_column, other, detector):
                     asked = asked._replace(label_column=label_column)
-                    other = read_input(self.calibrate, detector.prior, asked)
+                    other = read_input(self.calibrate, detector.prior, asked, other.source)
                 elif label_column is not None:
                     lines.append(
                         f"{self.calibrate} has no column {label_column!r}; nothing is known of its "

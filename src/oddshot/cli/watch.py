@@ -66,6 +66,7 @@ def watch(
 
     Exit code 3 where an alarm was raised; 0 where all is quiet or there are just more anomalies.
     """
+    from oddshot.data.streams import is_read_once
     from oddshot.detectors.drift import MOST_PERMUTATIONS
     from oddshot.detectors.few_shot import FewShotDetector
     from oddshot.reports.drift import lines_of
@@ -87,7 +88,8 @@ def watch(
         alarms += alarmed
         if as_json:
             record = {"window": name, "alarm": alarmed, "left": left, **found.to_dict()}
-            typer.echo(json.dumps(record, ensure_ascii=False))
+            has_all_letters = console.encoding.startswith("utf")  # else JSON's own escapes
+            typer.echo(json.dumps(record, ensure_ascii=not has_all_letters))
             continue
         for line in lines_of(name, found):
             say(console, line)
@@ -96,7 +98,7 @@ def watch(
         if alarmed and among > 1:
             say(console, f"  alarm: drift in {sum(last)} of the last {len(last)} windows")
         if found.drifted and window is None:
-            words = ["oddshot", "refresh", str(folder), name]
+            words = ["oddshot", "refresh", str(folder), "FILE" if is_read_once(name) else name]
             words += [f"--factor={column}={x:g}" for column, x in found.factors.items()]
             say(console, f"  to go on: {shlex.join([*words, '--out', 'NEWER'])}")
     raise typer.Exit(DRIFT if alarms else 0)

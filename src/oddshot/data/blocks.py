@@ -14,6 +14,7 @@ from pyarrow import parquet
 
 from oddshot.data.labels import parse_labels
 from oddshot.data.sources import column_position, writing
+from oddshot.data.streams import Held, Source, is_read_once, title_of
 from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, LabelArray
 from oddshot.errors import SourceError, first_line
 from oddshot.frames import frame_from_arrow
@@ -82,8 +83,8 @@ class ParquetBlocks:
 
     Parameters
     ----------
-    path
-        The file.
+    source
+        The file; a pipe or standard input where it is held in memory.
     block_rows
         Rows of a block.
 
@@ -106,8 +107,8 @@ class ParquetBlocks:
 
     suffix: ClassVar[str] = ".parquet"
 
-    def __init__(self, path: str | os.PathLike[str], *, block_rows: int = BLOCK_ROWS) -> None:
-        self._path, self._block_rows = Path(path), block_rows
+    def __init__(self, source: Source, *, block_rows: int = BLOCK_ROWS) -> None:
+        self._source, self._block_rows = source, block_rows
         with self._reading() as file:
             self.rows: int = file.metadata.num_rows
             self.columns: list[str] = list(file.schema_arrow.names)
@@ -129,7 +130,7 @@ class ParquetBlocks:
 
     def labels(self, column: str) -> LabelArray:
         """See `Blocks`."""
-        column = self.columns[column_position(self.columns, column, repr(str(self._path)))]
+        column = self.columns[column_position(self.columns, column, title_of(self._source))]
         with self._reading() as file:
             values = file.read(columns=[column])
         return parse_labels(frame_from_arrow(values).iloc[:, 0], column=column)
@@ -164,12 +165,15 @@ class ParquetBlocks:
 
     @contextmanager
     def _reading(self) -> Iterator[parquet.ParquetFile]:
+        source = self._source
         try:
-            with parquet.ParquetFile(self._path) as file:
+            with parquet.ParquetFile(
+                pa.BufferReader(source.data) if isinstance(source, Held) else Path(source)
+            ) as file:
                 yield file
         except (pa.ArrowException, OSError) as error:
             raise SourceError(
-                f"{str(self._path)!r} cannot be read: {first_line(error)}; write or copy it again"
+                f"{title_of(source)} cannot be read: {first_line(error)}; write or copy it again"
             ) from error
 
 
@@ -185,10 +189,14 @@ def chosen(
         start += len(block)
 
 
-def is_parquet(path: str | os.PathLike[str]) -> bool:
-    """Tell whether a file is a Parquet file, by its first bytes."""
+def is_parquet(source: Source) -> bool:
+    """Tell whether a file is a Parquet file, by its first bytes; what is read but once is none."""
+    if isinstance(source, Held):
+        return source.data.startswith(MAGIC)
+    if is_read_once(source):
+        return False
     try:
-        with open(path, "rb") as file:
+        with open(source, "rb") as file:
             return file.read(len(MAGIC)) == MAGIC
     except OSError:
         return False

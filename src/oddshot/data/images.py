@@ -30,6 +30,7 @@ from oddshot.data.pixels import (
     pillow,
     stack_pixels,
 )
+from oddshot.data.streams import is_read_once
 from oddshot.episodes import UNLABELLED, Float32Array, LabelArray
 from oddshot.errors import DataError, LabelError, SourceError, first_line, require
 
@@ -211,7 +212,7 @@ def holds_images(source: str | os.PathLike[str]) -> bool:
     """
     path = Path(source)
     suffix = path.suffix.lower()
-    if suffix != ".npz" or path.is_dir():
+    if suffix != ".npz" or path.is_dir() or is_read_once(path):
         return suffix in SUFFIXES or path.is_dir()
     try:
         shapes = read_shapes(path, STACKS)

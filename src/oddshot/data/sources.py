@@ -11,7 +11,6 @@ import gzip
 import io
 import json
 import os
-import sys
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -32,6 +31,7 @@ from oddshot.data.arff import read_arff
 from oddshot.data.delimited import Dialect, delimited_cells, read_delimited
 from oddshot.data.encodings import marked, other_than_utf8
 from oddshot.data.labels import parse_labels
+from oddshot.data.streams import Held, Source, read_bytes, title_of
 from oddshot.episodes import LabelArray, Rows, Table
 from oddshot.errors import DataError, SourceError, first_line
 from oddshot.frames import frame_from_arrow, to_rows
@@ -69,7 +69,8 @@ def read_table(
     ----------
     source
         A path; "-" for standard input (CSV, JSON lines, Parquet or Arrow, told apart by content);
-        or a table in memory, see `oddshot.frames.to_rows`.
+        what `oddshot.data.streams.hold` gives for these; or a table in memory, see
+        `oddshot.frames.to_rows`.
     label_column
         The column to take out of the rows and read with `oddshot.data.labels.parse_labels`: a name
         or a position, negative ones counting from the end. A text such as "3" is a position if no
@@ -96,9 +97,9 @@ def read_table(
     >>> read_table(frame, label_column="fraud").labels
     array([0, 1], dtype=int8)
     """
-    if isinstance(source, str | os.PathLike):
-        called, content = _called(source), read_content(source)
-        name = name or ("stdin" if str(source) == "-" else stem(Path(source)))
+    if isinstance(source, str | os.PathLike | Held):
+        called, content = title_of(source), read_content(source)
+        name = name or ("stdin" if str(source) == "-" else stem(Path(str(source))))
     else:
         called, content = "the table", Content(_in_memory(to_rows(source)))
     rows, labels, notes = content.rows, content.labels, content.notes
@@ -109,11 +110,10 @@ def read_table(
     return Table(name or "table", rows, labels, notes=notes)
 
 
-def read_content(source: str | os.PathLike[str]) -> Content:
+def read_content(source: Source) -> Content:
     """Read all that a file, or standard input ("-"), holds; errors as for `read_table`."""
-    called = _called(source)
-    data, form = _unpacked(source, called)
-    return READERS[form](data, called)
+    data, form = _unpacked(source)
+    return READERS[form](data, title_of(source))
 
 
 def fingerprint(path: str | Path) -> str:
@@ -133,23 +133,22 @@ def fingerprint(path: str | Path) -> str:
         ) from error
 
 
-def written_cells(source: str | os.PathLike[str]) -> tuple[pd.DataFrame, Dialect] | None:
+def written_cells(source: Source) -> tuple[pd.DataFrame, Dialect] | None:
     """Cells (n, d) of a file of delimited text as they are written in it, to be written again.
 
-    ``None`` where the file is of another format, or can be read but once, as standard input and
-    pipes. Errors as for `read_table`.
+    ``None`` where the file is of another format. Errors as for `read_table`. What can be read but
+    once has to be held in memory before it is read as a table, see `oddshot.data.streams.hold`.
     """
-    if not Path(source).is_file():
+    data, form = _unpacked(source)
+    if form != "delimited":
         return None
-    called = _called(source)
-    data, form = _unpacked(source, called)
-    return delimited_cells(_decoded(data, called)[0]) if form == "delimited" else None
+    return delimited_cells(_decoded(data, title_of(source))[0])
 
 
-def _unpacked(source: str | os.PathLike[str], called: str) -> tuple[bytes, str]:
+def _unpacked(source: Source) -> tuple[bytes, str]:
     """Read what a source holds, uncompressed, and tell its format."""
-    data = _read_bytes(source, called)
-    suffix = "" if str(source) == "-" else table_suffix(Path(source))
+    data, called = read_bytes(source), title_of(source)
+    suffix = "" if str(source) == "-" else table_suffix(Path(str(source)))
     if data.startswith(GZIP):
         try:
             data = gzip.decompress(data)
@@ -277,23 +276,6 @@ def stem(path: Path) -> str:
 
 def _unpacked_name(path: Path) -> Path:
     return path.with_suffix("") if path.suffix.lower() == ".gz" else path
-
-
-def _called(source: str | os.PathLike[str]) -> str:
-    return "standard input" if str(source) == "-" else repr(str(source))
-
-
-def _read_bytes(source: str | os.PathLike[str], called: str) -> bytes:
-    if str(source) == "-":
-        return sys.stdin.buffer.read()
-    try:
-        return Path(source).read_bytes()
-    except FileNotFoundError as error:
-        raise SourceError(f"{called} does not exist; check the path") from error
-    except IsADirectoryError as error:
-        raise SourceError(f"{called} is a folder; give one file in it") from error
-    except (OSError, ValueError) as error:
-        raise SourceError(f"{called} cannot be read: {error}; check path and rights") from error
 
 
 def _format(data: bytes, suffix: str, called: str) -> str:

@@ -19,7 +19,7 @@ from oddshot.detectors.calibration import (
     IndexArray,
     expected_again,
 )
-from oddshot.detectors.few_rows import LEAST_ROWS
+from oddshot.detectors.few_rows import LEAST_TO_HALVE, most_decades
 from oddshot.detectors.fitted_images import FittedImages
 from oddshot.detectors.fitted_table import FittedTable
 from oddshot.detectors.groups import Groups
@@ -76,7 +76,8 @@ class AdaptedPrior(AnomalyDetector):
     def _keep(self, fitted: FittedTable | FittedImages) -> None:
         """Set all that scoring needs; the same from `fit` and from a file."""
         self._fitted, self._parts = fitted, None
-        self._scale = Surprise().fit(fitted.typical_scores)
+        most = most_decades(len(fitted.typical_scores))
+        self._scale = Surprise(most=most).fit(fitted.typical_scores)
         self._set_columns(fitted.columns)
 
     def _scores_to_judge_by(self) -> Sequence[FloatArray]:
@@ -127,10 +128,10 @@ class AdaptedPrior(AnomalyDetector):
         fitted, labels = self._fitted, self._fitted.kept_labels
         used = np.flatnonzero(stand_for_normal(labels))
         used = used[used < fitted.teaching]
-        if len(used) < LEAST_ROWS:
+        if len(used) < LEAST_TO_HALVE:
             raise DataError(
                 f"{len(used)} rows are too few to hold some of them out; give calibrate rows X "
-                f"that fit has not seen, or fit {LEAST_ROWS} or more"
+                f"that fit has not seen, or fit {LEAST_TO_HALVE} or more"
             )
         fits = method == SPLIT or folds <= max(len(used), FOLDS)  # by default fewer rows do, too
         require(fits, "folds", folds, f"no more than the {len(used):,} rows that can be held out")

@@ -1,7 +1,7 @@
 """The threshold of a fitted detector, chosen again by any of several rules."""
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Self
 
@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from oddshot.detectors.calibrated import CalibratedVerdicts, Shown, lack_of_rows, too_few
-from oddshot.detectors.calibration import Calibration, ThresholdRule
+from oddshot.detectors.calibration import Calibration, ThresholdRule, batch_basis
 from oddshot.detectors.checked_labels import checked_labels
 from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, FloatArray
 from oddshot.errors import (
@@ -155,6 +155,42 @@ class AdjustableThreshold(CalibratedVerdicts):
         self.offset_ = -threshold
         self.contamination_ = self._flagged_share(threshold)
 
+    def _renew_threshold(self, shown: Shown, share: float | None) -> str:
+        """Apply the rule that holds to a detector that has learned more since.
+
+        Where rows that it rested on are not kept, a share of the rows is flagged as in
+        `_set_threshold`.
+
+        Returns
+        -------
+        str
+            What no longer holds, for a warning; empty where nothing is lost.
+        """
+        rule = self._rule
+        if rule.rests_on_batch:
+            self._set_threshold(shown, share)
+            return (
+                f"the threshold was chosen by {rule.rule} on rows that are not kept, and labels "
+                "have changed the scores since: "
+                f"contamination={'auto' if share is None else share!r} sets it now; call "
+                "set_threshold again"
+            )
+        self._shown = shown
+        self._calibration = self._probability = None
+        threshold, self._rule, lack = self._again(rule)
+        self.offset_ = -threshold
+        self.contamination_ = self._flagged_share(threshold)
+        return lack if rule.promised else ""
+
+    def _again(self, rule: ThresholdRule) -> tuple[float, ThresholdRule, str]:
+        """Apply a rule that needs no rows of its own, and say what it lacks."""
+        asked = rule.settings
+        if rule.rule == "value":
+            return *self._by_value(asked["value"], None, None), ""
+        if rule.rule == "contamination":
+            return *self._by_contamination("auto" if rule.automatic else asked["share"]), ""
+        return self._at_share(rule.rule, asked)
+
     def _verdict_state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """Return what `_restore_verdicts` needs, as JSON and as arrays."""
         meta: dict[str, Any] = {
@@ -222,9 +258,8 @@ class AdjustableThreshold(CalibratedVerdicts):
 
     def _by_alpha(self, alpha: float, X: Any, y: Any) -> Choice:
         _leave_out(X, y, "alpha")
-        threshold, promised = self._threshold_at("alpha", alpha)
-        basis = str(self.calibration_)
-        return threshold, ThresholdRule("alpha", {"alpha": float(alpha)}, basis, promised)
+        check_level("alpha", alpha)
+        return _warned(*self._at_share("alpha", {"alpha": float(alpha)}))
 
     def _by_fdr(self, level: float, X: Any, y: Any) -> Choice:
         check_level("fdr", level)
@@ -251,14 +286,13 @@ class AdjustableThreshold(CalibratedVerdicts):
         require(fits, "budget", budget, "a number of alerts, or a pair: alerts, and of how many")
         if len(pair) == 2:
             _leave_out(X, y, "a budget of alerts in so many rows")
-            threshold, promised = self._threshold_at("budget", pair[0] / pair[1])
             settings = {"alerts": int(pair[0]), "rows": int(pair[1])}
-            return threshold, ThresholdRule("budget", settings, str(self.calibration_), promised)
+            return _warned(*self._at_share("budget", settings))
         _need(X, "budget", "X, the rows it is for, or a pair such as (20, 1000)")
         scores = self.anomaly_score(X)
         settings = {"alerts": int(pair[0]), "rows": len(scores)}
-        basis = f"{len(scores):,} rows"
-        return budget_threshold(scores, int(pair[0])), ThresholdRule("budget", settings, basis)
+        rule = ThresholdRule("budget", settings, batch_basis(len(scores)))
+        return budget_threshold(scores, int(pair[0])), rule
 
     def _by_f_beta(self, beta: float, X: Any, y: Any) -> Choice:
         require(is_number(beta) and beta > 0, "f_beta", beta, "a number above 0")
@@ -279,22 +313,17 @@ class AdjustableThreshold(CalibratedVerdicts):
         require(is_number(value) and value >= 0, "value", value, "a number, 0 or more")
         return float(value), ThresholdRule("value", {"value": float(value)})
 
-    def _threshold_at(self, name: str, share: float) -> tuple[float, bool]:
-        """Threshold that a share of rows may exceed, and whether it can be promised."""
-        check_level(name, share)
+    def _at_share(self, rule: str, asked: Mapping[str, float]) -> tuple[float, ThresholdRule, str]:
+        """Choose by the share of rows that may exceed it, and say why it cannot be promised."""
+        share = asked["alpha"] if rule == "alpha" else asked["alerts"] / asked["rows"]
         calibration = self.calibration_
         threshold = threshold_at(calibration.pooled, share, weights=calibration.weights)
-        if np.isfinite(threshold):
-            if calibration.doubt:
-                warnings.warn(calibration.doubt, CalibrationWarning, stacklevel=4)
-            return threshold, not calibration.doubt
-        warnings.warn(
-            f"{too_few(calibration, share)}; the threshold goes by the tail of the scores",
-            CalibrationWarning,
-            stacklevel=4,
-        )
-        scale, decades = Surprise().fit(calibration.pooled), -np.log10([share])
-        return float(scale.scores_at(decades)[0]), False
+        lack = calibration.doubt
+        if not np.isfinite(threshold):
+            scale, decades = Surprise().fit(calibration.pooled), -np.log10([share])
+            threshold = float(scale.scores_at(decades)[0])
+            lack = f"{too_few(calibration, share)}; the threshold goes by the tail of the scores"
+        return threshold, ThresholdRule(rule, asked, str(calibration), not lack), lack
 
     def _labelled(
         self, X: Any, y: Any, rule: str
@@ -333,6 +362,13 @@ class AdjustableThreshold(CalibratedVerdicts):
     def _shown_or_reference(self) -> Shown:
         """Rows given to `fit`, as far as they are known: an older version saved a part."""
         return self._shown or Shown(self._scale.reference, np.zeros(0), clean=False)
+
+
+def _warned(threshold: float, rule: ThresholdRule, lack: str) -> Choice:
+    """Warn a caller of `set_threshold` of what a threshold lacks."""
+    if lack:
+        warnings.warn(lack, CalibrationWarning, stacklevel=4)
+    return threshold, rule
 
 
 def checked_share(value: object) -> float | None:

@@ -187,6 +187,13 @@ class ThresholdRule:
         lacking = "" if self.promised else "; too few rows to promise it"
         return f"{said} (from {self.basis}{lacking})"
 
+    @property
+    def rests_on_batch(self) -> bool:
+        """Whether it was chosen on rows given to `set_threshold`, which are not kept."""
+        if self.rule == "budget":  # a pair rests on calibration rows, and says which
+            return self.basis == batch_basis(int(self.settings["rows"]))
+        return self.rule in ("fdr", "f_beta", "cost")
+
     def state(self) -> dict[str, Any]:
         """Return the fields as JSON can hold them."""
         return {
@@ -196,6 +203,11 @@ class ThresholdRule:
             "promised": self.promised,
             "automatic": self.automatic,
         }
+
+
+def batch_basis(rows: int) -> str:
+    """Name so many rows that a budget was given for."""
+    return f"{rows:,} rows"
 
 
 def expected_again(copies: FloatArray, occurrences: FloatArray) -> NDArray[np.intp]:

@@ -18,7 +18,9 @@ from oddshot.thresholds.surprise import Surprise
 ENOUGH_ROWS, ENOUGH_PER_COLUMN = 75, 5  # with so many, new rows look like those of the support
 MOST_RARER = 0.12  # standard deviations of a row's sum that its own levels may seem too usual by
 ENOUGH_ANYWAY = 2000  # rows, from which on that would cost more than it tells
-LEAST_ROWS = 4  # of fewer none can be spared
+LEAST_ROWS = 3  # of fewer none can be spared
+LEAST_TO_HALVE = 4  # of fewer no half can
+FEWEST = 4  # fewer rows have no tail that goes on beyond them as far as it may
 FOLDS, ENOUGH_HELD_OUT = 5, 200  # as many of the folds are held out as give so many rows
 
 
@@ -54,6 +56,15 @@ def enough(support: Support, rarer: float) -> bool:
 def can_spare(support: Support, rarer: float) -> bool:
     """Tell whether rows are few, and yet some can be held out."""
     return len(support.typical) >= LEAST_ROWS and not enough(support, rarer)
+
+
+def most_decades(rows: int) -> float:
+    """Surprise that so many rows can speak for, in decades: of few ones, twice what they count.
+
+    >>> [round(most_decades(rows), 2) for rows in (2, 3, 4)]
+    [0.95, 1.2, inf]
+    """
+    return 2 * float(np.log10(rows + 1)) if rows < FEWEST else np.inf
 
 
 class CrossConformal:

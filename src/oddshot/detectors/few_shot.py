@@ -91,8 +91,8 @@ class FewShotDetector(LearnsFromAnswers, GivesReasons, KeepsUp):
     -----
     An anomaly score of ``s`` says that a share of ``10**-s`` of the data set's own rows score as
     high: 0.3 is the median row, 1 the start of the top tenth, 2 of the top hundredth; it goes on
-    beyond what the rows themselves can show (see `Surprise`). Known anomalies do not count among
-    these rows.
+    beyond what the rows themselves can show (see `Surprise`), with fewer than four of them less
+    than twice as far. Known anomalies do not count among these rows.
 
     A row given to `fit` gets at scoring the score it had there, compared with all rows but itself;
     any row scores alike alone and in company. Scores do not depend on the order of rows or columns,

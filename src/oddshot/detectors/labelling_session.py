@@ -307,12 +307,15 @@ class LabellingSession:
         return Question(last.row, place, float(self._ranking.scores[place]), UNDONE)
 
     def _catch_up(self) -> None:
-        """Rank anew where answers and the labels of the ranking differ."""
+        """Rank anew where answers and the labels of the ranking differ, in the order they came."""
         wanted = np.full(len(self._ranking), UNLABELLED, dtype=np.int8)
-        for answer in self.folder.answers:
-            wanted[self._places[answer.row]] = answer.label
+        when = np.zeros(len(wanted), dtype=np.intp)
+        for nth, answer in enumerate(self.folder.answers):
+            place = self._places[answer.row]
+            wanted[place], when[place] = answer.label, nth
         changed = np.flatnonzero(wanted != self._ranking.labels)
         if len(changed):
+            changed = changed[np.argsort(when[changed], kind="stable")]
             self._ranking.add_labels(changed, wanted[changed])
 
 

@@ -1,5 +1,6 @@
 """Labels that come one after the other: taken in, rows ranked anew, the next ones suggested."""
 
+import warnings
 from copy import copy
 from typing import Any, Self
 
@@ -16,6 +17,7 @@ from oddshot.detectors.suggestion import (
     suggest,
 )
 from oddshot.episodes import FloatArray, LabelArray
+from oddshot.errors import CalibrationWarning
 from oddshot.mapping.mapping import Pool
 
 
@@ -28,8 +30,13 @@ class LearnsFromAnswers(AdaptedPrior):
         Only what looks at labels is fitted again. The neighbours, quantiles and scales that rows
         are compared with remain those of `fit`; a row given to it that turns out to be an anomaly
         leaves the typical rows, but still counts as a neighbour. So scores are close to those of a
-        `fit` with all labels at once, and not the same. The threshold is set anew, as by `fit`, and
-        what `calibrate` learned is forgotten.
+        `fit` with all labels at once, and not the same. They depend neither on the order of these
+        rows nor on how they were divided into calls.
+
+        What `calibrate` learned is forgotten. The rule of the threshold, that of `fit` or of
+        `set_threshold`, is applied anew, alpha and a budget of so many in so many rows by the rows
+        that the detector compares with. Rules that rested on a batch ``X`` (a number of alerts,
+        fdr, f_beta, cost) cannot be: then the threshold is that of `fit`.
 
         Parameters
         ----------
@@ -37,7 +44,7 @@ class LearnsFromAnswers(AdaptedPrior):
             Shape (n, d), as for `anomaly_score`: rows given to `fit`, or others.
         y
             Shape (n,): labels as for `fit`. Of equal rows the last label counts; unlabelled rows
-            teach nothing.
+            teach nothing, and with these alone all stays as it is.
 
         Returns
         -------
@@ -50,6 +57,11 @@ class LearnsFromAnswers(AdaptedPrior):
             As `fit` and `anomaly_score`, or if no row would be left to compare with.
         SettingError
             If the prior is one for images: fit again with all labels.
+
+        Warns
+        -----
+        CalibrationWarning
+            If the threshold rested on a batch, or what it promised cannot be promised any more.
 
         Examples
         --------
@@ -66,8 +78,13 @@ class LearnsFromAnswers(AdaptedPrior):
             return self.fit(X, y)
         contamination, fitted = self._checked_contamination(), self._table("partial_fit")
         pool = fitted.pool(X)
-        self._keep(fitted.with_labels(pool, checked_labels(y, len(pool)), X))
-        self._set_threshold(self._shown_rows(), contamination)
+        told = fitted.with_labels(pool, checked_labels(y, len(pool)), X)
+        if told is fitted:
+            return self
+        self._keep(told)
+        lack = self._renew_threshold(self._shown_rows(), contamination)
+        if lack:
+            warnings.warn(lack, CalibrationWarning, stacklevel=2)
         return self
 
     def rank(self, X: Any) -> Ranking:
@@ -149,9 +166,14 @@ class LearnsFromAnswers(AdaptedPrior):
         """Anomaly scores (n,) of a pool."""
         return self._scale.apply(self._table("rank").judged(pool))
 
-    def _told(self, pool: Pool, labels: LabelArray, X: Any) -> Self:
-        """Return a detector that knows labels (n,) of a pool of rows X, too."""
+    def _told(self, pool: Pool, labels: LabelArray, X: Any) -> tuple[Self, str]:
+        """Return a detector that knows labels (n,) of a pool of rows X, too.
+
+        Beside it what its threshold no longer keeps, as of `_renew_threshold`.
+        """
         contamination, told = self._checked_contamination(), copy(self)
-        told._keep(self._table("rank").with_labels(pool, labels, X))
-        told._set_threshold(told._shown_rows(), contamination)
-        return told
+        fitted = self._table("rank").with_labels(pool, labels, X)
+        if fitted is self._fitted:
+            return told, ""
+        told._keep(fitted)
+        return told, told._renew_threshold(told._shown_rows(), contamination)

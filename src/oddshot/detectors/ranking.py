@@ -1,5 +1,6 @@
 """Rows of a table, ranked anew as labels come in; what needs no label is done once."""
 
+import warnings
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -7,8 +8,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from oddshot.data.labels import parse_labels
 from oddshot.episodes import UNLABELLED, FloatArray, LabelArray
-from oddshot.errors import LabelError
-from oddshot.mapping.mapping import Pool
+from oddshot.errors import CalibrationWarning, LabelError
+from oddshot.mapping.mapping import Pool, last_told
 
 if TYPE_CHECKING:
     from oddshot.detectors.few_shot import FewShotDetector
@@ -27,7 +28,8 @@ class Ranking:
     rows
         Shape (n, d): as they were given.
     labels
-        Shape (n,) of 1, 0, -1: what was added here; those given to `fit` are known besides.
+        Shape (n,) of 1, 0, -1: what was added here, row by row; those given to `fit` are known
+        besides. Of equal rows the newest label counts, see `known_labels`.
     scores
         Shape (n,): anomaly scores by `detector`, higher is odder.
     detector
@@ -57,6 +59,8 @@ class Ranking:
         self.rows, self.detector, self._first = rows, detector, detector
         self.pool = detector._table("rank").pool(rows)
         self.labels = np.full(len(self.pool), UNLABELLED, dtype=np.int8)
+        self._warned = False
+        self._when = np.zeros(len(self.pool), dtype=np.intp)  # the place of each label among all
         self.scores = detector._ranked(self.pool)
 
     def __len__(self) -> int:
@@ -73,9 +77,11 @@ class Ranking:
         Parameters
         ----------
         positions
-            Shape (a,): which of the rows; of one that is named twice the last label counts.
+            Shape (a,): which of the rows; of one that is named twice the last label counts, and of
+            equal rows the newest, whichever of them it is given for.
         labels
-            Shape (a,): 1 an anomaly, 0 normal, -1 takes an earlier label back.
+            Shape (a,): 1 an anomaly, 0 normal, -1 takes an earlier label back; then the one before
+            it of an equal row counts again.
 
         Returns
         -------
@@ -89,6 +95,11 @@ class Ranking:
             that of a row. The ranking is as before then.
         DataError
             If no row would be left to compare with.
+
+        Warns
+        -----
+        CalibrationWarning
+            As `FewShotDetector.partial_fit`, at most once.
         """
         places = np.atleast_1d(np.asarray(positions))
         if places.ndim != 1 or (len(places) and places.dtype.kind not in "iu"):
@@ -101,13 +112,26 @@ class Ranking:
         told = parse_labels(np.atleast_1d(np.asarray(labels)), column="labels")
         if len(told) != len(places):
             raise LabelError(f"{len(places)} positions but {len(told)} labels; give one for each")
-        all_told = self.labels.copy()
+        all_told, when = self.labels.copy(), self._when.copy()
         all_told[places.astype(np.intp)] = told
-        detector = self._first._told(self.pool, all_told, self.rows)
-        self.scores, self.labels, self.detector = detector._ranked(self.pool), all_told, detector
+        when[places.astype(np.intp)] = 1 + when.max(initial=0) + np.arange(len(places))
+        detector, lack = self._first._told(self.pool, self._newest(all_told, when), self.rows)
+        self.scores, self.detector = detector._ranked(self.pool), detector
+        self.labels, self._when = all_told, when
+        if lack and not self._warned:
+            warnings.warn(lack, CalibrationWarning, stacklevel=2)
+        self._warned |= bool(lack)
         return self
 
     def known_labels(self) -> LabelArray:
-        """Labels (n,) of the rows: those added, and those of equal rows that the detector keeps."""
-        kept = self.detector._table("rank").labels_of(self.pool)
-        return np.where(self.labels == UNLABELLED, kept, self.labels)
+        """Labels (n,) that the detector knows: those added, and those given to `fit`."""
+        return self.detector._table("rank").labels_of(self.pool)
+
+    def _newest(self, labels: LabelArray, when: NDArray[np.intp]) -> LabelArray:
+        """Labels (n,), of equal rows the newest alone."""
+        told = np.flatnonzero(labels != UNLABELLED)
+        told = told[np.argsort(when[told])]
+        counts = told[last_told(self.pool.rows[told], labels[told])]
+        newest = np.full_like(labels, UNLABELLED)
+        newest[counts] = labels[counts]
+        return newest

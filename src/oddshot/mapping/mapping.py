@@ -26,6 +26,7 @@ from oddshot.episodes import (
 from oddshot.errors import DataError
 from oddshot.mapping.block import Reference
 from oddshot.mapping.calibration import CHANNELS, FLAT
+from oddshot.mapping.canonical import dense_ranks, row_order
 from oddshot.mapping.encode import Encoder
 from oddshot.mapping.evidence import gather_evidence
 from oddshot.mapping.label_free import LABEL_FREE, LabelFree
@@ -38,7 +39,8 @@ MAX_SUPPORT_ROWS = 64
 # first that do so
 COUNTS_NORMAL, SMALLER_LEAVES, RECOUNTS_LEVELS, SEES_DEPENDENCIES, SECOND_OPINION = 2, 3, 4, 5, 6
 SEES_BONDS, SEES_NO_SCALE = SECOND_OPINION, 7
-COPIES_ALIKE = SEES_SOLITUDE = EDITION = SEES_NO_SCALE
+COPIES_ALIKE = SEES_SOLITUDE = SEES_NO_SCALE
+ORDERS_ANSWERS = EDITION = 8
 
 COORDINATES = LABEL_FREE + LABELLED_NAMES
 PLAIN = {
@@ -93,7 +95,8 @@ class Mapping:
         large for many known anomalies as for few; in the first three rows that were held out still
         counted in the rarity of levels; in the first four no row was looked at for `Dependencies`;
         in the first six a label-free coordinate that all rows share had a millionth for its scale,
-        no row was raised for being far from all others, and equal typical rows could differ.
+        no row was raised for being far from all others, and equal typical rows could differ; in the
+        first seven rows that were labelled later stood in the order in which they came.
 
     Attributes
     ----------
@@ -157,7 +160,8 @@ class Mapping:
         support, and a row of the support that turns out to be an anomaly still counts as a
         neighbour there. All that looks at labels is fitted anew: such a row leaves the typical rows
         and joins the known anomalies; rows newly known to be normal join the typical rows. What was
-        said of equal rows before, in the same pool too, no longer counts.
+        said of equal rows before, in the same pool too, no longer counts. Nor does the order in
+        which other rows came, or how they were divided into calls.
         """
         told = last_told(pool.rows, labels)
         pool, labels = pool[told], labels[told]
@@ -273,20 +277,30 @@ class Mapping:
         stays = np.ones(len(typical), dtype=bool)
         stays[places[(places >= 0) & (labels == ANOMALY)]] = False
         stays[_few_copies(base.typical, later.rows[labels == ANOMALY]) & ~normal] = False
-        joining = later[np.flatnonzero((places < 0) & (labels == NORMAL))]
+        joining = self._in_order(later[np.flatnonzero((places < 0) & (labels == NORMAL))])
         order = np.concatenate([np.flatnonzero(normal & stays), np.flatnonzero(~normal & stays)])
         if len(joining) + len(order) < 2:
             raise DataError(
                 f"of {len(typical)} rows to compare with all but {len(joining) + len(order)} are "
                 "labelled as anomalies; at least 2 must stay"
             )
-        said = {row.tobytes() for row in later.rows}
-        unsaid = np.array([row.tobytes() not in said for row in known.rows], dtype=bool)
+        moves, odd = np.ones(len(later), dtype=bool), labels == ANOMALY
+        if self.edition >= ORDERS_ANSWERS:  # what is known already stays where it is
+            moves[odd] = RowPlaces(known.rows).of(later.rows[odd]) < 0
+        still = RowPlaces(later.rows[moves]).of(known.rows) < 0
+        found = self._in_order(later[np.flatnonzero(odd & moves)])
         return (
             joining.followed_by(typical[order]),
-            known[np.flatnonzero(unsaid)].followed_by(later[np.flatnonzero(labels == ANOMALY)]),
+            known[np.flatnonzero(still)].followed_by(found),
             np.concatenate([np.ones(len(joining), dtype=bool), normal[order]]),
         )
+
+    def _in_order(self, pool: Pool) -> Pool:
+        """Bring rows that were labelled later into an order that depends on these rows alone."""
+        if self.edition < ORDERS_ANSWERS:
+            return pool
+        ranks, width = dense_ranks(pool.rows), self.base.width
+        return pool[row_order(ranks[:, :width], ranks[:, width:])]
 
 
 def _few_copies(rows: FloatArray, odd: FloatArray) -> NDArray[np.bool_]:

@@ -19,6 +19,12 @@ class Surprise:
     mean excess), and below the lowest it decays towards 0, so that the map is strictly increasing
     and never negative: rankings are kept.
 
+    Parameters
+    ----------
+    most
+        Decades that the tail approaches and does not reach, above those of the highest reference
+        row: few rows cannot speak for more.
+
     Attributes
     ----------
     reference
@@ -30,6 +36,9 @@ class Surprise:
     >>> scale.apply(np.array([-5.0, 500.0, 900.0, 990.0, 1500.0])).round(1).tolist()
     [0.0, 0.3, 1.0, 2.0, 7.4]
     """
+
+    def __init__(self, *, most: float = np.inf) -> None:
+        self._most = most
 
     def fit(self, scores: FloatArray) -> Self:
         """Learn from raw scores (m,) of reference rows, each obtained without itself."""
@@ -53,13 +62,16 @@ class Surprise:
         scaled = self._scaled(scores)
         decades = np.interp(scaled, self._knots, self._decades)
         beyond = np.maximum(scaled - self._knots[-1], 0) / np.log(10)
+        beyond /= 1 + beyond / (self._most - self._decades[-1])
         below = np.maximum(self._knots[0] - scaled, 0)
         return np.asarray((decades + beyond) * np.exp(-below))
 
     def scores_at(self, decades: FloatArray) -> FloatArray:
         """Raw scores (n,) that have surprises of so many decades, above 0: what `apply` undoes."""
         lowest = self._decades[0]
-        beyond = np.maximum(decades - self._decades[-1], 0.0) * np.log(10)
+        room = self._most - self._decades[-1]
+        beyond = np.clip(decades - self._decades[-1], 0.0, room * (1 - 1e-9))
+        beyond *= np.log(10) / (1 - beyond / room)
         below = np.log(lowest / np.clip(decades, 1e-300, lowest))
         scaled = np.interp(decades, self._decades, self._knots) + beyond - below
         return np.asarray(scaled * self._excess + self._origin)
