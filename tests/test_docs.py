@@ -1,10 +1,17 @@
-"""The Python of every page in docs runs from top to bottom, and gives what the page says."""
+"""The Python of every page in docs runs from top to bottom, and gives what the page says.
+
+The page of the command line is what the commands say.
+"""
 
 import re
+import runpy
 from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
+
+from oddshot.cli import app
 
 DOCS = Path(__file__).parents[1] / "docs"
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
@@ -89,3 +96,22 @@ def test_a_page_runs(page, monkeypatch, tmp_path):
 def test_every_page_that_is_spoken_of_is_there():
     assert PAGES
     assert {*EXTRAS, *TOLD} <= set(PAGES)
+
+
+def test_the_page_of_the_command_line_is_up_to_date():
+    script = DOCS.parent / "scripts" / "command_line_page.py"
+    written = runpy.run_path(str(script))["page"]()
+    stale = "run scripts/command_line_page.py"
+    assert (DOCS / "command-line.md").read_text("utf-8") == written, stale
+
+
+def test_every_option_of_every_command_is_on_that_page_and_says_what_it_means():
+    _, *sections = re.split(r"^## ", (DOCS / "command-line.md").read_text("utf-8"), flags=re.M)
+    told = {section.partition("\n")[0]: section for section in sections}
+    commands = typer.main.get_command(app).commands
+    assert [*told] == [*commands]
+    for name, command in commands.items():
+        for param in command.params:
+            option = param.metavar if param.param_type_name == "argument" else param.opts[0]
+            line = rf"^\| `{re.escape(option)}[ `].* \| \w.* \|"
+            assert re.search(line, told[name].replace("'", ""), re.M), f"{name} {option}"

@@ -303,6 +303,13 @@ def test_too_few_rows_to_hold_any_out():
     assert FewShotDetector(prior=untrained_prior()).fit(ROWS[:4]).calibrate().calibration_.rows == 4
 
 
+def test_more_folds_than_rows_are_refused():
+    made = FewShotDetector(prior=untrained_prior()).fit(ROWS[:200])
+    with pytest.raises(SettingError, match="folds is 300; it must be no more than the 200 rows"):
+        made.calibrate(folds=300)
+    assert made.calibrate(method="split", folds=300).calibration_.rows == 100  # which has no folds
+
+
 def test_rows_that_were_learned_from_do_not_calibrate_unnoticed():
     detector = FewShotDetector(prior=untrained_prior()).fit(ROWS)
     with pytest.warns(CalibrationWarning, match=r"learned from 300 of the 300 rows to calibrate"):

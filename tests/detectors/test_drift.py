@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -47,6 +48,44 @@ def test_more_anomalies_are_told_as_such_and_are_no_drift(monitor):
     assert sum(drift.drifted for drift in found) <= 1
     assert sum(drift.verdict == "more anomalies" for drift in found) >= 9
     assert all(drift.flagged > 0.08 for drift in found)
+
+
+def test_far_more_flagged_than_promised_are_more_anomalies_by_whatever_column():
+    def readings(count, seed, since):
+        when = pd.date_range(since, periods=count)
+        return pd.DataFrame({"when": when, "x": np.random.default_rng(seed).normal(size=count)})
+
+    detector = FewShotDetector(prior=untrained_prior()).fit(readings(300, 0, "2024-01-01"))
+    quiet = detector.check_drift(readings(60, 1, "2024-03-01"))
+    assert quiet.verdict == "quiet"
+    odd = detector.check_drift(readings(60, 1, "1950-01-01"))
+    assert odd.not_compared == ("when",)
+    assert min(odd.p, odd.p_more) > 0.1  # only what is flagged tells
+    assert (odd.flagged, odd.verdict) == (1, "more anomalies")
+
+
+@pytest.mark.parametrize(
+    ("flagged", "seen", "more"),
+    [
+        (0.04, 1000, False),  # three times 0.01, and 0.01 more, is usual
+        (0.06, 1000, False),
+        (0.07, 1000, True),
+        (0.2, 10, False),  # of a few rows chance may flag as many
+        (0.4, 10, True),
+        (None, 1000, False),
+    ],
+)
+def test_how_many_are_far_more_goes_by_the_rows(monitor, flagged, seen, more):
+    found = replace(
+        monitor.check(draw(100, 1), permutations=299),
+        p=0.5,
+        p_more=0.5,
+        flagged=flagged,
+        promised=0.01,
+        seen=seen,
+    )
+    assert found.more_anomalies == more
+    assert not replace(found, p=0.001).more_anomalies
 
 
 @pytest.mark.parametrize(
@@ -322,34 +361,6 @@ def test_what_cannot_be_compared_is_named(detector, monitor):
     dates = pd.DataFrame({"when": draw(50, 0)["when"]})
     with pytest.raises(DataError, match="no column can be compared"):
         FewShotDetector(prior=untrained_prior()).fit(dates).check_drift(dates)
-
-
-def test_columns_of_one_name_are_refused(detector):
-    rows = draw(50, 1)
-    twice = pd.concat([rows, rows[["a"]]], axis=1)
-    for use in (detector.check_drift, detector.refresh):
-        with pytest.raises(DataError, match="several columns are named 'a'; rename them"):
-            use(twice)
-    others = rows.assign(x=1, y=1).rename(columns={"y": "x"})
-    assert not detector.check_drift(others).drifted
-
-
-def test_a_detector_without_its_rows_is_refused(detector, tmp_path):
-    detector.save(tmp_path)
-    older = FewShotDetector.load(tmp_path)
-    older._fitted.kept = None
-    older.save(tmp_path)
-    again = FewShotDetector.load(tmp_path)
-    assert np.array_equal(again.anomaly_score(draw(9, 1)), detector.anomaly_score(draw(9, 1)))
-    for use in (again.check_drift, again.refresh):
-        with pytest.raises(DataError, match="did not keep when it was saved"):
-            use(draw(50, 1))
-
-
-def test_images_are_refused():
-    images = np.random.default_rng(0).random((8, 28, 28))
-    with pytest.raises(SettingError, match="takes tables only, and the prior reads images"):
-        FewShotDetector(prior="images").fit(images).check_drift(images)
 
 
 def test_monitor_needs_no_verdicts(detector):

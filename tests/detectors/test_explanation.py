@@ -59,19 +59,6 @@ def test_importance_is_the_mean_absolute_contribution(found):
     pd.testing.assert_series_equal(found.importance(), expected)
 
 
-@pytest.mark.parametrize(
-    ("ask", "words"),
-    [
-        (lambda d, rows: d.explain(rows, changes="no"), "changes is 'no'"),
-        (lambda d, rows: d.importance(rows, most=None), "most is None"),
-    ],
-)
-def test_wrong_settings_are_named(ask, words):
-    rows = np.random.default_rng(0).normal(size=(100, 2))
-    with pytest.raises(SettingError, match=words):
-        ask(FewShotDetector().fit(rows), rows[:2])
-
-
 def test_a_single_column_is_the_whole_reason():
     rows = np.random.default_rng(0).normal(size=(100, 1))
     found = FewShotDetector().fit(rows).explain(np.array([[9.0]]))[0]

@@ -4,7 +4,6 @@ import pytest
 import scipy.sparse as sp
 
 from oddshot import FewShotDetector
-from oddshot.errors import DataError, SettingError
 from small_priors import untrained_prior
 
 LABELS = np.where(np.arange(300) == 5, 1, -1)
@@ -125,15 +124,6 @@ def test_rows_that_were_not_kept_are_read_back_from_what_they_were_encoded_as(fi
     assert row.typical.values["shop"] in ("here", "there")
 
 
-def test_importance_is_over_the_anomalies(fitted, table):
-    importance = fitted.importance(table, most=20)
-    assert importance.index[0] == "double"
-    assert (importance.to_numpy() >= 0).all()
-    assert set(importance.index) == {"fee", "double", "shop", "zip", "when", "same"}
-    quiet = table[fitted.anomaly_score(table) < fitted.threshold_]
-    assert len(fitted.importance(quiet, most=3)) == 6
-
-
 @pytest.fixture(scope="module")
 def numbers() -> np.ndarray:
     rows = np.random.default_rng(0).normal(size=(200, 4))
@@ -162,23 +152,6 @@ def test_two_rows_are_enough_to_be_compared_with():
     detector = FewShotDetector(prior=untrained_prior()).fit([[0.0, 1.0], [1.0, 3.0]])
     (row,) = detector.explain([[9.0, 1.0]])
     assert np.isfinite(row.contributions).all()
-
-
-def test_what_cannot_be_explained_is_refused(fitted, table):
-    with pytest.raises(DataError, match="no rows to explain"):
-        fitted.explain(table.iloc[:0])
-    with pytest.raises(DataError, match="X lacks 1 column that fit was given: 'fee'"):
-        fitted.explain(table.drop(columns="fee"))
-    with pytest.raises(SettingError, match="most is 0"):
-        fitted.importance(table, most=0)
-
-
-def test_images_have_no_columns_to_explain():
-    images = np.random.default_rng(0).random((4, 28, 28))
-    detector = FewShotDetector(prior="images").fit(images)
-    for explained in (detector.explain, detector.importance):
-        with pytest.raises(SettingError, match="takes tables only, and the prior reads images"):
-            explained(images)
 
 
 def test_typical_rows_that_change_a_constant_since_are_compared_with():

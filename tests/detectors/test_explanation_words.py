@@ -4,7 +4,6 @@ import pytest
 
 from oddshot.detectors.explanation import Change, CounterExample, Explanation, Explanations
 from oddshot.detectors.explanation_words import reasons, shown, told
-from oddshot.reports.explanation import as_text
 
 
 def explained(**other) -> Explanation:
@@ -94,13 +93,6 @@ def test_rarity_is_said_in_rows(score, words):
 )
 def test_cells_are_written_for_readers(value, text):
     assert shown(value) == text
-
-
-def test_text_of_all_contributions_has_cells_of_one_type():
-    frame = as_text(Explanations((explained(),)))
-    assert frame["value"].tolist() == ["900", "there"]
-    assert frame["typical"].tolist() == ["103", "here"]
-    assert frame["contribution"].tolist() == [2.0, 0.6]
 
 
 def test_printed_an_explanation_says_so_and_its_repr_is_short():

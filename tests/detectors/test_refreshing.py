@@ -47,12 +47,6 @@ def test_new_labels_join_the_old(labelled):
     assert kept_labels(labelled.refresh(draw(50, 1), labels, keep=0)) == [48, 6, 6]
 
 
-def test_the_old_detector_stays(labelled):
-    before = labelled.anomaly_score(draw(20, 2))
-    labelled.refresh(draw(50, 1))
-    assert np.array_equal(labelled.anomaly_score(draw(20, 2)), before)
-
-
 def test_of_a_clean_context_known_normal_rows_are_a_share():
     clean = fitted(np.zeros(100))
     assert kept_labels(clean.refresh(draw(50, 1), np.zeros(50), keep=0)) == [0, 50, 0]
@@ -125,13 +119,6 @@ def test_keep_is_a_share(labelled, keep):
 def test_nothing_in_common_is_refused(labelled):
     with pytest.raises(DataError, match="share no column"):
         labelled.refresh(pd.DataFrame({"other": np.arange(50.0)}))
-
-
-def test_refreshed_detector_is_saved(labelled, tmp_path):
-    newer = labelled.refresh(draw(50, 1), keep=0.5)
-    newer.save(tmp_path)
-    again = FewShotDetector.load(tmp_path).refresh(draw(50, 2), keep=1.0)
-    assert kept_labels(again) == [145, 6, 4]
 
 
 def test_columns_that_are_of_another_kind_are_told():

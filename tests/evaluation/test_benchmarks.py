@@ -8,27 +8,14 @@ import pytest
 from oddshot.episodes import Table
 from oddshot.errors import SettingError, SourceError
 from oddshot.evaluation import benchmarks, peers
-from oddshot.evaluation.benchmarks import run_benchmark, sample_tables
+from oddshot.evaluation.benchmarks import sample_tables
 from oddshot.evaluation.machine import machine
 from oddshot.evaluation.novel_types import TypedTable
-from oddshot.evaluation.results import SEEN, read_folders, read_results
+from oddshot.evaluation.results import SEEN, read_results
 from oddshot.evaluation.robustness import Disturbance
 from oddshot.evaluation.summary import summarise
 from oddshot.priors import Prior
-
-CHEAP = ("extra-trees", "logistic")
-
-
-def table(name, seed=0, family="", anomalies=20):
-    rng = np.random.default_rng(seed)
-    labels = np.repeat(np.array([0, 1], dtype=np.int8), [100, anomalies])
-    rows = rng.normal(size=(len(labels), 3)) + 2.5 * labels[:, None]
-    return Table(name, rows, labels, family=family, collection="made up")
-
-
-def run(out, tables=None, **changes):
-    settings = {"ks": (0, 1, 5), "seeds": (1, 2), "peers": CHEAP, "jobs": 1}
-    return run_benchmark(tables or [table("a"), table("b", 1)], out=out, **{**settings, **changes})
+from small_benchmarks import CHEAP, run, table
 
 
 @dataclass(frozen=True)
@@ -107,11 +94,6 @@ def test_a_killed_run_goes_on_and_repairs_its_torn_last_line(tmp_path, monkeypat
     ran.clear()
     run(tmp_path)
     assert not ran
-
-
-def test_a_run_killed_in_its_first_line_starts_anew(tmp_path):
-    (tmp_path / "results.csv").write_bytes(b"protocol,tab")
-    assert len(run(tmp_path, ks=(1,), seeds=(1,))) == 4
 
 
 def test_a_detector_that_fails_leaves_its_reason(tmp_path, stub, monkeypatch):
@@ -298,57 +280,12 @@ def test_a_left_out_domain_is_named_in_its_rows(tmp_path):
     assert (results["error"] == "").all()
 
 
-@pytest.mark.parametrize("added", [["content", "machine"], ["shown", "content", "machine"]])
-def test_results_of_an_older_version_are_read_and_gone_on_with(tmp_path, added):
-    before = run(tmp_path, ks=(1,), seeds=(1,)).assign(content="", machine="")
-    before.drop(columns=added).to_csv(tmp_path / "results.csv", index=False)
-    pd.testing.assert_frame_equal(read_folders([tmp_path]), before)
-    now = run(tmp_path, ks=(1,), seeds=(1, 2))
-    pd.testing.assert_frame_equal(now[now["seed"] == 1].reset_index(drop=True), before)
-    assert (now[now["seed"] == 2]["machine"] == machine()).all()
-    assert "not known of 4 runs by an older version" in summarise(now).machine
-
-
-def test_results_with_unknown_columns_are_not_gone_on_with(tmp_path):
-    before = run(tmp_path, ks=(1,), seeds=(1,))
-    for other in (before.assign(more=1), before.drop(columns=["error", *before.columns[-3:]])):
-        other.to_csv(tmp_path / "results.csv", index=False)
-        with pytest.raises(SettingError, match="has other columns than this version writes"):
-            run(tmp_path, ks=(1,), seeds=(1,))
-
-
-def test_rows_of_a_table_that_has_changed_are_not_reported_as_those_of_the_new_one(tmp_path):
-    asked = {"ks": (1,), "seeds": (1,)}
-    run(tmp_path, **asked)
-    changed = [table("a", seed=9), table("b", 1)]
-    with pytest.raises(SettingError, match=r"of 1 table has changed .*: 'a'; restore it"):
-        run(tmp_path, changed, **asked)
-    with pytest.raises(SettingError, match="has changed"):  # other runs, which would stand beside
-        run(tmp_path, changed, ks=(1,), seeds=(2,))
-    assert len(run(tmp_path, [table("b", 1), table("c", 9)], **asked)) == 2 * len(CHEAP)
-
-    file = tmp_path / "results.csv"
-    lines = file.read_text().splitlines(keepends=True)
-    file.write_text("".join(line for line in lines if ",a," not in line))
-    assert len(run(tmp_path, changed, **asked)) == 2 * len(CHEAP)
-
-
 def test_a_refused_run_changes_no_settings(tmp_path, stub):
     run(tmp_path, ks=(1,), seeds=(1,))
     with pytest.raises(SettingError, match="has changed"):
         run(tmp_path, [table("a", 9)], ks=(1,), seeds=(1,), peers=("oddshot",), prior=stub)
     other = Prior("maml", {}, {"w": np.ones(1)}, {})
     run(tmp_path, ks=(1,), seeds=(1,), peers=("oddshot",), prior=other)
-
-
-def test_folders_with_different_tables_of_one_name_are_not_reported_together(tmp_path):
-    asked = {"ks": (1,), "seeds": (1,)}
-    for folder, seed in (("one", 1), ("two", 2)):
-        run(tmp_path / folder, [table("a", seed)], **asked)
-    with pytest.raises(SettingError, match=r"one and .*two hold few-label on table 'a' with"):
-        read_folders([tmp_path / "one", tmp_path / "two"])
-    run(tmp_path / "dte", [table("a", 2)], protocols=("dte",), peers=("knn",), **asked)
-    assert len(read_folders([tmp_path / "one", tmp_path / "dte"])) == len(CHEAP) + 1
 
 
 def test_the_summary_says_which_runs_other_versions_made(tmp_path, monkeypatch):
@@ -398,85 +335,3 @@ def test_wrong_choices_are_refused_before_anything_runs(tmp_path, changes, messa
     with pytest.raises(SettingError, match=message):
         run(tmp_path, **changes)
     assert not list(tmp_path.iterdir())
-
-
-def made_up(scores):
-    """Return results of one k from {detector: {(table, seed): auroc}}."""
-    return pd.DataFrame(
-        [
-            {
-                "protocol": "few-label",
-                "table": name,
-                "family": name,
-                "collection": "",
-                "k": 5,
-                "seed": seed,
-                "detector": detector,
-                "seen": False,
-                "auroc": value,
-                "ap": value / 2,
-                "ap_norm": value / 4,
-                "fit_seconds": 1.0,
-                "score_seconds": 0.5,
-                "error": "failed" if np.isnan(value) else "",
-                "shown": "",
-                "machine": machine(),
-            }
-            for detector, cells in scores.items()
-            for (name, seed), value in cells.items()
-        ]
-    )
-
-
-def test_summary_averages_seeds_first_and_compares_shared_cells_only():
-    results = made_up(
-        {
-            "oddshot": {("a", 1): 0.9, ("a", 2): 0.7, ("b", 1): 0.6, ("c", 1): 0.99},
-            "knn": {("a", 1): 0.7, ("a", 2): 0.7, ("b", 1): 0.7, ("c", 1): float("nan")},
-        }
-    )
-    (comparison,) = summarise(results).comparisons
-    assert (comparison.tables, comparison.cells, comparison.left_out) == (2, 3, 1)
-    scores = comparison.scores
-    assert scores.loc["oddshot", "auroc"] == pytest.approx((0.8 + 0.6) / 2)
-    assert scores.loc["oddshot", "auroc_median"] == pytest.approx(0.7)
-    assert scores.loc["knn", "auroc_win"] == pytest.approx(0.5)
-    assert scores["auroc_rank"].to_dict() == {"oddshot": 1.5, "knn": 1.5}
-    interval = comparison.differences["knn", "auroc"]
-    assert interval.mean == pytest.approx(0.0)
-    assert interval.low == pytest.approx(-0.1)
-    assert interval.high == pytest.approx(0.1)
-
-
-def test_seconds_are_medians_over_the_shared_cells():
-    cells = [(name, seed) for name in "abc" for seed in (1, 2, 3)]
-    results = made_up({name: dict.fromkeys([*cells, ("d", 1)], 0.7) for name in ("oddshot", "knn")})
-    mine = results["detector"] == "oddshot"
-    results.loc[mine & (results["table"] == "b"), "fit_seconds"] = [2.0, 3.0, 900.0]  # stalled once
-    results.loc[mine & (results["table"] == "c"), "fit_seconds"] = 4.0
-    results.loc[mine & (results["table"] == "d"), ["fit_seconds", "score_seconds"]] = 500.0
-    results.loc[~mine & (results["table"] == "d"), ["auroc", "error"]] = [float("nan"), "failed"]
-    scores = summarise(results).comparisons[0].scores
-    assert scores["fit_seconds"].to_dict() == {"oddshot": 3.0, "knn": 1.0}
-    assert scores["score_seconds"].to_dict() == {"oddshot": 0.5, "knn": 0.5}
-
-
-def test_without_a_shared_cell_there_are_no_figures():
-    nothing = float("nan")
-    results = made_up(
-        {"oddshot": {("a", 1): 0.9, ("b", 1): nothing}, "knn": {("a", 1): nothing, ("b", 1): 0.8}}
-    )
-    (comparison,) = summarise(results).comparisons
-    assert (comparison.cells, comparison.left_out) == (0, 2)
-    assert comparison.scores.index.tolist() == ["knn", "oddshot"]
-    assert comparison.scores.columns.empty
-
-
-def test_summary_without_the_reference_still_ranks():
-    (comparison,) = summarise(made_up({"knn": {("a", 1): 0.7}, "lof": {("a", 1): 0.6}})).comparisons
-    assert comparison.differences == {}
-    assert comparison.scores.index.tolist() == ["knn", "lof"]
-
-
-def test_summary_names_the_machine():
-    assert "Python 3." in summarise(made_up({"knn": {("a", 1): 0.7}})).machine

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -173,3 +174,29 @@ def test_reptile_of_one_class_learns_from_both_and_adapts_to_normal_rows(synthet
     for mine, other in zip(*gradients, strict=True):
         torch.testing.assert_close(mine, other)
     assert not torch.equal(*(made.detector(params, batch)(batch.query) for made in (one, both)))
+
+
+def test_reptile_moves_towards_what_support_and_query_together_adapt_to(synthetic_tasks):
+    """``theta - theta'`` (Nichol et al. 2018, equation 2), task by task, step by step."""
+    tasks = synthetic_tasks(4)
+    learner = ReptileLearner(Shape.of(tasks[0]), **SMALL)
+    start = learner.initial_parameters(torch.Generator().manual_seed(0))
+    params = {name: value.double().requires_grad_() for name, value in start.items()}
+    losses = learner.meta_loss(params, collate(tasks).to(torch.float64))
+    expected = {name: torch.zeros_like(value) for name, value in params.items()}
+    for task in tasks:
+        mine = {name: value.detach().requires_grad_() for name, value in params.items()}
+        rows = torch.tensor(np.concatenate([task.support, task.query])).double()
+        labels = torch.tensor(np.concatenate([task.support_labels, task.query_labels]))
+        table = torch.tensor(task.context.table).double()
+        for _ in range(SMALL["inner_steps"]):
+            loss = slow_balanced_loss(slow_network(mine, rows, table), labels, 0.0)
+            grads = torch.autograd.grad(loss, list(mine.values()))
+            mine = {
+                name: value - SMALL["inner_rate"] * grad
+                for (name, value), grad in zip(mine.items(), grads, strict=True)
+            }
+        for name, value in params.items():
+            expected[name] += (value - mine[name]).detach()
+    found = torch.autograd.grad(losses.sum(), list(params.values()))
+    torch.testing.assert_close(found, tuple(expected.values()))

@@ -157,27 +157,6 @@ def test_one_absurd_cell_of_many_is_flagged_and_named(detector, change):
     assert all(row.top(1)[0][0] == name for row in told)
 
 
-def test_rows_that_are_outside_all_alike_keep_their_order(detector):
-    fit, rows = detector
-    new = rows.iloc[:50].assign(c0=lambda r: r["c0"] / 2)
-    moved = fit.anomaly_score(new.assign(c7=1e12))
-    seen = fit._fitted.seen(new.assign(c7=1e12))
-    alone = fit._scale.apply(fit._fitted._judged(*seen[1::-1]))
-    assert (np.argsort(moved) == np.argsort(alone)).all()
-
-
-def test_known_anomalies_come_first(detector):
-    fit, rows = detector
-    labels = np.where(np.arange(len(rows)) < 5, 1, -1)
-    told = FewShotDetector(prior=untrained_prior()).fit(rows, labels)
-    new = rows.iloc[10:20].assign(c7=1e12)
-    for one, expected in ((fit, 6.0), (told, 1.5)):
-        pool = one._fitted.pool(new)
-        low = np.full(len(new), one._fitted.typical_scores.min())
-        decades = one._fitted._scale.apply(one._fitted._raising.apply(low, pool))
-        np.testing.assert_allclose(decades, expected, atol=1e-3)
-
-
 def test_chance_of_a_new_level_is_the_share_of_those_that_came_once():
     column = ["a"] * 6 + ["b"] * 3 + ["c"]
     encoder = Encoder().fit(pd.DataFrame({"x": column, "n": range(10)}))
@@ -290,13 +269,6 @@ def test_matrices_have_constants_too(sparse):
 def test_time_goes_on(name):
     rows = OFTEN[["volts"]].assign(**{name: 3, "site": "Ulm"})
     assert Encoder().fit(rows).aside_names_ == [("site", "changed")]
-
-
-def test_new_values_are_counted_by_column():
-    detector = FewShotDetector(prior=untrained_prior()).fit(OFTEN)
-    new = OFTEN[:4].astype({"alarm": object}).assign(alarm=[0, 1, 0, 1], state="fine")
-    shares = detector.unseen_levels(new)
-    assert shares == {"alarm": 0.5, "state": 0.0, "ready": 0.0, "limit": 0.0}
 
 
 def test_of_many_constants_none_is_watched():

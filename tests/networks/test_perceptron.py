@@ -125,32 +125,6 @@ def test_steps_are_those_of_autograd(widths, activation, loss, graph, *, even, s
     )
 
 
-@pytest.mark.parametrize("activation", ["relu", "silu"])
-@pytest.mark.parametrize("adapting", ["all", "head", "hidden"])
-@pytest.mark.parametrize("shared", [True, False])
-@pytest.mark.parametrize("steps", [0, 1, 4])
-def test_first_order_steps_are_those_of_autograd_where_rows_are_few(
-    activation, adapting, steps, *, shared
-):
-    network, params, inputs, losses = setup([ROWS + 2, 4, 3, 1], activation)
-    leaves = params
-    if shared:
-        leaves = {n: p[0].detach().requires_grad_() for n, p in params.items()}
-        params = {n: p.expand(TASKS, *p.shape) for n, p in leaves.items()}
-    names = {"all": list(params), "head": sorted(network.head), "hidden": ["weight1", "bias1"]}
-    rates = [dict.fromkeys(names[adapting], 0.005 * (k + 1)) for k in range(steps)]
-    before = {n: p.detach().clone() for n, p in params.items()}
-    found = network.descend(params, rates, inputs, losses["curved"], graph=False)
-    expected = Network.descend(network, params, rates, inputs, losses["curved"], graph=False)
-    torch.testing.assert_close(found, expected, rtol=1e-13, atol=1e-13)
-    torch.testing.assert_close(before, {n: p.detach() for n, p in params.items()})
-    along = [torch.randn_like(p) for p in found.values()]
-    torch.testing.assert_close(
-        grads(found.values(), leaves, along),
-        grads([expected[n] for n in found], leaves, along),
-    )
-
-
 def test_steps_are_forgotten_with_their_result():
     """Without waiting for the garbage collector: it would be all of a batch's weights."""
     network, params, inputs, losses = setup([3, 4, 1], "relu")

@@ -36,9 +36,14 @@ def test_it_stays_within_its_bounds(scores):
     assert LEAST <= share <= MOST
     ordered = np.sort(scores)
     limit = np.median(ordered) + REACH * (np.quantile(ordered, 0.75) - np.median(ordered))
-    assert share == pytest.approx(
-        min(max(sum(s > limit for s in scores) / len(scores), LEAST), MOST)
-    )
+    assert share == pytest.approx(max(sum(s > limit for s in scores) / len(scores), LEAST))
+
+
+def test_a_quarter_is_the_most_that_is_flagged():
+    nearly = np.r_[np.zeros(301), np.full(100, 50.0)]
+    assert automatic_share(nearly, clean=False) == pytest.approx(MOST, abs=0.001)
+    more = np.r_[np.linspace(-1, 1, 600), np.linspace(49, 51, 390), np.full(10, 1e3)]
+    assert automatic_share(more, clean=False) == 0.01  # what stands off the large group
 
 
 @given(score_arrays, st.sampled_from([0.125, 4.0]), st.integers(-50, 50))

@@ -38,13 +38,19 @@ def bench(
         str,
         typer.Option(
             "--protocol",
+            metavar="NAME,...",
             help="few-label, one-class, adbench, dte, novel-type, leave-domain-out; commas "
             "between.",
         ),
     ] = "few-label,one-class",
-    k: Annotated[str, typer.Option("--k", help="Numbers of labelled anomalies.")] = "0,1,5,20",
+    k: Annotated[
+        str, typer.Option("--k", metavar="N,...", help="Numbers of labelled anomalies.")
+    ] = "0,1,5,20",
     la: Annotated[
-        str, typer.Option("--la", help="adbench: per cent of the anomalies that are labelled.")
+        str,
+        typer.Option(
+            "--la", metavar="N,...", help="adbench: per cent of the anomalies that are labelled."
+        ),
     ] = "1,5,10,25,50",
     types: Annotated[
         str | None,
@@ -71,7 +77,9 @@ def bench(
             help="Run this too: duplicates=3, irrelevant=0.3, label-errors=0.1.",
         ),
     ] = "",
-    seeds: Annotated[str, typer.Option("--seeds", help="One split each.")] = "1,2,3",
+    seeds: Annotated[
+        str, typer.Option("--seeds", metavar="N,...", help="One split each.")
+    ] = "1,2,3",
     group: Annotated[
         str, typer.Option("--group", help="Detectors: default, few-label, zero-label or deep.")
     ] = "default",
@@ -79,10 +87,13 @@ def bench(
         str | None,
         typer.Option(
             "--detectors",
+            metavar="NAME,...",
             help="Names in place of a group, or file.py:NAME; the others meet the first.",
         ),
     ] = None,
-    out: Annotated[Path, typer.Option("--out", metavar="DIR")] = Path("runs/bench"),
+    out: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="Where to keep what was measured.")
+    ] = Path("runs/bench"),
     jobs: Jobs = 2,
     max_rows: Annotated[
         int, typer.Option("--max-rows", min=0, help="Sample larger tables to this size; 0: do not.")
@@ -101,7 +112,9 @@ def bench(
         int | None,
         typer.Option("--tables", min=1, metavar="N", help="Only N tables, chosen at random."),
     ] = None,
-    table_seed: Annotated[int, typer.Option("--table-seed", min=0, help="Chooses the N.")] = 0,
+    table_seed: Annotated[
+        int, typer.Option("--table-seed", min=0, help="Seed of the draw of --tables.")
+    ] = 0,
     limit_s: Annotated[
         float | None,
         typer.Option("--limit-s", metavar="SECONDS", help="Break off a run that takes longer."),
@@ -174,11 +187,15 @@ def bench_report(
         list[Path], typer.Argument(metavar="OUT...", help="Folders that `bench` wrote.")
     ],
     *,
-    report: Annotated[Path, typer.Option("--report", metavar="HTML")] = Path("bench.html"),
+    report: Annotated[
+        Path, typer.Option("--report", metavar="HTML", help="Where to write it.")
+    ] = Path("bench.html"),
     reference: Annotated[
         str, typer.Option("--reference", help="The detector that the others meet.")
     ] = "oddshot",
-    title: Annotated[str, typer.Option("--title")] = "Benchmark of anomaly detectors",
+    title: Annotated[
+        str, typer.Option("--title", metavar="TEXT", help="Title of the page.")
+    ] = "Benchmark of anomaly detectors",
     anchors: Anchors = None,
 ) -> None:
     """Write one page with tables and figures on what `bench` has measured."""

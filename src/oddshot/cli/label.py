@@ -61,10 +61,16 @@ def label(
         int, typer.Option("--columns", min=1, metavar="N", help="Name at most N reasons a row.")
     ] = 3,
     seed: Annotated[
-        int | None, typer.Option("--seed", help="Same seed, same machine: same rows are asked.")
+        int | None,
+        typer.Option("--seed", metavar="N", help="Same seed, same machine: same rows are asked."),
     ] = None,
     prior: Annotated[
-        str | None, typer.Option("--prior", metavar="PATH", help="Folder of a prior of your own.")
+        str | None,
+        typer.Option(
+            "--prior",
+            metavar="PATH",
+            help="Folder of a prior of your own, or 'default', the shipped one.",
+        ),
     ] = None,
 ) -> None:
     """Show one row after the other, take its label, and rank all rows anew.

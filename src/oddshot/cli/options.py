@@ -59,7 +59,21 @@ SkipDamaged = Annotated[
 ]
 Seed = Annotated[int, typer.Option("--seed", help="Same seed, same machine: same scores.")]
 PriorPath = Annotated[
-    str, typer.Option("--prior", metavar="PATH", help="Folder of a prior of your own.")
+    str,
+    typer.Option(
+        "--prior",
+        metavar="PATH",
+        help="Folder of a prior of your own, or 'default', the shipped one.",
+    ),
+]
+PriorOfTablesOrImages = Annotated[
+    str,
+    typer.Option(
+        "--prior",
+        metavar="PATH",
+        help="Folder of a prior of your own, or a shipped one: 'default' for tables, 'images' "
+        "for images.",
+    ),
 ]
 Contamination = Annotated[
     str,

@@ -32,8 +32,12 @@ def meta_train(
     episodes: Annotated[int, typer.Option("--episodes", min=2, help="Tasks to draw.")] = 2000,
     steps: Annotated[int, typer.Option("--steps", min=1, help="Outer steps.")] = 2000,
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Tasks a step.")] = 16,
-    learning_rate: Annotated[float, typer.Option("--learning-rate", help="At the start.")] = 1e-3,
-    weight_decay: Annotated[float, typer.Option("--weight-decay", help="Decoupled.")] = 1e-4,
+    learning_rate: Annotated[
+        float, typer.Option("--learning-rate", help="Learning rate, at the start.")
+    ] = 1e-3,
+    weight_decay: Annotated[
+        float, typer.Option("--weight-decay", help="Weight decay, decoupled.")
+    ] = 1e-4,
     optimizer: Annotated[str, typer.Option("--optimizer", help="adamw or sgd.")] = "adamw",
     schedule: Annotated[
         str, typer.Option("--schedule", help="Of the learning rate: cosine or constant.")
@@ -57,7 +61,8 @@ def meta_train(
         typer.Option("--holdout-fold", metavar="I/N", help="Leave out fold I of N of families."),
     ] = None,
     validation_fraction: Annotated[
-        float, typer.Option("--validation-fraction", help="Families that choose the best step.")
+        float,
+        typer.Option("--validation-fraction", help="Share of families that choose the best step."),
     ] = 0.1,
     episode_store: Annotated[
         Path | None,
@@ -65,11 +70,16 @@ def meta_train(
     ] = None,
     jobs: Jobs = 1,
     checkpoint_every: Annotated[
-        int, typer.Option("--checkpoint-every", min=1, metavar="STEPS", help="Save so often.")
+        int,
+        typer.Option(
+            "--checkpoint-every", min=1, metavar="STEPS", help="Save every so many steps."
+        ),
     ] = 100,
     log_every: Annotated[
         int,
-        typer.Option("--log-every", min=1, metavar="STEPS", help="Log and validate so often."),
+        typer.Option(
+            "--log-every", min=1, metavar="STEPS", help="Log and validate every so many steps."
+        ),
     ] = 50,
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Log for TensorBoard too, in DIR/tensorboard.")

@@ -6,7 +6,8 @@ from oddshot.episodes import FloatArray
 
 CLEAN_ALARMS = 0.01
 REACH = 4.0
-LEAST, MOST = 0.005, 0.25
+LEAST = 0.005
+MOST = 0.25  # of any scores: what the rule finds lies above their upper quartile, too
 ENOUGH_KNOWN, MOST_BY_LABELS = 2, 0.15
 LIFT = 1.5  # times as many of the known anomalies as of other rows, or their scores tell nothing
 FEW_KNOWN, LIFT_OF_FEW = 5, 3.0  # the same, of fewer than five
@@ -26,7 +27,7 @@ def automatic_share(scores: FloatArray, *, clean: bool) -> float:
     -------
     float
         Where rows may hide anomalies: the share beyond ``median + REACH * (q75 - median)``, a
-        one-sided box-plot rule (Tukey 1977), kept within ``LEAST`` and ``MOST``.
+        one-sided box-plot rule (Tukey 1977), but ``LEAST`` at least; ``MOST`` at most.
 
     Examples
     --------
@@ -38,7 +39,7 @@ def automatic_share(scores: FloatArray, *, clean: bool) -> float:
         return CLEAN_ALARMS
     median, upper = np.quantile(scores, (0.5, 0.75))
     beyond = float((scores > median + REACH * (upper - median)).mean())
-    return float(np.clip(beyond, LEAST, MOST))
+    return max(LEAST, beyond)
 
 
 def share_by_labels(scores: FloatArray, known: FloatArray) -> float:

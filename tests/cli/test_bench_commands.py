@@ -16,7 +16,7 @@ from oddshot.evaluation.results import read_results
 from oddshot.priors import Prior
 from small_priors import untrained_prior
 
-DATA = Path(os.environ.get("ODDSHOT_DATA", Path(__file__).parents[2] / "shared" / "data"))
+DATA = Path(os.environ.get("ODDSHOT_DATA", Path(__file__).parents[3] / "shared" / "data"))
 
 PUBLISHED = """table,metric,la_pct,dataset,algorithm,value,rank
 D6,AUCROC,5,one,CatB,91.5,1
