@@ -36,7 +36,6 @@ from oddshot.mapping.support import MOST_COPIES, Support, draw_support
 from oddshot.mapping.threading import in_blocks, one_blas_thread, run_all
 
 MAX_SUPPORT_ROWS = 64
-# first that do so
 COUNTS_NORMAL, SMALLER_LEAVES, RECOUNTS_LEVELS, SEES_DEPENDENCIES, SECOND_OPINION = 2, 3, 4, 5, 6
 SEES_BONDS, SEES_NO_SCALE = SECOND_OPINION, 7
 COPIES_ALIKE = SEES_SOLITUDE = SEES_NO_SCALE
