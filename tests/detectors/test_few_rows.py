@@ -156,6 +156,7 @@ def test_known_anomalies_like_all_other_rows_tell_nothing():
     by_mapping = made._fitted._mapping.context_.evidence.T
     assert abs(label_free_rank(dict(zip(EVIDENCE, by_mapping, strict=True)))) > 0.2
     assert abs(label_free_rank(made._fitted._told_by_known)) < 0.1
+    assert made.threshold_rule_.automatic == "scores"
 
 
 def test_all_that_judges_new_rows_trusts_the_same_coordinates():
@@ -164,6 +165,17 @@ def test_all_that_judges_new_rows_trusts_the_same_coordinates():
     assert len(judges) == few_rows.FOLDS
     for judge in (*judges, table.held_out(np.arange(16))[0]):
         assert judge._told_by_known is table._told_by_known
+
+
+def test_labels_have_a_say_in_the_threshold():
+    rows, labels = wide(90, odd=13, shift=3.0)
+    detector = FewShotDetector(random_state=0).fit(rows, labels)
+    assert detector._fitted.spares_rows
+    assert detector.threshold_rule_.automatic == "labels"
+    new = wide(400, odd=100, shift=3.0, seed=1)[0]
+    flagged = detector.predict(new) == -1
+    assert flagged[:100].mean() > 0.5
+    assert flagged[100:].mean() < 0.05
 
 
 @pytest.mark.parametrize("labels", [None, np.zeros(60), np.where(np.arange(60) < 9, 0, -1)])
@@ -186,6 +198,7 @@ def test_an_earlier_edition_compares_known_anomalies_with_rows_of_the_support():
         untrained_prior(), rows, labels.astype(np.int8), seed=0, threads=1, edition=7
     )
     assert not old._told_by_known
+    assert not len(old.unseen_known_scores)
 
 
 def test_scores_depend_neither_on_the_order_of_rows_nor_on_a_file(tmp_path):

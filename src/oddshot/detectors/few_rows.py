@@ -6,7 +6,7 @@ So new rows are judged by detectors from which a part of the rows was held out, 
 held-out rows that are as odd, over all parts, is their surprise: cross-conformal (Vovk 2015).
 
 Known anomalies come to what the other rows have shaped as new rows do. So what they tell of the
-coordinates is found by comparing them with the rows held out, too.
+coordinates, and of the threshold, is found by comparing them with the rows held out, too.
 """
 
 from dataclasses import dataclass
@@ -63,6 +63,10 @@ class SparesRows(Protocol):
     def teaching(self) -> int:
         """How many rows can be held out."""
 
+    @property
+    def unseen_known_scores(self) -> FloatArray:
+        """Raw scores (k,) of the known anomalies as new ones of their kinds may have them."""
+
     def mapped_without(self, part: NDArray[np.intp]) -> Fewer:
         """Learn again without some rows, but for the head."""
 
@@ -111,6 +115,11 @@ class CrossConformal:
             return np.zeros(0)
         judges = self.judges(fitted)
         return _of_mean_share([scale.apply(judge.scored_anew(rows)) for judge, scale in judges])
+
+    def surprise_of_known(self, fitted: SparesRows) -> FloatArray:
+        """Surprise (k,), in decades, of the known anomalies as of new ones of their kinds."""
+        judges = self.judges(fitted)
+        return _of_mean_share([scale.apply(judge.unseen_known_scores) for judge, scale in judges])
 
     def told_by_known(self, fitted: SparesRows) -> dict[str, FloatArray]:
         """Gather evidence (C,) of known anomalies, compared with rows that are as new as they."""

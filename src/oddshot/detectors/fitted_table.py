@@ -151,8 +151,14 @@ class FittedTable:
     def unseen_known_scores(self) -> FloatArray:
         """Raw scores (k,) of the known anomalies as new ones of their kinds may have them.
 
-        Label-aware coordinates come from what has seen the other half of them.
+        Label-aware coordinates come from what has seen the other half of them. Where rows were held
+        out to judge new ones, they are judged so, too; none where an older version did not.
         """
+        if self.spares_rows:
+            if not self._known_come_as_new:
+                return np.zeros(0)
+            scale = Surprise().fit(self.unlowered_scores)
+            return scale.scores_at(self._of_new.surprise_of_known(self))
         told = self._said(self._told, self._mapping.known_)
         if self._opinion:
             told = self._opinion.of_known(told)
