@@ -195,7 +195,12 @@ def test_where_no_anomaly_is_known_nothing_is_corrected(labels):
 def test_an_earlier_edition_compares_known_anomalies_with_rows_of_the_support():
     rows, labels = wide(80, odd=5, shift=2.0)
     old = FittedTable.fit(
-        untrained_prior(), rows, labels.astype(np.int8), seed=0, threads=1, edition=7
+        untrained_prior(),
+        rows,
+        labels.astype(np.int8),
+        seed=0,
+        threads=1,
+        edition=TYPICAL_AS_NEW - 1,
     )
     assert not old._told_by_known
     assert not len(old.unseen_known_scores)
