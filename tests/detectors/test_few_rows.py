@@ -1,6 +1,9 @@
+import pickle
+
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import spearmanr
 from sklearn.datasets import load_wine
 from sklearn.metrics import roc_auc_score
 
@@ -9,6 +12,9 @@ from oddshot.detectors import few_rows
 from oddshot.detectors.few_rows import ENOUGH_ANYWAY, can_spare, enough
 from oddshot.detectors.fitted_table import FittedTable
 from oddshot.mapping.encode import Encoder
+from oddshot.mapping.evidence import EVIDENCE
+from oddshot.mapping.label_free import LABEL_FREE
+from oddshot.mapping.mapping import TYPICAL_AS_NEW
 from oddshot.mapping.support import draw_support
 from small_priors import untrained_prior
 
@@ -132,3 +138,95 @@ def test_of_many_rows_one_part_is_enough():
     assert made._fitted.spares_rows
     made.anomaly_score(levels(5, seed=1))
     assert len(made._fitted._of_new._judges) * (1000 // few_rows.FOLDS) == few_rows.ENOUGH_HELD_OUT
+
+
+def wide(rows: int, *, odd: int, shift: float = 0.0, seed: int = 0, columns: int = 40):
+    """Rows the first of which are anomalies by 6 columns, and labels: 5 of these are known."""
+    drawn = np.random.default_rng(seed).normal(size=(rows, columns))
+    drawn[:odd, :6] += shift
+    return drawn, np.where(np.arange(rows) < min(odd, 5), 1, -1)
+
+
+def label_free_rank(told):
+    return np.mean(told["known_rank"][: len(LABEL_FREE)])
+
+
+def test_known_anomalies_like_all_other_rows_tell_nothing():
+    made = FewShotDetector(prior=untrained_prior()).fit(*wide(80, odd=5, columns=200))
+    by_mapping = made._fitted._mapping.context_.evidence.T
+    assert abs(label_free_rank(dict(zip(EVIDENCE, by_mapping, strict=True)))) > 0.2
+    assert abs(label_free_rank(made._fitted._told_by_known)) < 0.1
+    assert made.threshold_rule_.automatic == "scores"
+
+
+def test_all_that_judges_new_rows_trusts_the_same_coordinates():
+    table = FewShotDetector(prior=untrained_prior()).fit(*wide(80, odd=5, shift=2.0))._fitted
+    judges = [judge for judge, _ in table._of_new.judges(table)]
+    assert len(judges) == few_rows.FOLDS
+    for judge in (*judges, table.held_out(np.arange(16))[0]):
+        assert judge._told_by_known is table._told_by_known
+
+
+def test_labels_have_a_say_in_the_threshold():
+    rows, labels = wide(90, odd=13, shift=3.0)
+    detector = FewShotDetector(random_state=0).fit(rows, labels)
+    assert detector._fitted.spares_rows
+    assert detector.threshold_rule_.automatic == "labels"
+    new = wide(400, odd=100, shift=3.0, seed=1)[0]
+    flagged = detector.predict(new) == -1
+    assert flagged[:100].mean() > 0.5
+    assert flagged[100:].mean() < 0.05
+
+
+@pytest.mark.parametrize("labels", [None, np.zeros(60), np.where(np.arange(60) < 9, 0, -1)])
+def test_where_no_anomaly_is_known_nothing_is_corrected(labels):
+    rows, new = wide(60, odd=0)[0], wide(20, odd=0, seed=1)[0]
+    given = np.full(60, -1) if labels is None else labels
+    one, other = (
+        FittedTable.fit(
+            untrained_prior(), rows, given.astype(np.int8), seed=0, threads=1, edition=edition
+        )
+        for edition in (TYPICAL_AS_NEW - 1, TYPICAL_AS_NEW)
+    )
+    assert not other._told_by_known
+    np.testing.assert_array_equal(one.scored(new), other.scored(new))
+
+
+def test_an_earlier_edition_compares_known_anomalies_with_rows_of_the_support():
+    rows, labels = wide(80, odd=5, shift=2.0)
+    old = FittedTable.fit(
+        untrained_prior(),
+        rows,
+        labels.astype(np.int8),
+        seed=0,
+        threads=1,
+        edition=TYPICAL_AS_NEW - 1,
+    )
+    assert not old._told_by_known
+    assert not len(old.unseen_known_scores)
+
+
+def test_scores_depend_neither_on_the_order_of_rows_nor_on_a_file(tmp_path):
+    rows, labels = wide(80, odd=9, shift=2.0)
+    new, order = wide(20, odd=9, shift=2.0, seed=1)[0], np.random.default_rng(3).permutation(80)
+    one, other = (
+        FewShotDetector(prior=untrained_prior(), random_state=0).fit(rows[at], labels[at])
+        for at in (np.arange(80), order)
+    )
+    one.save(tmp_path / "saved")
+    loaded = FewShotDetector.load(tmp_path / "saved")
+    for same in (other, loaded, pickle.loads(pickle.dumps(one))):
+        np.testing.assert_allclose(same.anomaly_score(new), one.anomaly_score(new), rtol=1e-9)
+        assert same.threshold_ == pytest.approx(one.threshold_)
+
+
+def test_labels_that_come_later_tell_as_those_given_to_fit():
+    rows, labels = wide(80, odd=9, shift=3.0)
+    new = wide(200, odd=50, shift=3.0, seed=1)[0]
+    first = FewShotDetector(random_state=0).fit(rows)
+    ranking = first.rank(rows).add_labels(np.arange(5), np.ones(5))
+    told = first.partial_fit(rows[:5], np.ones(5))
+    np.testing.assert_array_equal(ranking.detector.anomaly_score(new), told.anomaly_score(new))
+    assert told._fitted._told_by_known
+    at_once = FewShotDetector(random_state=0).fit(rows, labels)
+    assert spearmanr(told.anomaly_score(new), at_once.anomaly_score(new)).statistic > 0.9

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as nps
 
-from oddshot.mapping.calibration import FLAT, GRID, Calibration
+from oddshot.mapping.calibration import FLAT, GRID, Calibration, unsquashed
 
 eighths = st.integers(-80, 80).map(lambda n: n / 8)
 columns = nps.arrays(np.float64, st.tuples(st.integers(1, 60), st.just(1)), elements=eighths)
@@ -117,3 +117,11 @@ def test_a_spread_is_a_spread_however_flat_counts():
 
 def test_nothing_to_apply_to():
     assert Calibration().fit(np.zeros((3, 2))).apply(np.zeros((0, 2))).shape == (0, 2, 2)
+
+
+def test_a_robust_z_is_found_again():
+    values = np.random.default_rng(0).normal(size=(200, 2)) * [1, 1e3]
+    calibration = Calibration().fit(values)
+    middle, high = np.quantile(values, (0.5, 0.9), axis=0)
+    found = unsquashed(calibration.apply(values))
+    np.testing.assert_allclose(found, (values - middle) / (high - middle), rtol=1e-5, atol=1e-6)

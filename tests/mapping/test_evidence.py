@@ -2,7 +2,15 @@ import numpy as np
 import pytest
 
 from oddshot.mapping.block import Reference
-from oddshot.mapping.evidence import EVIDENCE, TABLE, gather_evidence, hollowness
+from oddshot.mapping.evidence import (
+    EVIDENCE,
+    TABLE,
+    corrected,
+    gather_evidence,
+    hollowness,
+    told_by_known,
+    told_by_new,
+)
 from oddshot.mapping.spaces import Views
 
 RNG = np.random.default_rng(0)
@@ -199,3 +207,55 @@ def test_where_the_middle_is_full_nothing_is_said_however_few_the_rows(count):
 def test_the_fewer_the_rows_the_less_is_said_of_an_empty_middle(count, expected):
     far = np.arange(float(count))
     assert hollowness(far, -far[:, None]) == pytest.approx(expected, abs=0.01)
+
+
+def squashed(z):
+    """Coordinates (n, C, 2) of robust z (n, C); their decades are not looked at."""
+    return np.stack([np.zeros_like(z), np.arcsinh(z)], axis=2).astype(np.float32)
+
+
+def anew(typical, known, normal=None):
+    normal = np.zeros(len(typical), dtype=bool) if normal is None else normal
+    known = [squashed(rows) for rows in known]
+    return told_by_new(squashed(typical), known, label_free=FREE, normal=normal)
+
+
+def test_known_anomalies_as_odd_as_new_rows_tell_nothing():
+    new, odd = RNG.normal(size=(2, 400, COORDINATES)) + 5
+    told = anew(new, [odd])
+    assert np.abs(told["known_rank"]).max() < 0.06
+    as_if_seen = told_by_known(squashed(new), squashed(odd) + 2, label_free=FREE)
+    assert as_if_seen["known_rank"].min() > 0.4
+
+
+def test_where_a_mapping_puts_new_rows_does_not_matter():
+    new, odd = RNG.normal(size=(60, COORDINATES)), RNG.normal(size=(5, COORDINATES)) + 1
+    here, there = anew(new, [odd]), anew(7 * new + 3, [7 * odd + 3])
+    for name in here:
+        np.testing.assert_allclose(here[name], there[name], rtol=1e-4, atol=1e-5)
+
+
+def test_every_mapping_counts_alike_and_the_order_of_rows_does_not():
+    new, odd = RNG.normal(size=(60, COORDINATES)), RNG.normal(size=(2, 5, COORDINATES)) + 1
+    normal, order = np.arange(60) % 3 == 0, RNG.permutation(60)
+    both, one, other = (anew(new, known, normal) for known in (odd, odd[:1], odd[1:]))
+    mixed = anew(new[order], odd, normal[order])
+    for name in both:
+        np.testing.assert_allclose(both[name], (one[name] + other[name]) / 2)
+        np.testing.assert_allclose(both[name], mixed[name])
+
+
+def test_of_one_known_anomaly_what_looks_at_labels_tells_nothing():
+    told = anew(RNG.normal(size=(60, COORDINATES)), [np.full((1, COORDINATES), 4.0)])
+    for values in told.values():
+        assert (values[:FREE] > 0).all()
+        assert not values[FREE:].any()
+
+
+def test_evidence_is_corrected_where_it_is_told():
+    context = gathered(known=TYPICAL[:3])
+    better = corrected(context, {"known_z": np.arange(COORDINATES)})
+    np.testing.assert_array_equal(evidence(better, "known_z"), np.arange(COORDINATES))
+    others = [at for at, name in enumerate(EVIDENCE) if name != "known_z"]
+    np.testing.assert_array_equal(better.evidence[:, others], context.evidence[:, others])
+    np.testing.assert_array_equal(corrected(context, {}).evidence, context.evidence)

@@ -92,10 +92,9 @@ class AdaptedPrior(AnomalyDetector):
         return own
 
     def _known_to_judge_by(self) -> FloatArray:
-        """Raw scores of the known anomalies of a table, where new rows are judged as they are."""
-        fitted = self._fitted
-        if isinstance(fitted, FittedTable) and not fitted.spares_rows:
-            return fitted.unseen_known_scores
+        """Raw scores of the known anomalies of a table as new ones of their kinds may have them."""
+        if isinstance(self._fitted, FittedTable):
+            return self._fitted.unseen_known_scores
         return super()._known_to_judge_by()
 
     def _shown_rows(self) -> Shown:

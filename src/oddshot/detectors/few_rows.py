@@ -4,14 +4,22 @@ There a new row looks odder than those given to fit, which have shaped all that 
 and each of which counts in how rare its levels are.
 So new rows are judged by detectors from which a part of the rows was held out, and the share of
 held-out rows that are as odd, over all parts, is their surprise: cross-conformal (Vovk 2015).
+
+Known anomalies come to what the other rows have shaped as new rows do. So what they tell of the
+coordinates, and of the threshold, is found by comparing them with the rows held out, too.
 """
 
+from dataclasses import dataclass
 from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from oddshot.episodes import FloatArray
+from oddshot.episodes import NORMAL, FloatArray, LabelArray
+from oddshot.mapping.encode import Encoder
+from oddshot.mapping.evidence import told_by_new
+from oddshot.mapping.label_free import LABEL_FREE
+from oddshot.mapping.mapping import Mapping
 from oddshot.mapping.support import Support
 from oddshot.thresholds.surprise import Surprise
 
@@ -22,6 +30,26 @@ LEAST_ROWS = 3  # of fewer none can be spared
 LEAST_TO_HALVE = 4  # of fewer no half can
 FEWEST = 4  # fewer rows have no tail that goes on beyond them as far as it may
 FOLDS, ENOUGH_HELD_OUT = 5, 200  # as many of the folds are held out as give so many rows
+
+
+@dataclass(frozen=True, slots=True)
+class Fewer:
+    """What a table teaches without some of its rows.
+
+    Parameters
+    ----------
+    encoder, mapping
+        As a detector that was fitted to the other rows has them.
+    held_out
+        Shape (n, p + q): the rows that were held out, as this encoder writes them.
+    labels
+        Shape (n,): theirs.
+    """
+
+    encoder: Encoder
+    mapping: Mapping
+    held_out: FloatArray
+    labels: LabelArray
 
 
 class SparesRows(Protocol):
@@ -35,8 +63,15 @@ class SparesRows(Protocol):
     def teaching(self) -> int:
         """How many rows can be held out."""
 
-    def without(self, part: NDArray[np.intp]) -> tuple[Self, FloatArray]:
-        """Adapt again without some rows: what comes of it, and their raw scores by it."""
+    @property
+    def unseen_known_scores(self) -> FloatArray:
+        """Raw scores (k,) of the known anomalies as new ones of their kinds may have them."""
+
+    def mapped_without(self, part: NDArray[np.intp]) -> Fewer:
+        """Learn again without some rows, but for the head."""
+
+    def adapted_to(self, fewer: Fewer) -> tuple[Self, FloatArray]:
+        """Adapt to what was learned so; beside it raw scores of the rows held out."""
 
     def scored_anew(self, rows: FloatArray) -> FloatArray:
         """Raw scores (n,) of rows (n, p) that were encoded before some rows were held out."""
@@ -71,27 +106,56 @@ class CrossConformal:
     """How surprising new rows are, by detectors that some rows were held out from."""
 
     def __init__(self) -> None:
-        self._judges: list[tuple[SparesRows, Surprise]] = []  # made when first needed
+        self._fewer: list[Fewer] = []  # both are made when first needed
+        self._judges: list[tuple[SparesRows, Surprise]] = []
 
     def surprise(self, fitted: SparesRows, rows: FloatArray) -> FloatArray:
         """Surprise (n,), in decades, of new rows (n, p) encoded as ``fitted`` takes them."""
         if not len(rows):
             return np.zeros(0)
         judges = self.judges(fitted)
-        decades = np.stack([scale.apply(judge.scored_anew(rows)) for judge, scale in judges])
-        least = decades.min(axis=0)  # in front: a share of 10**-400 is no number
-        return np.asarray(least - np.log10(np.mean(10 ** (least - decades), axis=0)))
+        return _of_mean_share([scale.apply(judge.scored_anew(rows)) for judge, scale in judges])
+
+    def surprise_of_known(self, fitted: SparesRows) -> FloatArray:
+        """Surprise (k,), in decades, of the known anomalies as of new ones of their kinds."""
+        judges = self.judges(fitted)
+        return _of_mean_share([scale.apply(judge.unseen_known_scores) for judge, scale in judges])
+
+    def told_by_known(self, fitted: SparesRows) -> dict[str, FloatArray]:
+        """Gather evidence (C,) of known anomalies, compared with rows that are as new as they."""
+        fewer = self._mapped(fitted)
+        labels = np.concatenate([one.labels for one in fewer])
+        normal = labels == NORMAL
+        return told_by_new(
+            np.concatenate([one.mapping.transform_arranged(one.held_out) for one in fewer]),
+            [one.mapping.known_ for one in fewer],
+            label_free=len(LABEL_FREE),
+            normal=normal & (not normal.all()),
+        )
 
     def judges(self, fitted: SparesRows) -> list[tuple[SparesRows, Surprise]]:
         """Detectors that some rows were held out from, and the scales of these rows' raw scores."""
-        judges = self._judges or _held_out_in_folds(fitted)
+        judges = self._judges
+        if not judges:
+            held_out = map(fitted.adapted_to, self._mapped(fitted))
+            judges = [(judge, Surprise().fit(raw)) for judge, raw in held_out]
         self._judges = judges  # at once: another thread may be scoring, too
         return judges
 
+    def _mapped(self, fitted: SparesRows) -> list[Fewer]:
+        """Learn without each of some folds."""
+        fewer = self._fewer
+        if not fewer:
+            shuffled = np.random.default_rng([fitted.seed, 9]).permutation(fitted.teaching)
+            folds = np.array_split(shuffled, min(FOLDS, fitted.teaching))
+            enough = folds[: -(-ENOUGH_HELD_OUT // len(folds[0]))]
+            fewer = [fitted.mapped_without(fold) for fold in enough]
+        self._fewer = fewer
+        return fewer
 
-def _held_out_in_folds(fitted: SparesRows) -> list[tuple[SparesRows, Surprise]]:
-    """Adapt without each of some folds; beside it the scale of that fold's raw scores."""
-    shuffled = np.random.default_rng([fitted.seed, 9]).permutation(fitted.teaching)
-    folds = np.array_split(shuffled, min(FOLDS, fitted.teaching))
-    held_out = map(fitted.without, folds[: -(-ENOUGH_HELD_OUT // len(folds[0]))])
-    return [(judge, Surprise().fit(raw)) for judge, raw in held_out]
+
+def _of_mean_share(decades: list[FloatArray]) -> FloatArray:
+    """Decades (n,) of the mean of shares that several detectors give in decades (n,)."""
+    each = np.stack(decades)
+    least = each.min(axis=0)  # in front: a share of 10**-400 is no number
+    return np.asarray(least - np.log10(np.mean(10 ** (least - each), axis=0)))

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from oddshot.detectors.few_rows import CrossConformal, can_spare, enough
+from oddshot.detectors.few_rows import CrossConformal, Fewer, can_spare, enough
 from oddshot.detectors.groups import Groups
 from oddshot.detectors.kept_rows import KeptRows, rows_of_support
 from oddshot.detectors.lowering import Lowering
@@ -22,6 +22,7 @@ from oddshot.episodes import (
     ANOMALY,
     NORMAL,
     UNLABELLED,
+    Context,
     Float32Array,
     FloatArray,
     LabelArray,
@@ -32,11 +33,13 @@ from oddshot.frames import RawRows, as_frame
 from oddshot.learners import Detector, Learner, Params, Shape, collate, restore
 from oddshot.mapping.columns import Category
 from oddshot.mapping.encode import ColumnNote, Encoder
+from oddshot.mapping.evidence import corrected
 from oddshot.mapping.mapping import (
     COUNTS_NORMAL,
     EDITION,
     RECOUNTS_LEVELS,
     SEES_SOLITUDE,
+    TYPICAL_AS_NEW,
     Mapping,
     Pool,
     last_told,
@@ -71,6 +74,9 @@ class FittedTable:
     spares_rows
         Whether new rows are judged by detectors that some rows were held out from, see `few_rows`;
         ``None``: where rows are few, or levels rare.
+    told_by_known
+        Evidence (C,) of each kind that known anomalies give, in the place of the mapping's own.
+        ``None``: this, or what comes of rows held out where new ones are judged so.
 
     Attributes
     ----------
@@ -92,14 +98,18 @@ class FittedTable:
         copies: FloatArray | None = None,
         novelty: Novelty = LABELS_ALONE,
         spares_rows: bool | None = None,
+        told_by_known: dict[str, FloatArray] | None = None,
     ) -> None:
         self.prior, self.encoder, self.kept = prior, encoder, kept
         self._mapping, self._novelty = mapping, novelty
         self._copies = np.ones(len(mapping.base.typical)) if copies is None else copies
         if spares_rows is None:
             spares_rows = can_spare(mapping.base, encoder.rarer)
-        self.spares_rows = spares_rows
-        self._told, self._free = _heads(*restore(prior), mapping, novelty)
+        self.spares_rows, self._of_new = spares_rows, CrossConformal()
+        if told_by_known is None and self._known_come_as_new:
+            told_by_known = self._of_new.told_by_known(self)
+        self._told_by_known = told_by_known or {}
+        self._told, self._free = self._adapted_heads()
         self._opinion: SecondOpinion | None = None
         self._floor: Floor | None = None
         self._solitary: Solitary | None = None
@@ -122,7 +132,6 @@ class FittedTable:
         typical = self._lowering.apply(own, mapping.typical_rows_)
         self._scale = Surprise().fit(typical)
         self._raising = Raising(encoder, mapping, self._scale, self.copies)
-        self._of_new = CrossConformal()
         self.typical_scores = self._raising.apply(typical, mapping.typical_rows_)
         self.unlowered_scores = self.typical_scores
         if typical is not own:
@@ -142,12 +151,24 @@ class FittedTable:
     def unseen_known_scores(self) -> FloatArray:
         """Raw scores (k,) of the known anomalies as new ones of their kinds may have them.
 
-        Label-aware coordinates come from what has seen the other half of them.
+        Label-aware coordinates come from what has seen the other half of them. Where rows were held
+        out to judge new ones, they are judged so, too; none where an older version did not.
         """
+        if self.spares_rows:
+            if not self._known_come_as_new:
+                return np.zeros(0)
+            scale = Surprise().fit(self.unlowered_scores)
+            return scale.scores_at(self._of_new.surprise_of_known(self))
         told = self._said(self._told, self._mapping.known_)
         if self._opinion:
             told = self._opinion.of_known(told)
         return self._floored(told, self._mapping.known_)
+
+    @property
+    def _known_come_as_new(self) -> bool:
+        """Whether there are known anomalies, to be compared with rows that were held out."""
+        mapping = self._mapping
+        return self.spares_rows and mapping.edition >= TYPICAL_AS_NEW and len(mapping.known_) > 0
 
     @classmethod
     def fit(
@@ -162,6 +183,7 @@ class FittedTable:
         novelty: Novelty = LABELS_ALONE,
         spares_rows: bool | None = None,
         edition: int = EDITION,
+        told_by_known: dict[str, FloatArray] | None = None,
     ) -> Self:
         """Adapt a prior to rows (n, d) with labels (n,)."""
         restore(prior)  # first: it tells at once whether it can
@@ -199,6 +221,7 @@ class FittedTable:
             copies=support.copies,
             novelty=novelty,
             spares_rows=spares_rows,
+            told_by_known=told_by_known,
         )
 
     def scored(self, X: Any) -> FloatArray:
@@ -306,6 +329,7 @@ class FittedTable:
                 novelty=self._novelty,
                 spares_rows=False,
                 edition=self._mapping.edition,
+                told_by_known=self._told_by_known,
             )
         except DataError:  # no column varies without these rows
             return self.without(part)
@@ -318,6 +342,10 @@ class FittedTable:
         How columns are written in numbers stays as all rows taught it, but for the rarity of
         levels, which no longer counts them.
         """
+        return self.adapted_to(self.mapped_without(part))
+
+    def mapped_without(self, part: NDArray[np.intp]) -> Fewer:
+        """Do what `without` does, but for the head."""
         support = self._mapping.support
         rest = np.delete(np.arange(len(support.typical)), part)
         share = float((self.kept_labels[rest] == NORMAL).mean())
@@ -328,14 +356,20 @@ class FittedTable:
         fewer = replace(
             support, typical=typical[rest], known=known, normal_share=share, copies=None
         )
+        mapping = self._mapping.of_other(fewer)
+        return Fewer(encoder, mapping, typical[part], self.kept_labels[part])
+
+    def adapted_to(self, fewer: Fewer) -> tuple[Self, FloatArray]:
+        """Adapt to what was learned without some rows, and score these by what comes of it."""
         adapted = type(self)(
             self.prior,
-            encoder,
-            self._mapping.of_other(fewer),
+            fewer.encoder,
+            fewer.mapping,
             novelty=self._novelty,
             spares_rows=False,
+            told_by_known=self._told_by_known,
         )
-        return adapted, adapted.scored_arranged(typical[part])
+        return adapted, adapted.scored_arranged(fewer.held_out)
 
     def scored_anew(self, rows: FloatArray) -> FloatArray:
         """As `scored_arranged`, of rows that were encoded before some rows were held out."""
@@ -574,11 +608,15 @@ class FittedTable:
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Make the heads again from prior and mapping."""
         vars(self).update(state)
-        self._told, self._free = _heads(*restore(self.prior), self._mapping, self._novelty)
+        self._told, self._free = self._adapted_heads()
+
+    def _adapted_heads(self) -> tuple[Detector, Detector | None]:
+        context = corrected(self._mapping.context_, self._told_by_known)
+        return _heads(*restore(self.prior), self._mapping, context, self._novelty)
 
 
 def _heads(
-    learner: Learner, params: Params, mapping: Mapping, novelty: Novelty
+    learner: Learner, params: Params, mapping: Mapping, context: Context, novelty: Novelty
 ) -> tuple[Detector, Detector | None]:
     """Adapt a prior to a mapped support: with labels, and without where these leave a floor."""
     rows, labels = support_sample(mapping)
@@ -590,7 +628,7 @@ def _heads(
         support_labels=labels,
         query=rows[:0],
         query_labels=labels[:0],
-        context=mapping.context_,
+        context=context,
     )
     if learner.shape != Shape.of(task):
         raise PriorError(

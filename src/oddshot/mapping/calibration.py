@@ -63,6 +63,11 @@ class Calibration:
         return np.asarray(np.round((values - self._middle) / self._spread, 9))
 
 
+def unsquashed(coordinates: Float32Array) -> FloatArray:
+    """Robust z (n, C) of calibrated coordinates (n, C, 2)."""
+    return np.asarray(np.sinh(coordinates[:, :, 1].astype(np.float64)))
+
+
 def _quantile(ordered: FloatArray, q: float) -> FloatArray:
     """Quantile of column-wise sorted values, by linear interpolation."""
     place = q * (len(ordered) - 1)

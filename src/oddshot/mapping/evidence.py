@@ -1,12 +1,15 @@
 """What a support says about its coordinates: which to trust on this data set, and how much."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from oddshot.episodes import Context, Float32Array, FloatArray
 from oddshot.mapping.block import Reference
+from oddshot.mapping.calibration import FLAT, Calibration, unsquashed
 
 ENOUGH_NORMAL = 10  # known normal rows that count as much as all typical ones
 INNER, INNER_ROWS = 0.1, 20  # nearest the centre: a share of the rows, and at least so many
@@ -79,21 +82,7 @@ def gather_evidence(
     consensus = decades[:, :label_free].mean(axis=1)
     evidence = dict.fromkeys(EVIDENCE, np.zeros(coordinates))
     if len(known):
-        trust = len(known) / (len(known) + 2)
-        odd = known.astype(np.float64)
-        evidence["known_rank"] = trust * (0.5 - 10 ** -odd[:, :, 0]).mean(axis=0)
-        evidence["known_decades"] = trust * odd[:, :, 0].mean(axis=0)
-        evidence["known_z"] = trust * odd[:, :, 1].mean(axis=0)
-        if normal:
-            share = normal / (normal + ENOUGH_NORMAL)
-            above = _share_above(odd[:, :, 1], z[:normal]) - 0.5
-            evidence["known_rank"] += share * (trust * above - evidence["known_rank"])
-            for name, values in (("known_decades", decades), ("known_z", z)):
-                excess = values[:normal].mean(axis=0) - values.mean(axis=0)
-                evidence[name] -= share * trust * excess
-    if len(known) == 1:
-        for name in ("known_rank", "known_decades", "known_z"):
-            evidence[name][label_free:] = 0  # there is no other known anomaly to judge them by
+        evidence |= told_by_known(typical, known, label_free=label_free, normal=normal)
     evidence["agreement"] = _correlations(decades, consensus)
     ordered = np.sort(typical[:, :, 1], axis=0).astype(np.float64)  # sorted twice as fast
     highest = _highest(z, ordered, max(1, count // 20))
@@ -129,6 +118,71 @@ def gather_evidence(
         np.array([table[name] for name in TABLE], dtype=np.float32),
         hollowness(decades[:, centre], decades[:, spread]),
     )
+
+
+def told_by_known(
+    typical: Float32Array, known: Float32Array, *, label_free: int, normal: int = 0
+) -> dict[str, FloatArray]:
+    """Evidence (C,) of each kind that known anomalies give; parameters as of `gather_evidence`."""
+    decades, z = typical[:, :, 0].astype(np.float64), typical[:, :, 1].astype(np.float64)
+    trust = len(known) / (len(known) + 2)
+    odd = known.astype(np.float64)
+    evidence = {
+        "known_rank": trust * (0.5 - 10 ** -odd[:, :, 0]).mean(axis=0),
+        "known_decades": trust * odd[:, :, 0].mean(axis=0),
+        "known_z": trust * odd[:, :, 1].mean(axis=0),
+    }
+    if normal:
+        share = normal / (normal + ENOUGH_NORMAL)
+        above = _share_above(odd[:, :, 1], z[:normal]) - 0.5
+        evidence["known_rank"] += share * (trust * above - evidence["known_rank"])
+        for name, values in (("known_decades", decades), ("known_z", z)):
+            excess = values[:normal].mean(axis=0) - values.mean(axis=0)
+            evidence[name] -= share * trust * excess
+    if len(known) == 1:
+        for values in evidence.values():
+            values[label_free:] = 0  # there is no other known anomaly to judge them by
+    return evidence
+
+
+def told_by_new(
+    typical: Float32Array,
+    known: Sequence[Float32Array],
+    *,
+    label_free: int,
+    normal: NDArray[np.bool_],
+) -> dict[str, FloatArray]:
+    """As `told_by_known`, where typical rows come as new as known anomalies do.
+
+    Parameters
+    ----------
+    typical
+        Coordinates (m, C, 2) of typical rows by mappings from which these were held out.
+    known
+        Coordinates (k, C, 2) of the known anomalies by each of these mappings.
+    label_free
+        As of `gather_evidence`.
+    normal
+        Shape (m,): which typical rows are known to be normal; none where all are.
+    """
+    order = np.argsort(~normal, kind="stable")
+    scale = Calibration(flat=FLAT).fit(unsquashed(typical))
+    anew = scale.apply(unsquashed(typical[order]))
+    told = [
+        told_by_known(
+            anew, scale.apply(unsquashed(rows)), label_free=label_free, normal=int(normal.sum())
+        )
+        for rows in known
+    ]
+    return {name: np.mean([of_one[name] for of_one in told], axis=0) for name in told[0]}
+
+
+def corrected(context: Context, told: Mapping[str, FloatArray]) -> Context:
+    """Put evidence (C,) of some kinds in the place of what a context has."""
+    evidence = context.evidence.copy()
+    for name, values in told.items():
+        evidence[:, EVIDENCE.index(name)] = values
+    return replace(context, evidence=evidence)
 
 
 def hollowness(centre: FloatArray, spread: FloatArray) -> float:

@@ -39,7 +39,8 @@ MAX_SUPPORT_ROWS = 64
 COUNTS_NORMAL, SMALLER_LEAVES, RECOUNTS_LEVELS, SEES_DEPENDENCIES, SECOND_OPINION = 2, 3, 4, 5, 6
 SEES_BONDS, SEES_NO_SCALE = SECOND_OPINION, 7
 COPIES_ALIKE = SEES_SOLITUDE = SEES_NO_SCALE
-ORDERS_ANSWERS = EDITION = 8
+ORDERS_ANSWERS = 8
+TYPICAL_AS_NEW = EDITION = 9
 
 COORDINATES = LABEL_FREE + LABELLED_NAMES
 PLAIN = {
@@ -95,7 +96,8 @@ class Mapping:
         counted in the rarity of levels; in the first four no row was looked at for `Dependencies`;
         in the first six a label-free coordinate that all rows share had a millionth for its scale,
         no row was raised for being far from all others, and equal typical rows could differ; in the
-        first seven rows that were labelled later stood in the order in which they came.
+        first seven rows that were labelled later stood in the order in which they came; in the
+        first eight known anomalies were compared with rows of the support where these are few.
 
     Attributes
     ----------
