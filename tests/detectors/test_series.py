@@ -214,3 +214,15 @@ def test_the_shortest_series_and_labels_that_leave_nothing():
         SeriesDetector(window=8).fit(np.arange(200.0)[:, None] % 9, np.ones(200))
     with pytest.raises(DataError, match="no column is left to describe windows by"):
         SeriesDetector(window=4).fit(pd.DataFrame({"day": pd.date_range("2024-01-01", periods=99)}))
+
+
+def test_windows_that_overlap_are_not_raised_for_being_alone(tmp_path):
+    """Their nearest neighbours are beside them, so that distances to these tell something else."""
+    rng = np.random.default_rng(0)
+    load = np.sin(np.arange(600) * np.pi / 12) + rng.normal(0, 0.1, 600)
+    detector = SeriesDetector(window=12).fit(load[:, None])
+    assert detector.detector_._fitted._solitary is None
+    detector.save(tmp_path / "kept")
+    loaded = SeriesDetector.load(tmp_path / "kept")
+    assert loaded.detector_._fitted._solitary is None
+    assert FewShotDetector().fit(detector.windows(load[:, None]).rows)._fitted._solitary is not None

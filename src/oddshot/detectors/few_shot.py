@@ -114,7 +114,7 @@ class FewShotDetector(LearnsFromAnswers, GivesReasons, KeepsUp):
     """
 
     _used: dict[str, Any]  # settings by which scores differ, as they were in the last fit
-    _spares_rows: bool | None = None  # see `FittedTable`
+    _overlap = False  # see `FittedTable`
 
     def __init__(
         self,
@@ -189,7 +189,7 @@ class FewShotDetector(LearnsFromAnswers, GivesReasons, KeepsUp):
                 threads=self._threads(),
                 quality=quality,
                 novelty=novelty,
-                spares_rows=self._spares_rows,
+                overlap=self._overlap,
             )
         novel = self.novel if isinstance(self.novel, str) else float(self.novel)
         self._used = {"quality": self.quality, "novel": novel}

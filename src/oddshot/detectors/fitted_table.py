@@ -77,6 +77,9 @@ class FittedTable:
     told_by_known
         Evidence (C,) of each kind that known anomalies give, in the place of the mapping's own.
         ``None``: this, or what comes of rows held out where new ones are judged so.
+    overlap
+        Whether rows overlap, as windows of a series do: their like is beside those that are held
+        out, and nearest to them, so that none is spared, and none raised for being alone.
 
     Attributes
     ----------
@@ -99,12 +102,14 @@ class FittedTable:
         novelty: Novelty = LABELS_ALONE,
         spares_rows: bool | None = None,
         told_by_known: dict[str, FloatArray] | None = None,
+        overlap: bool = False,
     ) -> None:
         self.prior, self.encoder, self.kept = prior, encoder, kept
         self._mapping, self._novelty = mapping, novelty
         self._copies = np.ones(len(mapping.base.typical)) if copies is None else copies
         if spares_rows is None:
-            spares_rows = can_spare(mapping.base, encoder.rarer)
+            spares_rows = not overlap and can_spare(mapping.base, encoder.rarer)
+        self._overlap = overlap
         self.spares_rows, self._of_new = spares_rows, CrossConformal()
         if told_by_known is None and self._known_come_as_new:
             told_by_known = self._of_new.told_by_known(self)
@@ -115,7 +120,8 @@ class FittedTable:
         self._solitary: Solitary | None = None
         self.clean = mapping.support.normal_share == 1.0
         own = self._said(self._told, mapping.typical_)
-        if mapping.edition >= SEES_SOLITUDE and not self.clean and not len(mapping.known_):
+        nothing_known = not self.clean and not len(mapping.known_)
+        if mapping.edition >= SEES_SOLITUDE and nothing_known and not overlap:
             self._solitary = Solitary(Surprise().fit(own), mapping.typical_)
             own = self._solitary.apply(own, mapping.typical_)
         if asked_for(mapping):
@@ -184,6 +190,7 @@ class FittedTable:
         spares_rows: bool | None = None,
         edition: int = EDITION,
         told_by_known: dict[str, FloatArray] | None = None,
+        overlap: bool = False,
     ) -> Self:
         """Adapt a prior to rows (n, d) with labels (n,)."""
         restore(prior)  # first: it tells at once whether it can
@@ -222,6 +229,7 @@ class FittedTable:
             novelty=novelty,
             spares_rows=spares_rows,
             told_by_known=told_by_known,
+            overlap=overlap,
         )
 
     def scored(self, X: Any) -> FloatArray:
@@ -284,6 +292,7 @@ class FittedTable:
             copies=self._copies,
             novelty=self._novelty,
             spares_rows=self.spares_rows,
+            overlap=self._overlap,
         )
 
     def seen(self, X: Any) -> tuple[FloatArray, Float32Array, FloatArray]:
@@ -330,6 +339,7 @@ class FittedTable:
                 spares_rows=False,
                 edition=self._mapping.edition,
                 told_by_known=self._told_by_known,
+                overlap=self._overlap,
             )
         except DataError:  # no column varies without these rows
             return self.without(part)
@@ -368,6 +378,7 @@ class FittedTable:
             novelty=self._novelty,
             spares_rows=False,
             told_by_known=self._told_by_known,
+            overlap=self._overlap,
         )
         return adapted, adapted.scored_arranged(fewer.held_out)
 
@@ -481,7 +492,7 @@ class FittedTable:
         kept, rows = ({}, {}) if self.kept is None else self.kept.state()
         meta = {"encoder": settings, "normal_share": support.normal_share, "kept": kept}
         meta |= {"left_out": list(self._mapping.left_out), "spares_rows": self.spares_rows}
-        meta |= {"edition": self._mapping.edition}
+        meta |= {"edition": self._mapping.edition, "overlap": self._overlap}
         return meta, {
             "support.columns": np.asarray(support.columns, dtype=np.int64),
             "support.typical": support.typical,
@@ -531,6 +542,7 @@ class FittedTable:
             copies=parts["support"].get("copies"),  # an older version counted none
             novelty=Novelty.checked(meta.get("novel", 0.0)),
             spares_rows=meta.get("spares_rows", False),  # an older version held none out
+            overlap=meta.get("overlap", False),  # an older version did not ask
         )
 
     def scored_arranged(self, rows: FloatArray, *, together: bool = True) -> FloatArray:

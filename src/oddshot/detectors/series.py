@@ -188,7 +188,7 @@ class SeriesDetector(AnomalyDetector):
             quality=self.quality,
             novel=self.novel,
         )
-        judge._spares_rows = False  # rows left out at random would have their like beside them
+        judge._overlap = True
         odd = readings == ANOMALY
         if (labels != ANOMALY).sum() < windows.size:
             raise DataError(
