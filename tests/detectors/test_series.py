@@ -6,7 +6,7 @@ import pytest
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
-from oddshot import SeriesDetector
+from oddshot import FewShotDetector, SeriesDetector
 from oddshot.detectors import series as module
 from oddshot.detectors.series import covering_means, window_labels
 from oddshot.errors import DataError, LabelError, PriorError, SettingError
