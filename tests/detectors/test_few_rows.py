@@ -11,10 +11,10 @@ from oddshot import FewShotDetector
 from oddshot.detectors import few_rows
 from oddshot.detectors.few_rows import ENOUGH_ANYWAY, can_spare, enough
 from oddshot.detectors.fitted_table import FittedTable
+from oddshot.mapping.editions import Edition
 from oddshot.mapping.encode import Encoder
 from oddshot.mapping.evidence import EVIDENCE
 from oddshot.mapping.label_free import LABEL_FREE
-from oddshot.mapping.mapping import TYPICAL_AS_NEW
 from oddshot.mapping.support import draw_support
 from small_priors import untrained_prior
 
@@ -186,7 +186,7 @@ def test_where_no_anomaly_is_known_nothing_is_corrected(labels):
         FittedTable.fit(
             untrained_prior(), rows, given.astype(np.int8), seed=0, threads=1, edition=edition
         )
-        for edition in (TYPICAL_AS_NEW - 1, TYPICAL_AS_NEW)
+        for edition in (Edition.TYPICAL_AS_NEW - 1, Edition.TYPICAL_AS_NEW)
     )
     assert not other._told_by_known
     np.testing.assert_array_equal(one.scored(new), other.scored(new))
@@ -200,7 +200,7 @@ def test_an_earlier_edition_compares_known_anomalies_with_rows_of_the_support():
         labels.astype(np.int8),
         seed=0,
         threads=1,
-        edition=TYPICAL_AS_NEW - 1,
+        edition=Edition.TYPICAL_AS_NEW - 1,
     )
     assert not old._told_by_known
     assert not len(old.unseen_known_scores)

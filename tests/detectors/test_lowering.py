@@ -5,7 +5,7 @@ from sklearn.metrics import roc_auc_score
 from oddshot import FewShotDetector
 from oddshot.detectors.fitted_table import FittedTable
 from oddshot.detectors.lowering import AGAINST, NOBODY, TYPICAL, Lowering
-from oddshot.mapping.mapping import EDITION
+from oddshot.mapping.editions import Edition
 from small_priors import untrained_prior
 
 RNG = np.random.default_rng(0)
@@ -197,7 +197,7 @@ def test_what_an_older_version_saved_scores_as_it_did(tmp_path):
     np.testing.assert_allclose(loaded.anomaly_score(FRESH), detector.anomaly_score(FRESH))
     table = detector._fitted
     meta, arrays = table.state()
-    assert meta.pop("edition") == EDITION
+    assert meta.pop("edition") == Edition.NEWEST
     parts = {"support": {}, "encoder": {}}
     for name, array in arrays.items():
         part, _, rest = name.partition(".")

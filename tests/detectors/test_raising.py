@@ -5,6 +5,9 @@ import pandas as pd
 import pytest
 
 from oddshot import FewShotDetector
+from oddshot.detectors.raising import Raising
+from oddshot.mapping.editions import Edition
+from oddshot.mapping.mapping import Mapping
 from small_priors import untrained_prior
 
 ROWS = pd.DataFrame(np.random.default_rng(6).normal(size=(600, 40))).rename(columns="c{}".format)
@@ -57,3 +60,20 @@ def test_rows_that_are_outside_all_alike_keep_their_order(detector):
     table = detector._fitted
     alone = table._judged(*table.seen(ABSURD)[1::-1])
     assert (np.argsort(detector.anomaly_score(ABSURD)) == np.argsort(alone)).all()
+
+
+def test_columns_that_no_longer_go_together_count_little_beyond_what_flags_them():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=600)
+    rows = np.column_stack([x, np.abs(x) + 0.05 * rng.normal(size=600)])
+    table = FewShotDetector().fit(rows, np.zeros(600))._fitted
+    found = {}
+    for edition in (Edition.BOUNDS_DEPENDENCIES - 1, Edition.BOUNDS_DEPENDENCIES):
+        mapping = Mapping(edition=edition).fit(table._mapping.support)
+        raising = Raising(table.encoder, mapping, table._scale, table.copies)
+        pool = mapping.pool(table.arranged([[-1.0, -1.0], [0.0, 0.9]]))
+        found[edition] = raising._together(pool)
+    unbounded, bounded = found.values()
+    assert (unbounded > 4).all()
+    assert ((bounded > 2.5) & (bounded < 3.5)).all()
+    assert (np.argsort(bounded) == np.argsort(unbounded)).all()

@@ -8,7 +8,8 @@ from sklearn.metrics import roc_auc_score
 
 from oddshot import FewShotDetector
 from oddshot.detectors.second_opinion import FEWEST, SecondOpinion, _folds, _ranks, asked_for
-from oddshot.mapping.mapping import SECOND_OPINION, Mapping
+from oddshot.mapping.editions import Edition
+from oddshot.mapping.mapping import Mapping
 from oddshot.mapping.row_places import RowPlaces
 from oddshot.mapping.support import draw_support
 
@@ -113,7 +114,7 @@ def test_saved_pickled_or_told_later_it_says_the_same(table, detector, tmp_path)
 def test_an_earlier_edition_has_none(table):
     X, odd = table
     support = draw_support(X, known(odd, 80).astype(np.int8), seed=0)
-    for edition, asked in ((SECOND_OPINION - 1, False), (SECOND_OPINION, True)):
+    for edition, asked in ((Edition.SECOND_OPINION - 1, False), (Edition.SECOND_OPINION, True)):
         mapping = Mapping(edition=edition).fit(support)
         assert asked_for(mapping) == asked
 

@@ -16,8 +16,9 @@ from oddshot.detectors.solitary import (
     Solitary,
     solitude,
 )
+from oddshot.mapping.editions import Edition
 from oddshot.mapping.label_free import LABEL_FREE
-from oddshot.mapping.mapping import COORDINATES, SEES_SOLITUDE
+from oddshot.mapping.mapping import COORDINATES
 from oddshot.thresholds.surprise import Surprise
 from small_priors import untrained_prior
 
@@ -97,11 +98,11 @@ def test_rows_between_clusters_are_found_without_a_label():
 @pytest.mark.parametrize(
     ("labels", "edition", "looks"),
     [
-        ({}, SEES_SOLITUDE, True),
-        ({}, SEES_SOLITUDE - 1, False),
-        ({0: 0}, SEES_SOLITUDE, True),
-        ({0: 1}, SEES_SOLITUDE, False),
-        (dict.fromkeys(range(70), 0), SEES_SOLITUDE, False),
+        ({}, Edition.SEES_SOLITUDE, True),
+        ({}, Edition.SEES_SOLITUDE - 1, False),
+        ({0: 0}, Edition.SEES_SOLITUDE, True),
+        ({0: 1}, Edition.SEES_SOLITUDE, False),
+        (dict.fromkeys(range(70), 0), Edition.SEES_SOLITUDE, False),
     ],
     ids=["nothing known", "an earlier edition", "one normal", "one anomaly", "all normal"],
 )

@@ -7,15 +7,13 @@ from sklearn.metrics import roc_auc_score
 
 from oddshot.episodes import Batch, Episode
 from oddshot.errors import DataError
+from oddshot.mapping.editions import Edition
 from oddshot.mapping.evidence import EVIDENCE, TABLE
 from oddshot.mapping.labelled import LABELLED_NAMES
 from oddshot.mapping.mapping import (
     COORDINATES,
-    COPIES_ALIKE,
     LABEL_FREE,
     MAX_SUPPORT_ROWS,
-    ORDERS_ANSWERS,
-    SEES_NO_SCALE,
     Mapping,
     map_episode,
     support_sample,
@@ -284,10 +282,10 @@ def test_a_coordinate_that_all_rows_share_does_not_drown_the_others():
     labels = given_labels(rows, normal=24)
     largest = {
         edition: fitted(rows, labels, edition=edition).transform(new)[:, :, 1].max()
-        for edition in (SEES_NO_SCALE - 1, SEES_NO_SCALE)
+        for edition in (Edition.SEES_NO_SCALE - 1, Edition.SEES_NO_SCALE)
     }
-    assert largest[SEES_NO_SCALE - 1] > 13
-    assert largest[SEES_NO_SCALE] < 6
+    assert largest[Edition.SEES_NO_SCALE - 1] > 13
+    assert largest[Edition.SEES_NO_SCALE] < 6
 
 
 @pytest.mark.parametrize(
@@ -388,7 +386,7 @@ def test_anomalies_from_outside_the_support_are_as_if_they_had_been_there(mappin
 
 def test_an_earlier_edition_keeps_the_order_in_which_labels_came():
     rows, labels = ROWS[:5] * 1.1, np.array([1, 0, 1, 1, 0])
-    for edition in (ORDERS_ANSWERS - 1, ORDERS_ANSWERS):
+    for edition in (Edition.ORDERS_ANSWERS - 1, Edition.ORDERS_ANSWERS):
         mapping = fitted(ROWS, given_labels(ROWS, known=3), edition=edition)
         one, other = told(mapping, rows, labels), told(mapping, rows[::-1], labels[::-1])
         alike = [
@@ -399,7 +397,7 @@ def test_an_earlier_edition_keeps_the_order_in_which_labels_came():
                 strict=True,
             )
         ]
-        assert alike == [edition == ORDERS_ANSWERS] * 2
+        assert alike == [edition == Edition.ORDERS_ANSWERS] * 2
 
 
 def test_a_row_of_the_support_moves_from_typical_to_known(mapping):
@@ -477,5 +475,5 @@ def test_equal_typical_rows_have_equal_coordinates():
     first = made.places_.of(made.support.typical)
     assert len(np.unique(first)) == 5
     np.testing.assert_array_equal(made.typical_, made.typical_[first])
-    before = fitted(rows, given_labels(rows, known=20), edition=COPIES_ALIKE - 1)
+    before = fitted(rows, given_labels(rows, known=20), edition=Edition.COPIES_ALIKE - 1)
     assert (before.typical_ != before.typical_[first]).any()

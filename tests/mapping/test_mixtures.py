@@ -11,7 +11,7 @@ from oddshot import FewShotDetector
 from oddshot.detectors.fitted_table import FittedTable
 from oddshot.episodes import FloatArray
 from oddshot.mapping import mixtures
-from oddshot.mapping.mapping import SEES_DEPENDENCIES
+from oddshot.mapping.editions import Edition
 from oddshot.mapping.mixtures import MOST_FITTED, Dependencies, Mixture, _Components
 from oddshot.mapping.row_places import RowPlaces
 from oddshot.mapping.spaces import Spaces
@@ -100,7 +100,7 @@ def test_an_earlier_edition_does_not_look() -> None:
     rows, labels = bent(np.random.default_rng(3), 400), np.zeros(400, dtype=np.int8)
     earlier, now = (
         FittedTable.fit(untrained_prior(), rows, labels, seed=0, threads=1, edition=edition)
-        for edition in (SEES_DEPENDENCIES - 1, SEES_DEPENDENCIES)
+        for edition in (Edition.SEES_DEPENDENCIES - 1, Edition.SEES_DEPENDENCIES)
     )
     assert earlier._raising._dependencies is None
     assert now._raising._dependencies is not None

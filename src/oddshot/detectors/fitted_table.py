@@ -32,14 +32,10 @@ from oddshot.errors import DataError, PriorError
 from oddshot.frames import RawRows, as_frame
 from oddshot.learners import Detector, Learner, Params, Shape, collate, restore
 from oddshot.mapping.columns import Category
+from oddshot.mapping.editions import Edition
 from oddshot.mapping.encode import ColumnNote, Encoder
 from oddshot.mapping.evidence import corrected
 from oddshot.mapping.mapping import (
-    COUNTS_NORMAL,
-    EDITION,
-    RECOUNTS_LEVELS,
-    SEES_SOLITUDE,
-    TYPICAL_AS_NEW,
     Mapping,
     Pool,
     last_told,
@@ -121,7 +117,7 @@ class FittedTable:
         self.clean = mapping.support.normal_share == 1.0
         own = self._said(self._told, mapping.typical_)
         nothing_known = not self.clean and not len(mapping.known_)
-        if mapping.edition >= SEES_SOLITUDE and nothing_known and not overlap:
+        if mapping.edition >= Edition.SEES_SOLITUDE and nothing_known and not overlap:
             self._solitary = Solitary(Surprise().fit(own), mapping.typical_)
             own = self._solitary.apply(own, mapping.typical_)
         if asked_for(mapping):
@@ -174,7 +170,11 @@ class FittedTable:
     def _known_come_as_new(self) -> bool:
         """Whether there are known anomalies, to be compared with rows that were held out."""
         mapping = self._mapping
-        return self.spares_rows and mapping.edition >= TYPICAL_AS_NEW and len(mapping.known_) > 0
+        return (
+            self.spares_rows
+            and mapping.edition >= Edition.TYPICAL_AS_NEW
+            and len(mapping.known_) > 0
+        )
 
     @classmethod
     def fit(
@@ -188,7 +188,7 @@ class FittedTable:
         quality: Quality = QUALITIES["standard"],
         novelty: Novelty = LABELS_ALONE,
         spares_rows: bool | None = None,
-        edition: int = EDITION,
+        edition: int = Edition.NEWEST,
         told_by_known: dict[str, FloatArray] | None = None,
         overlap: bool = False,
     ) -> Self:
@@ -360,7 +360,7 @@ class FittedTable:
         rest = np.delete(np.arange(len(support.typical)), part)
         share = float((self.kept_labels[rest] == NORMAL).mean())
         encoder, typical, known = self.encoder, support.typical, support.known
-        if self._mapping.edition >= RECOUNTS_LEVELS:
+        if self._mapping.edition >= Edition.RECOUNTS_LEVELS:
             encoder = encoder.without(support.as_encoded(typical[part]), self._counted[part])
             typical, known = (_rewritten(encoder, support, rows) for rows in (typical, known))
         fewer = replace(
@@ -384,7 +384,7 @@ class FittedTable:
 
     def scored_anew(self, rows: FloatArray) -> FloatArray:
         """As `scored_arranged`, of rows that were encoded before some rows were held out."""
-        if self._mapping.edition >= RECOUNTS_LEVELS:
+        if self._mapping.edition >= Edition.RECOUNTS_LEVELS:
             rows = _rewritten(self.encoder, self.support, rows)
         return self.scored_arranged(rows)
 
@@ -528,7 +528,7 @@ class FittedTable:
         mapping = Mapping(
             threads=threads,
             left_out=tuple(meta.get("left_out", ())),
-            edition=meta.get("edition", COUNTS_NORMAL if meta.get("counts_normal") else 1),
+            edition=meta.get("edition", Edition.COUNTS_NORMAL if meta.get("counts_normal") else 1),
         ).fit(support)
         later = parts.get("later", {})  # none in what an older version saved
         if later and len(later["labels"]):

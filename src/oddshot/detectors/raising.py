@@ -5,13 +5,15 @@ import numpy as np
 from oddshot.episodes import NORMAL, FloatArray
 from oddshot.mapping.bonds import Bonds
 from oddshot.mapping.combinations import Combinations, Levels
+from oddshot.mapping.editions import Edition
 from oddshot.mapping.encode import Encoder
-from oddshot.mapping.mapping import SEES_BONDS, SEES_DEPENDENCIES, Mapping, Pool
+from oddshot.mapping.mapping import Mapping, Pool
 from oddshot.mapping.mixtures import Dependencies
 from oddshot.mapping.outside import Outside
 from oddshot.thresholds.surprise import Surprise
 
 MOST_WITH_LABELS = 1.5  # decades; what it trades stands in docs/results/novel-types.md
+MOST_DEPENDENCIES, BEYOND = 2.5, 0.3  # decades; of those beyond it the logarithm counts, so much
 SHARE_OF_OWN = 1e-3  # of a raised row's own decades: they order rows, and count for nothing else
 
 
@@ -43,7 +45,7 @@ class Raising:
         unseen = {int(place[at]): told for at, told in encoder.never_seen(normal).items()}
         self._outside = Outside().fit(support.typical, mapping.places_, unseen, aside=support.aside)
         self._bonds: Bonds | None = None
-        if mapping.edition >= SEES_BONDS and not len(support.known):
+        if mapping.edition >= Edition.SEES_BONDS and not len(support.known):
             self._bonds = Bonds().fit(support.typical, mapping.places_, aside=support.aside)
         self._places = mapping.places_
         self._levels_at = [(count, place[at]) for count, at in encoder.levels_at()]
@@ -52,9 +54,10 @@ class Raising:
         self._most = MOST_WITH_LABELS if len(support.known) else np.inf
         self._dependencies: Dependencies | None = None
         clean = support.normal_share == 1 and not len(support.known)
-        if clean and mapping.edition >= SEES_DEPENDENCIES:
+        if clean and mapping.edition >= Edition.SEES_DEPENDENCIES:
             seen = mapping.typical_rows_.seen
             self._dependencies = Dependencies().fit(seen.views, mapping.places_)
+        self._bounds = mapping.edition >= Edition.BOUNDS_DEPENDENCIES
         self._scale = scale
 
     def apply(
@@ -90,7 +93,7 @@ class Raising:
             decades = np.maximum(decades, self._bonds.decades(rows))
         if self._dependencies:
             broken = self._dependencies.decades(pool.seen.views, rows)
-            decades = np.maximum(decades, broken)
+            decades = np.maximum(decades, _bounded(broken) if self._bounds else broken)
         if self._met.pairs:
             own = self._places.of(rows) >= 0
             decades = np.maximum(decades, self._met.decades(self._levels(rows), own))
@@ -106,3 +109,13 @@ class Raising:
                 held = rows[:, at]
                 levels[:, column] = np.where(held.max(axis=1) > 0.5, held.argmax(axis=1), count)
         return levels
+
+
+def _bounded(decades: FloatArray) -> FloatArray:
+    """Let decades (n,) by dependencies count little where they are many.
+
+    Where new normal rows are other than those of fit, whole groups of them break dependencies, by
+    far, and would come before all anomalies.
+    """
+    beyond = np.maximum(decades - MOST_DEPENDENCIES, 0.0)
+    return np.asarray(np.minimum(decades, MOST_DEPENDENCIES) + BEYOND * np.log1p(beyond))

@@ -16,7 +16,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score
 
 from oddshot.episodes import FloatArray
-from oddshot.mapping.mapping import SECOND_OPINION, Mapping
+from oddshot.mapping.editions import Edition
+from oddshot.mapping.mapping import Mapping
 from oddshot.mapping.row_places import RowPlaces
 from oddshot.mapping.threading import one_openmp_thread, run_all
 from oddshot.thresholds.surprise import Surprise
@@ -31,7 +32,7 @@ TIMES = 1.25  # the average precision at least
 def asked_for(mapping: Mapping) -> bool:
     """Whether a table has so many different known anomalies that trees may know better."""
     support = mapping.support
-    if len(support.known) < FEWEST or mapping.edition < SECOND_OPINION:
+    if len(support.known) < FEWEST or mapping.edition < Edition.SECOND_OPINION:
         return False
     both = (support.known[:, : support.width], support.typical[:, : support.width])
     return all(len(np.unique(_places(rows))) >= FEWEST for rows in both)

@@ -27,6 +27,7 @@ from oddshot.errors import DataError
 from oddshot.mapping.block import Reference
 from oddshot.mapping.calibration import CHANNELS, FLAT
 from oddshot.mapping.canonical import dense_ranks, row_order
+from oddshot.mapping.editions import Edition
 from oddshot.mapping.encode import Encoder
 from oddshot.mapping.evidence import gather_evidence
 from oddshot.mapping.label_free import LABEL_FREE, LabelFree
@@ -36,11 +37,6 @@ from oddshot.mapping.support import MOST_COPIES, Support, draw_support
 from oddshot.mapping.threading import in_blocks, one_blas_thread, run_all
 
 MAX_SUPPORT_ROWS = 64
-COUNTS_NORMAL, SMALLER_LEAVES, RECOUNTS_LEVELS, SEES_DEPENDENCIES, SECOND_OPINION = 2, 3, 4, 5, 6
-SEES_BONDS, SEES_NO_SCALE = SECOND_OPINION, 7
-COPIES_ALIKE = SEES_SOLITUDE = SEES_NO_SCALE
-ORDERS_ANSWERS = 8
-TYPICAL_AS_NEW = EDITION = 9
 
 COORDINATES = LABEL_FREE + LABELLED_NAMES
 PLAIN = {
@@ -90,14 +86,7 @@ class Mapping:
     left_out
         Names of label-free blocks that are not computed; their coordinates are 0 for all rows.
     edition
-        Which rules it follows, so that a detector scores as it did when it was saved. In the first
-        known normal rows counted no more than unlabelled ones; in the first two leaves were as
-        large for many known anomalies as for few; in the first three rows that were held out still
-        counted in the rarity of levels; in the first four no row was looked at for `Dependencies`;
-        in the first six a label-free coordinate that all rows share had a millionth for its scale,
-        no row was raised for being far from all others, and equal typical rows could differ; in the
-        first seven rows that were labelled later stood in the order in which they came; in the
-        first eight known anomalies were compared with rows of the support where these are few.
+        See `Edition`; a number stands for one that a detector was saved with.
 
     Attributes
     ----------
@@ -130,7 +119,7 @@ class Mapping:
     """
 
     def __init__(
-        self, *, threads: int = 1, left_out: Collection[str] = (), edition: int = EDITION
+        self, *, threads: int = 1, left_out: Collection[str] = (), edition: int = Edition.NEWEST
     ) -> None:
         self.threads, self.left_out, self.edition = threads, tuple(left_out), edition
 
@@ -139,7 +128,7 @@ class Mapping:
         """Compare the support's rows with each other, and freeze."""
         self.base = support
         self._generator = np.random.default_rng([support.seed, 1])
-        flat = FLAT if self.edition >= SEES_NO_SCALE else 0.0
+        flat = FLAT if self.edition >= Edition.SEES_NO_SCALE else 0.0
         free = LabelFree(threads=self.threads, left_out=self.left_out, flat=flat)
         self._free = free.fit(support, self._generator)
         self._later = Pool(support.typical[:0], self._free.typical_[:0])
@@ -230,13 +219,14 @@ class Mapping:
         )
         self.places_ = RowPlaces(typical.rows)
         self.typical_rows_, self.known_rows_ = typical, known
-        told = int(normal.sum()) if self.edition >= COUNTS_NORMAL and not normal.all() else 0
+        tells = self.edition >= Edition.COUNTS_NORMAL and not normal.all()
+        told = int(normal.sum()) if tells else 0
         self.normal_among_unlabelled_ = told
         self.typical_, self.known_ = _empty(len(typical)), _empty(len(known))
         self.typical_[:, : len(LABEL_FREE)] = _unflat(typical.seen.coordinates)
         self.known_[:, : len(LABEL_FREE)] = _unflat(known.seen.coordinates)
         if len(known):
-            many = MANY_KNOWN if self.edition >= SMALLER_LEAVES else np.inf
+            many = MANY_KNOWN if self.edition >= Edition.SMALLER_LEAVES else np.inf
             self._labelled = Labelled.of(self._free.neighbours_, many=many)
             one, other = generator.spawn(2)
             self.typical_[:, len(LABEL_FREE) :], self.known_[:, len(LABEL_FREE) :] = run_all(
@@ -246,7 +236,7 @@ class Mapping:
                 ],
                 threads=self.threads,
             )
-        if self.edition >= COPIES_ALIKE:  # what is random made them differ
+        if self.edition >= Edition.COPIES_ALIKE:  # what is random made them differ
             self.typical_ = self.typical_[self.places_.of(typical.rows)]
         self.context_: Context = gather_evidence(
             self.typical_,
@@ -286,7 +276,7 @@ class Mapping:
                 "labelled as anomalies; at least 2 must stay"
             )
         moves, odd = np.ones(len(later), dtype=bool), labels == ANOMALY
-        if self.edition >= ORDERS_ANSWERS:  # what is known already stays where it is
+        if self.edition >= Edition.ORDERS_ANSWERS:  # what is known already stays where it is
             moves[odd] = RowPlaces(known.rows).of(later.rows[odd]) < 0
         still = RowPlaces(later.rows[moves]).of(known.rows) < 0
         found = self._in_order(later[np.flatnonzero(odd & moves)])
@@ -298,7 +288,7 @@ class Mapping:
 
     def _in_order(self, pool: Pool) -> Pool:
         """Bring rows that were labelled later into an order that depends on these rows alone."""
-        if self.edition < ORDERS_ANSWERS:
+        if self.edition < Edition.ORDERS_ANSWERS:
             return pool
         ranks, width = dense_ranks(pool.rows), self.base.width
         return pool[row_order(ranks[:, :width], ranks[:, width:])]
