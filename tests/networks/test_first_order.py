@@ -5,27 +5,11 @@ from itertools import pairwise
 import pytest
 import torch
 
-from oddshot.networks import SmoothLoss
 from oddshot.networks.activations import ACTIVATIONS
 from oddshot.networks.first_order import descended
+from small_losses import Curved
 
 TASKS = 3
-
-
-class Curved(SmoothLoss):
-    """``sum(w cos(output))``, which tells its slope."""
-
-    def __init__(self, weights):
-        self.weights = weights
-
-    def __call__(self, outputs):
-        return (self.weights * torch.cos(outputs)).sum((1, 2))
-
-    def slope(self, outputs):
-        return -self.weights * torch.sin(outputs)
-
-    def curvature(self, outputs):
-        return -self.weights * torch.cos(outputs)
 
 
 def made(widths, rows, *, shared):

@@ -537,6 +537,8 @@ def may_name_rows(found: Recipe, column: Column, *, named: bool) -> bool:
         return len(found.levels) > max(ONE_HOT_LEVELS, least)
     if not named or not isinstance(found, Number) or found.kind != "number" or found.missing:
         return False
+    if 2 * found.fill % 1 or found.above - found.below < least:  # at once for most columns
+        return False
     values = cells.read_numbers(column, found.notation)
     return bool((values == np.floor(values)).all()) and least < len(np.unique(values)) < len(values)
 

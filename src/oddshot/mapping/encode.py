@@ -174,10 +174,7 @@ class Encoder:
             ]
             recipes = _with_dates_together(recipes, rows)
         if isinstance(rows, pd.DataFrame):
-            recipes = [
-                _of_different_rows(recipes, rows, i, named=names is not None)
-                for i in range(len(recipes))
-            ]
+            recipes = _of_different_rows(recipes, rows, named=names is not None)
         if sum(isinstance(r, Constant) for r in recipes) > MOST_CONSTANTS:
             recipes = [LeftOut(r.column, r.why) if isinstance(r, Constant) else r for r in recipes]
         self._settle(recipes, named=names is not None)
@@ -482,25 +479,27 @@ class Encoder:
                 columns[:, j] += np.nan_to_num(after - before)
 
 
-def _of_different_rows(
-    recipes: list[Recipe], rows: pd.DataFrame, place: int, *, named: bool
-) -> Recipe:
-    """Leave out a column that names the rows, although copies of rows repeat its names.
+def _of_different_rows(recipes: list[Recipe], rows: pd.DataFrame, *, named: bool) -> list[Recipe]:
+    """Leave out columns that name the rows, although copies of rows repeat their names.
 
     Rows are copies where all columns agree; the others must tell nearly all rows apart, or many
     agree by chance.
     """
-    found, column = recipes[place], rows.iloc[:, place]
-    used = [i for i, other in enumerate(recipes) if i != place and not isinstance(other, LeftOut)]
-    if not used or not may_name_rows(found, column, named=named):
-        return found
-    others, copies = rows.iloc[:, used], np.zeros(len(rows), dtype=bool)
-    repeated = column.duplicated(keep=False).to_numpy()
-    copies[repeated] = rows.iloc[:, [*used, place]][repeated].duplicated().to_numpy()
-    if not copies.any() or others[~copies].duplicated().mean() > 1 - NEARLY_ALL:
-        return found
-    different = recipe(found.column, column[~copies], named=named)
-    return different if isinstance(different, LeftOut) else found
+    found = list(recipes)
+    used = [i for i, one in enumerate(recipes) if not isinstance(one, LeftOut)]
+    for place in used if len(used) > 1 else ():
+        column = rows.iloc[:, place]
+        if not may_name_rows(recipes[place], column, named=named):
+            continue
+        others = rows.iloc[:, [i for i in used if i != place]]
+        copies, repeated = np.zeros(len(rows), dtype=bool), column.duplicated(keep=False).to_numpy()
+        copies[repeated] = rows.iloc[:, used][repeated].duplicated().to_numpy()
+        if not copies.any() or others[~copies].duplicated().mean() > 1 - NEARLY_ALL:
+            continue
+        different = recipe(recipes[place].column, column[~copies], named=named)
+        if isinstance(different, LeftOut):
+            found[place] = different
+    return found
 
 
 def _with_dates_together(recipes: list[Recipe], rows: pd.DataFrame) -> list[Recipe]:
