@@ -22,7 +22,7 @@ import torch
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from oddshot import FewShotDetector, Prior
-from oddshot.detectors import second_opinion
+from oddshot.detectors.corrections import second_opinion
 from oddshot.evaluation.machine import machine
 from oddshot.evaluation.metrics import auroc, average_precision
 from oddshot.evaluation.peers import find_peers

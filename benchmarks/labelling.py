@@ -40,8 +40,8 @@ from sklearn.ensemble import IsolationForest
 from oddshot import FewShotDetector, Prior
 from oddshot.data.collections import TableRef, load_collection
 from oddshot.data.splits import few_label_split
-from oddshot.detectors.ranking import Ranking
-from oddshot.detectors.suggestion import suggest
+from oddshot.detectors.labelling.ranking import Ranking
+from oddshot.detectors.labelling.suggestion import suggest
 from oddshot.episodes import Table
 from oddshot.evaluation.metrics import auroc, average_precision, paired_bootstrap
 from oddshot.evaluation.models import PINE_FOREST

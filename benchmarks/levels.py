@@ -35,7 +35,7 @@ from oddshot import FewShotDetector, Prior
 from oddshot.data.collections import load_collection
 from oddshot.data.sources import read_table
 from oddshot.data.splits import one_class_split
-from oddshot.detectors.raising import Raising
+from oddshot.detectors.corrections.raising import Raising
 from oddshot.errors import DataError
 from oddshot.evaluation.machine import machine
 from oddshot.evaluation.metrics import auroc, average_precision

@@ -31,7 +31,7 @@ from sklearn.datasets import make_moons
 from sklearn.preprocessing import StandardScaler
 
 from oddshot import FewShotDetector, Prior
-from oddshot.detectors.solitary import Solitary
+from oddshot.detectors.corrections.solitary import Solitary
 from oddshot.evaluation.machine import machine
 from oddshot.evaluation.metrics import auroc, average_precision
 from oddshot.reports.tables import markdown_table

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from oddshot.data.images import read_images
     from oddshot.detectors.autoencoder import AAEDetector
     from oddshot.detectors.few_shot import FewShotDetector
+    from oddshot.detectors.labelling.suggestion import suggest
     from oddshot.detectors.scorers import average_precision_scorer, roc_auc_scorer
     from oddshot.detectors.series import SeriesDetector
-    from oddshot.detectors.suggestion import suggest
     from oddshot.errors import OddshotError
     from oddshot.meta_training import meta_train
     from oddshot.priors import Prior
@@ -48,7 +48,7 @@ _HOMES = {
     "meta_train": "oddshot.meta_training",
     "read_images": "oddshot.data.images",
     "roc_auc_scorer": "oddshot.detectors.scorers",
-    "suggest": "oddshot.detectors.suggestion",
+    "suggest": "oddshot.detectors.labelling.suggestion",
 }
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from oddshot.detectors.base import AnomalyDetector
-from oddshot.detectors.calibrated import Shown
+from oddshot.detectors.verdicts.calibrated import Shown
 from oddshot.errors import LabelError, SettingError
 from oddshot.thresholds.surprise import Surprise
 from small_detectors import detector, few_labels, odd_among

@@ -215,7 +215,7 @@ def test_fit_leaves_global_generators_alone():
 
 
 def test_only_some_of_many_rows_are_compared_with(monkeypatch):
-    monkeypatch.setattr("oddshot.detectors.fitted_autoencoder.MOST_NEIGHBOURS", 50)
+    monkeypatch.setattr("oddshot.detectors.adversarial.autoencoder.MOST_NEIGHBOURS", 50)
     detector = AAEDetector(steps=60).fit(rows_of())
     scores = detector.anomaly_score(rows_of(odd=30, seed=1))
     assert roc_auc_score(np.arange(150) < 30, scores) > 0.8
@@ -223,7 +223,7 @@ def test_only_some_of_many_rows_are_compared_with(monkeypatch):
 
 def test_scores_do_not_depend_on_the_blocks_that_rows_are_cut_into(monkeypatch, fitted):
     expected = fitted.anomaly_score(rows_of())
-    monkeypatch.setattr("oddshot.detectors.fitted_autoencoder.BLOCK_ROWS", 7)
+    monkeypatch.setattr("oddshot.detectors.adversarial.autoencoder.BLOCK_ROWS", 7)
     np.testing.assert_allclose(fitted.anomaly_score(rows_of()), expected, rtol=1e-9)
 
 

@@ -17,7 +17,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from oddshot import FewShotDetector, Prior
-from oddshot.detectors.fitted_table import FittedTable
+from oddshot.detectors.fitted.table import FittedTable
 from oddshot.errors import DataError, PriorError, SavedScoresWarning, SettingError
 from oddshot.persistence import FORMAT_VERSION, STATE_FILE, save_state
 from small_detectors import detector, few_labels, odd_among

@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import multivariate_normal
 
 from oddshot import FewShotDetector
-from oddshot.detectors.fitted_table import FittedTable
+from oddshot.detectors.fitted.table import FittedTable
 from oddshot.episodes import FloatArray
 from oddshot.mapping import mixtures
 from oddshot.mapping.editions import Edition

@@ -3,7 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from oddshot.detectors.explanation import Change, CounterExample, Explanation
+from oddshot.detectors.explanations.alternatives import Change, CounterExample
+from oddshot.detectors.explanations.explanation import Explanation
 from oddshot.mapping.encode import ColumnNote
 from oddshot.reports.detection import scored
 from oddshot.reports.evidence import Evidence

@@ -2,8 +2,8 @@ from dataclasses import replace
 
 import pytest
 
-from oddshot.detectors.drift import Drift
-from oddshot.detectors.drift_columns import ColumnChange
+from oddshot.detectors.drift.columns import ColumnChange
+from oddshot.detectors.drift.monitor import Drift
 from oddshot.reports.drift import lines_of
 
 

@@ -1,7 +1,8 @@
 import numpy as np
 import pandas as pd
 
-from oddshot.detectors.explanation import CounterExample, Explanation, Explanations
+from oddshot.detectors.explanations.alternatives import CounterExample
+from oddshot.detectors.explanations.explanation import Explanation, Explanations
 from oddshot.reports.explanation import as_text
 
 

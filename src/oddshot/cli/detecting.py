@@ -256,7 +256,7 @@ def with_reasons(
     """Say in a new column why the ``number`` oddest rows are odd."""
     import pandas as pd
 
-    from oddshot.detectors.explanation_words import reasons
+    from oddshot.detectors.explanations.words import reasons
     from oddshot.reports.detection import REASONS
 
     if not number:

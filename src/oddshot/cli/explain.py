@@ -63,7 +63,7 @@ def explain(
 
     from oddshot.data.images import holds_images
     from oddshot.data.sources import write_table
-    from oddshot.detectors.explanation_words import told
+    from oddshot.detectors.explanations.words import told
     from oddshot.detectors.few_shot import FewShotDetector
     from oddshot.persistence import is_saved
     from oddshot.reports.explanation import as_text

@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from oddshot.detectors.few_shot import FewShotDetector
-    from oddshot.detectors.labelling_session import LabellingSession, Question, SessionFolder
+    from oddshot.detectors.labelling.session import LabellingSession, Question, SessionFolder
     from oddshot.episodes import FloatArray, LabelArray
+
+    Session = LabellingSession[FewShotDetector]
 
 KEPT_ROWS = 10_000  # the oddest rows at the start; no other is asked for
 MOST_CELLS = 40  # that are shown of a row
@@ -78,7 +80,7 @@ def label(
     Every answer is on the disk before the next row is shown. The same command goes on where it
     stopped; it need not repeat --label-column, --leave-out, --seed and --prior.
     """
-    from oddshot.detectors.labelling_session import SessionFolder
+    from oddshot.detectors.labelling.session import SessionFolder
     from oddshot.persistence import sole_writer
 
     if export is not None:
@@ -113,9 +115,9 @@ def label(
 
 def _session(
     data: "_Data", detector: "FewShotDetector", kept: "SessionFolder"
-) -> "tuple[LabellingSession, pd.DataFrame]":
+) -> "tuple[Session, pd.DataFrame]":
     """Rank the oddest rows; return the session, and these rows."""
-    from oddshot.detectors.labelling_session import LabellingSession
+    from oddshot.detectors.labelling.session import LabellingSession
 
     rows = data.oddest(detector, [answer.row for answer in kept.answers])
     frame = data.take(rows)
@@ -123,9 +125,7 @@ def _session(
     return LabellingSession(detector.rank(frame), kept, rows=rows, given=given), frame
 
 
-def _ask(
-    console: "Console", session: "LabellingSession", frame: "pd.DataFrame", columns: int
-) -> None:
+def _ask(console: "Console", session: "Session", frame: "pd.DataFrame", columns: int) -> None:
     """Ask until there is nothing more to ask, or no answer."""
     keys, question = _keys(console), session.question()
     while question is not None:
@@ -149,12 +149,12 @@ def _ask(
 
 def _show(
     console: "Console",
-    session: "LabellingSession",
+    session: "Session",
     question: "Question",
     frame: "pd.DataFrame",
     columns: int,
 ) -> None:
-    from oddshot.detectors.explanation_words import reasons, shown
+    from oddshot.detectors.explanations.words import reasons, shown
 
     row = frame.iloc[[question.place]]
     found = session.detector.explain(row, changes=False)[0]
@@ -196,10 +196,10 @@ def _keys(console: "Console") -> Iterator[str]:
             say(console, "Press a, n, s, u or q.")
 
 
-def _close(console: "Console", session: "LabellingSession", frame: "pd.DataFrame") -> None:
+def _close(console: "Console", session: "Session", frame: "pd.DataFrame") -> None:
     """Write what was labelled, and a detector that knows it."""
     from oddshot.data.sources import write_table
-    from oddshot.detectors.labelling_session import WORDS
+    from oddshot.detectors.labelling.session import WORDS
     from oddshot.episodes import UNLABELLED
     from oddshot.reports.detection import free_name
 
@@ -231,7 +231,7 @@ def _about(file: str, folder: Path, asked: dict[str, Any]) -> dict[str, Any]:
     from oddshot.data.images import holds_images
     from oddshot.data.sources import fingerprint
     from oddshot.data.streams import is_read_once
-    from oddshot.detectors.labelling_session import SessionFolder
+    from oddshot.detectors.labelling.session import SessionFolder
 
     if file == "-":
         raise SettingError("FILE is '-', but answers come from standard input; give a file")
@@ -353,12 +353,12 @@ class _Data(NamedTuple):
         frame = self.long.blocks.take(rows).set_axis(rows, axis=0)
         return frame if self.label_column is None else frame.drop(columns=self.label_column)
 
-    def export(self, session: "LabellingSession", path: Path) -> None:
+    def export(self, session: "Session", path: Path) -> None:
         """Write FILE's rows with labels, given ones and answers, and scores."""
         import numpy as np
         import pandas as pd
 
-        from oddshot.detectors.labelling_session import WORDS
+        from oddshot.detectors.labelling.session import WORDS
         from oddshot.reports.detection import free_name, scored_beside
 
         detector, answers = session.detector, session.labels_of_rows(self.length)

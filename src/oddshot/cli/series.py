@@ -30,7 +30,7 @@ from oddshot.errors import SettingError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from oddshot.detectors.explanation import Explanation
+    from oddshot.detectors.explanations.explanation import Explanation
     from oddshot.detectors.series import SeriesDetector, Stretch
     from oddshot.episodes import LabelArray
     from oddshot.reports.detection import Detection
@@ -236,7 +236,7 @@ def _table(
     from rich.markup import escape
     from rich.table import Table
 
-    from oddshot.detectors.explanation_words import shown
+    from oddshot.detectors.explanations.words import shown
     from oddshot.reports.page_cells import text_of
 
     rows = read.rows

@@ -27,8 +27,8 @@ from oddshot.wording import counted
 if TYPE_CHECKING:
     import pandas as pd
 
-    from oddshot.detectors.calibration import ThresholdRule
     from oddshot.detectors.few_shot import FewShotDetector
+    from oddshot.detectors.verdicts.calibration import ThresholdRule
 
 DRIFT = 3  # the exit code
 
@@ -67,7 +67,7 @@ def watch(
     Exit code 3 where an alarm was raised; 0 where all is quiet or there are just more anomalies.
     """
     from oddshot.data.streams import is_read_once
-    from oddshot.detectors.drift import MOST_PERMUTATIONS
+    from oddshot.detectors.drift.monitor import MOST_PERMUTATIONS
     from oddshot.detectors.few_shot import FewShotDetector
     from oddshot.reports.drift import lines_of
     from oddshot.thresholds.conformal import check_level
@@ -129,8 +129,8 @@ def refresh(
     """Fit a kept detector again on new rows, with the labels and the prior that it has."""
     import warnings
 
+    from oddshot.detectors.drift.refreshing import ContextWarning
     from oddshot.detectors.few_shot import FewShotDetector
-    from oddshot.detectors.refreshing import ContextWarning
 
     promise = Promise(alpha, fdr, budget, calibrate, threshold=threshold)
     promise.check()

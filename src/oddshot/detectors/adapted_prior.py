@@ -11,18 +11,18 @@ from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
 from oddshot.detectors.base import AnomalyDetector
-from oddshot.detectors.calibrated import FOLDS, Shown, stand_for_normal
-from oddshot.detectors.calibration import (
+from oddshot.detectors.corrections.few_rows import LEAST_TO_HALVE, most_decades
+from oddshot.detectors.fitted.images import FittedImages
+from oddshot.detectors.fitted.table import FittedTable
+from oddshot.detectors.given.groups import Groups
+from oddshot.detectors.verdicts.calibrated import FOLDS, Shown, stand_for_normal
+from oddshot.detectors.verdicts.calibration import (
     OWN,
     SPLIT,
     Calibration,
     IndexArray,
     expected_again,
 )
-from oddshot.detectors.few_rows import LEAST_TO_HALVE, most_decades
-from oddshot.detectors.fitted_images import FittedImages
-from oddshot.detectors.fitted_table import FittedTable
-from oddshot.detectors.groups import Groups
 from oddshot.episodes import NORMAL, Float32Array, FloatArray
 from oddshot.errors import DataError, SettingError, is_whole, require
 from oddshot.mapping.encode import ColumnNote

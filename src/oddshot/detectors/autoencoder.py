@@ -10,12 +10,12 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from oddshot.data.images import Images, looks_like_images
-from oddshot.detectors.adversarial_fit import AdversarialSettings, Losses
+from oddshot.detectors.adversarial.autoencoder import FittedAutoencoder
+from oddshot.detectors.adversarial.fronts import Front, ImageFront, TableFront
+from oddshot.detectors.adversarial.training import AdversarialSettings, Losses
 from oddshot.detectors.base import AnomalyDetector
-from oddshot.detectors.calibrated import Shown
-from oddshot.detectors.checked_labels import checked_labels
-from oddshot.detectors.fitted_autoencoder import FittedAutoencoder
-from oddshot.detectors.fronts import Front, ImageFront, TableFront
+from oddshot.detectors.given.labels import checked_labels
+from oddshot.detectors.verdicts.calibrated import Shown
 from oddshot.episodes import FloatArray
 from oddshot.errors import DataError, is_number, is_whole, require
 from oddshot.mapping.encode import ColumnNote
@@ -261,7 +261,7 @@ class AAEDetector(AnomalyDetector):
             self._blend,
             "0 for an export, which holds C(x) alone",
         )
-        from oddshot.detectors.onnx_export import write_scorer  # noqa: PLC0415 - an extra
+        from oddshot.detectors.adversarial.onnx_export import write_scorer  # noqa: PLC0415 - an extra
 
         write_scorer(self._fitted, Path(path))
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, OutlierMixin
 
-from oddshot.detectors.adjustable_threshold import AdjustableThreshold, checked_share
+from oddshot.detectors.verdicts.adjustable_threshold import AdjustableThreshold, checked_share
 from oddshot.episodes import FloatArray
 from oddshot.errors import SettingError, is_whole
 

@@ -2,16 +2,16 @@
 
 What it can do, by file:
 
-====================== =========================================================================
-few_shot               fit, save, load
-adapted_prior          anomaly_score, column_report_
-base                   predict, decision_function, score_samples: scikit-learn's face
-adjustable_threshold   threshold_, set_threshold
-calibrated             p_values, select, calibrate, predict_proba
-learns_from_answers    partial_fit, rank, suggest
-gives_reasons          explain, importance
-keeps_up               check_drift, drift_monitor, refresh, unseen_levels
-====================== =========================================================================
+=============================== ================================================================
+few_shot                        fit, save, load
+adapted_prior                   anomaly_score, column_report_
+base                            predict, decision_function, score_samples: scikit-learn's face
+verdicts/adjustable_threshold   threshold_, set_threshold
+verdicts/calibrated             p_values, select, calibrate, predict_proba
+learns_from_answers             partial_fit, rank, suggest
+gives_reasons                   explain, importance
+keeps_up                        check_drift, drift_monitor, refresh, unseen_levels
+=============================== ================================================================
 
 It keeps a `FittedTable`, or `FittedImages`, which turn rows into raw scores.
 """
@@ -24,14 +24,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from oddshot.detectors.checked_labels import checked_labels
-from oddshot.detectors.fitted_images import FittedImages
-from oddshot.detectors.fitted_table import FittedTable
+from oddshot.detectors.corrections.novelty import Novelty
+from oddshot.detectors.fitted.images import FittedImages
+from oddshot.detectors.fitted.table import FittedTable
+from oddshot.detectors.given.labels import checked_labels
+from oddshot.detectors.given.tables import table_rows
 from oddshot.detectors.gives_reasons import GivesReasons
 from oddshot.detectors.keeps_up import KeepsUp
 from oddshot.detectors.learns_from_answers import LearnsFromAnswers
-from oddshot.detectors.novelty import Novelty
-from oddshot.detectors.tables import table_rows
 from oddshot.episodes import FloatArray
 from oddshot.errors import PriorError, SavedScoresWarning, SettingError
 from oddshot.mapping.quality import QUALITIES, Quality

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from oddshot.detectors.adapted_prior import AdaptedPrior
-from oddshot.detectors.explanation import Explanations
-from oddshot.detectors.explanation_table import TableExplainer
-from oddshot.detectors.tables import table_rows
+from oddshot.detectors.explanations.explanation import Explanations
+from oddshot.detectors.explanations.table import TableExplainer
+from oddshot.detectors.given.tables import table_rows
 from oddshot.errors import DataError, is_whole, require
 from oddshot.frames import take_rows, to_rows
 
@@ -24,7 +24,7 @@ class GivesReasons(AdaptedPrior):
         A row's score is its baseline plus the contributions of its columns. The baseline is the
         mean score of four typical rows that agree with it in most columns; contributions are
         Shapley values of putting the row's values into these, exact for the four columns that
-        matter most and the rest together (see `oddshot.detectors.explanation_shapley.attribute`).
+        matter most and the rest together (see `oddshot.detectors.explanations.shapley.attribute`).
         A category or a date counts as one column, a missing value as a value.
 
         Parameters

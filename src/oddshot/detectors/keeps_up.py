@@ -8,11 +8,11 @@ from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
 from oddshot.detectors.adapted_prior import AdaptedPrior
-from oddshot.detectors.checked_labels import checked_labels
-from oddshot.detectors.drift import Drift, DriftMonitor
-from oddshot.detectors.fitted_table import FittedTable
-from oddshot.detectors.kept_rows import KeptRows
-from oddshot.detectors.refreshing import refreshed_context, warn_of_other_kinds
+from oddshot.detectors.drift.monitor import Drift, DriftMonitor
+from oddshot.detectors.drift.refreshing import refreshed_context, warn_of_other_kinds
+from oddshot.detectors.fitted.kept_rows import KeptRows
+from oddshot.detectors.fitted.table import FittedTable
+from oddshot.detectors.given.labels import checked_labels
 from oddshot.errors import DataError
 from oddshot.frames import to_rows
 

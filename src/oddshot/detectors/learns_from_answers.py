@@ -7,9 +7,9 @@ from typing import Any, Self
 from numpy.typing import ArrayLike
 
 from oddshot.detectors.adapted_prior import AdaptedPrior
-from oddshot.detectors.checked_labels import checked_labels
-from oddshot.detectors.ranking import Ranking
-from oddshot.detectors.suggestion import (
+from oddshot.detectors.given.labels import checked_labels
+from oddshot.detectors.labelling.ranking import Ranking
+from oddshot.detectors.labelling.suggestion import (
     FRUITLESS,
     SPREAD,
     UNCERTAIN_SHARE,
@@ -87,7 +87,7 @@ class LearnsFromAnswers(AdaptedPrior):
             warnings.warn(lack, CalibrationWarning, stacklevel=2)
         return self
 
-    def rank(self, X: Any) -> Ranking:
+    def rank(self, X: Any) -> Ranking[Self]:
         """Rank rows so that they can be ranked again at once when some of them are labelled.
 
         Parameters
@@ -123,7 +123,7 @@ class LearnsFromAnswers(AdaptedPrior):
         """Pick rows that are worth a person's look and have no label yet.
 
         Rows that this detector knows the label of are recognised by their content. To go on after
-        the answers at once, keep a ranking: see `oddshot.detectors.suggestion.suggest`.
+        the answers at once, keep a ranking: see `oddshot.detectors.labelling.suggestion.suggest`.
 
         Parameters
         ----------
@@ -132,7 +132,7 @@ class LearnsFromAnswers(AdaptedPrior):
         n, uncertain, spread, fruitless, leave_out
             How many; share of rows near the threshold; how much less a near copy is worth, and the
             like of what was answered "normal" before any anomaly is known; rows not to pick: see
-            `oddshot.detectors.suggestion.suggest`.
+            `oddshot.detectors.labelling.suggestion.suggest`.
 
         Returns
         -------

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from oddshot.detectors.checked_labels import checked_labels
+from oddshot.detectors.given.labels import checked_labels
 from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED
 
 

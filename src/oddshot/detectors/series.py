@@ -11,11 +11,11 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from oddshot.detectors.base import AnomalyDetector
-from oddshot.detectors.calibrated import Shown
-from oddshot.detectors.checked_labels import checked_labels
-from oddshot.detectors.explanation import Explanations
+from oddshot.detectors.explanations.explanation import Explanations
 from oddshot.detectors.few_shot import FewShotDetector
-from oddshot.detectors.tables import table_rows
+from oddshot.detectors.given.labels import checked_labels
+from oddshot.detectors.given.tables import table_rows
+from oddshot.detectors.verdicts.calibrated import Shown
 from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, FloatArray, LabelArray
 from oddshot.errors import DataError, SettingError
 from oddshot.frames import RawRows, hash_rows

@@ -1,6 +1,6 @@
 """A comparison of a window with a context, in words."""
 
-from oddshot.detectors.drift import Drift
+from oddshot.detectors.drift.monitor import Drift
 
 SHOWN = 5
 SAYS_MORE = {"levels": "new levels", "missing": "unreadable"}  # of the same column

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from oddshot.detectors.explanation import Explanation
+from oddshot.detectors.explanations.explanation import Explanation
 from oddshot.episodes import FloatArray
 
 IndexArray = NDArray[np.intp]

@@ -2,8 +2,8 @@
 
 import pandas as pd
 
-from oddshot.detectors.explanation import Explanations
-from oddshot.detectors.explanation_words import shown
+from oddshot.detectors.explanations.explanation import Explanations
+from oddshot.detectors.explanations.words import shown
 
 
 def as_text(found: Explanations) -> pd.DataFrame:

@@ -9,7 +9,7 @@ from scipy.stats import rankdata
 from sklearn.base import clone
 
 from oddshot.data.images import Images, looks_like_images, to_images
-from oddshot.detectors.explanation import Explanation
+from oddshot.detectors.explanations.explanation import Explanation
 from oddshot.episodes import UNLABELLED
 from oddshot.frames import as_frame, take_rows, to_rows
 from oddshot.reports.detection import scored

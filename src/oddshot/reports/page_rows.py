@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from oddshot.detectors.explanation import CounterExample, Explanation
-from oddshot.detectors.explanation_words import told
+from oddshot.detectors.explanations.alternatives import CounterExample
+from oddshot.detectors.explanations.explanation import Explanation
+from oddshot.detectors.explanations.words import told
 from oddshot.episodes import ANOMALY, NORMAL
 from oddshot.reports.detection import Detection
 from oddshot.reports.evidence import Evidence

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from oddshot.detectors.explanation import Explanation
+from oddshot.detectors.explanations.explanation import Explanation
 from oddshot.detectors.series import SeriesDetector, Stretch
 from oddshot.episodes import FloatArray
 from oddshot.reports.figures import BLUE, GREY, ORANGE, draw_figure

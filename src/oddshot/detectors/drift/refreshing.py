@@ -1,0 +1,156 @@
+"""A context brought up to date: new rows, a share of the old ones, and all labels."""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from oddshot.detectors.drift.unread import Unread, without_words
+from oddshot.detectors.fitted.kept_rows import KeptRows
+from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, LabelArray
+from oddshot.errors import DataError, SettingError, is_number, require
+from oddshot.mapping.cells import read_numbers
+from oddshot.mapping.columns import Number, Recipe
+
+SHOWN = 5
+KINDS = {
+    "number": "a number",
+    "boolean": "true or false",
+    "category": "a category",
+    "date": "a date",
+    "left out": "left out",
+}
+
+
+class ContextWarning(UserWarning):
+    """A column of the old context, or of the new rows, is left out of a refreshed one, or retyped.
+
+    It says which column, and why.
+    """
+
+
+def refreshed_context(
+    kept: KeptRows,
+    X: Any,
+    labels: LabelArray,
+    *,
+    keep: float,
+    factors: Mapping[str, float],
+    seed: int,
+) -> tuple[pd.DataFrame, LabelArray]:
+    """Rows and labels for a new fit; see `FewShotDetector.refresh`.
+
+    Parameters
+    ----------
+    kept
+        The old context.
+    X, labels
+        New rows (n, d) and their labels (n,) of 1, 0, -1.
+    keep, factors
+        As for `FewShotDetector.refresh`.
+    seed
+        Chooses the old rows that stay.
+
+    Raises
+    ------
+    DataError
+        If old and new rows share no column.
+    SettingError
+        If ``keep`` is no share, or ``factors`` names no column of numbers.
+
+    Warns
+    -----
+    ContextWarning
+        If columns are left out.
+    """
+    require(is_number(keep) and 0 <= keep <= 1, "keep", keep, "a share from 0 to 1")
+    new = kept.aligned(X)
+    old = _rescaled(kept.named_frame, factors)
+    clean = bool((kept.labels[kept.labels != ANOMALY] == NORMAL).all())
+    label = kept.labels == ANOMALY if clean else kept.labels != UNLABELLED
+    others = np.flatnonzero(~label)
+    drawn = np.random.default_rng([seed, 7]).permutation(others)[: round(keep * len(others))]
+    stay = np.sort(np.concatenate([np.flatnonzero(label), drawn]))
+    if not len(stay):
+        return kept.named_as_given(new), labels
+    columns = [name for name in old.columns if name in new.columns]
+    if not columns:
+        raise DataError(
+            f"old and new rows share no column; the old ones have "
+            f"{', '.join(map(repr, list(old.columns)[:10]))}"
+        )
+    _tell("lost", [name for name in old.columns if name not in columns])
+    _tell("not known to the rows that stay", [n for n in new.columns if n not in columns])
+    rows = pd.concat([old.iloc[stay][columns], new[columns]], ignore_index=True)
+    return kept.named_as_given(rows), np.concatenate([kept.labels[stay], labels])
+
+
+def warn_of_other_kinds(old: Sequence[Recipe], new: Sequence[Recipe], rows: pd.DataFrame) -> None:
+    """Tell of columns that are of another kind in a refreshed context, left out, or mostly gaps.
+
+    Parameters
+    ----------
+    old, new
+        How columns were read, and how they are.
+    rows
+        Shape (n, d): the new rows, columns named by texts.
+
+    Warns
+    -----
+    ContextWarning
+        For each of up to five such columns: what it was and is, and why; then one for all others.
+    """
+    before = {recipe.column: recipe for recipe in old}
+    told = [
+        changed
+        for now in new
+        if now.column in before and (changed := _changed(before[now.column], now, rows))
+    ]
+    for words in told[:SHOWN]:
+        warnings.warn(words, ContextWarning, stacklevel=3)
+    if len(told) > SHOWN:
+        words = f"{len(told) - SHOWN} more column(s) are of another kind, or hold mostly gaps now"
+        warnings.warn(words, ContextWarning, stacklevel=3)
+
+
+def _changed(was: Recipe, now: Recipe, rows: pd.DataFrame) -> str:
+    """Say how a column is read otherwise than it was; empty where it is not."""
+    name, column = repr(now.column), rows[now.column]
+    if was.kind != now.kind:
+        unread = Unread.of(was, column)
+        why = [unread.told if unread else "", now.reason()]
+        why += [f"it was left out as {was.reason()}"] if was.kind == "left out" else []
+        told = "; ".join(filter(None, why)) or "so all rows together look"
+        return f"column {name} was {KINDS[was.kind]} and is {KINDS[now.kind]} now: {told}"
+    unread = Unread.of(without_words(now), column) if isinstance(now, Number) else None
+    return f"column {name}: {unread.told}; such count as gaps" if unread and unread.mostly else ""
+
+
+def _rescaled(frame: pd.DataFrame, factors: Mapping[str, float]) -> pd.DataFrame:
+    """Multiply columns of numbers."""
+    changed = {}
+    for name, factor in factors.items():
+        if name not in frame:
+            raise SettingError(
+                f"factors names the column {name!r}; the detector knows "
+                f"{', '.join(map(repr, list(frame.columns)[:10]))}"
+            )
+        positive = is_number(factor) and 0 < factor < np.inf
+        require(positive, f"factors[{name!r}]", factor, "a positive number")
+        try:
+            changed[name] = factor * read_numbers(frame[name])
+        except DataError as error:
+            raise SettingError(
+                f"factors names {name!r}, which is no column of numbers: {error}"
+            ) from error
+    return frame.assign(**changed)
+
+
+def _tell(what: str, names: list[str]) -> None:
+    if names:
+        shown = ", ".join(map(repr, names[:SHOWN])) + (", ..." if len(names) > SHOWN else "")
+        warnings.warn(
+            f"{len(names)} column(s) left out, {what}: {shown}", ContextWarning, stacklevel=4
+        )

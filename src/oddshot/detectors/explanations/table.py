@@ -1,0 +1,201 @@
+"""Explain the rows of a table: stand-ins, contributions, rows to compare with, a way to normal."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from oddshot.detectors.explanations.alternatives import Change, CounterExample
+from oddshot.detectors.explanations.changes import Changed, smallest_changes
+from oddshot.detectors.explanations.explanation import Explanation, Explanations
+from oddshot.detectors.explanations.nearness import Nearness
+from oddshot.detectors.explanations.shapley import Attribution, attribute
+from oddshot.detectors.fitted.table import FittedTable
+from oddshot.episodes import FloatArray
+from oddshot.frames import RawRows, as_frame
+from oddshot.mapping.decode import decode
+from oddshot.mapping.encode import BLOCK_ROWS, Encoder
+from oddshot.mapping.row_places import RowPlaces
+from oddshot.mapping.threading import cut
+
+STAND_INS = 4
+
+
+class TableExplainer:
+    """Explains rows by scoring mixtures of them and of typical rows.
+
+    Parameters
+    ----------
+    fitted
+        The detector's table.
+    scale
+        Raw scores (m,) to anomaly scores (m,).
+    threshold
+        Anomaly scores above it are anomalies.
+    """
+
+    def __init__(
+        self, fitted: FittedTable, scale: Callable[[FloatArray], FloatArray], threshold: float
+    ) -> None:
+        self._fitted, self._scale, self._threshold = fitted, scale, threshold
+        self._support, encoder = fitted.support, fitted.encoder
+        names = [column for column, _ in encoder.encoded_names_ + encoder.aside_names_]
+        sources = np.array([names[at] for at in self._support.columns])
+        used = [recipe.column for recipe in encoder.recipes if recipe.outputs()]
+        # what was constant at fit comes last, and matters to rows that differ there alone
+        self._columns = (*used, *(column for column in names if column not in used))
+        self._used = len(used)
+        self._known_scores = scale(fitted.known_scores)
+        encoded = self._support.typical[:0]
+        if fitted.kept is not None:
+            encoded = fitted.arranged(fitted.kept.frame)
+        self._kept = RowPlaces(encoded)
+        self._nearness = Nearness(
+            self._support.typical,
+            scale(fitted.typical_scores),
+            [np.flatnonzero(sources == column) for column in self._columns],
+            aside=self._support.aside,
+        )
+
+    def explain(self, rows: RawRows, *, changes: bool) -> Explanations:
+        """Explain rows (n, d); ``changes``: search what would make the anomalies normal."""
+        encoder = self._fitted.encoder
+        arranged = self._fitted.arranged(rows)
+        nearness = self._nearness
+        nearest = np.stack([nearness.nearest(row, STAND_INS) for row in arranged])
+        # A row that the detector has learned from is scored as if it had not. Its mixtures cannot
+        # be: so all are compared with how a copy of it scores, and its own score sets the scale.
+        copies, stand_ins = _copied(arranged), _copied(nearness.typical[nearest])
+        copied = self._attributed(copies, stand_ins)
+        found = copied.raised_to(self._score(arranged))
+        odd = np.flatnonzero((found.scores > self._threshold) & changes)
+        changed = dict(zip(odd.tolist(), self._changes(arranged, found, copied, odd), strict=True))
+        labels = rows.index.tolist() if isinstance(rows, pd.DataFrame) else range(len(arranged))
+        cells = _cells(rows, self._columns, encoder)
+        return Explanations(
+            tuple(
+                Explanation(
+                    row=label,
+                    score=float(found.scores[n]),
+                    baseline=float(found.baselines[n]),
+                    threshold=self._threshold,
+                    columns=self._columns,
+                    values=cells[n],
+                    contributions=found.contributions[n],
+                    typical=self._typical(arranged[n], int(nearest[n, 0])),
+                    anomaly=self._anomaly(arranged[n]),
+                    change=changed.get(n),
+                )
+                for n, label in enumerate(labels)
+            )
+        )
+
+    def _attributed(self, rows: FloatArray, stand_ins: FloatArray) -> Attribution:
+        """Contributions (n, g): a column that was constant plays where it differs somewhere.
+
+        Mixtures of two rows break what goes together. So that counts only where without it a row
+        would be no anomaly; what it adds elsewhere is shared out.
+        """
+        found = Attribution(
+            *(np.zeros((len(rows), *more)) for more in ((), (), (len(self._columns),)))
+        )
+        both = [self._fitted.scored_both_ways(rows[at]) for at in cut(len(rows), BLOCK_ROWS)]
+        scores, without = (self._scale(np.concatenate(raw)) for raw in zip(*both, strict=True))
+        together = (scores > without) & (without <= self._threshold)
+        games = np.column_stack([self._changed(rows, stand_ins), together])
+        for game in np.unique(games, axis=0):
+            alike = np.flatnonzero((games == game).all(axis=1))
+            also = (self._used + np.flatnonzero(game[:-1])).tolist()
+            players = [*range(self._used), *also]
+            groups = [self._nearness.groups[group] for group in players]
+            score = partial(self._score, together=bool(game[-1]))
+            own = (scores if game[-1] else without)[alike]
+            part = attribute(score, rows[alike], stand_ins[alike], groups, scores=own)
+            found.scores[alike], found.baselines[alike] = part.scores, part.baselines
+            found.contributions[np.ix_(alike, players)] = part.contributions
+        return found.raised_to(scores)
+
+    def _changed(self, rows: FloatArray, stand_ins: FloatArray) -> NDArray[np.bool_]:
+        """In which columns that were constant (n, c) rows (n, p + q) are unlike their stand-ins."""
+        places = [int(group[0]) for group in self._nearness.groups[self._used :]]
+        others = np.rint(stand_ins[:, :, places])
+        return np.asarray((np.rint(rows[:, None, places]) != others).any(axis=1))
+
+    def _score(self, arranged: FloatArray, *, together: bool = True) -> FloatArray:
+        """Anomaly scores (m,) of encoded rows (m, p + q), block by block."""
+        blocks = [arranged[block] for block in cut(len(arranged), BLOCK_ROWS)]
+        raw = [self._fitted.scored_arranged(block, together=together) for block in blocks]
+        return self._scale(np.concatenate(raw))
+
+    def _typical(self, row: FloatArray, place: int) -> CounterExample:
+        nearness = self._nearness
+        return self._beside(row, nearness.typical[place], float(nearness.scores[place]))
+
+    def _anomaly(self, row: FloatArray) -> CounterExample | None:
+        """Return the nearest known anomaly that is another row."""
+        known = self._support.known
+        others = np.flatnonzero((known != row).any(axis=1))
+        if not len(others):
+            return None
+        place = others[self._nearness.distances(row, known[others]).argmin()]
+        return self._beside(row, known[place], float(self._known_scores[place]))
+
+    def _beside(self, row: FloatArray, other: FloatArray, score: float) -> CounterExample:
+        apart = self._nearness.apart(row, other[None])[0]
+        order = np.argsort(-apart, kind="stable")
+        differing = tuple(self._columns[group] for group in order if apart[group] > 0)
+        return CounterExample(*self._as_given(other), score, differing)
+
+    def _as_given(self, row: FloatArray) -> tuple[int | None, dict[str, Any]]:
+        """Place among the rows given to `fit`, and cells by column, of a row (p + q,)."""
+        kept, (at,) = self._fitted.kept, self._kept.of(row[None])
+        if kept is None or at < 0:
+            return None, self._decoded(row)
+        (cells,) = _cells(kept.frame.iloc[[at]], self._columns, self._fitted.encoder)
+        place = int(kept.places[at])
+        return place if place >= 0 else None, dict(zip(self._columns, cells, strict=True))
+
+    def _changes(
+        self, rows: FloatArray, found: Attribution, copied: Attribution, odd: NDArray[np.intp]
+    ) -> list[Change | None]:
+        """Search the smallest changes of the odd ones among rows (n, p + q).
+
+        Where a copy of a row scores lower than the row, the changed one must, in proportion.
+        """
+        own, copies, base = found.scores[odd], copied.scores[odd], found.baselines[odd]
+        heights = np.divide(
+            self._threshold - base, own - base, out=np.ones_like(base), where=own > base
+        )
+        thresholds = np.minimum(base + heights * np.maximum(copies - base, 0.0), self._threshold)
+        changed = smallest_changes(
+            self._score, rows[odd], found.contributions[odd], self._nearness, thresholds=thresholds
+        )
+        return [None if one is None else self._change(one) for one in changed]
+
+    def _change(self, changed: Changed) -> Change:
+        values = self._decoded(changed.row)
+        columns = [self._columns[group] for group in changed.groups]
+        return Change({column: values[column] for column in columns}, changed.score)
+
+    def _decoded(self, arranged: FloatArray) -> dict[str, Any]:
+        """Cells by column, as far as an encoded row (p + q,) can be read back."""
+        decoded = decode(self._fitted.encoder, self._support.as_encoded(arranged[None]))
+        return {column: decoded[column].iloc[0] for column in self._columns}
+
+
+def _copied(rows: FloatArray) -> FloatArray:
+    """Rows that are equal but for the last bit: the mapping does not take them for its own."""
+    return np.nextafter(rows, np.inf)
+
+
+def _cells(rows: RawRows, columns: tuple[str, ...], encoder: Encoder) -> list[tuple[Any, ...]]:
+    """Give the cells of some columns as they were given, a tuple for each row.
+
+    Where a constant one is not there, its value stands in.
+    """
+    frame, names = as_frame(encoder.aligned(rows)), list(encoder.kinds_)
+    places = [names.index(name) for name in columns]
+    return list(frame.iloc[:, places].itertuples(index=False, name=None))

@@ -1,0 +1,141 @@
+"""Reasons in words, for people who are not data scientists."""
+
+from collections.abc import Hashable
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+
+from oddshot.detectors.explanations.alternatives import Change, CounterExample
+
+MOST_RARE = 1_000_000  # rarer than this nobody can say
+
+
+class Explained(Protocol):
+    """What is told of a row: what words need of an `Explanation`."""
+
+    @property
+    def row(self) -> Hashable:
+        """The row's label, or its place."""
+
+    @property
+    def score(self) -> float:
+        """Anomaly score."""
+
+    @property
+    def threshold(self) -> float:
+        """Scores above it are anomalies."""
+
+    @property
+    def flagged(self) -> bool:
+        """Whether the row is an anomaly."""
+
+    @property
+    def typical(self) -> CounterExample:
+        """The nearest typical row."""
+
+    @property
+    def anomaly(self) -> CounterExample | None:
+        """The nearest known anomaly."""
+
+    @property
+    def change(self) -> Change | None:
+        """The smallest change found that makes the row normal."""
+
+    def top(self, number: int = 3) -> list[tuple[str, Any, float]]:
+        """Column, value and contribution of the largest contributions, largest first."""
+
+
+def told(found: Explained, *, top: int = 3, sought: bool = True) -> list[str]:
+    """Say in plain sentences why a row has its score, what it compares with, what would change it.
+
+    Parameters
+    ----------
+    found
+        The explanation.
+    top
+        How many columns are named, at most.
+    sought
+        Whether changes were looked for; if not, nothing is said of them.
+
+    Examples
+    --------
+    >>> from oddshot.detectors.explanations.explanation import Explanation
+    >>> usual = CounterExample(3, {"amount": 103.0, "shop": "here"}, 0.2, ("amount",))
+    >>> parts = np.array([2.7, -0.1])
+    >>> columns, cells, change = ("amount", "shop"), (900.0, "here"), Change({"amount": 140.0}, 1.9)
+    >>> row = Explanation(17, 3.0, 0.4, 2.0, columns, cells, parts, usual, None, change)
+    >>> for line in told(row):
+    ...     print(line)
+    Row 17: anomaly score 3, above the threshold of 2. About one row in 1,000 scores as high.
+    amount is 900 (+2.7); in the nearest typical row it is 103.
+    The nearest typical row (row 3 of those learned from) differs only in amount (103).
+    Smallest change found that makes it normal: amount = 140 (score then 1.9).
+    """
+    side = "above" if found.flagged else "not above"
+    lines = [
+        f"Row {found.row}: anomaly score {found.score:.3g}, {side} the threshold of "
+        f"{found.threshold:.3g}. {_rarity(found.score)}"
+    ]
+    lines += reasons(found, top=top)
+    lines.append(_beside("typical row", found.typical))
+    if found.anomaly is not None:
+        lines.append(_beside("known anomaly", found.anomaly))
+    if found.change is not None:
+        values = " and ".join(f"{name} = {shown(v)}" for name, v in found.change.values.items())
+        lines.append(
+            f"Smallest change found that makes it normal: {values} "
+            f"(score then {found.change.score:.3g})."
+        )
+    elif sought and found.flagged:
+        lines.append("No change of one or two columns was found that makes it normal.")
+    return lines
+
+
+def reasons(found: Explained, *, top: int = 3) -> list[str]:
+    """Name the columns that make a row odd, one sentence each, the largest contribution first.
+
+    Contributions are in the unit of the score; those too small to be written are left out.
+    """
+    lines = []
+    for column, value, part in found.top(top):
+        if round(part, 2) <= 0:
+            continue
+        cell, typical = shown(value), shown(found.typical.values[column])
+        beside = (
+            ", as in the nearest typical row"
+            if cell == typical
+            else f"; in the nearest typical row it is {typical}"
+        )
+        lines.append(f"{column} is {cell} ({part:+.2g}){beside}.")
+    return lines
+
+
+def shown(value: Any, digits: int = 5) -> str:
+    """Write a cell: short numbers, "missing" for a gap, no clock where it shows midnight."""
+    if value is None or value is pd.NA or value is pd.NaT:
+        return "missing"
+    if isinstance(value, float | np.floating):
+        return "missing" if np.isnan(value) else f"{value:.{digits}g}"
+    if isinstance(value, pd.Timestamp) and value == value.normalize():
+        return str(value.date())
+    return str(value)
+
+
+def _rarity(score: float) -> str:
+    if score > np.log10(MOST_RARE):
+        return "Less than one row in 1,000,000 scores as high."
+    rows = 10**score
+    if rows < 2:
+        return "At least half of all rows score as high."
+    digits = 10 ** max(int(np.log10(rows)) - 1, 0)
+    return f"About one row in {round(rows / digits) * digits:,} scores as high."
+
+
+def _beside(what: str, other: CounterExample, most: int = 3) -> str:
+    place = "" if other.place is None else f" (row {other.place} of those learned from)"
+    if not other.differing:
+        return f"The nearest {what}{place} is alike in all columns."
+    first = ", ".join(f"{name} ({shown(other.values[name])})" for name in other.differing[:most])
+    only = "only" if len(other.differing) <= most else "most"
+    return f"The nearest {what}{place} differs {only} in {first}."

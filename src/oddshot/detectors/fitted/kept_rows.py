@@ -1,0 +1,210 @@
+"""Rows as the user gave them, kept beside a detector: the context, before it was encoded."""
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from oddshot.detectors.fitted.kept_cells import from_arrow, to_arrow
+from oddshot.episodes import ANOMALY, FloatArray, LabelArray
+from oddshot.errors import DataError
+from oddshot.frames import RawRows, as_frame, check_unique, frame_from_arrow, to_rows
+from oddshot.mapping.row_places import RowPlaces
+from oddshot.mapping.support import MOST_COPIES, Support
+
+MOST_CELLS = 4_000_000
+FEWEST = 256
+BLOCK_ROWS = 65_536
+
+Found: TypeAlias = dict[tuple[bytes, int], list[int]]  # places of rows by content and label
+
+
+@dataclass(frozen=True, slots=True)
+class KeptRows:
+    """The rows that a detector compares with, and its known anomalies, in the order of `fit`.
+
+    The encoded rows of a `Support` cannot give them back: columns may be left out there, and levels
+    written by their rarity alone. Copies that count once there are all here.
+
+    Parameters
+    ----------
+    frame
+        Shape (k, d), with the columns that `fit` saw; merely counted ones where they had no names.
+    labels
+        Shape (k,) of 1, 0, -1.
+    places
+        Shape (k,): where each row stood among those given to `fit`, rising; then -1 for those that
+        came with a label later.
+    given
+        How many rows were given to `fit`; 0 where an older version did not keep it.
+    """
+
+    frame: pd.DataFrame
+    labels: LabelArray
+    places: NDArray[np.intp]
+    given: int = 0
+
+    @classmethod
+    def of(cls, rows: RawRows, labels: LabelArray, found: Found, seed: int) -> "KeptRows":
+        """Take those of rows (n, d), labelled (n,), that `rows_of_support` has found.
+
+        Of wide tables fewer are kept, so that there are at most 4 million cells, or 256 rows;
+        known anomalies go first, the others are drawn by the seed.
+        """
+        places = np.sort(np.array([at for equal in found.values() for at in equal], dtype=np.intp))
+        most = max(FEWEST, MOST_CELLS // rows.shape[1])
+        if len(places) > most:
+            shuffled = np.random.default_rng(seed).permutation(places)
+            known_first = np.argsort(labels[shuffled] != ANOMALY, kind="stable")
+            places = np.sort(shuffled[known_first][:most])
+        kept = labels[places].astype(np.int8)
+        return cls(as_frame(rows, places), kept, places, rows.shape[0])
+
+    @property
+    def succession(self) -> NDArray[np.intp]:
+        """Shape (k,): the places, and behind them those of the rows that came later, rising."""
+        later = self.places < 0
+        behind = self.places.max(initial=-1) + np.cumsum(later)
+        return np.where(later, behind, self.places)
+
+    @property
+    def named(self) -> bool:
+        """Whether the user named the columns."""
+        return not isinstance(self.frame.columns, pd.RangeIndex)
+
+    @property
+    def named_frame(self) -> pd.DataFrame:
+        """The rows, with a text for the name of each column: its position where it has none."""
+        return self.frame.set_axis([str(name) for name in self.frame.columns], axis=1)
+
+    def aligned(self, X: Any) -> pd.DataFrame:
+        """Name the columns of other rows as `named_frame` does.
+
+        Raises
+        ------
+        DataError
+            If ``X`` is no table, has two columns of a name that is known, or another number of
+            columns, and these have no names.
+        """
+        rows = as_frame(to_rows(X))
+        if self.named and not isinstance(rows.columns, pd.RangeIndex):
+            names, known = [str(name) for name in rows.columns], {*map(str, self.frame.columns)}
+            check_unique([name for name in names if name in known])
+            return rows.set_axis(names, axis=1)
+        if rows.shape[1] != self.frame.shape[1]:
+            raise DataError(
+                f"the new rows have {rows.shape[1]} columns and the context "
+                f"{self.frame.shape[1]}; where columns have no names, give all of them in order"
+            )
+        return rows.set_axis([str(name) for name in self.frame.columns], axis=1)
+
+    def named_as_given(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Take the names off again where the user gave none."""
+        return rows if self.named else rows.set_axis(pd.RangeIndex(rows.shape[1]), axis=1)
+
+    def with_labels(
+        self, encoded: FloatArray, frame: pd.DataFrame, rows: FloatArray, labels: LabelArray
+    ) -> "KeptRows":
+        """Give kept rows new labels where rows told of later are among them; keep the others too.
+
+        Parameters
+        ----------
+        encoded
+            Shape (k, p + q): the kept rows as they are encoded, by which they are found.
+        frame, rows, labels
+            Rows told of later, (a, d) as they are and (a, p + q) encoded, and their labels (a,).
+        """
+        told = RowPlaces(rows).of(encoded)
+        new = np.setdiff1d(np.arange(len(rows)), told)
+        relabelled = np.where(told >= 0, labels[told], self.labels)
+        names = [str(name) for name in self.frame.columns]
+        added = frame.iloc[new].set_axis([str(name) for name in frame.columns], axis=1)
+        if not isinstance(frame.columns, pd.RangeIndex) or set(names) <= set(added.columns):
+            added = added.reindex(columns=names)  # those that are left out may be missing
+        return KeptRows(
+            pd.concat([self.frame, added.set_axis(self.frame.columns, axis=1)], ignore_index=True),
+            np.concatenate([relabelled, labels[new]]).astype(np.int8),
+            np.concatenate([self.places, np.full(len(new), -1, dtype=np.intp)]),
+            self.given,
+        )
+
+    def rows_of(self, encoded: FloatArray, typical: FloatArray) -> list[NDArray[np.intp]]:
+        """Which kept rows (k, p + q), encoded, each typical row (m, p + q) of a support stands for.
+
+        Of several typical rows that are equal, each for one, and the last for those that are left.
+        """
+        content: dict[bytes, list[int]] = {}
+        for at in np.flatnonzero(self.labels != ANOMALY).tolist():
+            content.setdefault(encoded[at].tobytes(), []).append(at)
+        shares = Counter(row.tobytes() for row in typical)
+        found = []
+        for row in typical:
+            shares[row.tobytes()] -= 1
+            left = content.get(row.tobytes(), [])
+            take = 1 if shares[row.tobytes()] else len(left)
+            found.append(np.array(left[:take], dtype=np.intp))
+            content[row.tobytes()] = left[take:]
+        return found
+
+    def state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """Give what `restored` needs: as JSON, and as arrays, the frame among them as Arrow."""
+        names = [str(name) for name in self.frame.columns]
+        columns = [to_arrow(name, self.frame.iloc[:, i]) for i, name in enumerate(names)]
+        fields, arrays = zip(*columns, strict=True)
+        table = pa.Table.from_arrays(arrays, schema=pa.schema(fields))
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, table.schema) as writer:
+            writer.write_table(table)
+        return {"named": self.named, "given": self.given}, {
+            "table": np.frombuffer(sink.getvalue(), dtype=np.uint8),
+            "labels": self.labels,
+            "places": self.places.astype(np.int64),
+        }
+
+    @classmethod
+    def restored(cls, settings: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> "KeptRows":
+        """Read what `state` gave."""
+        with pa.ipc.open_stream(pa.py_buffer(arrays["table"].tobytes())) as reader:
+            table = reader.read_all()
+        frame = frame_from_arrow(table)
+        if any(field.metadata for field in table.schema):
+            columns = [from_arrow(field, frame.iloc[:, i]) for i, field in enumerate(table.schema)]
+            frame = pd.concat(columns, axis=1).set_axis(frame.columns, axis=1)
+        if not settings["named"]:
+            frame.columns = pd.RangeIndex(frame.shape[1])
+        labels, places = arrays["labels"].astype(np.int8), arrays["places"].astype(np.intp)
+        return cls(frame, labels, places, settings.get("given", 0))
+
+
+def rows_of_support(encoded: FloatArray, labels: LabelArray, support: Support) -> Found:
+    """Find the rows of a support among those (n, p + q), labelled (n,), that it was drawn from.
+
+    Returns
+    -------
+    dict
+        By content and label, in the support's columns: the places of all copies, where they are
+        not too many; else of as many, the first ones, as it has.
+    """
+    wanted = Counter((row.tobytes(), ANOMALY) for row in support.known)
+    wanted.update(
+        (row.tobytes(), label)
+        for row, label in zip(support.typical, support.labels.tolist(), strict=True)
+    )
+    found: Found = {key: [] for key in wanted}
+    last = support.width - 1  # the column with the most different values
+    telling = np.concatenate([support.typical[:, last], support.known[:, last]])
+    for start in range(0, len(encoded), BLOCK_ROWS):
+        block = encoded[start : start + BLOCK_ROWS]
+        likely = np.flatnonzero(np.isin(block[:, support.columns[last]], telling))
+        for at, row in zip(start + likely, support.arranged(block[likely]), strict=True):
+            key = (row.tobytes(), int(labels[at]))
+            if key in found:
+                found[key].append(int(at))
+    return {
+        key: places if len(places) <= MOST_COPIES else places[: wanted[key]]
+        for key, places in found.items()
+    }

@@ -1,0 +1,685 @@
+"""A prior for tables, adapted to one: rows are encoded, mapped and judged."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import cached_property
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from oddshot.detectors.corrections.few_rows import CrossConformal, Fewer, can_spare, enough
+from oddshot.detectors.corrections.lowering import Lowering
+from oddshot.detectors.corrections.novelty import (
+    LABELS_ALONE,
+    Floor,
+    Novelty,
+    blind,
+    without_labels,
+)
+from oddshot.detectors.corrections.raising import Raising
+from oddshot.detectors.corrections.second_opinion import SecondOpinion, asked_for
+from oddshot.detectors.corrections.solitary import Solitary
+from oddshot.detectors.fitted.kept_rows import KeptRows, rows_of_support
+from oddshot.detectors.given.groups import Groups
+from oddshot.detectors.given.tables import some_rows, table_rows
+from oddshot.episodes import (
+    ANOMALY,
+    NORMAL,
+    UNLABELLED,
+    Context,
+    Float32Array,
+    FloatArray,
+    LabelArray,
+    MappedTask,
+)
+from oddshot.errors import DataError, PriorError
+from oddshot.frames import RawRows, as_frame
+from oddshot.learners import Detector, Learner, Params, Shape, collate, restore
+from oddshot.mapping.columns import Category
+from oddshot.mapping.editions import Edition
+from oddshot.mapping.encode import ColumnNote, Encoder
+from oddshot.mapping.evidence import corrected
+from oddshot.mapping.mapping import (
+    Mapping,
+    Pool,
+    last_told,
+    support_sample,
+)
+from oddshot.mapping.quality import QUALITIES, Quality
+from oddshot.mapping.row_places import RowPlaces
+from oddshot.mapping.support import MAX_TYPICAL, Support, draw_support
+from oddshot.mapping.threading import Narrowing, in_blocks
+from oddshot.priors import Prior
+from oddshot.thresholds.surprise import Surprise
+
+PROBES = 16
+
+
+class FittedTable:
+    """What `FewShotDetector` keeps of a table; raw scores have any scale, higher = odder.
+
+    Parameters
+    ----------
+    prior
+        A prior for tables.
+    encoder, mapping
+        What the table taught: how columns become numbers, and rows to compare with.
+    kept
+        The same rows as the user gave them; ``None`` where an older version saved the detector.
+    copies
+        Shape (m,): how many rows given to fit each typical row of the mapping's base stands for;
+        ``None``: for itself.
+    novelty
+        What stays of the label-free view where there are known anomalies.
+    spares_rows
+        Whether new rows are judged by detectors that some rows were held out from, see
+        `CrossConformal`; ``None``: where rows are few, or levels rare.
+    told_by_known
+        Evidence (C,) of each kind that known anomalies give, in the place of the mapping's own.
+        ``None``: this, or what comes of rows held out where new ones are judged so.
+    overlap
+        Whether rows overlap, as windows of a series do: their like is beside those that are held
+        out, and nearest to them, so that none is spared, and none raised for being alone.
+
+    Attributes
+    ----------
+    typical_scores
+        Shape (m,): unlabelled and known normal rows, each compared with all but itself.
+    unlowered_scores
+        The same as they were before the like of known normal rows was lowered.
+    clean
+        Whether all rows to compare with are known to be normal.
+    """
+
+    def __init__(
+        self,
+        prior: Prior,
+        encoder: Encoder,
+        mapping: Mapping,
+        *,
+        kept: KeptRows | None = None,
+        copies: FloatArray | None = None,
+        novelty: Novelty = LABELS_ALONE,
+        spares_rows: bool | None = None,
+        told_by_known: dict[str, FloatArray] | None = None,
+        overlap: bool = False,
+    ) -> None:
+        self.prior, self.encoder, self.kept = prior, encoder, kept
+        self._mapping, self._novelty = mapping, novelty
+        self._copies = np.ones(len(mapping.base.typical)) if copies is None else copies
+        if spares_rows is None:
+            spares_rows = not overlap and can_spare(mapping.base, encoder.rarer)
+        self._overlap = overlap
+        self.spares_rows, self._of_new = spares_rows, CrossConformal()
+        if told_by_known is None and self._known_come_as_new:
+            told_by_known = self._of_new.told_by_known(self)
+        self._told_by_known = told_by_known or {}
+        self._told, self._free = self._adapted_heads()
+        self._opinion: SecondOpinion | None = None
+        self._floor: Floor | None = None
+        self._solitary: Solitary | None = None
+        self.clean = mapping.support.normal_share == 1.0
+        own = self._said(self._told, mapping.typical_)
+        nothing_known = not self.clean and not len(mapping.known_)
+        if mapping.edition >= Edition.SEES_SOLITUDE and nothing_known and not overlap:
+            self._solitary = Solitary(Surprise().fit(own), mapping.typical_)
+            own = self._solitary.apply(own, mapping.typical_)
+        if asked_for(mapping):
+            opinion = SecondOpinion(mapping, own, self._said(self._told, mapping.known_))
+            if opinion.counts:
+                self._opinion, own = opinion, opinion.of_typical(own)
+        if self._free:
+            free = self._said(self._free, blind(mapping.typical_))
+            known = self._said(self._free, blind(mapping.known_))
+            self._floor = novelty.floor(own, free, known)
+            own = self._floor.apply(own, free)
+        unlowered = Surprise().fit(own)
+        self._lowering = Lowering(mapping, unlowered)
+        typical = self._lowering.apply(own, mapping.typical_rows_)
+        self._scale = Surprise().fit(typical)
+        self._raising = Raising(encoder, mapping, self._scale, self.copies)
+        self.typical_scores = self._raising.apply(typical, mapping.typical_rows_)
+        self.unlowered_scores = self.typical_scores
+        if typical is not own:
+            self.unlowered_scores = self._raising.apply(own, mapping.typical_rows_, unlowered)
+
+    @property
+    def stands_for_new(self) -> bool:
+        """Whether scores of typical rows stand for those of new ones."""
+        return self.spares_rows or enough(self._mapping.base, self.encoder.rarer)
+
+    @property
+    def known_scores(self) -> FloatArray:
+        """Raw scores (k,) of the known anomalies."""
+        return self.scored_arranged(self._mapping.support.known)
+
+    @property
+    def unseen_known_scores(self) -> FloatArray:
+        """Raw scores (k,) of the known anomalies as new ones of their kinds may have them.
+
+        Label-aware coordinates come from what has seen the other half of them. Where rows were held
+        out to judge new ones, they are judged so, too; none where an older version did not.
+        """
+        if self.spares_rows:
+            if not self._known_come_as_new:
+                return np.zeros(0)
+            scale = Surprise().fit(self.unlowered_scores)
+            return scale.scores_at(self._of_new.surprise_of_known(self))
+        told = self._said(self._told, self._mapping.known_)
+        if self._opinion:
+            told = self._opinion.of_known(told)
+        return self._floored(told, self._mapping.known_)
+
+    @property
+    def _known_come_as_new(self) -> bool:
+        """Whether there are known anomalies, to be compared with rows that were held out."""
+        mapping = self._mapping
+        return (
+            self.spares_rows
+            and mapping.edition >= Edition.TYPICAL_AS_NEW
+            and len(mapping.known_) > 0
+        )
+
+    @classmethod
+    def fit(
+        cls,
+        prior: Prior,
+        rows: RawRows,
+        labels: LabelArray,
+        *,
+        seed: int,
+        threads: int,
+        quality: Quality = QUALITIES["standard"],
+        novelty: Novelty = LABELS_ALONE,
+        spares_rows: bool | None = None,
+        edition: int = Edition.NEWEST,
+        told_by_known: dict[str, FloatArray] | None = None,
+        overlap: bool = False,
+    ) -> Self:
+        """Adapt a prior to rows (n, d) with labels (n,)."""
+        restore(prior)  # first: it tells at once whether it can
+        encoder = Encoder(owner="FewShotDetector").fit(rows)
+        known = int((labels == ANOMALY).sum())
+        if known > len(labels) - 2:
+            raise DataError(
+                f"{known} of {len(labels)} rows are labelled as anomalies; at least 2 unlabelled "
+                "or normal rows are needed to compare with"
+            )
+        aside = len(encoder.aside_names_)
+        named = encoder.feature_names_in_ is not None
+        encoded = np.empty((rows.shape[0], len(encoder.encoded_names_) + aside))
+        filled = 0
+        for block in encoder.blocks(rows, aside=True):
+            encoded[filled : filled + len(block)] = block
+            filled += len(block)
+        support = draw_support(
+            encoded,
+            labels,
+            seed=seed,
+            max_typical=quality.max_typical,
+            copies_once=True,
+            aside=aside,
+            names=[*encoder.encoded_names_, *encoder.aside_names_] if named else (),
+            threads=threads,
+        )
+        found = rows_of_support(encoded, labels, support)
+        del encoded  # of wide tables it is the larger part of the memory
+        return cls(
+            prior,
+            encoder,
+            Mapping(threads=threads, left_out=quality.left_out, edition=edition).fit(support),
+            kept=KeptRows.of(rows, labels, found, seed),
+            copies=support.copies,
+            novelty=novelty,
+            spares_rows=spares_rows,
+            told_by_known=told_by_known,
+            overlap=overlap,
+        )
+
+    def scored(self, X: Any) -> FloatArray:
+        """Raw scores (n,) of rows (n, d).
+
+        Raises
+        ------
+        DataError
+            If there is no row, or columns are missing or hold what `fit` has not seen there.
+        """
+        return np.concatenate([self.scored_arranged(block) for block in self._blocks(X)])
+
+    def pool(self, X: Any) -> Pool:
+        """See rows (n, d) by all that needs no label, to judge them again and again.
+
+        Raises
+        ------
+        DataError
+            As `scored`.
+        """
+        return self._mapping.pool(self.arranged(X))
+
+    def arranged(self, X: Any) -> FloatArray:
+        """Rows (n, d) encoded (n, p + q), columns in the support's order; errors as of `scored`."""
+        return np.concatenate([*self._blocks(X)])
+
+    def holds(self, X: Any) -> NDArray[np.bool_]:
+        """Tell which rows (n, d) are among those compared with; errors as of `scored`."""
+        return self.holds_arranged(self.arranged(X))
+
+    def holds_arranged(self, rows: FloatArray) -> NDArray[np.bool_]:
+        """As `holds`, of encoded rows (n, p + q) whose columns are in the support's order."""
+        return np.asarray(self._mapping.places_.of(rows) >= 0)
+
+    def labels_of(self, pool: Pool) -> LabelArray:
+        """Labels (n,) of the kept rows that a pool's rows are; -1 for all others."""
+        labels = np.append(self.kept_labels, UNLABELLED)[self._mapping.places_.of(pool.rows)]
+        labels[RowPlaces(self._mapping.support.known).of(pool.rows) >= 0] = ANOMALY
+        return labels.astype(np.int8)
+
+    def judged(self, pool: Pool, *, together: bool = True) -> FloatArray:
+        """Raw scores (n,) of a pool, of this table or one that it came from by `with_labels`."""
+        said = self._judged(self._mapping.judge(pool), pool.rows)
+        return self._settled(said, pool, together=together)
+
+    def with_labels(self, pool: Pool, labels: LabelArray, X: Any) -> Self:
+        """Adapt to what has become known of a pool of rows X (n, d): see `Mapping.with_labels`."""
+        told = last_told(pool.rows, labels)
+        if not len(told):
+            return self
+        kept = self.kept
+        if kept is not None:
+            known, frame = self.arranged(kept.frame), as_frame(table_rows(X), told)
+            kept = kept.with_labels(known, frame, pool[told].rows, labels[told])
+        return type(self)(
+            self.prior,
+            self.encoder,
+            self._mapping.with_labels(pool, labels),
+            kept=kept,
+            copies=self._copies,
+            novelty=self._novelty,
+            spares_rows=self.spares_rows,
+            overlap=self._overlap,
+        )
+
+    def seen(self, X: Any) -> tuple[FloatArray, Float32Array, FloatArray]:
+        """Rows (n, d) encoded (n, p + q), mapped (n, C, 2), and their raw scores (n,).
+
+        Columns of encoded rows are in canonical order; errors as of `scored`.
+        """
+        encoded = self.arranged(X)
+        return encoded, *self.seen_arranged(encoded)
+
+    def seen_arranged(self, rows: FloatArray) -> tuple[Float32Array, FloatArray]:
+        """As `seen`, of encoded rows (n, p + q) in the support's order: mapped, and raw scores."""
+        pool = self._mapping.pool(rows)
+        coordinates = self._mapping.judge(pool)
+        return coordinates, self._settled(self._judged(coordinates, pool.rows), pool)
+
+    def probe(self) -> FloatArray:
+        """Raw scores of a few rows, to tell whether a loaded detector gives what it gave before."""
+        return self.scored_arranged(self._mapping.support.typical[:PROBES])
+
+    def held_out(self, part: NDArray[np.intp]) -> tuple[Self, FloatArray]:
+        """Fit again without some of the kept rows: what comes of it, and their raw scores by it.
+
+        The rows that stay teach how columns are written, too: else the rarity of a level counts the
+        rows that are held out. Where no column has levels, or not all rows are kept as they were
+        given, see `without`.
+        """
+        kept = self.kept
+        levels = any(isinstance(recipe, Category) for recipe in self.encoder.recipes)
+        rows_of = self._rows_of if levels else None
+        if kept is None or rows_of is None:
+            return self.without(part)
+        gone = np.concatenate([rows_of[at] for at in part])
+        rest = np.setdiff1d(np.arange(len(kept.frame)), gone)
+        try:
+            adapted = type(self).fit(
+                self.prior,
+                kept.frame.iloc[rest],
+                kept.labels[rest],
+                seed=self.seed,
+                threads=self._mapping.threads,
+                quality=Quality(MAX_TYPICAL, self._mapping.left_out),
+                novelty=self._novelty,
+                spares_rows=False,
+                edition=self._mapping.edition,
+                told_by_known=self._told_by_known,
+                overlap=self._overlap,
+            )
+        except DataError:  # no column varies without these rows
+            return self.without(part)
+        first = kept.frame.iloc[[rows_of[at][0] for at in part]]
+        return adapted, adapted.scored(first)
+
+    def without(self, part: NDArray[np.intp]) -> tuple[Self, FloatArray]:
+        """Adapt again without some rows of the support, and score these by what comes of it.
+
+        How columns are written in numbers stays as all rows taught it, but for the rarity of
+        levels, which no longer counts them.
+        """
+        return self.adapted_to(self.mapped_without(part))
+
+    def mapped_without(self, part: NDArray[np.intp]) -> Fewer:
+        """Do what `without` does, but for the head."""
+        support = self._mapping.support
+        rest = np.delete(np.arange(len(support.typical)), part)
+        share = float((self.kept_labels[rest] == NORMAL).mean())
+        encoder, typical, known = self.encoder, support.typical, support.known
+        if self._mapping.edition >= Edition.RECOUNTS_LEVELS:
+            encoder = encoder.without(support.as_encoded(typical[part]), self._counted[part])
+            typical, known = (_rewritten(encoder, support, rows) for rows in (typical, known))
+        fewer = replace(
+            support, typical=typical[rest], known=known, normal_share=share, copies=None
+        )
+        mapping = self._mapping.of_other(fewer)
+        return Fewer(encoder, mapping, typical[part], self.kept_labels[part])
+
+    def adapted_to(self, fewer: Fewer) -> tuple[Self, FloatArray]:
+        """Adapt to what was learned without some rows, and score these by what comes of it."""
+        adapted = type(self)(
+            self.prior,
+            fewer.encoder,
+            fewer.mapping,
+            novelty=self._novelty,
+            spares_rows=False,
+            told_by_known=self._told_by_known,
+            overlap=self._overlap,
+        )
+        return adapted, adapted.scored_arranged(fewer.held_out)
+
+    def scored_anew(self, rows: FloatArray) -> FloatArray:
+        """As `scored_arranged`, of rows that were encoded before some rows were held out."""
+        if self._mapping.edition >= Edition.RECOUNTS_LEVELS:
+            rows = _rewritten(self.encoder, self.support, rows)
+        return self.scored_arranged(rows)
+
+    def groups_of(self, groups: Groups) -> Groups:
+        """Find the groups of the typical rows (m,) among those of the rows (n,) given to fit.
+
+        A row that stands for equal ones of several groups gets one of these.
+
+        Raises
+        ------
+        DataError
+            If there are not as many as rows given to fit, or not all of these rows are kept.
+        """
+        kept, rows_of = self.kept, self._rows_of
+        if kept is None or rows_of is None:
+            raise DataError(
+                "groups are given, but the detector no longer knows which of the rows given to fit "
+                "those are that it keeps (labels came later, columns are many, or an older version "
+                "saved it); fit again, or give calibrate rows X of other groups"
+            )
+        given = kept.given or max(len(groups.numbers), int(kept.places.max()) + 1)
+        if len(groups.numbers) != given:
+            raise DataError(
+                f"fit was given {given:,} rows but groups has {len(groups.numbers):,}; give one "
+                "for each of these rows, in their order"
+            )
+        return groups.of_few([kept.places[rows] for rows in rows_of])
+
+    @cached_property
+    def _rows_of(self) -> list[NDArray[np.intp]] | None:
+        """Which kept rows each typical row stands for; ``None`` where not all are as given."""
+        kept = self.kept
+        if kept is None or (kept.places < 0).any():
+            return None
+        found = kept.rows_of(self.arranged(kept.frame), self._mapping.support.typical)
+        return found if min(map(len, found)) else None
+
+    @property
+    def kept_labels(self) -> LabelArray:
+        """Labels (m,) of the rows that ``typical_scores`` belong to: 0 or -1."""
+        return self._mapping.support.labels
+
+    @cached_property
+    def copies(self) -> FloatArray:
+        """How many rows given to fit each of these rows (m,) stands for."""
+        return np.where(self._counted > 0, self._counted, 1.0)
+
+    @cached_property
+    def _counted(self) -> FloatArray:
+        """The same, but 0 of those that came with a label later: the encoder has not seen them."""
+        base = RowPlaces(self._mapping.base.typical).of(self._mapping.support.typical)
+        return np.where(base >= 0, self._copies[base], 0.0)
+
+    @cached_property
+    def occurrences(self) -> FloatArray:
+        """How many rows given to fit were equal to each of these rows (m,)."""
+        rows = self._mapping.support.typical
+        first = self._mapping.places_.of(rows)
+        return self.copies * np.bincount(first, minlength=len(rows))[first]
+
+    @property
+    def teaching(self) -> int:
+        """How many of these, from the first on, can be held out."""
+        return len(self._mapping.support.typical)
+
+    @property
+    def kept_numbers(self) -> Float32Array:
+        """These rows in numbers (m, p)."""
+        return self._numbers_of(self._mapping.support.typical)
+
+    def numbers(self, X: Any) -> Float32Array:
+        """Rows (n, d) in numbers (n, p); errors as those of `scored`."""
+        return np.concatenate([self._numbers_of(block) for block in self._blocks(X)])
+
+    def scores_and_numbers(self, X: Any) -> tuple[FloatArray, Float32Array]:
+        """Give what `scored` and `numbers` give; rows are encoded once."""
+        found = [(self.scored_arranged(rows), self._numbers_of(rows)) for rows in self._blocks(X)]
+        scores, numbers = zip(*found, strict=True)
+        return np.concatenate(scores), np.concatenate(numbers)
+
+    @property
+    def support(self) -> Support:
+        """The encoded rows to compare with."""
+        return self._mapping.support
+
+    @property
+    def seed(self) -> int:
+        """Seed of all that is random."""
+        return self._mapping.support.seed
+
+    @property
+    def column_report(self) -> list[ColumnNote]:
+        """What became of every column."""
+        return self.encoder.report()
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """scikit-learn's attributes on the columns that `fit` saw."""
+        return self.encoder.seen_columns
+
+    def state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """Return what `restored` needs, as JSON and as arrays."""
+        support, (rows_later, labels_later) = self._mapping.base, self._mapping.later
+        settings, arrays = self.encoder.state()
+        kept, rows = ({}, {}) if self.kept is None else self.kept.state()
+        meta = {"encoder": settings, "normal_share": support.normal_share, "kept": kept}
+        meta |= {"left_out": list(self._mapping.left_out), "spares_rows": self.spares_rows}
+        meta |= {"edition": self._mapping.edition, "overlap": self._overlap}
+        return meta, {
+            "support.columns": np.asarray(support.columns, dtype=np.int64),
+            "support.typical": support.typical,
+            "support.known": support.known,
+            "support.copies": self._copies,
+            "later.rows": rows_later,
+            "later.labels": labels_later,
+            **{f"encoder.{name}": array for name, array in arrays.items()},
+            **{f"kept.{name}": array for name, array in rows.items()},
+        }
+
+    @classmethod
+    def restored(
+        cls,
+        prior: Prior,
+        meta: dict[str, Any],
+        parts: dict[str, dict[str, NDArray[Any]]],
+        *,
+        threads: int,
+    ) -> Self:
+        """Adapt again to the rows that were kept: ``meta`` and arrays by part and name."""
+        encoder = Encoder.from_state(
+            meta["encoder"], parts.get("encoder", {}), owner="FewShotDetector"
+        )
+        support = Support(
+            parts["support"]["columns"].astype(np.intp),
+            parts["support"]["typical"],
+            parts["support"]["known"],
+            float(meta["normal_share"]),
+            int(meta["seed"]),
+            len(encoder.aside_names_),
+        )
+        mapping = Mapping(
+            threads=threads,
+            left_out=tuple(meta.get("left_out", ())),
+            edition=meta.get("edition", Edition.COUNTS_NORMAL if meta.get("counts_normal") else 1),
+        ).fit(support)
+        later = parts.get("later", {})  # none in what an older version saved
+        if later and len(later["labels"]):
+            pool = mapping.pool(later["rows"])
+            mapping = mapping.with_labels(pool, later["labels"].astype(np.int8))
+        return cls(
+            prior,
+            encoder,
+            mapping,
+            kept=KeptRows.restored(meta["kept"], parts["kept"]) if meta.get("kept") else None,
+            copies=parts["support"].get("copies"),  # an older version counted none
+            novelty=Novelty.checked(meta.get("novel", 0.0)),
+            spares_rows=meta.get("spares_rows", False),  # an older version held none out
+            overlap=meta.get("overlap", False),  # an older version did not ask
+        )
+
+    def scored_arranged(self, rows: FloatArray, *, together: bool = True) -> FloatArray:
+        """Raw scores (n,) of encoded rows (n, p + q) whose columns are in the support's order.
+
+        Without ``together`` no row is raised by how its cells go together.
+        """
+        if not len(rows):
+            return np.zeros(0)
+        return self.judged(self._mapping.pool(rows), together=together)
+
+    def scored_both_ways(self, rows: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """As `scored_arranged`, with ``together`` and without; rows are mapped once."""
+        pool = self._mapping.pool(rows)
+        unraised = self._unraised(self._judged(self._mapping.judge(pool), pool.rows), pool)
+        with_, without = (
+            self._raising.apply(unraised, pool, together=together) for together in (True, False)
+        )
+        return with_, without
+
+    def _blocks(self, X: Any) -> Iterator[FloatArray]:
+        """Do what `arranged` does, block by block."""
+        blocks = self.encoder.blocks(some_rows(X), aside=True)
+        return map(self._mapping.support.arranged, blocks)
+
+    def _numbers_of(self, rows: FloatArray) -> Float32Array:
+        """Numbers (m, p) of encoded rows (m, p + q) whose columns are in the support's order."""
+        reach = 1e30  # far below what single precision holds
+        return np.clip(rows[:, : self._mapping.support.width], -reach, reach).astype(np.float32)
+
+    def _settled(self, judged: FloatArray, pool: Pool, *, together: bool = True) -> FloatArray:
+        """Make what the head says (n,) of a pool of n rows their raw scores."""
+        return self._raising.apply(self._unraised(judged, pool), pool, together=together)
+
+    def _unraised(self, judged: FloatArray, pool: Pool) -> FloatArray:
+        judged, rows = self._lowering.apply(judged, pool), pool.rows
+        if self.spares_rows:
+            new = np.flatnonzero(self._mapping.places_.of(rows) < 0)
+            judged = judged.copy()
+            judged[new] = self._scale.scores_at(self._of_new.surprise(self, rows[new]))
+        return judged
+
+    def _judged(self, coordinates: Float32Array, rows: FloatArray) -> FloatArray:
+        """Raw scores (n,) of rows (n, p + q), mapped (n, C, 2)."""
+        told = self._said(self._told, coordinates)
+        if self._solitary:
+            return self._solitary.apply(told, coordinates)
+        if self._opinion:
+            told = self._opinion.of(told, rows)
+        return self._floored(told, coordinates)
+
+    def _floored(self, told: FloatArray, coordinates: Float32Array) -> FloatArray:
+        if self._free is None or self._floor is None:
+            return told
+        return self._floor.apply(told, self._said(self._free, blind(coordinates)))
+
+    def _said(self, head: Detector, coordinates: Float32Array) -> FloatArray:
+        """Raw scores (n,) of mapped rows (n, C, 2) by a head."""
+        rows = torch.from_numpy(coordinates)[None]
+
+        def judge(block: slice) -> FloatArray:
+            with torch.no_grad():  # a setting of the thread's own
+                return np.asarray(head(rows[:, block].double())[0].numpy())
+
+        with _ONE_TORCH_THREAD.held():
+            threads = self._mapping.threads
+            return np.concatenate(in_blocks(judge, len(coordinates), threads=threads))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out the heads, functions that a learner made, and what is made when needed."""
+        left_out = ("_told", "_free", "_rows_of")
+        kept = {name: value for name, value in vars(self).items() if name not in left_out}
+        return kept | {"_of_new": CrossConformal()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Make the heads again from prior and mapping."""
+        vars(self).update(state)
+        self._told, self._free = self._adapted_heads()
+
+    def _adapted_heads(self) -> tuple[Detector, Detector | None]:
+        context = corrected(self._mapping.context_, self._told_by_known)
+        return _heads(*restore(self.prior), self._mapping, context, self._novelty)
+
+
+def _heads(
+    learner: Learner, params: Params, mapping: Mapping, context: Context, novelty: Novelty
+) -> tuple[Detector, Detector | None]:
+    """Adapt a prior to a mapped support: with labels, and without where these leave a floor."""
+    rows, labels = support_sample(mapping)
+    task = MappedTask(
+        name="",
+        family="",
+        seed=mapping.support.seed,
+        support=rows,
+        support_labels=labels,
+        query=rows[:0],
+        query_labels=labels[:0],
+        context=context,
+    )
+    if learner.shape != Shape.of(task):
+        raise PriorError(
+            f"the prior reads rows of {learner.shape}, but this version of Oddshot maps rows to "
+            f"{Shape.of(task)}; load or train a prior for this version"
+        )
+    told = _adapted(learner, params, task)
+    if not len(mapping.known_) or novelty == LABELS_ALONE:
+        return told, None
+    return told, _adapted(learner, params, without_labels(task))
+
+
+def _adapted(learner: Learner, params: Params, task: MappedTask) -> Detector:
+    """In double precision: sums in single precision differ with the number of rows at once."""
+    with _ONE_TORCH_THREAD.held(), torch.no_grad():
+        return learner.detector(
+            {name: value.double() for name, value in params.items()},
+            collate([task]).to(torch.float64),
+        )
+
+
+def _narrow_torch() -> int:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    return threads
+
+
+# these sums are so small that more threads would mostly wait
+_ONE_TORCH_THREAD = Narrowing(_narrow_torch, torch.set_num_threads)
+
+
+def _rewritten(encoder: Encoder, support: Support, rows: FloatArray) -> FloatArray:
+    """Write rows (n, p + q), columns in the support's order, by the counts of this encoder."""
+    if not encoder.levels_at():
+        return rows
+    return support.arranged(encoder.rewritten(support.as_encoded(rows)))

@@ -1,0 +1,124 @@
+import datetime
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse as sp
+
+from oddshot.detectors.fitted import kept_rows
+from oddshot.detectors.fitted.kept_rows import KeptRows, rows_of_support
+from oddshot.errors import DataError
+from oddshot.mapping.encode import Encoder
+from oddshot.mapping.support import MOST_COPIES, draw_support
+
+
+def keep(rows, labels, **settings):
+    encoded = Encoder().fit(rows).transform(rows)
+    support = draw_support(encoded, labels, seed=0, copies_once=True, **settings)
+    found = rows_of_support(encoded, labels, support)
+    return KeptRows.of(rows, labels, found, 0), support
+
+
+@pytest.fixture
+def mixed():
+    rng = np.random.default_rng(0)
+    return pd.DataFrame(
+        {
+            "number": np.where(rng.random(60) < 0.1, np.nan, rng.normal(size=60)),
+            "whole": pd.array([*range(58), None, 3], dtype="Int64"),
+            "level": rng.choice(["red", "blue"], 60, p=[0.7, 0.3]),
+            "kind": pd.Categorical(rng.choice(["a", "b"], 60, p=[0.7, 0.3])),
+            "day": pd.date_range("2024-01-01", periods=60),
+            "odd objects": [3, "x", None, 3] * 15,
+            "date": [datetime.date(2024, 1, 1 + i % 20) for i in range(60)],
+            "nested": [[1, 2]] * 60,
+            "constant": 7,
+        }
+    )
+
+
+def labelled(count):
+    labels = np.full(count, -1, np.int8)
+    labels[:3], labels[3:8] = 1, 0
+    return labels
+
+
+def test_all_rows_of_a_small_table_are_kept_in_their_order(mixed):
+    kept, _ = keep(mixed, labelled(60))
+    assert kept.places.tolist() == [*range(60)]
+    pd.testing.assert_frame_equal(kept.frame, mixed)
+    assert np.array_equal(kept.labels, labelled(60))
+
+
+def test_the_rows_of_the_support_are_found_in_a_large_one():
+    rows = np.random.default_rng(0).integers(0, 9, (400, 3)).astype(float)
+    kept, support = keep(rows, labelled(400), max_typical=50)
+    chosen = kept.labels != 1
+    assert (kept.labels == 1).sum() == 3
+    assert (kept.labels == 0).sum() == 5
+    assert (np.diff(kept.places) > 0).all()
+    found = kept.frame.to_numpy()[chosen][:, support.columns]
+    assert {*map(tuple, found)} == {*map(tuple, support.typical)}
+
+
+def test_all_copies_are_kept_and_counted():
+    generator = np.random.default_rng(0)
+    rows = np.concatenate([generator.integers(0, 30, (300, 2)), np.tile([3, 30], (40, 1))]) + 0.0
+    kept, support = keep(rows, np.full(340, -1, np.int8))
+    assert kept.places.tolist() == [*range(340)]
+    copies = support.copies
+    for row, count in zip(support.typical, copies, strict=True):
+        there = int((rows[:, support.columns] == row).all(axis=1).sum())
+        assert count == (1 if there > MOST_COPIES else there)
+    assert copies.sum() == 340
+    shares = kept.rows_of(rows[:, support.columns], support.typical)
+    assert sorted(np.concatenate(shares).tolist()) == [*range(340)]
+    assert [len(share) for share in shares] == copies.tolist()
+
+
+def test_known_anomalies_go_first_where_few_rows_are_kept(monkeypatch):
+    monkeypatch.setattr(kept_rows, "FEWEST", 10)
+    monkeypatch.setattr(kept_rows, "MOST_CELLS", 20)
+    kept, _ = keep(np.random.default_rng(0).normal(size=(100, 4)), labelled(100))
+    assert len(kept.frame) == 10
+    assert (kept.labels == 1).sum() == 3
+
+
+def test_sparse_rows_are_kept_dense():
+    rows = np.random.default_rng(0).poisson(0.5, (30, 4)).astype(float)
+    kept, _ = keep(sp.csr_array(rows), labelled(30))
+    assert np.array_equal(kept.frame.to_numpy(), rows[kept.places])
+    assert not kept.named
+
+
+def test_what_is_saved_is_encoded_as_before(mixed):
+    kept, _ = keep(mixed, labelled(60))
+    again = KeptRows.restored(*kept.state())
+    assert np.array_equal(again.labels, kept.labels)
+    assert np.array_equal(again.places, kept.places)
+    assert list(again.frame) == list(mixed)
+    encoder = Encoder().fit(mixed)
+    assert np.array_equal(encoder.transform(again.frame), encoder.transform(mixed))
+
+
+def test_columns_that_are_merely_counted_stay_so():
+    rows = np.random.default_rng(0).normal(size=(30, 2))
+    kept, _ = keep(rows, labelled(30))
+    again = KeptRows.restored(*kept.state())
+    assert not again.named
+    assert list(again.aligned(rows)) == ["0", "1"]
+    assert isinstance(again.named_as_given(again.aligned(rows)).columns, pd.RangeIndex)
+    with pytest.raises(DataError, match="3 columns and the context 2"):
+        again.aligned(np.ones((4, 3)))
+
+
+def test_all_equal_rows_are_relabelled_and_new_rows_have_no_place():
+    rows = np.repeat(np.arange(20.0)[:, None], 2, axis=0)
+    kept, _ = keep(rows, np.full(40, -1, np.int8))
+    told = np.array([[3.0], [99.0], [98.0]])
+    labels = np.array([1, 0, 1], np.int8)
+    later = kept.with_labels(rows, pd.DataFrame(told), told, labels)
+    assert np.flatnonzero(later.labels[:40] == 1).tolist() == [6, 7]
+    assert later.labels[40:].tolist() == [0, 1]
+    assert later.places.tolist() == [*range(40), -1, -1]
+    assert later.succession.tolist() == [*range(42)]
