@@ -6,21 +6,15 @@ from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from oddshot.detectors.corrections.few_rows import CrossConformal, Fewer, can_spare, enough
 from oddshot.detectors.corrections.lowering import Lowering
-from oddshot.detectors.corrections.novelty import (
-    LABELS_ALONE,
-    Floor,
-    Novelty,
-    blind,
-    without_labels,
-)
+from oddshot.detectors.corrections.novelty import LABELS_ALONE, Floor, Novelty
 from oddshot.detectors.corrections.raising import Raising
 from oddshot.detectors.corrections.second_opinion import SecondOpinion, asked_for
 from oddshot.detectors.corrections.solitary import Solitary
+from oddshot.detectors.fitted.heads import Heads
 from oddshot.detectors.fitted.kept_rows import KeptRows, rows_of_support
 from oddshot.detectors.given.groups import Groups
 from oddshot.detectors.given.tables import some_rows, table_rows
@@ -28,29 +22,24 @@ from oddshot.episodes import (
     ANOMALY,
     NORMAL,
     UNLABELLED,
-    Context,
     Float32Array,
     FloatArray,
     LabelArray,
-    MappedTask,
 )
-from oddshot.errors import DataError, PriorError
+from oddshot.errors import DataError
 from oddshot.frames import RawRows, as_frame
-from oddshot.learners import Detector, Learner, Params, Shape, collate, restore
+from oddshot.learners import restore
 from oddshot.mapping.columns import Category
 from oddshot.mapping.editions import Edition
 from oddshot.mapping.encode import ColumnNote, Encoder
-from oddshot.mapping.evidence import corrected
 from oddshot.mapping.mapping import (
     Mapping,
     Pool,
     last_told,
-    support_sample,
 )
 from oddshot.mapping.quality import QUALITIES, Quality
 from oddshot.mapping.row_places import RowPlaces
 from oddshot.mapping.support import MAX_TYPICAL, Support, draw_support
-from oddshot.mapping.threading import Narrowing, in_blocks
 from oddshot.priors import Prior
 from oddshot.thresholds.surprise import Surprise
 
@@ -116,23 +105,22 @@ class FittedTable:
         if told_by_known is None and self._known_come_as_new:
             told_by_known = self._of_new.told_by_known(self)
         self._told_by_known = told_by_known or {}
-        self._told, self._free = self._adapted_heads()
+        self._heads = Heads(prior, mapping, told_by_known=self._told_by_known, novelty=novelty)
         self._opinion: SecondOpinion | None = None
         self._floor: Floor | None = None
         self._solitary: Solitary | None = None
         self.clean = mapping.support.normal_share == 1.0
-        own = self._said(self._told, mapping.typical_)
+        own = self._heads.told(mapping.typical_)
         nothing_known = not self.clean and not len(mapping.known_)
         if mapping.edition >= Edition.SEES_SOLITUDE and nothing_known and not overlap:
             self._solitary = Solitary(Surprise().fit(own), mapping.typical_)
             own = self._solitary.apply(own, mapping.typical_)
         if asked_for(mapping):
-            opinion = SecondOpinion(mapping, own, self._said(self._told, mapping.known_))
+            opinion = SecondOpinion(mapping, own, self._heads.told(mapping.known_))
             if opinion.counts:
                 self._opinion, own = opinion, opinion.of_typical(own)
-        if self._free:
-            free = self._said(self._free, blind(mapping.typical_))
-            known = self._said(self._free, blind(mapping.known_))
+        free, known = self._heads.free(mapping.typical_), self._heads.free(mapping.known_)
+        if free is not None and known is not None:
             self._floor = novelty.floor(own, free, known)
             own = self._floor.apply(own, free)
         unlowered = Surprise().fit(own)
@@ -167,7 +155,7 @@ class FittedTable:
                 return np.zeros(0)
             scale = Surprise().fit(self.unlowered_scores)
             return scale.scores_at(self._of_new.surprise_of_known(self))
-        told = self._said(self._told, self._mapping.known_)
+        told = self._heads.told(self._mapping.known_)
         if self._opinion:
             told = self._opinion.of_known(told)
         return self._floored(told, self._mapping.known_)
@@ -593,7 +581,7 @@ class FittedTable:
 
     def _judged(self, coordinates: Float32Array, rows: FloatArray) -> FloatArray:
         """Raw scores (n,) of rows (n, p + q), mapped (n, C, 2)."""
-        told = self._said(self._told, coordinates)
+        told = self._heads.told(coordinates)
         if self._solitary:
             return self._solitary.apply(told, coordinates)
         if self._opinion:
@@ -601,81 +589,13 @@ class FittedTable:
         return self._floored(told, coordinates)
 
     def _floored(self, told: FloatArray, coordinates: Float32Array) -> FloatArray:
-        if self._free is None or self._floor is None:
-            return told
-        return self._floor.apply(told, self._said(self._free, blind(coordinates)))
-
-    def _said(self, head: Detector, coordinates: Float32Array) -> FloatArray:
-        """Raw scores (n,) of mapped rows (n, C, 2) by a head."""
-        rows = torch.from_numpy(coordinates)[None]
-
-        def judge(block: slice) -> FloatArray:
-            with torch.no_grad():  # a setting of the thread's own
-                return np.asarray(head(rows[:, block].double())[0].numpy())
-
-        with _ONE_TORCH_THREAD.held():
-            threads = self._mapping.threads
-            return np.concatenate(in_blocks(judge, len(coordinates), threads=threads))
+        free = self._heads.free(coordinates)
+        return told if self._floor is None or free is None else self._floor.apply(told, free)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave out the heads, functions that a learner made, and what is made when needed."""
-        left_out = ("_told", "_free", "_rows_of")
-        kept = {name: value for name, value in vars(self).items() if name not in left_out}
+        """Leave out what is made when needed."""
+        kept = {name: value for name, value in vars(self).items() if name != "_rows_of"}
         return kept | {"_of_new": CrossConformal()}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Make the heads again from prior and mapping."""
-        vars(self).update(state)
-        self._told, self._free = self._adapted_heads()
-
-    def _adapted_heads(self) -> tuple[Detector, Detector | None]:
-        context = corrected(self._mapping.context_, self._told_by_known)
-        return _heads(*restore(self.prior), self._mapping, context, self._novelty)
-
-
-def _heads(
-    learner: Learner, params: Params, mapping: Mapping, context: Context, novelty: Novelty
-) -> tuple[Detector, Detector | None]:
-    """Adapt a prior to a mapped support: with labels, and without where these leave a floor."""
-    rows, labels = support_sample(mapping)
-    task = MappedTask(
-        name="",
-        family="",
-        seed=mapping.support.seed,
-        support=rows,
-        support_labels=labels,
-        query=rows[:0],
-        query_labels=labels[:0],
-        context=context,
-    )
-    if learner.shape != Shape.of(task):
-        raise PriorError(
-            f"the prior reads rows of {learner.shape}, but this version of Oddshot maps rows to "
-            f"{Shape.of(task)}; load or train a prior for this version"
-        )
-    told = _adapted(learner, params, task)
-    if not len(mapping.known_) or novelty == LABELS_ALONE:
-        return told, None
-    return told, _adapted(learner, params, without_labels(task))
-
-
-def _adapted(learner: Learner, params: Params, task: MappedTask) -> Detector:
-    """In double precision: sums in single precision differ with the number of rows at once."""
-    with _ONE_TORCH_THREAD.held(), torch.no_grad():
-        return learner.detector(
-            {name: value.double() for name, value in params.items()},
-            collate([task]).to(torch.float64),
-        )
-
-
-def _narrow_torch() -> int:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    return threads
-
-
-# these sums are so small that more threads would mostly wait
-_ONE_TORCH_THREAD = Narrowing(_narrow_torch, torch.set_num_threads)
 
 
 def _rewritten(encoder: Encoder, support: Support, rows: FloatArray) -> FloatArray:
