@@ -7,9 +7,9 @@ import torch
 import oddshot.outer_loop as module
 from oddshot.engines import Engine
 from oddshot.learners import Shape, collate, make_learner, prior_settings
-from oddshot.outer_loop import Job, OuterLoop, Recipe, _by_family, _draw
+from oddshot.outer_loop import Job, OuterLoop, TrainingPlan, _by_family, _draw
 
-RECIPE = Recipe(
+PLAN = TrainingPlan(
     seed=0,
     steps=10,
     batch_size=7,
@@ -41,7 +41,7 @@ def job(tasks) -> Job:
         validation=(),
         learner="gated",
         settings=prior_settings(learner),
-        recipe=RECIPE,
+        plan=PLAN,
     )
 
 
@@ -98,5 +98,5 @@ def test_parameters_and_batches_go_to_the_engines_device(synthetic_tasks):
     ("schedule", "rates"), [("cosine", [0.1, 0.05, 0.0]), ("constant", [0.1, 0.1, 0.1])]
 )
 def test_schedules(schedule, rates):
-    recipe = replace(RECIPE, schedule=schedule)
-    assert [recipe.rate(step) for step in (0, 5, 10)] == pytest.approx(rates)
+    plan = replace(PLAN, schedule=schedule)
+    assert [plan.rate(step) for step in (0, 5, 10)] == pytest.approx(rates)

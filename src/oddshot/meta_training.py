@@ -28,7 +28,7 @@ from oddshot.frames import hash_rows, to_rows
 from oddshot.learners import require_settings
 from oddshot.learners.gated import GatedLearner
 from oddshot.mapping.mapping import COORDINATES, HOLLOW, PLAIN, map_episode
-from oddshot.outer_loop import Recipe
+from oddshot.outer_loop import TrainingPlan
 from oddshot.persistence import package_version
 from oddshot.priors import Prior, plain
 from oddshot.run_log import require_folder
@@ -146,7 +146,7 @@ def meta_train(
     require(is_whole(jobs) and jobs != 0, "jobs", jobs, "a number of processes, or -1 for all")
     require_settings(learner, settings or {})
     compute = Compute(devices, nodes, accelerator, precision)
-    recipe = Recipe(
+    plan = TrainingPlan(
         seed=seed,
         steps=steps,
         batch_size=batch_size,
@@ -158,7 +158,7 @@ def meta_train(
         patience=patience,
         log_every=log_every,
     )
-    seed, episodes = recipe.seed, int(episodes)
+    seed, episodes = plan.seed, int(episodes)
     folder = None if out is None else Path(out)
     shelf = Path(episode_store) if episode_store else folder and folder / "episodes"
     for name, place in (("out", folder), ("episode_store", shelf)):
@@ -206,7 +206,7 @@ def meta_train(
         resume=resume,
         checkpoint_every=checkpoint_every,
         tensorboard=tensorboard,
-        **asdict(recipe),
+        **asdict(plan),
         **asdict(compute),
         on_step=lambda step, figures: report("train", step, steps, figures),
         provenance={

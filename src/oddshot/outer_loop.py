@@ -42,7 +42,7 @@ SCHEDULES: dict[str, Callable[[float], float]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Recipe:
+class TrainingPlan:
     """How the outer loop is run.
 
     Parameters
@@ -109,7 +109,7 @@ class Job:
         Mapped tasks.
     learner, settings
         Name, and what a prior remembers; a learner itself need not travel between processes.
-    recipe
+    plan
         How.
     """
 
@@ -117,7 +117,7 @@ class Job:
     validation: Sequence[MappedTask]
     learner: str
     settings: Mapping[str, Any]
-    recipe: Recipe
+    plan: TrainingPlan
 
     def build(self) -> Learner:
         """Make the learner."""
@@ -129,7 +129,7 @@ class Job:
         identity = {
             "learner": self.learner,
             "settings": dict(self.settings),
-            **asdict(self.recipe),
+            **asdict(self.plan),
             "tasks": _fingerprint(self.tasks),
             "validation": _fingerprint(self.validation),
         }
@@ -149,16 +149,16 @@ class OuterLoop:
 
     @torch.inference_mode(False)
     def __init__(self, job: Job, engine: Engine) -> None:
-        self.job, self.recipe, self.engine = job, job.recipe, engine
+        self.job, self.plan, self.engine = job, job.plan, engine
         self.learner = job.build()
         constants = self.learner.constants(job.tasks)
-        drawn = self.learner.initial_parameters(torch.Generator().manual_seed(self.recipe.seed))
+        drawn = self.learner.initial_parameters(torch.Generator().manual_seed(self.plan.seed))
         self.params = {n: p.to(engine.device) for n, p in {**drawn, **constants}.items()}
         self.trained = {n: self.params[n].requires_grad_() for n in drawn if n not in constants}
-        self.optimizer = OPTIMIZERS[self.recipe.optimizer](
+        self.optimizer = OPTIMIZERS[self.plan.optimizer](
             list(self.trained.values()),
-            lr=self.recipe.learning_rate,
-            weight_decay=self.recipe.weight_decay,
+            lr=self.plan.learning_rate,
+            weight_decay=self.plan.weight_decay,
         )
         self.families = _by_family(job.tasks)
         self.step, self.seconds = 0, 0.0
@@ -171,13 +171,13 @@ class OuterLoop:
     @property
     def finished(self) -> bool:
         """Whether all steps are done, or patience has run out."""
-        out_of_patience = self.recipe.patience is not None and self.worse >= self.recipe.patience
-        return self.step >= self.recipe.steps or out_of_patience
+        out_of_patience = self.plan.patience is not None and self.worse >= self.plan.patience
+        return self.step >= self.plan.steps or out_of_patience
 
     @property
     def tasks_per_second(self) -> float:
         """Tasks learned from in a second, since the first step."""
-        return round(self.step * self.recipe.batch_size / self.seconds, 1)
+        return round(self.step * self.plan.batch_size / self.seconds, 1)
 
     @torch.inference_mode(False)
     @torch.enable_grad()
@@ -190,11 +190,11 @@ class OuterLoop:
             In every process, if the loss or its gradient is not finite in any of them.
         """
         began = perf_counter()
-        size, rate = self.recipe.batch_size, self.recipe.rate(self.step)
-        drawn = _draw(self.families, size, self.recipe.seed, self.step)
+        size, rate = self.plan.batch_size, self.plan.rate(self.step)
+        drawn = _draw(self.families, size, self.plan.seed, self.step)
         batch = self._batch([self.job.tasks[number] for number in drawn[self.engine.share]])
         with self.engine.autocast():
-            done = self.step / self.recipe.steps
+            done = self.step / self.plan.steps
             losses = self.learner.meta_loss(self.params, batch, done=done).float()
         values = list(self.trained.values())
         mine = torch.autograd.grad(
@@ -212,8 +212,8 @@ class OuterLoop:
             self._refuse(what, [self.job.tasks[n] for n in broken or drawn], rate)
         for value, grad in zip(values, grads, strict=True):
             value.grad = grad
-        if self.recipe.clip_norm is not None:
-            torch.nn.utils.clip_grad_norm_(values, self.recipe.clip_norm)
+        if self.plan.clip_norm is not None:
+            torch.nn.utils.clip_grad_norm_(values, self.plan.clip_norm)
         self.optimizer.param_groups[0]["lr"] = rate
         self.optimizer.step()
         self.step += 1
@@ -235,7 +235,7 @@ class OuterLoop:
             in any of them.
         """
         began = perf_counter()
-        tasks, size = self.job.validation, self.recipe.batch_size
+        tasks, size = self.job.validation, self.plan.batch_size
         # One row a task: its AUROC, and 1 where there is one. Whoever scores it fills it in.
         found = torch.zeros(len(tasks), 2, dtype=torch.float64)
         for first in range(0, len(tasks), size)[self.engine.share]:

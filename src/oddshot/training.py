@@ -21,7 +21,7 @@ from oddshot.episodes import MappedTask
 from oddshot.errors import TrainingError, is_whole, require
 from oddshot.learners import make_learner, prior_settings
 from oddshot.learners.learner import common_shape
-from oddshot.outer_loop import Job, OuterLoop, Recipe, State
+from oddshot.outer_loop import Job, OuterLoop, State, TrainingPlan
 from oddshot.persistence import is_saved, load_state, package_version, save_state
 from oddshot.priors import Prior
 from oddshot.run_log import RunLog, require_folder
@@ -123,7 +123,7 @@ def train(
         If there is no task, no validation query with both classes, the loss, its gradient or a
         score is not finite, or the checkpoint in ``out`` belongs to another run.
     """
-    recipe = Recipe(
+    plan = TrainingPlan(
         seed=seed,
         steps=steps,
         batch_size=batch_size,
@@ -156,7 +156,7 @@ def train(
         validation=validation,
         learner=learner,
         settings=prior_settings(chosen),
-        recipe=recipe,
+        plan=plan,
     )
     records = _Records(
         folder=folder,
@@ -191,7 +191,7 @@ class _Records:
 
 def _train(job: Job, records: _Records, engine: Engine, on_step: OnStep | None) -> Prior:
     """Run the outer loop in this process; rank 0 alone reads, writes and reports."""
-    run, recipe = OuterLoop(job, engine), job.recipe
+    run, plan = OuterLoop(job, engine), job.plan
     folder = records.folder if engine.rank == 0 else None
     identity = {**job.identity(), **records.ran_on} if folder else {}
     saved = None
@@ -219,7 +219,7 @@ def _train(job: Job, records: _Records, engine: Engine, on_step: OnStep | None) 
     try:
         while not run.finished:
             figures = run.advance()
-            if run.step % recipe.log_every == 0 or run.step == recipe.steps:
+            if run.step % plan.log_every == 0 or run.step == plan.steps:
                 note(figures)
             if folder:
                 kept = run.capture()
@@ -249,11 +249,11 @@ def _prior(job: Job, records: _Records, run: OuterLoop) -> Prior:
             "families": sorted({t.family for part in (job.tasks, job.validation) for t in part}),
             "tasks": len(job.tasks),
             "validation_tasks": len(job.validation),
-            **asdict(job.recipe),
+            **asdict(job.plan),
             **records.ran_on,
             "validation_auroc": run.best_auroc,
             "best_step": run.best_step if run.best else run.step,
-            "stopped_at": run.step if run.step < job.recipe.steps else None,
+            "stopped_at": run.step if run.step < job.plan.steps else None,
             "seconds": round(run.seconds, 1),
             "date": datetime.now(UTC).isoformat(timespec="seconds"),
             "versions": {
