@@ -6,10 +6,10 @@ from hypothesis.extra import numpy as nps
 
 from oddshot.errors import DataError, SettingError
 from oddshot.thresholds.conformal import (
+    calibration_rows_needed,
     conformal_p_values,
     group_weights,
     least_p_value,
-    rows_needed,
     threshold_at,
 )
 
@@ -112,7 +112,7 @@ def test_rows_of_new_groups_raise_no_more_alarms_than_promised():
 
 @pytest.mark.parametrize("alpha", [0.001, 0.01, 0.05, 0.1, 0.3, 0.5])
 def test_rows_needed_are_just_enough(alpha):
-    rows = rows_needed(alpha)
+    rows = calibration_rows_needed(alpha)
     assert least_p_value(rows) <= alpha * (1 + 1e-9)
     assert rows == 0 or least_p_value(rows - 1) > alpha
     assert threshold_at(np.arange(rows), alpha) == rows - 1

@@ -92,12 +92,12 @@ def least_p_value(rows: int) -> float:
     return 1 / (rows + 1)
 
 
-def rows_needed(alpha: float) -> int:
+def calibration_rows_needed(alpha: float) -> int:
     """Return the number of calibration rows from which on a p-value can be alpha or less.
 
     Examples
     --------
-    >>> rows_needed(0.05), rows_needed(0.01)
+    >>> calibration_rows_needed(0.05), calibration_rows_needed(0.01)
     (19, 99)
     """
     return max(ceil(1 / alpha - 1 - _ROUNDING), 0)
@@ -142,7 +142,7 @@ def threshold_at(
     Returns
     -------
     float
-        Infinity where m is too small, see `rows_needed`.
+        Infinity where m is too small, see `calibration_rows_needed`.
 
     Examples
     --------

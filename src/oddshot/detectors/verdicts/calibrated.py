@@ -23,11 +23,11 @@ from oddshot.errors import (
 )
 from oddshot.mapping.row_places import RowPlaces
 from oddshot.thresholds.conformal import (
+    calibration_rows_needed,
     check_level,
     conformal_p_values,
     group_weights,
     least_p_value,
-    rows_needed,
 )
 from oddshot.thresholds.covariate_shift import ShiftWeights
 from oddshot.thresholds.discoveries import discoveries, least_discoveries, weighted_discoveries
@@ -458,7 +458,8 @@ def _p_values(
 
 def too_few(calibration: Calibration, alpha: float) -> str:
     """Say that calibration rows cannot promise a rate."""
+    needed = calibration_rows_needed(alpha)
     return (
         f"{calibration.described} cannot promise {alpha:g}: no p-value is below "
-        f"{calibration.least_p_value:.2g}; it takes {rows_needed(alpha):,} {calibration.unit}"
+        f"{calibration.least_p_value:.2g}; it takes {needed:,} {calibration.unit}"
     )

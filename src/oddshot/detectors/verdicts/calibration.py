@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oddshot.episodes import Float32Array, FloatArray
-from oddshot.thresholds.conformal import least_p_value, rows_needed
+from oddshot.thresholds.conformal import calibration_rows_needed, least_p_value
 from oddshot.wording import counted
 
 IndexArray = NDArray[np.intp]
@@ -92,7 +92,7 @@ class Calibration:
 
     def promises(self, alpha: float) -> bool:
         """Whether there are rows, or groups, enough for a p-value of alpha."""
-        return self.worth >= rows_needed(alpha)
+        return self.worth >= calibration_rows_needed(alpha)
 
     @property
     def doubt(self) -> str:
