@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as nps
 
-from oddshot.mapping.calibration import FLAT, GRID, Calibration, unsquashed
+from oddshot.mapping.calibration import FLAT, GRID, CoordinateScale, unsquashed
 
 eighths = st.integers(-80, 80).map(lambda n: n / 8)
 columns = nps.arrays(np.float64, st.tuples(st.integers(1, 60), st.just(1)), elements=eighths)
@@ -16,7 +16,7 @@ def counted(reference: np.ndarray, value: float) -> float:
 
 
 def assert_counted(values: np.ndarray, rtol: float = 1e-6) -> None:
-    decades = Calibration().fit(values).apply(values)[:, :, 0]
+    decades = CoordinateScale().fit(values).apply(values)[:, :, 0]
     for found, column in zip(decades.T, values.T, strict=True):
         np.testing.assert_allclose(found, [counted(column, v) for v in column], rtol=rtol)
 
@@ -29,15 +29,15 @@ def test_decades_are_counted(values):
 def test_columns_do_not_see_each_other():
     values = np.random.default_rng(0).normal(size=(GRID, 3)) * [1, 1e-6, 1e6]
     assert_counted(values)
-    whole = Calibration().fit(values).apply(values)
+    whole = CoordinateScale().fit(values).apply(values)
     np.testing.assert_array_equal(
-        Calibration().fit(values[:, 1:2]).apply(values[:, 1:2]), whole[:, 1:2]
+        CoordinateScale().fit(values[:, 1:2]).apply(values[:, 1:2]), whole[:, 1:2]
     )
 
 
 def test_many_rows_are_counted_on_a_grid_and_one_by_one_in_the_upper_tail():
     values = np.random.default_rng(0).exponential(size=(4096, 1))
-    decades = Calibration().fit(values).apply(values)[:, 0, 0]
+    decades = CoordinateScale().fit(values).apply(values)[:, 0, 0]
     expected = np.array([counted(values[:, 0], v) for v in values[:, 0]])
     np.testing.assert_allclose(10**-decades, 10**-expected, atol=1 / GRID)
     top = np.argsort(values[:, 0])[-GRID // 4 :]
@@ -45,7 +45,7 @@ def test_many_rows_are_counted_on_a_grid_and_one_by_one_in_the_upper_tail():
 
 
 def test_decades_stop_at_the_ends_of_the_reference():
-    scale = Calibration().fit(np.arange(99.0)[:, None])
+    scale = CoordinateScale().fit(np.arange(99.0)[:, None])
     low, high = scale.apply(np.array([[-1e9], [1e9]]))[:, 0, 0]
     assert high == pytest.approx(2.0)  # a reference of 99 cannot show more than 1 in 100
     assert low == pytest.approx(-np.log10(0.99), abs=1e-6)
@@ -53,7 +53,7 @@ def test_decades_stop_at_the_ends_of_the_reference():
 
 @given(columns, nps.arrays(np.float64, (20, 1), elements=eighths))
 def test_both_channels_rise_with_the_value(reference, values):
-    found = Calibration().fit(reference).apply(np.sort(values, axis=0))[:, 0]
+    found = CoordinateScale().fit(reference).apply(np.sort(values, axis=0))[:, 0]
     steps = np.diff(np.sort(values[:, 0]))
     assert (np.diff(found, axis=0) >= 0).all()
     assert (np.diff(found[:, 1])[steps > 0] > 0).all()
@@ -64,7 +64,7 @@ def test_the_second_channel_is_a_squashed_robust_z():
     values = np.random.default_rng(0).normal(size=(301, 2))
     middle, high = np.quantile(values, (0.5, 0.9), axis=0)
     new = np.random.default_rng(1).normal(size=(50, 2)) * 5
-    found = Calibration().fit(values).apply(new)[:, :, 1]
+    found = CoordinateScale().fit(values).apply(new)[:, :, 1]
     np.testing.assert_allclose(found, np.arcsinh((new - middle) / (high - middle)), atol=1e-6)
 
 
@@ -73,8 +73,8 @@ def test_the_unit_of_a_coordinate_does_not_matter(reference, unit, shift):
     if np.ptp(reference) == 0:
         return  # a single value has no unit of its own
     new = np.linspace(-10, 10, 9)[:, None]
-    expected = Calibration().fit(reference).apply(new)
-    found = Calibration().fit(reference * unit + shift).apply(new * unit + shift)
+    expected = CoordinateScale().fit(reference).apply(new)
+    found = CoordinateScale().fit(reference * unit + shift).apply(new * unit + shift)
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
@@ -82,8 +82,8 @@ def test_rounding_errors_tie():
     values = np.repeat(np.arange(50.0), 2)[:, None]
     noisy = values + np.tile([0, 1e-12], 50)[:, None]
     np.testing.assert_array_equal(
-        Calibration().fit(noisy).apply(noisy)[:, :, 0],
-        Calibration().fit(values).apply(values)[:, :, 0],
+        CoordinateScale().fit(noisy).apply(noisy)[:, :, 0],
+        CoordinateScale().fit(values).apply(values)[:, :, 0],
     )
 
 
@@ -94,7 +94,7 @@ def test_rounding_errors_tie():
 )
 def test_references_without_spread_give_finite_values_in_order(reference):
     new = np.array([-1e6, 0, 0.5, 7.0, 1e6])[:, None]
-    found = Calibration().fit(reference[:, None]).apply(new)[:, 0]
+    found = CoordinateScale().fit(reference[:, None]).apply(new)[:, 0]
     assert np.isfinite(found).all()
     assert (np.diff(found, axis=0) >= 0).all()
 
@@ -103,25 +103,26 @@ def test_references_without_spread_give_finite_values_in_order(reference):
 def test_where_the_reference_has_no_spread_the_coordinate_has_its_own_unit(noise):
     reference = 3 + noise * np.random.default_rng(0).normal(size=(30, 1))
     new = np.array([[2.0], [3.0], [4.5]])
-    found = Calibration(flat=FLAT).fit(reference).apply(new)[:, 0, 1]
+    found = CoordinateScale(flat=FLAT).fit(reference).apply(new)[:, 0, 1]
     np.testing.assert_allclose(found, np.arcsinh([-1, 0, 1.5]), atol=1e-5)
-    assert Calibration().fit(reference).apply(new)[2, 0, 1] > 13  # any difference is large
+    assert CoordinateScale().fit(reference).apply(new)[2, 0, 1] > 13  # any difference is large
 
 
 def test_a_spread_is_a_spread_however_flat_counts():
     values = np.random.default_rng(0).normal(size=(100, 1))
     np.testing.assert_array_equal(
-        Calibration(flat=FLAT).fit(values).apply(values), Calibration().fit(values).apply(values)
+        CoordinateScale(flat=FLAT).fit(values).apply(values),
+        CoordinateScale().fit(values).apply(values),
     )
 
 
 def test_nothing_to_apply_to():
-    assert Calibration().fit(np.zeros((3, 2))).apply(np.zeros((0, 2))).shape == (0, 2, 2)
+    assert CoordinateScale().fit(np.zeros((3, 2))).apply(np.zeros((0, 2))).shape == (0, 2, 2)
 
 
 def test_a_robust_z_is_found_again():
     values = np.random.default_rng(0).normal(size=(200, 2)) * [1, 1e3]
-    calibration = Calibration().fit(values)
+    scale = CoordinateScale().fit(values)
     middle, high = np.quantile(values, (0.5, 0.9), axis=0)
-    found = unsquashed(calibration.apply(values))
+    found = unsquashed(scale.apply(values))
     np.testing.assert_allclose(found, (values - middle) / (high - middle), rtol=1e-5, atol=1e-6)

@@ -12,7 +12,7 @@ CHANNELS = 2
 FLAT = 1e-4  # of a label-free coordinate, most of which are logarithms: less is no spread
 
 
-class Calibration:
+class CoordinateScale:
     """Two channels for every coordinate: tail surprise in decades, and a squashed robust z.
 
     Tail surprise is ``-log10`` of the share of reference rows at least as odd, so 1 is the top

@@ -9,7 +9,7 @@ from scipy.stats import rankdata
 
 from oddshot.episodes import Context, Float32Array, FloatArray
 from oddshot.mapping.block import Reference
-from oddshot.mapping.calibration import FLAT, Calibration, unsquashed
+from oddshot.mapping.calibration import FLAT, CoordinateScale, unsquashed
 
 ENOUGH_NORMAL = 10  # known normal rows that count as much as all typical ones
 INNER, INNER_ROWS = 0.1, 20  # nearest the centre: a share of the rows, and at least so many
@@ -166,7 +166,7 @@ def told_by_new(
         Shape (m,): which typical rows are known to be normal; none where all are.
     """
     order = np.argsort(~normal, kind="stable")
-    scale = Calibration(flat=FLAT).fit(unsquashed(typical))
+    scale = CoordinateScale(flat=FLAT).fit(unsquashed(typical))
     anew = scale.apply(unsquashed(typical[order]))
     told = [
         told_by_known(

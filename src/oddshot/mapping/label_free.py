@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from oddshot.episodes import FloatArray
 from oddshot.mapping.block import Block, Reference
-from oddshot.mapping.calibration import CHANNELS, FLAT, Calibration
+from oddshot.mapping.calibration import CHANNELS, FLAT, CoordinateScale
 from oddshot.mapping.isolation import Isolation
 from oddshot.mapping.labelled import Seen
 from oddshot.mapping.neighbours import Neighbours, Subsets
@@ -32,7 +32,7 @@ class LabelFree:
     left_out
         Names of blocks that are not computed; their coordinates are 0 for all rows.
     flat
-        See `Calibration`.
+        See `CoordinateScale`.
 
     Attributes
     ----------
@@ -64,7 +64,7 @@ class LabelFree:
         self._blocks = [block for block in every if type(block).__name__ not in self._left_out]
         self._names = [name for block in self._blocks for name in block.names]
         raw = np.concatenate([block.fit(reference, generator) for block in self._blocks], axis=1)
-        self._calibration = Calibration(flat=self._flat).fit(raw)
+        self._scale = CoordinateScale(flat=self._flat).fit(raw)
         self._own = RowPlaces(support.typical)
         grown = self._isolation in self._blocks
         leaves = self._isolation.typical_leaves_ if grown else self._leaves(views)
@@ -121,6 +121,6 @@ class LabelFree:
     ) -> Seen:
         fifths = raw[:, [self._names.index(f"knn5_{space}") for space in NAMES]]
         coordinates = np.zeros((len(raw), len(LABEL_FREE), CHANNELS), dtype=np.float32)
-        coordinates[:, [LABEL_FREE.index(n) for n in self._names]] = self._calibration.apply(raw)
+        coordinates[:, [LABEL_FREE.index(n) for n in self._names]] = self._scale.apply(raw)
         flat = coordinates.reshape(len(raw), len(LABEL_FREE) * CHANNELS)
         return Seen(views, fifths, flat, leaves, aside.astype(np.float32))

@@ -11,7 +11,7 @@ from scipy.linalg import cho_factor, cho_solve
 from scipy.linalg.lapack import dtrtri
 
 from oddshot.episodes import Float32Array, FloatArray
-from oddshot.mapping.calibration import CHANNELS, Calibration
+from oddshot.mapping.calibration import CHANNELS, CoordinateScale
 from oddshot.mapping.distances import against, extended, median, settle_close, squared_distances
 from oddshot.mapping.levels import KnownLevels, LevelDistances
 from oddshot.mapping.nearest import AT_ONCE
@@ -405,12 +405,12 @@ class Labelled:
         """
         self._blocks = self._make(trees, normal)
         values = np.concatenate([b.fit(typical, known, generator) for b in self._blocks], axis=1)
-        self._calibration = Calibration().fit(values)
-        return self._calibration.apply(values)
+        self._scale = CoordinateScale().fit(values)
+        return self._scale.apply(values)
 
     def transform(self, rows: Seen) -> Float32Array:
         """Calibrated coordinates (n, L, 2)."""
-        return self._calibration.apply(
+        return self._scale.apply(
             np.concatenate([block.transform(rows) for block in self._blocks], axis=1)
         )
 
