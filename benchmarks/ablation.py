@@ -152,11 +152,11 @@ def without(names: Sequence[str]) -> Change:
 
     def change(task: MappedTask) -> MappedTask:
         query, support = task.query.copy(), task.support.copy()
-        evidence = task.context.evidence.copy()
+        evidence = task.summary.evidence.copy()
         query[:, places] = support[:, places] = 0
         evidence[places] = 0
-        context = replace(task.context, evidence=evidence)
-        return replace(task, query=query, support=support, context=context)
+        summary = replace(task.summary, evidence=evidence)
+        return replace(task, query=query, support=support, summary=summary)
 
     return change
 

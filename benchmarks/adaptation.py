@@ -190,10 +190,10 @@ def lent(task: MappedTask) -> MappedTask:
 
 def label_free(task: MappedTask) -> MappedTask:
     """Hide label-aware coordinates, so that labels count in the inner loop alone."""
-    query, evidence = task.query.copy(), task.context.evidence.copy()
+    query, evidence = task.query.copy(), task.summary.evidence.copy()
     query[:, len(LABEL_FREE) :] = 0
     evidence[len(LABEL_FREE) :] = 0
-    return replace(task, query=query, context=replace(task.context, evidence=evidence))
+    return replace(task, query=query, summary=replace(task.summary, evidence=evidence))
 
 
 class LabelledRowsLearner(GradientLearner):

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from torch.nn.functional import avg_pool2d
 
 from oddshot.data.omniglot import Characters, ImageTasks
-from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, Context, MappedTask
+from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, MappedTask, SupportSummary
 
-NOTHING = Context(np.zeros((28 * 28, 0), np.float32), np.zeros(0, np.float32))
+NOTHING = SupportSummary(np.zeros((28 * 28, 0), np.float32), np.zeros(0, np.float32))
 
 LONGEST = 40  # normal drawings in a support
 QUERIES = 8  # of either kind
@@ -102,7 +102,7 @@ def as_mapped(
             support_labels=support_labels.numpy().astype(np.int8),
             query=query.reshape(len(query), -1, 1).numpy(),
             query_labels=query_labels.numpy().astype(np.int8),
-            context=NOTHING,
+            summary=NOTHING,
         )
         for support, support_labels, query, query_labels in zip(
             tasks.support, tasks.support_labels, tasks.query, tasks.query_labels, strict=True

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from oddshot.episodes import Context, MappedTask
+from oddshot.episodes import MappedTask, SupportSummary
 
 COORDINATES, EVIDENCE, FACTS = 6, 3, 2
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
@@ -32,7 +32,7 @@ def make_tasks(
             values[anomalous == 1, : COORDINATES // 2] += 1.5
             return values.astype(np.float32)
 
-        context = Context(
+        summary = SupportSummary(
             rng.normal(size=(COORDINATES, EVIDENCE)).astype(np.float32),
             np.array([labelled / 3, 0.5], np.float32),
         )
@@ -45,7 +45,7 @@ def make_tasks(
                 support_labels=support_labels,
                 query=rows(query_labels),
                 query_labels=query_labels,
-                context=context,
+                summary=summary,
             )
         )
     return tasks

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from oddshot.episodes import Batch, Context, Episode, MappedTask, Table
+from oddshot.episodes import Batch, Episode, MappedTask, SupportSummary, Table
 from oddshot.errors import DataError, LabelError
 
 ROWS = np.arange(8.0).reshape(4, 2)
@@ -63,10 +63,10 @@ def test_an_empty_query_is_fine():
 
 def mapped(**changes):
     rows = np.zeros((4, 3, 2), np.float32)
-    context = Context(np.zeros((3, 5), np.float32), np.zeros(2, np.float32))
+    summary = SupportSummary(np.zeros((3, 5), np.float32), np.zeros(2, np.float32))
     known = {"support_labels": LABELS, "query_labels": np.abs(LABELS)}
     values = {"support": rows, "query": rows, **known}
-    return MappedTask(name="toy", family="", seed=0, context=context, **(values | changes))
+    return MappedTask(name="toy", family="", seed=0, summary=summary, **(values | changes))
 
 
 def test_a_mapped_task_checks_both_parts():

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import torch
 
-from oddshot.episodes import Context, MappedTask
+from oddshot.episodes import MappedTask, SupportSummary
 from oddshot.mapping.evidence import EVIDENCE, TABLE
 from oddshot.mapping.mapping import COORDINATES, LABEL_FREE
 from oddshot.meta_training import in_fold
@@ -37,11 +37,11 @@ def task(number: int, *, planted: bool = True) -> MappedTask:
     support = rng.normal(size=(20, len(COORDINATES), 2)).astype(np.float32)
     labels = np.array([1] * known + [-1] * (20 - known), np.int8)
     evidence = rng.normal(size=(len(COORDINATES), len(EVIDENCE))).astype(np.float32)
-    context = Context(evidence, rng.normal(size=len(TABLE)).astype(np.float32))
+    summary = SupportSummary(evidence, rng.normal(size=len(TABLE)).astype(np.float32))
     kind = "+local" if planted and number % 5 == 0 else ""
     return MappedTask(
         name=f"t{number}{kind}", family=f"f{number % 12}", seed=number, support=support,
-        support_labels=labels, query=query, query_labels=truth, context=context,
+        support_labels=labels, query=query, query_labels=truth, summary=summary,
     )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ import torch
 
 import oddshot.meta_training
 from oddshot.data.tasks import EpisodeSettings
-from oddshot.episodes import Context, Episode, MappedTask, Table
+from oddshot.episodes import Episode, MappedTask, SupportSummary, Table
 from oddshot.errors import DataError, LabelError, SettingError, TrainingError
 from oddshot.learners import restore
 from oddshot.mapping.mapping import COORDINATES
@@ -58,7 +58,7 @@ def episodes(monkeypatch) -> list[Episode]:
             episode.support.labels,
             z(query),
             episode.query.labels,
-            Context(np.zeros((3, 1), np.float32), np.zeros(1, np.float32)),
+            SupportSummary(np.zeros((3, 1), np.float32), np.zeros(1, np.float32)),
         )
 
     monkeypatch.setattr(oddshot.meta_training, "map_episode", map_episode)

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from oddshot.episodes import Context, MappedTask
+from oddshot.episodes import MappedTask, SupportSummary
 from oddshot.errors import TrainingError
 from oddshot.task_store import TaskStore
 
@@ -22,13 +22,13 @@ class Maker:
         rng = np.random.default_rng(number)
         labels = (rng.random(5 + number) < 0.5).astype(np.int8)
         rows = rng.normal(size=(5 + number, 3, 2)).astype(np.float32)
-        context = Context(
+        summary = SupportSummary(
             rng.normal(size=(3, 2)).astype(np.float32),
             rng.normal(size=4).astype(np.float32),
             hollow=number / 8,
         )
         name, family = f"task{number}", f"family{number % 3}"
-        return MappedTask(name, family, number, rows, labels, rows[:4], labels[:4], context)
+        return MappedTask(name, family, number, rows, labels, rows[:4], labels[:4], summary)
 
     @property
     def made(self) -> set[int]:
@@ -52,9 +52,9 @@ def assert_same(found: MappedTask, expected: MappedTask, rtol: float = 0.0) -> N
         mine, theirs = getattr(found, name), getattr(expected, name)
         assert mine.dtype == theirs.dtype
         np.testing.assert_allclose(mine, theirs, rtol=rtol, atol=rtol)
-    np.testing.assert_array_equal(found.context.evidence, expected.context.evidence)
-    np.testing.assert_array_equal(found.context.table, expected.context.table)
-    assert found.context.hollow == expected.context.hollow
+    np.testing.assert_array_equal(found.summary.evidence, expected.summary.evidence)
+    np.testing.assert_array_equal(found.summary.table, expected.summary.table)
+    assert found.summary.hollow == expected.summary.hollow
 
 
 @pytest.mark.parametrize("kept", [True, False])

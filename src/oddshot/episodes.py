@@ -93,7 +93,7 @@ class Episode:
 
 
 @dataclass(frozen=True, slots=True)
-class Context:
+class SupportSummary:
     """What the support says about itself, apart from any single row.
 
     Parameters
@@ -131,7 +131,7 @@ class MappedTask:
         Shape (s,) of 1, 0, -1.
     query, query_labels
         Shape (q, C, 2) and (q,) of 1, 0.
-    context
+    summary
         The evidence that the support gives about coordinates and table.
     """
 
@@ -142,7 +142,7 @@ class MappedTask:
     support_labels: LabelArray
     query: Float32Array
     query_labels: LabelArray
-    context: Context
+    summary: SupportSummary
 
     def __post_init__(self) -> None:
         _check_labels(self.name, self.support_labels, len(self.support))

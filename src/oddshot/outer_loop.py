@@ -342,9 +342,9 @@ def _fingerprint(tasks: Sequence[MappedTask]) -> str:
     digest = sha256()
     for task in tasks:
         digest.update(f"{task.name}\0{task.family}\0{task.seed}\0{task.support.shape}".encode())
-        context = task.context
+        summary = task.summary
         for array in (task.support, task.support_labels, task.query, task.query_labels):
             digest.update(np.ascontiguousarray(array).data)
-        for array in (context.evidence, context.table):
+        for array in (summary.evidence, summary.table):
             digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()[:16]

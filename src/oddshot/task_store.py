@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from oddshot.episodes import Context, MappedTask
+from oddshot.episodes import MappedTask, SupportSummary
 from oddshot.errors import PriorError, TrainingError
 from oddshot.persistence import is_saved, load_state, save_state
 
 _ROWS = ("support", "query")
 _LABELS = ("support_labels", "query_labels")
-_CONTEXT = ("evidence", "table")
+_SUMMARY = ("evidence", "table")
 _KIND = "shard of mapped tasks"
 
 
@@ -45,8 +45,8 @@ class Shard:
                 rows = getattr(task, name)
                 tensors[f"{at}/{name}"] = np.clip(rows, -bound, bound).astype(np.float16)
             tensors.update({f"{at}/{name}": getattr(task, name) for name in _LABELS})
-            tensors.update({f"{at}/{name}": getattr(task.context, name) for name in _CONTEXT})
-            tensors[f"{at}/hollow"] = np.array(task.context.hollow, dtype=np.float32)
+            tensors.update({f"{at}/{name}": getattr(task.summary, name) for name in _SUMMARY})
+            tensors[f"{at}/hollow"] = np.array(task.summary.hollow, dtype=np.float32)
         named = [{"name": t.name, "family": t.family, "seed": int(t.seed)} for t in tasks]
         return cls(first, named, tensors)
 
@@ -56,7 +56,7 @@ class Shard:
     def task(self, at: int) -> MappedTask:
         """Unpack the task at a position of this shard."""
         named = self.tasks[at]
-        of = {name: self.tensors[f"{at}/{name}"] for name in (*_ROWS, *_LABELS, *_CONTEXT)}
+        of = {name: self.tensors[f"{at}/{name}"] for name in (*_ROWS, *_LABELS, *_SUMMARY)}
         return MappedTask(
             name=named["name"],
             family=named["family"],
@@ -65,7 +65,7 @@ class Shard:
             support_labels=of["support_labels"],
             query=of["query"].astype(np.float32),
             query_labels=of["query_labels"],
-            context=Context(
+            summary=SupportSummary(
                 of["evidence"],
                 of["table"],
                 float(self.tensors.get(f"{at}/hollow", 0.0)),  # an older version kept none

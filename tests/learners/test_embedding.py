@@ -7,7 +7,7 @@ import pytest
 import torch
 from sklearn.metrics import roc_auc_score
 
-from oddshot.episodes import Context, MappedTask
+from oddshot.episodes import MappedTask, SupportSummary
 from oddshot.errors import DataError, SettingError
 from oddshot.learners import LEARNERS, Shape, collate, make_learner, restore
 from oddshot.training import train
@@ -64,7 +64,9 @@ def strokes(count: int, *, seed: int, known: int = 0, colours: int = 1) -> list[
                 support_labels=support_labels,
                 query=np.concatenate([drawn(other, 6, rng), drawn(normal, 6, rng)]),
                 query_labels=query_labels,
-                context=Context(np.zeros((SIDE * SIDE, 0), np.float32), np.zeros(0, np.float32)),
+                summary=SupportSummary(
+                    np.zeros((SIDE * SIDE, 0), np.float32), np.zeros(0, np.float32)
+                ),
             )
         )
     return tasks
@@ -141,7 +143,7 @@ def test_constants_are_moments_of_supports_and_facts(name, synthetic_tasks):
     ]
     found = make_learner(name, Shape.of(tasks[0])).constants(tasks)
     rows = np.concatenate([task.support for task in tasks])
-    facts = np.stack([task.context.table for task in tasks])
+    facts = np.stack([task.summary.table for task in tasks])
     np.testing.assert_allclose(found["row_mean"], rows.mean(axis=0), atol=1e-5)
     np.testing.assert_allclose(found["row_gain"], 1 / rows.std(axis=0), rtol=1e-4)
     np.testing.assert_allclose(found["table_mean"], facts.mean(axis=0), atol=1e-5)

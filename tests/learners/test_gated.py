@@ -34,10 +34,10 @@ def slow_score(params, task, row):
     def clamp(values):
         return np.clip(values, -3, 3)
 
-    facts = clamp((task.context.table - p["table_mean"]) / p["table_spread"])
+    facts = clamp((task.summary.table - p["table_mean"]) / p["table_spread"])
     total = 0.0
     for c in range(len(row)):
-        evidence = (task.context.evidence[c] - p["evidence_mean"][c]) / p["evidence_spread"][c]
+        evidence = (task.summary.evidence[c] - p["evidence_mean"][c]) / p["evidence_spread"][c]
         seen = np.concatenate([clamp(evidence), facts, p["embedding"][c]])
         hidden = [
             x * 0.5 * (1 + math.erf(x / math.sqrt(2))) for x in seen @ p["gate_in"] + p["gate_bias"]
@@ -139,8 +139,8 @@ def test_the_anchor_is_a_weighted_mean_of_surprise_where_there_is_no_hint(synthe
 
 def test_where_the_middle_is_empty_another_anchor_stands_in(synthetic_tasks):
     (blank,) = synthetic_tasks(1, known=0)
-    empty = [replace(blank.context, hollow=hollow) for hollow in (0.1, 0.25, 0.325, 0.4, 0.9)]
-    tasks = [replace(blank, context=context) for context in empty]
+    empty = [replace(blank.summary, hollow=hollow) for hollow in (0.1, 0.25, 0.325, 0.4, 0.9)]
+    tasks = [replace(blank, summary=summary) for summary in empty]
     plain, params = gated(tasks)
     pulled, _ = gated(tasks, anchor=[2], anchor_weight=8.0, anchor_hollow=[0, 1])
     fixed, _ = gated(tasks, anchor=[2], anchor_weight=8.0)
@@ -200,8 +200,8 @@ def test_the_loss_ranks_the_query(synthetic_tasks):
 def test_constants_are_moments_of_the_training_tasks_and_are_not_trained(synthetic_tasks):
     tasks = synthetic_tasks(12)
     prior = train(tasks, learner="gated", steps=5, batch_size=4, learning_rate=0.05)
-    evidence = np.stack([task.context.evidence for task in tasks])
-    table = np.stack([task.context.table for task in tasks])
+    evidence = np.stack([task.summary.evidence for task in tasks])
+    table = np.stack([task.summary.table for task in tasks])
     moments = (
         evidence.mean(axis=0),
         evidence.std(axis=0) + 0.01,
@@ -231,7 +231,7 @@ def test_it_learns_which_coordinate_to_trust_from_the_evidence(synthetic_tasks):
             query[np.ix_(task.query_labels == 1, np.flatnonzero(good))] += 1.5
             query[np.ix_(task.query_labels == 1, np.flatnonzero(~good))] -= 1.5
             evidence = np.tile(np.where(good, 1.0, -1.0)[:, None], (1, 3)).astype(np.float32)
-            out.append(replace(task, query=query, context=replace(task.context, evidence=evidence)))
+            out.append(replace(task, query=query, summary=replace(task.summary, evidence=evidence)))
         return out
 
     prior = train(puzzles(24, 0), learner="gated", steps=80, batch_size=8, learning_rate=0.05)

@@ -43,7 +43,7 @@ def slow_meta_loss(params, tasks, *, inner: float, outer: float, second_order: b
     names = [n for n in params if not n.startswith("rate.")]
     for task in tasks:
         mine = {n: params[n] for n in names}
-        table = torch.tensor(task.context.table).double()
+        table = torch.tensor(task.summary.table).double()
         support = torch.tensor(task.support).double()
         for _ in range(SMALL["inner_steps"]):
             scores = slow_network(mine, support, table)
@@ -188,7 +188,7 @@ def test_reptile_moves_towards_what_support_and_query_together_adapt_to(syntheti
         mine = {name: value.detach().requires_grad_() for name, value in params.items()}
         rows = torch.tensor(np.concatenate([task.support, task.query])).double()
         labels = torch.tensor(np.concatenate([task.support_labels, task.query_labels]))
-        table = torch.tensor(task.context.table).double()
+        table = torch.tensor(task.summary.table).double()
         for _ in range(SMALL["inner_steps"]):
             loss = slow_balanced_loss(slow_network(mine, rows, table), labels, 0.0)
             grads = torch.autograd.grad(loss, list(mine.values()))

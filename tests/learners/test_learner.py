@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from oddshot.episodes import Context, MappedTask
+from oddshot.episodes import MappedTask, SupportSummary
 from oddshot.errors import DataError, PriorError, SettingError
 from oddshot.learners import (
     LEARNERS,
@@ -17,9 +17,9 @@ from oddshot.priors import Prior
 
 def _task(name: str = "toy", *, coordinates: int = 3, evidence: int = 2) -> MappedTask:
     rows = np.ones((4, coordinates, 2), np.float32)
-    context = Context(np.ones((evidence, 5), np.float32), np.ones(2, np.float32))
+    summary = SupportSummary(np.ones((evidence, 5), np.float32), np.ones(2, np.float32))
     labels = np.zeros(4, np.int8)
-    return MappedTask(name, "toys", 0, rows, labels, rows, labels, context)
+    return MappedTask(name, "toys", 0, rows, labels, rows, labels, summary)
 
 
 def test_collate_pads_and_masks(synthetic_tasks):
@@ -37,8 +37,8 @@ def test_collate_pads_and_masks(synthetic_tasks):
         np.testing.assert_array_equal(batch.query_labels[row, :q], task.query_labels)
         assert (batch.support_labels[row, s:] == -1).all()
         assert (batch.support[row, s:] == 0).all()
-        np.testing.assert_array_equal(batch.evidence[row], task.context.evidence)
-        np.testing.assert_array_equal(batch.table[row], task.context.table)
+        np.testing.assert_array_equal(batch.evidence[row], task.summary.evidence)
+        np.testing.assert_array_equal(batch.table[row], task.summary.table)
 
 
 def test_a_batch_changes_precision_but_not_labels(synthetic_tasks):

@@ -33,7 +33,7 @@ def slow_perceptron(p, prefix: str, row: np.ndarray) -> np.ndarray:
 def slow_scores(params: dict[str, Tensor], task, *, distance: str, covariance: str) -> list[float]:
     """Scores of one task with one prototype a class, in plain floating point."""
     p = {name: value.numpy() for name, value in params.items()}
-    facts = np.clip((task.context.table - p["table_mean"]) * p["table_gain"], -3, 3)
+    facts = np.clip((task.summary.table - p["table_mean"]) * p["table_gain"], -3, 3)
 
     def embedded(row: np.ndarray) -> np.ndarray:
         seen = ((row - p["row_mean"]) * p["row_gain"]).flatten()

@@ -33,7 +33,7 @@ def slow_perceptron(p, prefix: str, row: np.ndarray) -> np.ndarray:
 def slow_relations(params: dict[str, Tensor], task) -> list[tuple[float, float | None]]:
     """Relation scores of one task's queries with both classes, one prototype each."""
     p = {name: value.numpy() for name, value in params.items()}
-    facts = np.clip((task.context.table - p["table_mean"]) * p["table_gain"], -3, 3)
+    facts = np.clip((task.summary.table - p["table_mean"]) * p["table_gain"], -3, 3)
 
     def embedded(row: np.ndarray) -> np.ndarray:
         seen = ((row - p["row_mean"]) * p["row_gain"]).flatten()

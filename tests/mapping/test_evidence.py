@@ -37,27 +37,27 @@ def gathered(typical=TYPICAL, known=None, columns=COLUMNS, normal_share=0.25, no
     )
 
 
-def evidence(context, name):
-    return context.evidence[:, EVIDENCE.index(name)]
+def evidence(summary, name):
+    return summary.evidence[:, EVIDENCE.index(name)]
 
 
-def fact(context, name):
-    return context.table[TABLE.index(name)]
+def fact(summary, name):
+    return summary.table[TABLE.index(name)]
 
 
 def test_every_coordinate_has_all_evidence_and_the_table_all_facts():
-    context = gathered(known=TYPICAL[:3])
-    assert context.evidence.shape == (COORDINATES, len(EVIDENCE))
-    assert context.table.shape == (len(TABLE),)
-    assert context.evidence.dtype == context.table.dtype == np.float32
-    assert np.isfinite(context.evidence).all()
-    assert np.isfinite(context.table).all()
+    summary = gathered(known=TYPICAL[:3])
+    assert summary.evidence.shape == (COORDINATES, len(EVIDENCE))
+    assert summary.table.shape == (len(TABLE),)
+    assert summary.evidence.dtype == summary.table.dtype == np.float32
+    assert np.isfinite(summary.evidence).all()
+    assert np.isfinite(summary.table).all()
 
 
 @pytest.mark.parametrize("count", [2, 10])
 def test_known_anomalies_tell_which_coordinates_find_them(count):
     known = RNG.exponential(size=(count, COORDINATES, 2)).astype(np.float32)
-    context = gathered(known=known)
+    summary = gathered(known=known)
     trust = count / (count + 2)
     for coordinate in range(COORDINATES):
         decades, z = known[:, coordinate, 0], known[:, coordinate, 1]
@@ -66,15 +66,15 @@ def test_known_anomalies_tell_which_coordinates_find_them(count):
             ("known_decades", np.mean(decades)),
             ("known_z", np.mean(z)),
         ):
-            assert evidence(context, name)[coordinate] == pytest.approx(trust * expected, rel=1e-5)
-    assert fact(context, "any_known") == 1
-    assert fact(context, "known") == pytest.approx(np.log(count + 1) / np.log(51))
+            assert evidence(summary, name)[coordinate] == pytest.approx(trust * expected, rel=1e-5)
+    assert fact(summary, "any_known") == 1
+    assert fact(summary, "known") == pytest.approx(np.log(count + 1) / np.log(51))
 
 
 def test_one_known_anomaly_is_no_evidence_on_what_was_fitted_to_it():
-    context = gathered(known=TYPICAL[:1] + 1)
-    assert (context.evidence[:FREE, :3] != 0).all()
-    assert (context.evidence[FREE:, :3] == 0).all()
+    summary = gathered(known=TYPICAL[:1] + 1)
+    assert (summary.evidence[:FREE, :3] != 0).all()
+    assert (summary.evidence[FREE:, :3] == 0).all()
 
 
 def test_known_normal_rows_among_unlabelled_ones_tell_which_coordinates_take_them_for_odd():
@@ -96,35 +96,35 @@ def test_known_normal_rows_among_unlabelled_ones_tell_which_coordinates_take_the
 
 
 def test_without_known_anomalies_there_is_none():
-    context = gathered()
-    assert (context.evidence[:, :3] == 0).all()
-    assert fact(context, "any_known") == fact(context, "known") == 0
+    summary = gathered()
+    assert (summary.evidence[:, :3] == 0).all()
+    assert fact(summary, "any_known") == fact(summary, "known") == 0
 
 
 def test_agreement_is_the_correlation_with_the_mean_of_the_label_free_coordinates():
     decades = TYPICAL[:, :, 0].astype(float)
     consensus = decades[:, :FREE].mean(axis=1)
     expected = [np.corrcoef(column, consensus)[0, 1] for column in decades.T]
-    context = gathered()
-    np.testing.assert_allclose(evidence(context, "agreement"), expected, atol=1e-6)
-    assert fact(context, "agreement") == pytest.approx(np.mean(expected[:FREE]), abs=1e-6)
+    summary = gathered()
+    np.testing.assert_allclose(evidence(summary, "agreement"), expected, atol=1e-6)
+    assert fact(summary, "agreement") == pytest.approx(np.mean(expected[:FREE]), abs=1e-6)
 
 
 def test_the_top_twentieth_of_a_coordinate_is_looked_at_by_others():
-    context = gathered()
+    summary = gathered()
     decades, z = TYPICAL[:, :, 0], TYPICAL[:, :, 1]
     consensus = decades[:, :FREE].mean(axis=1)
     for coordinate in range(COORDINATES):
         top = np.argsort(-z[:, coordinate])[: COUNT // 20]
-        found = context.evidence[coordinate]
+        found = summary.evidence[coordinate]
         for name, expected in (
             ("top_consensus", consensus[top].mean() - consensus.mean()),
             ("top_far", decades[top, 0].mean()),
             ("top_near", decades[top, 1].mean()),
         ):
             assert found[EVIDENCE.index(name)] == pytest.approx(expected, abs=1e-5)
-    assert fact(context, "far_is_near") == evidence(context, "top_near")[0]
-    assert fact(context, "near_is_far") == evidence(context, "top_far")[1]
+    assert fact(summary, "far_is_near") == evidence(summary, "top_near")[0]
+    assert fact(summary, "near_is_far") == evidence(summary, "top_far")[1]
 
 
 def test_of_equally_high_rows_the_first_ones_are_looked_at():
@@ -138,26 +138,26 @@ def test_of_equally_high_rows_the_first_ones_are_looked_at():
 
 def test_the_shape_of_a_coordinates_distribution():
     z = TYPICAL[:, :, 1].astype(float)
-    context = gathered()
+    summary = gathered()
     high = np.quantile(z, 0.99, axis=0)
-    np.testing.assert_allclose(evidence(context, "tail99"), high, rtol=1e-5)
-    np.testing.assert_allclose(evidence(context, "tail_max"), z.max(axis=0) - high, rtol=1e-4)
-    np.testing.assert_allclose(evidence(context, "skew"), -np.quantile(z, 0.1, axis=0), rtol=1e-5)
+    np.testing.assert_allclose(evidence(summary, "tail99"), high, rtol=1e-5)
+    np.testing.assert_allclose(evidence(summary, "tail_max"), z.max(axis=0) - high, rtol=1e-4)
+    np.testing.assert_allclose(evidence(summary, "skew"), -np.quantile(z, 0.1, axis=0), rtol=1e-5)
     rounded = TYPICAL.copy()
     rounded[:, 2] = rounded[:, 2].round()
     levels = len(np.unique(rounded[:, 2, 1]))
     assert evidence(gathered(rounded), "distinct")[2] == pytest.approx(levels / COUNT)
-    assert evidence(context, "distinct")[3] == 1
+    assert evidence(summary, "distinct")[3] == 1
 
 
 def test_facts_on_the_table():
     columns = COLUMNS.copy()
     columns[:, 0] = np.arange(COUNT) % 2
-    context = gathered(columns=columns)
-    assert fact(context, "normal_share") == 0.25
-    assert fact(context, "rows") == pytest.approx(-1)  # 100 in decades, from 1000
-    assert fact(context, "columns") == pytest.approx(np.log10(0.3))
-    assert fact(context, "discrete") == pytest.approx(1 / 3)
+    summary = gathered(columns=columns)
+    assert fact(summary, "normal_share") == 0.25
+    assert fact(summary, "rows") == pytest.approx(-1)  # 100 in decades, from 1000
+    assert fact(summary, "columns") == pytest.approx(np.log10(0.3))
+    assert fact(summary, "discrete") == pytest.approx(1 / 3)
 
 
 def test_the_effective_rank_counts_directions():
@@ -177,11 +177,11 @@ def test_the_order_of_rows_does_not_matter():
 
 @pytest.mark.parametrize("count", [1, 2])
 def test_few_and_equal_rows(count):
-    context = gathered(
+    summary = gathered(
         np.zeros((count, COORDINATES, 2), np.float32), columns=np.zeros((count, 3), np.float32)
     )
-    assert np.isfinite(context.evidence).all()
-    assert np.isfinite(context.table).all()
+    assert np.isfinite(summary.evidence).all()
+    assert np.isfinite(summary.table).all()
 
 
 def test_the_middle_is_empty_where_all_ways_say_so():
@@ -191,9 +191,9 @@ def test_the_middle_is_empty_where_all_ways_say_so():
     assert hollowness(far, alone[:, 1:]) == pytest.approx(1 - 19.5 / 399)
     assert hollowness(far, alone) == pytest.approx(19.5 / 399)
     assert hollowness(far, alone[:, :0]) == 0
-    context = gathered()
+    summary = gathered()
     expected = hollowness(TYPICAL[:, 0, 0].astype(float), TYPICAL[:, 1:3, 0].astype(float))
-    assert context.hollow == pytest.approx(expected)
+    assert summary.hollow == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("count", [1, 2, 15, 21, 40, 200])
@@ -253,9 +253,9 @@ def test_of_one_known_anomaly_what_looks_at_labels_tells_nothing():
 
 
 def test_evidence_is_corrected_where_it_is_told():
-    context = gathered(known=TYPICAL[:3])
-    better = corrected(context, {"known_z": np.arange(COORDINATES)})
+    summary = gathered(known=TYPICAL[:3])
+    better = corrected(summary, {"known_z": np.arange(COORDINATES)})
     np.testing.assert_array_equal(evidence(better, "known_z"), np.arange(COORDINATES))
     others = [at for at, name in enumerate(EVIDENCE) if name != "known_z"]
-    np.testing.assert_array_equal(better.evidence[:, others], context.evidence[:, others])
-    np.testing.assert_array_equal(corrected(context, {}).evidence, context.evidence)
+    np.testing.assert_array_equal(better.evidence[:, others], summary.evidence[:, others])
+    np.testing.assert_array_equal(corrected(summary, {}).evidence, summary.evidence)

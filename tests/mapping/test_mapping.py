@@ -59,8 +59,8 @@ def assert_same(found, expected, atol=1e-5):
 
 
 def assert_finite(mapping, *arrays):
-    context = mapping.context_
-    for values in (mapping.typical_, mapping.known_, context.evidence, context.table, *arrays):
+    summary = mapping.summary_
+    for values in (mapping.typical_, mapping.known_, summary.evidence, summary.table, *arrays):
         assert values.dtype == np.float32
         assert np.isfinite(values).all()
 
@@ -89,8 +89,8 @@ def test_shapes_and_names(mapping, whole):
     assert mapping.typical_.shape == (96, len(COORDINATES), 2)
     assert mapping.known_.shape == (4, len(COORDINATES), 2)
     assert whole.shape == (16, len(COORDINATES), 2)
-    assert mapping.context_.evidence.shape == (len(COORDINATES), len(EVIDENCE))
-    assert mapping.context_.table.shape == (len(TABLE),)
+    assert mapping.summary_.evidence.shape == (len(COORDINATES), len(EVIDENCE))
+    assert mapping.summary_.table.shape == (len(TABLE),)
     assert mapping.transform(NEW[:0]).shape == (0, len(COORDINATES), 2)
     assert_finite(mapping, whole)
 
@@ -102,16 +102,16 @@ def test_the_order_of_rows_and_columns_does_not_matter(mapping, whole):
     assert_same(other.transform(NEW[:, columns]), whole)
     assert_same(other.typical_, mapping.typical_)
     assert_same(other.known_, mapping.known_)
-    assert_same(other.context_.evidence, mapping.context_.evidence)
-    assert_same(other.context_.table, mapping.context_.table)
+    assert_same(other.summary_.evidence, mapping.summary_.evidence)
+    assert_same(other.summary_.table, mapping.summary_.table)
 
 
 def test_the_unit_of_a_column_does_not_matter(mapping, whole):
     unit, shift = np.array([2.54, 1e6, 1e-9]), np.array([-3.0, 1e6, 1e-9])
     other = fitted(ROWS * unit + shift, LABELS)
     assert_same(other.transform(NEW * unit + shift), whole, atol=1e-4)
-    assert_same(other.context_.evidence, mapping.context_.evidence, atol=1e-4)
-    assert_same(other.context_.table, mapping.context_.table, atol=1e-4)
+    assert_same(other.summary_.evidence, mapping.summary_.evidence, atol=1e-4)
+    assert_same(other.summary_.table, mapping.summary_.table, atol=1e-4)
 
 
 def test_a_row_is_mapped_alike_alone_in_blocks_and_in_company(mapping, whole):
@@ -246,7 +246,7 @@ def test_no_kind_of_table_depends_on_orders_and_units(kind):
     assert_finite(base, expected)
     other = fitted((rows * unit + shift)[np.ix_(order, columns)], labels)
     assert_same(other.transform((new * unit + shift)[:, columns]), expected, atol=1e-4)
-    assert_same(other.context_.evidence, base.context_.evidence, atol=1e-4)
+    assert_same(other.summary_.evidence, base.summary_.evidence, atol=1e-4)
     alone = np.concatenate([base.transform(row[None]) for row in new[-3:]])
     assert_same(alone, expected[-3:], atol=1e-4)
 
@@ -339,7 +339,7 @@ def test_an_episode_is_mapped_as_its_support_sees_it(mapping, whole):
     task = map_episode(episode(ROWS, LABELS, NEW, seed=0))
     assert (task.name, task.family, task.seed) == ("toy#1", "toys", 0)
     assert_same(task.query, whole)
-    assert_same(task.context.evidence, mapping.context_.evidence)
+    assert_same(task.summary.evidence, mapping.summary_.evidence)
     rows, labels = support_sample(mapping)
     assert_same(task.support, rows)
     np.testing.assert_array_equal(task.support_labels, labels)
@@ -353,7 +353,7 @@ def test_the_query_teaches_nothing():
     many = map_episode(
         episode(frame, labels, pd.concat([frame[:3].assign(kg=[9.0, 8.0, None])] * 9))
     )
-    assert_same(many.context.evidence, few.context.evidence)
+    assert_same(many.summary.evidence, few.summary.evidence)
     assert_same(many.support, few.support)
     assert_same(many.query[:3], few.query)
     assert np.isfinite(many.query).all()
@@ -381,7 +381,7 @@ def test_anomalies_from_outside_the_support_are_as_if_they_had_been_there(mappin
     np.testing.assert_array_equal(found.transform(NEW), expected.transform(NEW))
     np.testing.assert_array_equal(found.typical_, expected.typical_)
     np.testing.assert_array_equal(found.known_, expected.known_)
-    np.testing.assert_array_equal(found.context_.evidence, expected.context_.evidence)
+    np.testing.assert_array_equal(found.summary_.evidence, expected.summary_.evidence)
 
 
 def test_an_earlier_edition_keeps_the_order_in_which_labels_came():
@@ -424,7 +424,7 @@ def test_known_normal_rows_count_as_typical(mapping):
     found = told(mapping, np.r_[ROWS[20:30], new[:5]], [0] * 15)
     assert len(found.support.typical) == len(mapping.support.typical) + 5
     assert found.support.normal_share == pytest.approx(15 / 101)
-    assert found.context_.table[TABLE.index("normal_share")] == pytest.approx(15 / 101)
+    assert found.summary_.table[TABLE.index("normal_share")] == pytest.approx(15 / 101)
     normal = {row.tobytes() for row in found.support.typical[:15]}  # they stand first
     assert normal == {row.tobytes() for row in found.support.arranged(np.r_[ROWS[20:30], new[:5]])}
 

@@ -22,7 +22,7 @@ _FILLED, _HOLLOW = 0.25, 0.4  # below the first one anchor alone, above the seco
 class GatedLearner(Learner):
     """Weights for coordinates as a function of the evidence on them, meta-trained to rank.
 
-    The detector is ``f(x) = sum_ck w_ck(context) s_ck(x)`` over coordinates c and channels k. The
+    The detector is ``f(x) = sum_ck w_ck(summary) s_ck(x)`` over coordinates c and channels k. The
     channels are the two of the mapping and hinges of its robust z, ``max(z - t, 0)``, so that few
     extreme coordinates can outweigh many ordinary ones. The weights come from a small network,
     shared by all coordinates, that sees a coordinate's evidence, the table's facts and what it has
@@ -49,7 +49,7 @@ class GatedLearner(Learner):
         With shares, one for each place, the mean is a weighted one.
     anchor_hollow
         Places of coordinates whose mean replaces the anchor's where the middle of the data is
-        empty: partly from a `Context.hollow` of 0.25 on, wholly from 0.4. Empty: never.
+        empty: partly from a `SupportSummary.hollow` of 0.25 on, wholly from 0.4. Empty: never.
 
     Raises
     ------
@@ -134,8 +134,8 @@ class GatedLearner(Learner):
 
     def constants(self, tasks: Sequence[MappedTask]) -> Params:
         """Take mean and spread of evidence and facts over the training tasks."""
-        evidence = np.stack([task.context.evidence for task in tasks])
-        table = np.stack([task.context.table for task in tasks])
+        evidence = np.stack([task.summary.evidence for task in tasks])
+        table = np.stack([task.summary.table for task in tasks])
         values = {
             "evidence_mean": evidence.mean(axis=0),
             "evidence_spread": evidence.std(axis=0) + 1e-2,
@@ -156,7 +156,7 @@ class GatedLearner(Learner):
         return ranking_loss(scores, batch.query_labels, batch.query_mask, hardness=self._hardness)
 
     def detector(self, params: Params, batch: TaskBatch) -> Detector:
-        """Read the weights off the context; the rows of the support are not looked at."""
+        """Read the weights off the summary; the rows of the support are not looked at."""
         weights = self._weights(params, batch)
         filled = ((_HOLLOW - batch.hollow) / (_HOLLOW - _FILLED)).clamp(0, 1).to(weights)
         anchor = torch.lerp(

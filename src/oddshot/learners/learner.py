@@ -47,13 +47,13 @@ class Shape:
     def of(cls, task: MappedTask) -> "Shape":
         """Read the widths off a task."""
         _, coordinates, channels = task.support.shape
-        context = task.context
-        if context.evidence.ndim != 2 or len(context.evidence) != coordinates:
+        summary = task.summary
+        if summary.evidence.ndim != 2 or len(summary.evidence) != coordinates:
             raise DataError(
                 f"task {task.name!r} has {coordinates} coordinates but evidence of shape "
-                f"{context.evidence.shape}; give one row of evidence a coordinate"
+                f"{summary.evidence.shape}; give one row of evidence a coordinate"
             )
-        return cls(coordinates, channels, context.evidence.shape[1], len(context.table))
+        return cls(coordinates, channels, summary.evidence.shape[1], len(summary.table))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class TaskBatch:
     evidence, table
         Shapes (B, C, E) and (B, G).
     hollow
-        Shape (B,): see `Context`.
+        Shape (B,): see `SupportSummary`.
     """
 
     support: Tensor
@@ -113,9 +113,9 @@ def collate(tasks: Sequence[MappedTask]) -> TaskBatch:
         query=query,
         query_labels=_pad([task.query_labels for task in tasks])[0],
         query_mask=query_mask,
-        evidence=torch.tensor(np.stack([task.context.evidence for task in tasks])),
-        table=torch.tensor(np.stack([task.context.table for task in tasks])),
-        hollow=torch.tensor([task.context.hollow for task in tasks], dtype=torch.float32),
+        evidence=torch.tensor(np.stack([task.summary.evidence for task in tasks])),
+        table=torch.tensor(np.stack([task.summary.table for task in tasks])),
+        hollow=torch.tensor([task.summary.hollow for task in tasks], dtype=torch.float32),
     )
 
 
@@ -217,7 +217,7 @@ class Learner(ABC):
 
     @abstractmethod
     def detector(self, params: Params, batch: TaskBatch) -> Detector:
-        """Make one detector for each task from its support and context; queries are not looked at.
+        """Make one detector for each task from its support and summary; queries are not looked at.
 
         Returns
         -------

@@ -36,7 +36,7 @@ def moments(tasks: Sequence[MappedTask]) -> Params:
     rows, facts = [], []
     for task in tasks:
         rows.append([task.support.mean(0), np.square(task.support).mean(0)])
-        facts.append([task.context.table, np.square(task.context.table)])
+        facts.append([task.summary.table, np.square(task.summary.table)])
     return _moments("row", np.stack(rows)) | _moments("table", np.stack(facts))
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from oddshot.episodes import Context, Float32Array, FloatArray
+from oddshot.episodes import Float32Array, FloatArray, SupportSummary
 from oddshot.mapping.block import Reference
 from oddshot.mapping.calibration import FLAT, CoordinateScale, unsquashed
 
@@ -53,7 +53,7 @@ def gather_evidence(
     reference: Reference,
     normal_share: float,
     normal: int = 0,
-) -> Context:
+) -> SupportSummary:
     """Evidence on each coordinate and on the table.
 
     Parameters
@@ -113,7 +113,7 @@ def gather_evidence(
         "far_is_near": evidence["top_near"][far],
         "near_is_far": evidence["top_far"][near],
     }
-    return Context(
+    return SupportSummary(
         np.column_stack([evidence[name] for name in EVIDENCE]).astype(np.float32),
         np.array([table[name] for name in TABLE], dtype=np.float32),
         hollowness(decades[:, centre], decades[:, spread]),
@@ -177,12 +177,12 @@ def told_by_new(
     return {name: np.mean([of_one[name] for of_one in told], axis=0) for name in told[0]}
 
 
-def corrected(context: Context, told: Mapping[str, FloatArray]) -> Context:
-    """Put evidence (C,) of some kinds in the place of what a context has."""
-    evidence = context.evidence.copy()
+def corrected(summary: SupportSummary, told: Mapping[str, FloatArray]) -> SupportSummary:
+    """Put evidence (C,) of some kinds in the place of what a summary has."""
+    evidence = summary.evidence.copy()
     for name, values in told.items():
         evidence[:, EVIDENCE.index(name)] = values
-    return replace(context, evidence=evidence)
+    return replace(summary, evidence=evidence)
 
 
 def hollowness(centre: FloatArray, spread: FloatArray) -> float:

@@ -16,12 +16,12 @@ from oddshot.episodes import (
     ANOMALY,
     NORMAL,
     UNLABELLED,
-    Context,
     Episode,
     Float32Array,
     FloatArray,
     LabelArray,
     MappedTask,
+    SupportSummary,
 )
 from oddshot.errors import DataError
 from oddshot.mapping.block import Reference
@@ -45,7 +45,11 @@ PLAIN = {
     "far_norm": 1.0,
     "density_quantile": 1.0,
 }  # detectors that stay good in contaminated rows, and their shares in a mean (docs/experiments.md)
-HOLLOW = ("isolation", "knn50_standard", "density_standard")  # in their place, see `Context.hollow`
+HOLLOW = (
+    "isolation",
+    "knn50_standard",
+    "density_standard",
+)  # in their place, see `SupportSummary.hollow`
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +108,7 @@ class Mapping:
     normal_among_unlabelled_
         How many of the typical rows are known to be normal; 0 where all are, or where they do not
         count more than others.
-    context_
+    summary_
         Evidence on coordinates and table.
     places_
         Where a row stands among the typical ones.
@@ -238,7 +242,7 @@ class Mapping:
             )
         if self.edition >= Edition.COPIES_ALIKE:  # what is random made them differ
             self.typical_ = self.typical_[self.places_.of(typical.rows)]
-        self.context_: Context = gather_evidence(
+        self.summary_: SupportSummary = gather_evidence(
             self.typical_,
             self.known_,
             label_free=len(LABEL_FREE),
@@ -348,7 +352,7 @@ def map_episode(episode: Episode) -> MappedTask:
         support_labels=labels,
         query=mapping.transform(encoder.transform(episode.query.rows)),
         query_labels=episode.query.labels,
-        context=mapping.context_,
+        summary=mapping.summary_,
     )
 
 

@@ -153,7 +153,7 @@ def label_free_rank(told):
 
 def test_known_anomalies_like_all_other_rows_tell_nothing():
     made = FewShotDetector(prior=untrained_prior()).fit(*wide(80, odd=5, columns=200))
-    by_mapping = made._fitted._mapping.context_.evidence.T
+    by_mapping = made._fitted._mapping.summary_.evidence.T
     assert abs(label_free_rank(dict(zip(EVIDENCE, by_mapping, strict=True)))) > 0.2
     assert abs(label_free_rank(made._fitted._told_by_known)) < 0.1
     assert made.threshold_rule_.automatic == "scores"

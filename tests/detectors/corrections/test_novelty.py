@@ -3,7 +3,7 @@ import pytest
 
 from oddshot import FewShotDetector
 from oddshot.detectors.corrections.novelty import BOUND, Novelty, blind, bounded, without_labels
-from oddshot.episodes import Context, MappedTask
+from oddshot.episodes import MappedTask, SupportSummary
 from oddshot.errors import SettingError
 from oddshot.mapping.evidence import EVIDENCE, TABLE
 from oddshot.mapping.label_free import LABEL_FREE
@@ -128,17 +128,17 @@ def test_labels_are_forgotten_and_nothing_else():
     support = rng.normal(size=(6, len(COORDINATES), 2)).astype(np.float32)
     labels = np.array([1, 1, -1, -1, -1, -1], dtype=np.int8)
     evidence = np.ones((len(COORDINATES), len(EVIDENCE)), dtype=np.float32)
-    context = Context(evidence, np.ones(len(TABLE), dtype=np.float32))
-    task = MappedTask("t", "f", 0, support, labels, support[:0], labels[:0], context)
+    summary = SupportSummary(evidence, np.ones(len(TABLE), dtype=np.float32))
+    task = MappedTask("t", "f", 0, support, labels, support[:0], labels[:0], summary)
     free = without_labels(task)
     assert free.support_labels.tolist() == [-1] * 4
     gone = {
-        name for name, value in zip(EVIDENCE, free.context.evidence[0], strict=True) if not value
+        name for name, value in zip(EVIDENCE, free.summary.evidence[0], strict=True) if not value
     }
     assert gone == {"known_rank", "known_decades", "known_z"}
-    facts = dict(zip(TABLE, free.context.table, strict=True))
+    facts = dict(zip(TABLE, free.summary.table, strict=True))
     assert (facts["any_known"], facts["known"], facts["rows"]) == (0, 0, 1)
-    assert task.context.table.all()
+    assert task.summary.table.all()
     assert len(LABEL_FREE) < len(COORDINATES)
 
 

@@ -14,7 +14,7 @@ from oddshot.data.images import read_images, to_images
 from oddshot.detectors.corrections.novelty import Floor, Novelty
 from oddshot.detectors.fitted import images as images_module
 from oddshot.detectors.fitted.images import FOLDS, FittedImages
-from oddshot.episodes import Context, MappedTask
+from oddshot.episodes import MappedTask, SupportSummary
 from oddshot.errors import (
     DataError,
     LabelError,
@@ -52,7 +52,7 @@ def raw_scores(prior, support, labels, query):
     def rows(images):
         return images.reshape(len(images), -1, 1).astype(np.float32) / np.float32(255)
 
-    nothing = Context(np.zeros((120, 0), np.float32), np.zeros(0, np.float32))
+    nothing = SupportSummary(np.zeros((120, 0), np.float32), np.zeros(0, np.float32))
     truth = np.zeros(len(query), np.int8)
     labels = np.asarray(labels, np.int8)
     task = MappedTask("", "", 0, rows(support), labels, rows(query), truth, nothing)

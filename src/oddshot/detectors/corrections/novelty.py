@@ -105,14 +105,14 @@ def bounded(floor: FloatArray) -> FloatArray:
 def without_labels(task: MappedTask) -> MappedTask:
     """Forget the known anomalies of a task: what a head without labels adapts to."""
     stays = task.support_labels != ANOMALY
-    evidence, table = task.context.evidence.copy(), task.context.table.copy()
+    evidence, table = task.summary.evidence.copy(), task.summary.table.copy()
     evidence[:, _OF_LABELS] = 0
     table[_FACTS_OF_LABELS] = 0
     return replace(
         task,
         support=task.support[stays],
         support_labels=task.support_labels[stays],
-        context=replace(task.context, evidence=evidence, table=table),
+        summary=replace(task.summary, evidence=evidence, table=table),
     )
 
 

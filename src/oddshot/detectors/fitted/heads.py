@@ -80,7 +80,7 @@ class Heads:
             support_labels=labels,
             query=rows[:0],
             query_labels=labels[:0],
-            context=corrected(self._mapping.context_, self._told_by_known),
+            summary=corrected(self._mapping.summary_, self._told_by_known),
         )
         if learner.shape != Shape.of(task):
             raise PriorError(

@@ -13,11 +13,11 @@ from oddshot.detectors.given.groups import Groups
 from oddshot.episodes import (
     ANOMALY,
     NORMAL,
-    Context,
     Float32Array,
     FloatArray,
     LabelArray,
     MappedTask,
+    SupportSummary,
 )
 from oddshot.errors import DataError
 from oddshot.learners import Detector, collate, restore
@@ -355,7 +355,9 @@ def _task(
         support_labels=labels,
         query=query,
         query_labels=np.zeros(len(query), np.int8),
-        context=Context(np.zeros((support.shape[1], 0), np.float32), np.zeros(0, np.float32)),
+        summary=SupportSummary(
+            np.zeros((support.shape[1], 0), np.float32), np.zeros(0, np.float32)
+        ),
     )
 
 
