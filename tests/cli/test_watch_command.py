@@ -71,6 +71,35 @@ def test_cells_that_cannot_be_read_are_named_and_the_next_file_is_read(run, fold
     assert "words.csv: drift: a (of the other columns p 0." in run("watch", "words.csv").output
 
 
+def test_a_file_that_cannot_be_compared_hides_no_other(run, folder):
+    (folder / "empty.csv").write_text("a,b,amount\n")
+    files = ["moved.csv", "empty.csv", "no such.csv", "quiet.csv"]
+    found = run("watch", *files)
+    assert found.exit_code == 3
+    assert "moved.csv: drift: amount" in found.stdout
+    assert "quiet.csv: quiet" in found.stdout
+    told = found.stderr.splitlines()
+    assert [line.startswith("oddshot: ") for line in told] == [True, True]
+    assert "empty.csv is not compared: " in told[0]
+    assert "no such.csv is not compared: " in told[1]
+    assert "check the path" in told[1]
+    assert run("watch", *files[1:]).exit_code == 2
+
+
+def test_a_file_that_cannot_be_compared_is_a_line_of_json(run, folder):
+    (folder / "short.csv").write_text("a,b,amount\n1,2,3\n")
+    found = run("watch", "moved.csv", "short.csv", "month.csv", "--window", 100, "--json")
+    assert found.exit_code == 3
+    records = [json.loads(line) for line in found.stdout.splitlines()]
+    assert [record.get("alarm") for record in records] == [True, None, False, True, False, True]
+    failed = {
+        "window": str(folder / "short.csv"),
+        "error": "--window is 100 but it has 1 row; give",
+    }
+    assert records[1] == failed | {"error": records[1]["error"]}
+    assert records[1]["error"].startswith(failed["error"])
+
+
 def test_a_file_is_read_window_by_window(run):
     lines = run("watch", "month.csv", "--window", 100, "--json").output.splitlines()
     found = [json.loads(line) for line in lines]

@@ -70,8 +70,8 @@ class FittedTable:
         What stays of the label-free view where there are known anomalies.
     spares_rows
         Whether new rows are judged by detectors that some rows were held out from, see
-        `CrossConformal`; ``None``: where rows are few, or levels rare. While labels leave fewer than
-        three rows to compare with, none is held out, whatever is asked.
+        `CrossConformal`; ``None``: where rows are few, or levels rare. While labels leave fewer
+        than three rows to compare with, none is held out, whatever is asked.
     told_by_known
         Evidence (C,) of each kind that known anomalies give, in the place of the mapping's own.
         ``None``: this, or what comes of rows held out where new ones are judged so.
