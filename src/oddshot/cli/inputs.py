@@ -4,10 +4,13 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from oddshot.errors import SettingError
+from oddshot.errors import DataError, SettingError
+from oddshot.wording import counted
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
 
     from oddshot.data.images import Images
     from oddshot.data.streams import Source
@@ -102,14 +105,21 @@ def without_results(
 
 
 def set_aside(
-    rows: "pd.DataFrame", notes: tuple[str, ...], file: str, asked: Asked
+    rows: "pd.DataFrame",
+    notes: tuple[str, ...],
+    file: str,
+    asked: Asked,
+    places: "NDArray[np.intp] | None" = None,
 ) -> "tuple[pd.DataFrame, tuple[str, ...], pd.Series[Any] | None]":
     """Leave out the columns that options name, note that, and give that of the groups.
 
+    ``places``: which rows of FILE these are, from 0; ``None``: all.
+
     Raises
     ------
-    SettingError, SourceError
-        If FILE has no such column, no names of columns, or none would be left.
+    DataError, SettingError, SourceError
+        If FILE has no such column, no names of columns, or none would be left; or if a row has no
+        group.
     """
     import pandas as pd
 
@@ -124,13 +134,26 @@ def set_aside(
             "it a header"
         )
     names = [str(name) for name in rows.columns]
-    places = [column_position(names, name, repr(file)) for name in asked_for]
-    left = [place for place in range(len(names)) if place not in places]
+    columns = [column_position(names, name, repr(file)) for name in asked_for]
+    left = [column for column in range(len(names)) if column not in columns]
     if not left:
         raise SettingError(f"--leave-out leaves no column of {file} to learn from; name fewer")
-    groups = None if asked.group_column is None else rows.iloc[:, places[-1]]
-    told = ", ".join(dict.fromkeys(names[place] for place in places))
+    groups = None if asked.group_column is None else rows.iloc[:, columns[-1]]
+    if groups is not None:
+        _check_groups(groups, file, places)
+    told = ", ".join(dict.fromkeys(names[column] for column in columns))
     return rows.iloc[:, left], (*notes, f"Left out, as asked: {told}."), groups
+
+
+def _check_groups(groups: "pd.Series[Any]", file: str, places: "NDArray[np.intp] | None") -> None:
+    missing = groups.isna().to_numpy(dtype=bool)
+    if missing.any():
+        first = int(missing.argmax()) if places is None else int(places[missing].min())
+        raise DataError(
+            f"--group-column {groups.name!r} is empty in {int(missing.sum()):,} of "
+            f"{counted(len(groups), 'rows')} of {file}, first in row {first + 1}; give each row a "
+            "group, or leave --group-column out"
+        )
 
 
 def check_for_table(file: str, asked: Asked) -> None:

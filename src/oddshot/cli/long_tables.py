@@ -60,7 +60,7 @@ class LongTable(NamedTuple):
             table = read_table(frame, label_column=name)
             rows, taken = pd.DataFrame(table.rows), table.labels
         rows, notes = without_results(rows, notes)
-        rows, notes, groups = set_aside(rows, notes, self.file, asked)
+        rows, notes, groups = set_aside(rows, notes, self.file, asked, places)
         return Input(frame, rows, taken, notes, prior, groups=groups)
 
     def labels(self, column: str | None) -> "LabelArray":
