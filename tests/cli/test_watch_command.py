@@ -145,6 +145,69 @@ def test_mistakes_end_with_2_in_one_line(run, arguments, words):
     assert found.stderr.count("\n") == 1
 
 
+CHANGES = {
+    "gaps": ("repair b in the file, or, if it stays so: ", lambda t: t.assign(b=np.nan)),
+    "words": ("repair b in the file, or, if it stays so: ", lambda t: t.assign(b="much")),
+    "lost": ("repair b in the file, or, if it stays so: ", lambda t: t.drop(columns="b")),
+    "level": ("", lambda t: t.assign(mode=np.where(np.arange(len(t)) % 4, t["mode"], "thaw"))),
+    "moved": ("", lambda t: t.assign(a=t["a"] + 4)),
+    "unit": ("", lambda t: t.assign(amount=1000 * t["amount"])),
+}
+
+
+@pytest.mark.parametrize("labels", [0, 3])
+@pytest.mark.parametrize("change", CHANGES)
+def test_the_advice_ends_the_alarm(tmp_path, change, labels):
+    def table(count, seed):
+        return draw(count, seed).assign(mode=np.resize(["idle", "run"], count))
+
+    def call(*arguments):
+        return CliRunner().invoke(app, [*map(str, arguments)])
+
+    known = np.where(np.arange(800) < labels, 1, -1)
+    kept, new, newer = (tmp_path / name for name in ("kept", "new.csv", "newer"))
+    FewShotDetector(prior=untrained_prior()).fit(table(800, 0), known).save(kept)
+    before, changed = CHANGES[change]
+    changed(table(150, 1)).to_csv(new, index=False)
+    watched = call("watch", kept, new)
+    assert watched.exit_code == 3
+    (advice,) = (line for line in watched.output.splitlines() if "to go on: " in line)
+    assert advice.startswith(f"  to go on: {before}oddshot refresh ")
+    words = shlex.split(advice[advice.index("oddshot ") :])
+    assert ("--keep" in words) is (change not in ("lost", "unit"))
+    assert call(*words[1:-1], newer).exit_code == 0
+    again = call("watch", newer, new)
+    assert (again.exit_code, ": quiet (" in again.output) == (0, True)
+
+
+def test_few_rows_are_not_advised_to_stand_alone(run, folder):
+    draw(60, 1).assign(a=9.0).to_csv(folder / "few.csv", index=False)
+    found = run("watch", "few.csv")
+    assert "to go on: with 100 such rows or more, and not 60: oddshot refresh" in found.output
+
+
+def test_old_rows_that_hold_an_alarm_up_are_named(run, folder, tmp_path):
+    found = run("refresh", "quiet.csv", "--out", folder / "more", "--keep", 0.8)
+    told = "158 old rows outnumber the 100 new ones, which may go on looking odd beside them ("
+    assert told in found.output
+    assert "quiet.csv tells): --keep 0.05 leaves 10 of them, --keep 0 none." in found.output
+    assert "outnumber" not in run("refresh", "quiet.csv", "--out", folder / "more").output
+    labels = np.where(np.arange(200) < 120, 0, -1)
+    FewShotDetector(prior=untrained_prior()).fit(draw(200, 0), labels).save(tmp_path)
+
+    def call(command, name, *arguments):
+        words = [command, tmp_path, folder / name, *arguments]
+        return CliRunner().invoke(app, [*map(str, words)]).output
+
+    told = call("refresh", "quiet.csv", "--out", folder / "normal", "--keep", 0)
+    assert "tells); all of these are known to be normal, and stay whatever --keep is." in told
+    draw(120, 1).assign(a=9.0).to_csv(folder / "stuck.csv", index=False)
+    told = call("watch", "stuck.csv")
+    assert (
+        "  120 old rows known to be normal would stay; if they are so no more: oddshot fit" in told
+    )
+
+
 def test_refresh_keeps_labels(run, folder):
     out = folder / "newer"
     found = run("refresh", "moved.csv", "--out", out, "--factor", "amount=1000", "--keep", 0.5)

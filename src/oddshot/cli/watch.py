@@ -74,7 +74,7 @@ def watch(
     from oddshot.data.streams import is_read_once
     from oddshot.detectors.drift.monitor import LEAST_ALPHA, MOST_PERMUTATIONS
     from oddshot.detectors.few_shot import FewShotDetector
-    from oddshot.reports.drift import lines_of
+    from oddshot.reports.drift import advice, lines_of
     from oddshot.thresholds.conformal import check_level
 
     needed, among = _rule(alarm)
@@ -83,7 +83,8 @@ def watch(
     if every is not None and window is None:
         raise SettingError(f"--every is {every} but --window is not given; give both")
     permutations = int(min(max(999, 5 / alpha), MOST_PERMUTATIONS))
-    monitor = FewShotDetector.load(folder, n_jobs=-1).drift_monitor(block=block)
+    detector = FewShotDetector.load(folder, n_jobs=-1)
+    monitor, (normal, _) = detector.drift_monitor(block=block), _old_rows(detector)
     console = console_of_stdout()
     last: deque[bool] = deque(maxlen=among)
     alarms = failures = 0
@@ -109,9 +110,9 @@ def watch(
         if alarmed and among > 1:
             say(console, f"  alarm: drift in {sum(last)} of the last {len(last)} windows")
         if found.drifted and window is None:
-            words = ["oddshot", "refresh", str(folder), "FILE" if is_read_once(name) else name]
-            words += [f"--factor={column}={x:g}" for column, x in found.factors.items()]
-            say(console, f"  to go on: {shlex.join([*words, '--out', 'NEWER'])}")
+            file, rows = "FILE" if is_read_once(name) else name, found.seen * block
+            for line in advice(found, str(folder), file, rows=rows, normal=normal):
+                say(console, line)
     raise typer.Exit(DRIFT if alarms else FAILURE if failures else 0)
 
 
@@ -142,6 +143,7 @@ def refresh(
 
     from oddshot.detectors.drift.refreshing import ContextWarning
     from oddshot.detectors.few_shot import FewShotDetector
+    from oddshot.reports.drift import told_of_old_rows
 
     promise = Promise(alpha, fdr, budget, calibrate, threshold=threshold)
     promise.check()
@@ -161,10 +163,30 @@ def refresh(
         say(console, str(warning.message))
     old = f"all old labels and {keep:.0%} of the old unlabelled rows"
     say(console, f"Fitted again on {counted(len(read.frame), 'rows')} of {file}, with {old}.")
+    normal, others = _old_rows(detector)
+    told = told_of_old_rows(
+        normal + round(keep * others),
+        len(read.frame),
+        normal=normal,
+        keep=keep,
+        again=shlex.join(["oddshot", "watch", str(out), file]),
+    )
+    if told:
+        say(console, told)
     say(console, f"Threshold {newer.threshold_:.4g} ({detector.threshold_:.4g} before).")
     for line in (*kept, *_lost_promises(detector, newer, told=bool(kept))):
         say(console, line)
     say(console, f"Kept in {out}; score new rows with: oddshot score {out} FILE")
+
+
+def _old_rows(detector: "FewShotDetector") -> tuple[int, int]:
+    """Count the rows of a context that stay for they are known to be normal, and those that may."""
+    from oddshot.detectors.drift.refreshing import stays_anyway
+    from oddshot.episodes import NORMAL
+
+    _, kept = detector._raw_context("refresh")
+    always = stays_anyway(kept.labels)
+    return int((always & (kept.labels == NORMAL)).sum()), int((~always).sum())
 
 
 def _learned(read: Input, detector: "FewShotDetector") -> Input:
