@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 from oddshot.episodes import FloatArray
 from oddshot.errors import DataError, SettingError, is_number, is_whole, require
 from oddshot.frames import as_frame, to_rows
-from oddshot.mapping import cells
-from oddshot.mapping.columns import Category, Date, Number, Recipe
-from oddshot.mapping.encode import ColumnNote, Encoder
+from oddshot.mapping.cells import reading as cells
+from oddshot.mapping.encoding.encoder import ColumnNote, Encoder
+from oddshot.mapping.encoding.recipe import Category, Date, Number, Recipe
 from oddshot.mapping.threading import cut
 
 BINS = 48  # parts of a period, each with a usual value

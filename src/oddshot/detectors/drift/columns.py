@@ -9,9 +9,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from oddshot.episodes import FloatArray
-from oddshot.mapping import cells
-from oddshot.mapping.columns import Recipe
-from oddshot.mapping.encode import ColumnNote
+from oddshot.mapping.cells import reading as cells
+from oddshot.mapping.encoding.encoder import ColumnNote
+from oddshot.mapping.encoding.recipe import Recipe
 from oddshot.thresholds.two_sample import (
     Divisions,
     differences,

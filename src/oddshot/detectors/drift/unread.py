@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from oddshot.mapping.columns import Number, Recipe
+from oddshot.mapping.encoding.recipe import Number, Recipe
 
 LEARNED = {"number": "a number", "boolean": "true or false", "date": "a date"}
 MOST = 0.5  # share of the cells that are not empty, beyond which nothing is left to compare

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from oddshot.mapping.cells import level
+from oddshot.mapping.cells.reading import level
 
 KEY = b"oddshot"
 CELLS = "cells"  # written one by one; any other word is the name of pandas' type

@@ -1,0 +1,1 @@
+"""Rows of numbers, seen against a support, as calibrated coordinates."""

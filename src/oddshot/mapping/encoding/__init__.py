@@ -1,0 +1,1 @@
+"""Rows of any kind as rows of finite numbers, and back."""
