@@ -1,12 +1,19 @@
-import json
+import datetime
+import decimal
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
-from oddshot import FewShotDetector
+from oddshot.mapping.encoding.category import Category
+from oddshot.mapping.encoding.date import Date
 from oddshot.mapping.encoding.encoder import Encoder
-from oddshot.mapping.encoding.recipe import Category, Date, LeftOut, Number, recipe
+from oddshot.mapping.encoding.left_out import LeftOut
+from oddshot.mapping.encoding.number import Number
+from oddshot.mapping.encoding.recipe import recipe
+from small_frames import kind
 
 RNG = np.random.default_rng(0)
 PRICES = [f"{price:.2f}" for price in RNG.lognormal(3, 1, 1000)]
@@ -102,38 +109,6 @@ def test_points_between_thousands_are_told():
     assert (found.cause, found.reason()) == ("points", "read as numbers, points between thousands")
 
 
-SPELLINGS = {
-    "month": lambda day: f"{day:%Y-%m}",
-    "month with a name": lambda day: f"{day:%b %Y}",
-    "quarter": lambda day: f"{day.year}-Q{day.quarter}",
-    "fiscal year": lambda day: f"FY{day.year}",
-    "week": lambda day: f"{day:%G-W%V}",
-    "written day": lambda day: f"{day:%a %d %b %Y}",
-    "first of the month": lambda day: str(day.date().replace(day=1)),
-    "day": lambda day: str(day.date()),
-}
-
-
-@pytest.mark.parametrize("spelling", SPELLINGS)
-def test_later_periods_lie_where_those_of_fit_do(spelling):
-    spell = SPELLINGS[spelling]
-    step = "40h" if spelling in ("quarter", "fiscal year") else "9h"
-    old = pd.date_range("2023-01-01", periods=1500, freq=step)
-    later = pd.date_range(old[-1] + pd.Timedelta(days=7), periods=500, freq=step)
-    rows = pd.DataFrame({"day": [*map(spell, old)], "x": np.arange(1500) % 7})
-    encoder = Encoder().fit(rows)
-    assert encoder.kinds_["day"] == "date"
-    settings, arrays = encoder.state()
-    encoder = Encoder.from_state(json.loads(json.dumps(settings)), arrays)
-    own = encoder.transform(rows)
-    new = encoder.transform(pd.DataFrame({"day": [*map(spell, later)], "x": 1}))
-    assert (new >= own.min(axis=0) - 1e-9).all()
-    assert (new <= own.max(axis=0) + 1e-9).all()
-    if spelling not in ("week", "written day", "day"):
-        assert {*new[:, 0]} <= {*own[:, 0]}
-        assert not any("weekday" in what for _, what in encoder.encoded_names_)
-
-
 def test_a_stray_is_a_gap_later_too():
     rows = pd.DataFrame({"day": [*STAMPS.strftime("%Y-%m-%d"), "unknown"], "p": [*PRICES, "~500"]})
     encoder = Encoder.from_state(*Encoder().fit(rows).state())
@@ -142,134 +117,117 @@ def test_a_stray_is_a_gap_later_too():
     np.testing.assert_array_equal(new[:, flags], [[1, 1], [0, 0]])
 
 
-def orders(count: int, start: str, seed: int) -> pd.DataFrame:
-    """Orders of a year, each shipped one to five days later."""
-    rng = np.random.default_rng(seed)
-    ordered = pd.Timestamp(start) + pd.to_timedelta(rng.integers(0, 365, count), unit="D")
-    shipped = ordered + pd.to_timedelta(rng.integers(1, 6, count), unit="D")
-    return pd.DataFrame({"shipped": shipped, "ordered": ordered, "kg": rng.normal(size=count)})
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([1.5, 2.5, 1.0], "number"),
+        ([1, None, 3], "number"),
+        (["1.5", " 2", "-3e5", "?", None], "number"),
+        ([1, 2.5, True, "3"], "number"),
+        ([decimal.Decimal("1.5"), decimal.Decimal(2)], "number"),
+        (pd.to_timedelta([1, 2, 2], unit="h"), "number"),
+        ([datetime.time(1), datetime.time(2, 30)], "number"),
+        ([10**400, 1, 2], "number"),
+        (pd.array([1, None, 2], dtype="Int64"), "number"),
+        (pd.array([1, None, 2], dtype=pd.ArrowDtype(pa.int64())), "number"),
+        ([True, False, True], "boolean"),
+        ([True, None, False], "boolean"),
+        (["True", "false", "TRUE", None], "boolean"),
+        (["yes", "no", "yes"], "category"),
+        ([1, "a", None, 1, "a"], "category"),
+        (pd.Categorical([1, 2, 2]), "category"),
+        (pd.Categorical(["a", "b", "c"]), "category"),
+        (["02134", "10001", "02134"], "category"),
+        (pd.cut(np.array([1.0, 2, 3, 3]), 2), "category"),
+        (["1.2.3", "1.2.3", "10.1"], "category"),
+        (pd.to_datetime(["2020-01-01", "2020-01-02"]), "date"),
+        (pd.to_datetime(["2020-01-01", None, "2020-01-02"], utc=True), "date"),
+        ([datetime.date(2020, 1, 1), datetime.date(2020, 1, 2)], "date"),
+        (pd.period_range("2020-01", periods=3, freq="M"), "date"),
+        (["2020-01-01", "2020-02-03T10:00:00Z", "?"], "date"),
+        (["2020-01-01 10:00:00", "2020-01-02 11:30:00.5"], "date"),
+        (["31.12.2020", "01.02.2021"], "date"),
+        (["12/31/2020 10:00", "01/02/2021 09:30"], "date"),
+        (["31/12/2020", "01/02/2021"], "date"),
+        (["3 Jan 2020", "14 Feb 2021"], "date"),
+        (["Jan 3, 2020", "Feb 14, 2021"], "date"),
+        (pd.array([datetime.date(2020, 1, 1)] * 2 + [None], pd.ArrowDtype(pa.date32())), "date"),
+        ([1, 1, 1], "left out"),
+        (["a", "a"], "left out"),
+        ([None, None], "left out"),
+        (["?", ""], "left out"),
+        ([np.inf, np.inf], "left out"),
+        ([[1], [2]], "left out"),
+        ([{"a": 1}, {"a": 2}], "left out"),
+        (["a", "b", "c"], "left out"),
+        ([f"name{i % 29}" for i in range(30)], "left out"),
+        ([f"a text of words {i * 2 // 3}" for i in range(40)], "left out"),
+        (np.random.default_rng(0).permutation(30) + 5, "left out"),
+    ],
+)
+def test_kinds(values: Any, expected: str) -> None:
+    assert kind(values) == expected
 
 
-def days_between(encoder: Encoder, rows: pd.DataFrame) -> np.ndarray:
-    at = {name: place for place, name in enumerate(encoder.encoded_names_)}
-    encoded = encoder.transform(rows)
-    return encoded[:, at["shipped", "days"]] - encoded[:, at["ordered", "days"]]
+@pytest.mark.parametrize("text", ["(5", "5)", "5-6", "30 00", "1,000,00", "$", "%"])
+def test_what_only_looks_like_an_amount_is_a_text(text):
+    assert Encoder().fit(pd.DataFrame({"x": [text, text, "5", "6"]})).kinds_ == {"x": "category"}
 
 
-def test_dates_that_go_together_are_moved_together():
-    rows, later = orders(400, "2023-01-01", 0), orders(200, "2025-03-01", 1)
-    encoder = Encoder().fit(rows)
-    fixed = days_between(encoder, rows)[0] - (rows["shipped"] - rows["ordered"]).dt.days[0]
-    told = (later["shipped"] - later["ordered"]).dt.days.to_numpy()
-    np.testing.assert_allclose(days_between(encoder, later) - fixed, told)
-    whole = encoder.transform(later)
-    assert np.abs(whole[:, 0]).max() < 400
-    again = Encoder.from_state(*encoder.state())
-    np.testing.assert_array_equal(again.transform(later), whole)
+@pytest.mark.parametrize(
+    ("name", "values", "written"),
+    [
+        ("day", [20240101 + day for day in range(28)], "%Y%m%d"),
+        ("createdAt", [1.7e12 + 6e7 * n for n in range(50)], "ms"),
+        ("event_time", [1.7e9 + 60 * n for n in range(50)], "s"),
+        ("amount", [20000000 + 7919 * n for n in range(60)], None),
+        ("balance", [1.7e9 + 60 * n for n in range(50)], None),
+        ("time", [0.5 + n for n in range(50)], None),
+        ("update_time", [1.7e9 + 60 * n for n in range(50)], "s"),
+        ("response_time", [1.7e9 + 60 * n for n in range(50)], None),
+        ("responseTime", [1.7e9 + 60 * n for n in range(50)], None),
+        ("time", [1.7e9] * 40 + [1.7e9 + 1], None),
+    ],
+)
+def test_dates_written_as_numbers(name, values, written):
+    rows = pd.DataFrame({name: values, "x": np.arange(len(values)) % 5})
+    encoder = Encoder.from_state(*Encoder().fit(rows).state())
+    if written is None:
+        assert encoder.kinds_[name] in ("number", "left out")
+        return
+    assert encoder.recipes[0].date_format == written
+    texts = rows.astype({name: "int64"}).astype({name: str})
+    np.testing.assert_array_equal(encoder.transform(texts), encoder.transform(rows))
 
 
-def test_what_lies_between_two_dates_decides_and_not_their_order_in_the_table():
-    rows, later = orders(400, "2023-01-01", 0), orders(50, "2025-03-01", 1)
-    encoder = Encoder().fit(rows)
-    turned = Encoder().fit(rows[["kg", "ordered", "shipped"]])
-    np.testing.assert_array_equal(days_between(turned, later), days_between(encoder, later))
-    rng = np.random.default_rng(2)
-    free = rows.assign(shipped=rng.permutation(rows["shipped"]))
-    assert not any(getattr(r, "beside", "") for r in Encoder().fit(free).recipes)
+@pytest.mark.parametrize(
+    ("texts", "form"),
+    [
+        ([f"{day:02d}.01.24" for day in range(1, 29)], "%d.%m.%y"),
+        ([f"{day:02d}/01/24" for day in range(1, 29)], "%d/%m/%y"),
+        ([f"24-01-{day:02d}" for day in range(1, 29)], "%y-%m-%d"),
+        ([f"{day:02d}-01-24" for day in range(1, 29)], "%d-%m-%y"),
+    ],
+)
+def test_years_of_two_digits(texts, form):
+    assert Encoder().fit(pd.DataFrame({"when": texts})).recipes[0].date_format == form
 
 
-def test_a_date_whose_companion_is_missing_is_moved_by_itself():
-    rows, later = orders(400, "2023-01-01", 0), orders(50, "2025-03-01", 1)
-    rows.loc[:20, "ordered"] = pd.NaT
-    encoder = Encoder().fit(rows)
-    (follower,) = (r.column for r in encoder.recipes if getattr(r, "beside", ""))
-    later[{"ordered": "shipped", "shipped": "ordered"}[follower]] = pd.NaT
-    encoded = encoder.transform(later)
-    assert np.isfinite(encoded).all()
-    place = encoder.encoded_names_.index((follower, "days"))
-    assert np.ptp(encoded[:, place]) < 400
+def test_levels_that_may_be_numbers_are_told():
+    generator = np.random.default_rng(0)
+    sizes = [f"{n} {('kg', 'g')[n % 2]}" for n in generator.integers(1, 60, 300)]
+    note = Encoder().fit(pd.DataFrame({"x": sizes})).report()[0]
+    assert note.cause == "digits"
+    assert note.reason.endswith("if they are numbers, write them as such, in one unit")
 
 
-def test_later_orders_are_flagged_no_more_often_and_late_deliveries_are():
-    rows, later = orders(800, "2023-01-01", 0), orders(300, "2025-03-01", 1)
-    later.loc[:4, "shipped"] += pd.Timedelta(days=120)
-    detector = FewShotDetector(random_state=0).fit(rows)
-    found = detector.predict(later) == -1
-    assert found[:5].all()
-    assert found[5:].mean() < 0.1
+def test_days_before_months_where_dates_lie_far_closer_together():
+    days = [f"{day:02d}/{month:02d}/2024" for month in (5, 6) for day in range(1, 13)]
+    encoder = Encoder().fit(pd.DataFrame({"when": days}))
+    encoder.transform(pd.DataFrame({"when": ["31/05/2024"]}))
 
 
-def sales(count: int, start: str, days: int, seed: int) -> pd.DataFrame:
-    """Rows with a date, and what people make of it."""
-    rng = np.random.default_rng(seed)
-    on = pd.Timestamp(start) + pd.to_timedelta(rng.integers(0, days, count), unit="D")
-    return pd.DataFrame(
-        {
-            "on": on,
-            "year": on.year,
-            "month": on.month,
-            "quarter": on.quarter,
-            "period": 100 * on.year + on.month,
-            "kg": rng.normal(size=count),
-        }
-    )
-
-
-def test_parts_of_a_date_are_moved_with_it():
-    rows, later = sales(500, "2022-01-01", 730, 0), sales(200, "2024-02-01", 200, 1)
-    encoder = Encoder().fit(rows)
-    assert {r.column: r.part for r in encoder.recipes if getattr(r, "part", "")} == {
-        "year": "year",
-        "month": "month",
-        "quarter": "quarter",
-        "period": "year and month",
-    }
-    at = {name: place for place, (name, _) in enumerate(encoder.encoded_names_)}
-    encoded = encoder.transform(later)
-    assert set(encoded[:, at["year"]]) <= {2022, 2023}
-    period = 100 * encoded[:, at["year"]] + encoded[:, at["month"]]
-    np.testing.assert_array_equal(encoded[:, at["period"]], period)
-    np.testing.assert_array_equal(encoded[:, at["quarter"]], (encoded[:, at["month"]] + 2) // 3)
-    wrong = later.assign(year=later["year"] + 3)  # stays as wrong as it is
-    assert (encoder.transform(wrong)[:, at["year"]] - encoded[:, at["year"]] == 3).all()
-    again = Encoder.from_state(*encoder.state())
-    np.testing.assert_array_equal(again.transform(later), encoded)
-    np.testing.assert_array_equal(encoder.transform(rows)[:, at["year"]], rows["year"])
-
-
-def test_a_number_that_is_mostly_a_month_is_none():
-    rows = sales(500, "2022-01-01", 730, 0)
-    rows.loc[:9, "month"] = 1
-    assert not any(r.part == "month" for r in Encoder().fit(rows).recipes if hasattr(r, "part"))
-
-
-def test_seasons_stay_where_a_year_was_seen():
-    rows, later = sales(500, "2022-01-01", 730, 0), sales(200, "2024-02-01", 200, 1)
-    days = Encoder().fit(rows[["on", "kg"]]).transform(later[["on", "kg"]])[:, 0]
-    first = rows["on"].min()
-    moved = (later["on"] - first).dt.days.to_numpy() - days
-    assert (moved % 364 == 0).all()
-    assert 0 <= days.min() <= days.max() <= 730
-
-
-def test_later_rows_with_parts_of_dates_are_flagged_no_more_often():
-    rows, later = sales(800, "2022-01-01", 730, 0), sales(300, "2024-02-01", 200, 1)
-    detector = FewShotDetector(random_state=0).fit(rows)
-    assert (detector.predict(later) == -1).mean() < 0.08
-    assert (detector.predict(later.assign(year=2019)) == -1).mean() > 0.9
-
-
-def test_years_go_on_for_ten_years_and_what_is_no_year_does_not():
-    rng = np.random.default_rng(0)
-    rows = pd.DataFrame({"Model Year": rng.integers(2015, 2023, 300), "kg": rng.normal(size=300)})
-    new = pd.DataFrame({"Model Year": [2022, 2025, 2032, 2033, 2203, 1990], "kg": 0.0})
-    for named, expected in (
-        ("Model Year", [2022, 2022, 2022, 2033, 2203, 1990]),
-        ("size", [2022, 2025, 2032, 2033, 2203, 1990]),
-    ):
-        encoder = Encoder().fit(rows.rename(columns={"Model Year": named}))
-        for kept in (encoder, Encoder.from_state(*encoder.state())):
-            encoded = kept.transform(new.rename(columns={"Model Year": named}))
-            assert encoded[:, 0].tolist() == expected
-    halves = rows.assign(**{"Model Year": rows["Model Year"] + 0.5})
-    assert Encoder().fit(halves).transform(new)[1, 0] == 2025
+def test_months_before_days_where_one_of_both_never_changes():
+    first = [f"{month:02d}/01/{year}" for year in range(2020, 2025) for month in range(1, 13)]
+    encoder = Encoder().fit(pd.DataFrame({"when": first}))
+    encoder.transform(pd.DataFrame({"when": ["01/31/2025"]}))

@@ -30,8 +30,9 @@ from oddshot.errors import DataError
 from oddshot.frames import RawRows, as_frame
 from oddshot.learners import restore
 from oddshot.mapping.editions import Edition
-from oddshot.mapping.encoding.encoder import ColumnNote, Encoder
-from oddshot.mapping.encoding.recipe import Category
+from oddshot.mapping.encoding.category import Category
+from oddshot.mapping.encoding.column_note import ColumnNote
+from oddshot.mapping.encoding.encoder import Encoder
 from oddshot.mapping.mapping import (
     Mapping,
     Pool,

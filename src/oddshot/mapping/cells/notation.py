@@ -179,6 +179,9 @@ class Notation:
         return size if signs in ("", "+") else -size
 
 
+PLAIN = Notation()
+
+
 def find_notation(values: Sequence[Any], counts: NDArray[np.intp] | None = None) -> Notation | None:
     """Find how different values are written as numbers; ``None`` where they are none.
 

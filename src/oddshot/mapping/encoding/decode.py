@@ -7,8 +7,10 @@ import numpy as np
 import pandas as pd
 
 from oddshot.episodes import FloatArray
+from oddshot.mapping.encoding.category import UNSEEN_COUNT, Category
+from oddshot.mapping.encoding.date import Date
 from oddshot.mapping.encoding.encoder import Encoder
-from oddshot.mapping.encoding.recipe import UNSEEN_COUNT, Category, Date, Number
+from oddshot.mapping.encoding.number import Number
 
 EPOCH = pd.Timestamp("1970-01-01")
 SECOND = 86400
