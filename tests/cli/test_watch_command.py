@@ -290,6 +290,31 @@ def test_refresh_says_which_rule_is_not_kept_and_takes_another(tmp_path):
     assert str(FewShotDetector.load(tmp_path / "newer").threshold_rule_).startswith("at most 5%")
 
 
+def test_score_names_columns_that_have_become_empty(tmp_path):
+    def table(seed, gaps):
+        rows = draw(300, seed).assign(mode=np.resize(["idle", "run"], 300), site="here")
+        return rows.mask(np.random.default_rng(seed).random(rows.shape) < gaps)
+
+    FewShotDetector(prior=untrained_prior()).fit(table(0, [0, 0.1, 0, 0, 0])).save(tmp_path / "k")
+
+    def told(gaps):
+        table(1, gaps).to_csv(tmp_path / "new.csv", index=False)
+        words = ["score", tmp_path / "k", tmp_path / "new.csv", "--out", tmp_path / "out.csv"]
+        return [
+            line.split(" of rows")[0]
+            for line in CliRunner().invoke(app, [*map(str, words)]).output.splitlines()
+            if "Column " in line
+        ]
+
+    assert told([0, 0.15, 0.01, 0, 0]) == []
+    found = told([1, 0.6, 0, 1, 1])
+    assert [line for line in found if "100.0%" in line] == [
+        f"Column {name!r} is empty in 100.0%" for name in ("a", "mode", "site")
+    ]
+    assert len(found) == 4
+    assert found[1].startswith("Column 'b' is empty in ")
+
+
 def test_far_more_flagged_is_not_quiet_whatever_is_compared(tmp_path):
     def call(*arguments):
         result = CliRunner().invoke(app, [*map(str, arguments)])
