@@ -315,6 +315,16 @@ def test_score_names_columns_that_have_become_empty(tmp_path):
     assert found[1].startswith("Column 'b' is empty in ")
 
 
+@pytest.mark.parametrize("command", ["score", "explain"])
+def test_a_column_of_another_name_is_asked_for_and_the_file_named(run, folder, command):
+    draw(40, 1).rename(columns={"a": "A", "b": "other"}).to_csv(folder / "names.csv", index=False)
+    found = run(command, "names.csv")
+    assert found.exit_code == 2
+    told = f"oddshot: {folder / 'names.csv'} lacks 2 columns that fit was given: 'a', 'b'; the rows"
+    assert found.stderr.startswith(told)
+    assert found.stderr.endswith("; is 'A' the column 'a'? Rename it\n")
+
+
 def test_far_more_flagged_is_not_quiet_whatever_is_compared(tmp_path):
     def call(*arguments):
         result = CliRunner().invoke(app, [*map(str, arguments)])

@@ -1,6 +1,8 @@
 """Reading FILE: a table, or images, at the edge of the program; fitting and scoring by it."""
 
 import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -256,6 +258,22 @@ def with_hint_at_labels(read: Input) -> Input:
     return read._replace(notes=read.notes + told)
 
 
+@contextmanager
+def naming(file: str) -> Iterator[None]:
+    """Call rows that cannot be used by the name of their file, where errors call them X."""
+    try:
+        yield
+    except DataError as error:
+        told = str(error)
+        if not told.startswith(("X lacks ", "X has ")):
+            raise
+        raise type(error)(f"{_called(file)}{told[1:]}") from error
+
+
+def _called(file: str) -> str:
+    return "standard input" if file == "-" else file
+
+
 def scored_rows(
     detector: "FewShotDetector | SeriesDetector", file: str, read: Input, *, fitted: bool
 ) -> "Detection":
@@ -265,11 +283,13 @@ def scored_rows(
     from oddshot.reports.detection import scored
 
     given = np.full(len(read.frame), -1, dtype=np.int8) if read.labels is None else read.labels
+    with naming(file):
+        scores = detector.anomaly_score(read.rows)
     return scored(
         read.frame,
-        detector.anomaly_score(read.rows),
+        scores,
         float(detector.threshold_),
-        source="standard input" if file == "-" else file,
+        source=_called(file),
         columns=detector.column_report_,
         labels=given if fitted else None,
         notes=read.notes,

@@ -10,6 +10,7 @@ from oddshot.cli.inputs import (
     Asked,
     Input,
     check_for_table,
+    naming,
     set_aside,
     unlike_fit,
     without_results,
@@ -76,7 +77,9 @@ class LongTable(NamedTuple):
         done = 0
         with progress_bar("scored") as report:
             for frame in self.blocks.frames():
-                yield detector.anomaly_score(frame)
+                with naming(self.file):
+                    scores = detector.anomaly_score(frame)
+                yield scores
                 done += len(frame)
                 report(done, self.blocks.rows)
 

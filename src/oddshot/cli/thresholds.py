@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from oddshot.cli.inputs import Asked, Input, read_input
+from oddshot.cli.inputs import Asked, Input, naming, read_input
 from oddshot.errors import CalibrationWarning, DataError, SettingError
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class Promise(NamedTuple):
                         f"{self.calibrate} has no column {label_column!r}; nothing is known of its "
                         "rows."
                     )
-                with self._naming_groups():
+                with naming(self.calibrate), self._naming_groups():
                     detector.calibrate(other.rows, other.labels, groups=other.groups)
             alerts = self.alerts()
             if self.alpha is not None:
