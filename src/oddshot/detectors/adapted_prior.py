@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 from multiprocessing import current_process
 from typing import Any, NamedTuple, Self
 
@@ -21,6 +22,7 @@ from oddshot.detectors.verdicts.calibration import (
     SPLIT,
     Calibration,
     IndexArray,
+    doubt_of_own,
     expected_again,
 )
 from oddshot.episodes import NORMAL, Float32Array, FloatArray
@@ -28,6 +30,12 @@ from oddshot.errors import DataError, SettingError, is_whole, require
 from oddshot.mapping.encode import ColumnNote
 from oddshot.thresholds.conformal import group_weights
 from oddshot.thresholds.surprise import Surprise
+
+
+_NOT_BY_GROUPS = (
+    "rows are so few that the threshold rests on each of those given to fit, not on their groups: "
+    "rows of new groups score higher; go by p_values, or give calibrate rows of other groups"
+)
 
 
 class AdaptedPrior(AnomalyDetector):
@@ -118,10 +126,22 @@ class AdaptedPrior(AnomalyDetector):
         labels, scores = self._fitted.kept_labels, self._fitted.typical_scores
         used = np.flatnonzero(stand_for_normal(labels))
         clean = bool((labels[used] == NORMAL).all())
-        stands = self._fitted.stands_for_new
         times = expected_again(self._fitted.copies[used], self._fitted.occurrences[used])
         own = np.repeat(self._scale.apply(scores[used]), times)
-        return Calibration(OWN, (own,), clean, stands=stands)
+        doubt = "" if self._fitted.stands_for_new else doubt_of_own(len(own))
+        return Calibration(OWN, (own,), clean, doubt=doubt)
+
+    @property
+    def _threshold_calibration(self) -> Calibration:
+        """The rows given to `fit` where those held out are on the scale of their part alone.
+
+        That is so where rows are few; their own scores stand for those of new ones there.
+        """
+        found = self.calibration_
+        if not found.parts or not self._fitted.spares_rows:
+            return found
+        own = self._own_calibration()
+        return own if found.weights is None else replace(own, doubt=_NOT_BY_GROUPS)
 
     def _held_out_calibration(self, method: str, folds: int, groups: Groups | None) -> Calibration:
         fitted, labels = self._fitted, self._fitted.kept_labels

@@ -283,6 +283,25 @@ def test_where_a_prior_is_adapted_they_do(rows, width):
     assert (made.anomaly_score(new) > made.threshold_).mean() < 0.35
 
 
+def test_few_rows_held_out_one_by_one_move_no_threshold():
+    made = FewShotDetector(prior=untrained_prior()).fit(ROWS[:40])
+    made.set_threshold(alpha=0.05)
+    threshold, rule = made.threshold_, made.threshold_rule_
+    assert (made.predict(FRESH) == -1).mean() < 0.1
+    batch = np.r_[FRESH[:100], ODD]
+    selected = made.set_threshold(fdr=0.4, X=batch).predict(batch) == -1
+    made.calibrate(folds=40)
+    assert (made.p_values(FRESH) <= 0.05).mean() < 0.1
+    assert made.set_threshold(alpha=0.05).threshold_ == threshold
+    assert made.threshold_rule_ == rule
+    assert made.set_threshold(budget=(5, 100)).threshold_ == threshold
+    again = made.set_threshold(fdr=0.4, X=batch).predict(batch) == -1
+    np.testing.assert_array_equal(again, selected)
+    made.calibrate(groups=np.arange(40) // 2)
+    with pytest.warns(CalibrationWarning, match="not on their groups: rows of new groups score"):
+        assert not made.set_threshold(alpha=0.1).threshold_rule_.promised
+
+
 def test_so_they_do_after_saving_and_in_company(tmp_path):
     rng = np.random.default_rng(5)
     known, new = rng.normal(size=(40, 12)), rng.normal(size=(50, 12))

@@ -265,7 +265,7 @@ class AdjustableThreshold(CalibratedVerdicts):
         check_level("fdr", level)
         _need(X, "fdr", "X, the batch of rows that it is to hold in")
         _leave_out(None, y, "fdr")
-        calibration, scores = self.calibration_, self.anomaly_score(X)
+        calibration, scores = self._threshold_calibration, self.anomaly_score(X)
         p_values = conformal_p_values(
             scores, calibration.pooled, calibration_weights=calibration.weights
         )
@@ -316,7 +316,7 @@ class AdjustableThreshold(CalibratedVerdicts):
     def _at_share(self, rule: str, asked: Mapping[str, float]) -> tuple[float, ThresholdRule, str]:
         """Choose by the share of rows that may exceed it, and say why it cannot be promised."""
         share = asked["alpha"] if rule == "alpha" else asked["alerts"] / asked["rows"]
-        calibration = self.calibration_
+        calibration = self._threshold_calibration
         threshold = threshold_at(calibration.pooled, share, weights=calibration.weights)
         lack = calibration.doubt
         if not np.isfinite(threshold):

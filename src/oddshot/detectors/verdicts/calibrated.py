@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from oddshot.detectors.given.groups import Groups
 from oddshot.detectors.given.labels import checked_labels
-from oddshot.detectors.verdicts.calibration import GIVEN, OWN, Calibration
+from oddshot.detectors.verdicts.calibration import GIVEN, OWN, Calibration, doubt_of_own
 from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, Float32Array, FloatArray, LabelArray
 from oddshot.errors import (
     CalibrationError,
@@ -323,9 +323,15 @@ class CalibratedVerdicts(ABC):
         """Brier score and calibration curve of `predict_proba`, cross-fitted on labelled rows."""
         return self._known_probability().report
 
+    @property
+    def _threshold_calibration(self) -> Calibration:
+        """Calibration rows whose scores compare with those of `anomaly_score`."""
+        return self.calibration_
+
     def _own_calibration(self) -> Calibration:
         clean = self._shown is not None and self._shown.clean
-        return Calibration(OWN, (self._scale.apply(self._scale.reference),), clean)
+        own = self._scale.apply(self._scale.reference)
+        return Calibration(OWN, (own,), clean, doubt=doubt_of_own(len(own)))
 
     def _held_out_calibration(self, method: str, folds: int, groups: Groups | None) -> Calibration:  # noqa: ARG002
         """Calibrate on rows given to `fit`, held out."""

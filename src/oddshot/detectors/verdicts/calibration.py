@@ -44,8 +44,8 @@ class Calibration:
     numbers
         Shape (m, p): given rows in numbers, to weight them for a shift; ``None`` where the detector
         has them itself.
-    stands
-        Of "own": whether scores of new rows are comparable also where the rows are few.
+    doubt
+        Why new rows may score higher than these; empty where nothing speaks for that.
     weights
         Shape (m,), part by part: what each row counts where rows come in groups, which count 1
         each (see `group_weights`); ``None``: rows count alike.
@@ -56,7 +56,7 @@ class Calibration:
     clean: bool
     parts: tuple[IndexArray, ...] = ()
     numbers: Float32Array | None = None
-    stands: bool = False
+    doubt: str = ""
     weights: FloatArray | None = None
 
     @property
@@ -93,16 +93,6 @@ class Calibration:
     def promises(self, alpha: float) -> bool:
         """Whether there are rows, or groups, enough for a p-value of alpha."""
         return self.worth >= calibration_rows_needed(alpha)
-
-    @property
-    def doubt(self) -> str:
-        """Why new rows may score higher than these; empty where nothing speaks for that."""
-        if self.method != OWN or self.stands or self.rows >= ENOUGH_OWN:
-            return ""
-        return (
-            f"{self.rows:,} rows given to fit are too few to stand for new ones, which score "
-            "higher; call calibrate, or give more rows"
-        )
 
     def __str__(self) -> str:
         grouped = "" if self.weights is None else f", in {counted(self.worth, self.unit)}"
@@ -203,6 +193,20 @@ class ThresholdRule:
             "promised": self.promised,
             "automatic": self.automatic,
         }
+
+
+def doubt_of_own(rows: int) -> str:
+    """Say why new rows may score higher than so many given to `fit`; empty where these are enough.
+
+    >>> doubt_of_own(ENOUGH_OWN)
+    ''
+    """
+    if rows >= ENOUGH_OWN:
+        return ""
+    return (
+        f"{rows:,} rows given to fit are too few to stand for new ones, which score higher; call "
+        "calibrate, or give more rows"
+    )
 
 
 def batch_basis(rows: int) -> str:
