@@ -31,7 +31,6 @@ from oddshot.mapping.encode import ColumnNote
 from oddshot.thresholds.conformal import group_weights
 from oddshot.thresholds.surprise import Surprise
 
-
 _NOT_BY_GROUPS = (
     "rows are so few that the threshold rests on each of those given to fit, not on their groups: "
     "rows of new groups score higher; go by p_values, or give calibrate rows of other groups"
@@ -126,8 +125,7 @@ class AdaptedPrior(AnomalyDetector):
         labels, scores = self._fitted.kept_labels, self._fitted.typical_scores
         used = np.flatnonzero(stand_for_normal(labels))
         clean = bool((labels[used] == NORMAL).all())
-        times = expected_again(self._fitted.copies[used], self._fitted.occurrences[used])
-        own = np.repeat(self._scale.apply(scores[used]), times)
+        own = np.repeat(self._scale.apply(scores[used]), self._times(used)[used])
         doubt = "" if self._fitted.stands_for_new else doubt_of_own(len(own))
         return Calibration(OWN, (own,), clean, doubt=doubt)
 
@@ -162,10 +160,15 @@ class AdaptedPrior(AnomalyDetector):
             if of_rows is None
             else of_rows.dealt(shuffled, count)
         )
-        parts = dealt[:1] if method == SPLIT else dealt
+        held_out = dealt[:1] if method == SPLIT else dealt
+        self._parts, raw = _adapted_without(fitted, held_out)
+        times = self._times(used)
+        scores = [
+            np.repeat(part.scale.apply(of_part), times[rows])
+            for part, of_part, rows in zip(self._parts, raw, held_out, strict=True)
+        ]
+        parts = tuple(np.repeat(rows, times[rows]) for rows in held_out)
         weights = None if of_rows is None else group_weights(of_rows.numbers[np.concatenate(parts)])
-        self._parts, raw = _adapted_without(fitted, parts)
-        scores = [part.scale.apply(r) for part, r in zip(self._parts, raw, strict=True)]
         clean = bool((labels[used] == NORMAL).all())
         return Calibration(method, tuple(scores), clean, parts, weights=weights)
 
@@ -173,7 +176,8 @@ class AdaptedPrior(AnomalyDetector):
         if not calibration.parts:
             return [self.anomaly_score(X)]
         if self._parts is None:  # as after loading
-            self._parts, _ = _adapted_without(self._fitted, calibration.parts)
+            held_out = [np.array([*dict.fromkeys(part.tolist())]) for part in calibration.parts]
+            self._parts, _ = _adapted_without(self._fitted, held_out)
         return [part.scale.apply(part.fitted.scored(X)) for part in self._parts]
 
     def _numbers(self, X: Any) -> Float32Array | None:
@@ -191,9 +195,16 @@ class AdaptedPrior(AnomalyDetector):
     def _calibration_numbers(self, calibration: Calibration) -> Float32Array | None:
         if calibration.numbers is not None or not isinstance(self._fitted, FittedTable):
             return calibration.numbers
+        if calibration.parts:
+            return self._fitted.kept_numbers[np.concatenate(calibration.parts)]
         used = np.flatnonzero(stand_for_normal(self._fitted.kept_labels))
-        places = np.concatenate(calibration.parts) if calibration.parts else used
-        return self._fitted.kept_numbers[places]
+        return self._fitted.kept_numbers[np.repeat(used, self._times(used)[used])]
+
+    def _times(self, used: IndexArray) -> IndexArray:
+        """How often each of the rows to compare with (m,) counts, of which some are ``used``."""
+        times = np.ones(len(self._fitted.kept_labels), dtype=np.intp)
+        times[used] = expected_again(self._fitted.copies[used], self._fitted.occurrences[used])
+        return times
 
     def _threads(self) -> int:
         count = self.n_jobs

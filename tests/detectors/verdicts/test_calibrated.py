@@ -352,6 +352,37 @@ def test_rows_of_few_kinds_have_as_many_false_alarms_as_promised():
 
 
 @pytest.mark.parametrize("method", ["split", "cross"])
+def test_rows_held_out_count_as_often_as_they_come_again(method, tmp_path):
+    generator = np.random.default_rng(6)
+    points = 6 * generator.normal(size=(20, 4))
+    points /= np.abs(points).max(axis=1, keepdims=True) / 6
+
+    def draw(number):
+        bulk = generator.normal(size=(number, 4))
+        often = generator.random(number) < 0.1
+        bulk[often] = points[generator.integers(20, size=often.sum())]
+        return bulk
+
+    rows, new = draw(400), draw(1000)
+    made = FewShotDetector(prior=untrained_prior()).fit(rows).calibrate(method=method, folds=3)
+    assert made.calibration_.rows > (195 if method == "split" else 395)
+    assert (made.p_values(new) <= 0.05).mean() < 0.06
+    weighted = made.p_values(new[:200], shift=True)
+    made.save(tmp_path)
+    again = FewShotDetector.load(tmp_path)
+    np.testing.assert_allclose(again.p_values(new[:20]), made.p_values(new[:20]))
+    np.testing.assert_allclose(again.p_values(new[:200], shift=True), weighted)
+
+
+def test_where_rows_repeat_a_shift_is_weighted_before_calibration_too():
+    made = FewShotDetector(prior=untrained_prior()).fit(np.r_[ROWS[:200], ROWS[:40]])
+    assert made.calibration_.rows == 240
+    plain, weighted = (made.p_values(FRESH[:200], shift=shift) for shift in (False, True))
+    np.testing.assert_allclose(weighted, plain, atol=0.1)
+    assert made.select(np.r_[FRESH[:50], ODD], alpha=0.3, shift=True)[50:].any()
+
+
+@pytest.mark.parametrize("method", ["split", "cross"])
 def test_levels_are_counted_without_the_rows_held_out(method):
     shares = []
     for seed in range(4):
@@ -447,7 +478,7 @@ def test_rows_that_repeat_across_groups_stand_for_several():
     rows = np.concatenate([np.repeat(ROWS[:10], 5, axis=0), ROWS[10:80]])
     detector = FewShotDetector(prior=untrained_prior()).fit(rows)
     detector.calibrate(groups=np.arange(120) % 5)
-    assert (detector.calibration_.rows, detector.calibration_.worth) == (80, 5)
+    assert (detector.calibration_.rows, detector.calibration_.worth) == (120, 5)
 
 
 def test_where_all_rows_repeat_each_copy_is_held_out_with_its_group():

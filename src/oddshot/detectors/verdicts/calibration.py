@@ -40,7 +40,8 @@ class Calibration:
         Whether all of these rows are known to be normal. Anomalies among them make p-values larger
         than need be.
     parts
-        Which of the rows that the detector keeps are held out, by part; empty for "own", "given".
+        Which of the rows that the detector keeps are held out, by part, each as often as it counts
+        (see `expected_again`); empty for "own", "given".
     numbers
         Shape (m, p): given rows in numbers, to weight them for a shift; ``None`` where the detector
         has them itself.
