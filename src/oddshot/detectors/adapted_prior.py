@@ -22,6 +22,7 @@ from oddshot.detectors.verdicts.calibration import (
     SPLIT,
     Calibration,
     IndexArray,
+    doubt_of_gaps,
     doubt_of_own,
     expected_again,
 )
@@ -127,17 +128,21 @@ class AdaptedPrior(AnomalyDetector):
         clean = bool((labels[used] == NORMAL).all())
         own = np.repeat(self._scale.apply(scores[used]), self._times(used)[used])
         doubt = "" if self._fitted.stands_for_new else doubt_of_own(len(own))
+        doubt = doubt or doubt_of_gaps(self._fitted.first_gaps)
         return Calibration(OWN, (own,), clean, doubt=doubt)
 
     @property
     def _threshold_calibration(self) -> Calibration:
-        """The rows given to `fit` where those held out are on the scale of their part alone.
+        """Rows that were held out are doubted where they have met gaps that new ones will not.
 
-        That is so where rows are few; their own scores stand for those of new ones there.
+        And where rows are few, and these are on the scale of their part alone, those given to `fit`
+        count: their own scores stand for those of new ones there.
         """
         found = self.calibration_
-        if not found.parts or not self._fitted.spares_rows:
+        if not found.parts:
             return found
+        if not self._fitted.spares_rows:
+            return replace(found, doubt=doubt_of_gaps(self._fitted.first_gaps))
         own = self._own_calibration()
         return own if found.weights is None else replace(own, doubt=_NOT_BY_GROUPS)
 

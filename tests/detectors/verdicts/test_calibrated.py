@@ -383,6 +383,27 @@ def test_where_rows_repeat_a_shift_is_weighted_before_calibration_too():
 
 
 @pytest.mark.parametrize("method", ["split", "cross"])
+def test_first_gaps_are_as_rare_among_rows_held_out_as_among_new_ones(method):
+    found, new_gaps = [], []
+    for seed in range(3):
+        generator = np.random.default_rng(seed)
+        rows, new = (generator.normal(size=(n, 30)) for n in (200, 600))
+        for table in (rows, new):
+            table[generator.random(table.shape) < 0.002] = np.nan
+        made = FewShotDetector(prior=untrained_prior()).fit(rows)
+        with pytest.warns(CalibrationWarning, match="% of new rows are to be expected with a gap"):
+            assert not made.set_threshold(alpha=0.05).threshold_rule_.promised
+        made.calibrate(method=method)
+        found.append((made.p_values(new) <= 0.02).mean())
+        first = np.isnan(new[:, ~np.isnan(rows).any(axis=0)]).any(axis=1)
+        new_gaps.append(first.mean())
+        with pytest.warns(CalibrationWarning, match="and go by p_values"):
+            assert not made.set_threshold(alpha=0.05).threshold_rule_.promised
+    assert np.mean(new_gaps) > 0.02
+    assert np.mean(found) < 0.02
+
+
+@pytest.mark.parametrize("method", ["split", "cross"])
 def test_levels_are_counted_without_the_rows_held_out(method):
     shares = []
     for seed in range(4):

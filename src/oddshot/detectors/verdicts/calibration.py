@@ -14,6 +14,7 @@ from oddshot.wording import counted
 
 IndexArray = NDArray[np.intp]
 
+MANY_FIRST_GAPS = 0.01  # share of new rows with a gap in a column that had none
 ENOUGH_OWN = 50  # below, scores of new normal rows are plainly higher than those of fitted rows
 OWN, GIVEN, SPLIT, CROSS = "own", "given", "split", "cross"
 HOW = {
@@ -207,6 +208,21 @@ def doubt_of_own(rows: int) -> str:
     return (
         f"{rows:,} rows given to fit are too few to stand for new ones, which score higher; call "
         "calibrate, or give more rows"
+    )
+
+
+def doubt_of_gaps(share: float) -> str:
+    """Say that a share of new rows will have the first gap of a column; empty where it is small.
+
+    >>> doubt_of_gaps(0.002)
+    ''
+    """
+    if share < MANY_FIRST_GAPS:
+        return ""
+    return (
+        f"about {share:.1%} of new rows are to be expected with a gap in a column where fit saw "
+        "none, and score higher than those given to fit; call calibrate and go by p_values, or "
+        "give it rows that fit has not seen"
     )
 
 
