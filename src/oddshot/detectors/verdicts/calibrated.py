@@ -320,7 +320,10 @@ class CalibratedVerdicts(ABC):
 
     @property
     def probability_report_(self) -> CalibrationReport:
-        """Brier score and calibration curve of `predict_proba`, cross-fitted on labelled rows."""
+        """Brier score and calibration curve of `predict_proba`, cross-fitted on labelled rows.
+
+        With a ``prevalence`` these are weighted, so that anomalies have that share among them.
+        """
         return self._known_probability().report
 
     @property
