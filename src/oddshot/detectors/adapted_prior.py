@@ -26,7 +26,7 @@ from oddshot.detectors.verdicts.calibration import (
     doubt_of_own,
     expected_again,
 )
-from oddshot.episodes import NORMAL, Float32Array, FloatArray
+from oddshot.episodes import NORMAL, UNLABELLED, Float32Array, FloatArray
 from oddshot.errors import DataError, SettingError, is_whole, require
 from oddshot.mapping.encode import ColumnNote
 from oddshot.thresholds.conformal import group_weights
@@ -47,6 +47,7 @@ class AdaptedPrior(AnomalyDetector):
     n_jobs: int | None
     _fitted: FittedTable | FittedImages
     _parts: "list[_Part] | None" = None
+    _normal_rows_are_old = False  # known before `refresh`: new rows are not drawn as they were
 
     @abstractmethod
     def fit(self, X: Any, y: ArrayLike | None = None) -> Self:
@@ -124,7 +125,7 @@ class AdaptedPrior(AnomalyDetector):
 
     def _own_calibration(self) -> Calibration:
         labels, scores = self._fitted.kept_labels, self._fitted.typical_scores
-        used = np.flatnonzero(stand_for_normal(labels))
+        used = self._used_to_calibrate()
         clean = bool((labels[used] == NORMAL).all())
         own = np.repeat(self._scale.apply(scores[used]), self._times(used)[used])
         doubt = "" if self._fitted.stands_for_new else doubt_of_own(len(own))
@@ -148,7 +149,7 @@ class AdaptedPrior(AnomalyDetector):
 
     def _held_out_calibration(self, method: str, folds: int, groups: Groups | None) -> Calibration:
         fitted, labels = self._fitted, self._fitted.kept_labels
-        used = np.flatnonzero(stand_for_normal(labels))
+        used = self._used_to_calibrate()
         used = used[used < fitted.teaching]
         if len(used) < LEAST_TO_HALVE:
             raise DataError(
@@ -202,8 +203,14 @@ class AdaptedPrior(AnomalyDetector):
             return calibration.numbers
         if calibration.parts:
             return self._fitted.kept_numbers[np.concatenate(calibration.parts)]
-        used = np.flatnonzero(stand_for_normal(self._fitted.kept_labels))
+        used = self._used_to_calibrate()
         return self._fitted.kept_numbers[np.repeat(used, self._times(used)[used])]
+
+    def _used_to_calibrate(self) -> IndexArray:
+        """Which of the rows to compare with calibrate, of those that are kept."""
+        labels = self._fitted.kept_labels
+        stand = labels == UNLABELLED if self._normal_rows_are_old else stand_for_normal(labels)
+        return np.flatnonzero(stand)
 
     def _times(self, used: IndexArray) -> IndexArray:
         """How often each of the rows to compare with (m,) counts, of which some are ``used``."""
