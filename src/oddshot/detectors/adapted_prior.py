@@ -130,7 +130,12 @@ class AdaptedPrior(AnomalyDetector):
         own = np.repeat(self._scale.apply(scores[used]), self._times(used)[used])
         doubt = "" if self._fitted.stands_for_new else doubt_of_own(len(own))
         doubt = doubt or doubt_of_gaps(self._fitted.first_gaps)
-        return Calibration(OWN, (own,), clean, doubt=doubt)
+        return Calibration(OWN, (own,), clean, doubt=doubt, left_out=self._left_out(used))
+
+    def _left_out(self, used: IndexArray) -> int:
+        """How many rows given to `fit`, as far as they are kept, do not calibrate."""
+        known = 0 if self._shown is None else len(self._shown.known)
+        return len(self._fitted.kept_labels) - len(used) + known
 
     @property
     def _threshold_calibration(self) -> Calibration:
@@ -176,7 +181,8 @@ class AdaptedPrior(AnomalyDetector):
         parts = tuple(np.repeat(rows, times[rows]) for rows in held_out)
         weights = None if of_rows is None else group_weights(of_rows.numbers[np.concatenate(parts)])
         clean = bool((labels[used] == NORMAL).all())
-        return Calibration(method, tuple(scores), clean, parts, weights=weights)
+        left_out = self._left_out(used)
+        return Calibration(method, tuple(scores), clean, parts, weights=weights, left_out=left_out)
 
     def _scores_by_part(self, calibration: Calibration, X: Any) -> list[FloatArray]:
         if not calibration.parts:

@@ -101,6 +101,32 @@ def test_budgets(detector):
         detector.set_threshold(budget=(1, 1000))
 
 
+@pytest.mark.parametrize("told", ["normal rows", "anomalies"])
+def test_a_budget_of_so_many_rows_counts_rows_that_do_not_calibrate(told, tmp_path):
+    generator = np.random.default_rng(7)
+    odd = generator.random(1600) < 0.1
+    mixed = generator.normal(size=(1600, 2)) + 5 * odd[:, None]
+    labels = np.full(800, -1)
+    of_kind = np.flatnonzero(odd[:800] == (told == "anomalies"))
+    labels[of_kind[: 120 if told == "normal rows" else 40]] = told == "anomalies"
+    made = FewShotDetector(prior=untrained_prior()).fit(mixed[:800], labels)
+    made.set_threshold(budget=(50, 1000))
+    assert made.threshold_rule_.promised
+    assert "800 rows given to fit" in made.threshold_rule_.basis
+    assert flagged(made, mixed[:800]).mean() <= 0.05
+    assert flagged(made, mixed[800:]).mean() < 0.075
+    made.calibrate(folds=2)
+    left_out = 680 if told == "normal rows" else 40
+    made.save(tmp_path)
+    for each in (made, FewShotDetector.load(tmp_path)):
+        with pytest.warns(
+            CalibrationWarning, match=f"{left_out} rows do not calibrate .known anom"
+        ):
+            assert not each.set_threshold(budget=(50, 1000)).threshold_rule_.promised
+    made.set_threshold(alpha=0.1)
+    assert made.threshold_rule_.promised
+
+
 def test_labelled_rows_choose(detector):
     detector.set_threshold(f_beta=1, X=MIXED, y=TRUTH)
     found = f1_score(TRUTH, flagged(detector, MIXED))

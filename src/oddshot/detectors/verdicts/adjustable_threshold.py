@@ -11,7 +11,12 @@ from sklearn.utils.validation import check_is_fitted
 
 from oddshot.detectors.given.labels import checked_labels
 from oddshot.detectors.verdicts.calibrated import CalibratedVerdicts, Shown, lack_of_rows, too_few
-from oddshot.detectors.verdicts.calibration import Calibration, ThresholdRule, batch_basis
+from oddshot.detectors.verdicts.calibration import (
+    OWN,
+    Calibration,
+    ThresholdRule,
+    batch_basis,
+)
 from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, FloatArray
 from oddshot.errors import (
     CalibrationWarning,
@@ -33,6 +38,7 @@ from oddshot.thresholds.conformal import check_level, conformal_p_values, thresh
 from oddshot.thresholds.discoveries import discoveries
 from oddshot.thresholds.probability import Probability
 from oddshot.thresholds.surprise import Surprise
+from oddshot.wording import counted
 
 _CALIBRATION = "calibration."  # before the names of its arrays in a file
 _FEW = 10  # labelled anomalies, below which a threshold is chosen by chance
@@ -82,7 +88,8 @@ class AdjustableThreshold(CalibratedVerdicts):
             Share of normal rows among those of the batch ``X`` above it.
         budget
             Alerts: a number, less than that of the rows ``X``; or ``(20, 1000)``, 20 of 1,000 rows
-            like the calibration rows, for batches of any size.
+            like those given to `fit`, or to `calibrate` where these are unlabelled, for batches of
+            any size.
         contamination
             Share of the rows given to `fit` above it, or "auto".
         f_beta
@@ -317,6 +324,8 @@ class AdjustableThreshold(CalibratedVerdicts):
         """Choose by the share of rows that may exceed it, and say why it cannot be promised."""
         share = asked["alpha"] if rule == "alpha" else asked["alerts"] / asked["rows"]
         calibration = self._threshold_calibration
+        if rule == "budget" and calibration.left_out:
+            calibration = self._with_all_rows(calibration)
         threshold = threshold_at(calibration.pooled, share, weights=calibration.weights)
         lack = calibration.doubt
         if not np.isfinite(threshold):
@@ -324,6 +333,21 @@ class AdjustableThreshold(CalibratedVerdicts):
             threshold = float(scale.scores_at(decades)[0])
             lack = f"{too_few(calibration, share)}; the threshold goes by the tail of the scores"
         return threshold, ThresholdRule(rule, asked, str(calibration), not lack), lack
+
+    def _with_all_rows(self, calibration: Calibration) -> Calibration:
+        """Take in the rows given to `fit` that do not calibrate, for alerts count all rows alike.
+
+        Of other rows it is doubted instead: those with labels are seldom mixed as new ones will be.
+        """
+        if calibration.method == OWN:
+            own = self._scale.apply(self._shown_or_reference().raw)
+            return replace(calibration, scores=(own,), clean=False)
+        doubt = (
+            f"{counted(calibration.left_out, 'rows')} do not calibrate (known anomalies, or "
+            "unlabelled rows beside many normal ones), and a budget counts their like, too: there "
+            "may be more alerts; give a number of alerts and X, the rows that it is for"
+        )
+        return replace(calibration, doubt=doubt)
 
     def _labelled(
         self, X: Any, y: Any, rule: str

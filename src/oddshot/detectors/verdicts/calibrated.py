@@ -274,6 +274,7 @@ class CalibratedVerdicts(ABC):
                 f"all {len(labels)} rows given to calibrate are labelled as anomalies; "
                 "p-values need normal or unlabelled rows"
             )
+        left_out = len(labels) - len(trusted)
         if len(trusted) > MAX_CALIBRATION:
             trusted = np.random.default_rng(0).permutation(trusted)[:MAX_CALIBRATION]
         known = labels != UNLABELLED
@@ -294,6 +295,7 @@ class CalibratedVerdicts(ABC):
             bool((labels[trusted] == NORMAL).all()),
             numbers=None if numbers is None else numbers[trusted],
             weights=None if together is None else group_weights(together.numbers[trusted]),
+            left_out=left_out,
         )
         return self
 
@@ -334,7 +336,8 @@ class CalibratedVerdicts(ABC):
     def _own_calibration(self) -> Calibration:
         clean = self._shown is not None and self._shown.clean
         own = self._scale.apply(self._scale.reference)
-        return Calibration(OWN, (own,), clean, doubt=doubt_of_own(len(own)))
+        left_out = 0 if self._shown is None else len(self._shown.known)
+        return Calibration(OWN, (own,), clean, doubt=doubt_of_own(len(own)), left_out=left_out)
 
     def _held_out_calibration(self, method: str, folds: int, groups: Groups | None) -> Calibration:  # noqa: ARG002
         """Calibrate on rows given to `fit`, held out."""

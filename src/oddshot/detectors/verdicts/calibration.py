@@ -51,6 +51,9 @@ class Calibration:
     weights
         Shape (m,), part by part: what each row counts where rows come in groups, which count 1
         each (see `group_weights`); ``None``: rows count alike.
+    left_out
+        How many rows do not calibrate that came with these: known anomalies, and unlabelled ones
+        beside many known normal ones.
     """
 
     method: str
@@ -60,6 +63,7 @@ class Calibration:
     numbers: Float32Array | None = None
     doubt: str = ""
     weights: FloatArray | None = None
+    left_out: int = 0
 
     @property
     def pooled(self) -> FloatArray:
@@ -110,7 +114,7 @@ class Calibration:
         optional = {"numbers": self.numbers, "weights": self.weights}
         arrays |= {name: array for name, array in optional.items() if array is not None}
         meta = {"method": self.method, "clean": self.clean, "scores": len(self.scores)}
-        return meta, arrays
+        return meta | {"left_out": self.left_out}, arrays
 
     @classmethod
     def from_state(cls, meta: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> "Calibration":
@@ -124,6 +128,7 @@ class Calibration:
             tuple(arrays[f"part{i}"].astype(np.intp) for i in range(count * held_out)),
             arrays.get("numbers"),
             weights=arrays.get("weights"),
+            left_out=int(meta.get("left_out", 0)),  # an older version did not count them
         )
 
 
