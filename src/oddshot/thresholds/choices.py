@@ -10,7 +10,9 @@ from oddshot.errors import SettingError, require
 
 
 def share_threshold(scores: FloatArray, share: float) -> float:
-    """Threshold above which a share of the scores (m,) lies.
+    """Threshold above which about a share of the scores (m,) lies: the quantile, interpolated.
+
+    ``ceil(share * (m - 1))`` of them are above it, ties left out; so of few scores one at least.
 
     Examples
     --------

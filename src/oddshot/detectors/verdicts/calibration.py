@@ -166,7 +166,7 @@ class ThresholdRule:
     def __str__(self) -> str:
         value = self.settings
         told = {
-            "contamination": "at most {share:.3g}% of the rows given to fit are above it",
+            "contamination": "about {share:.3g}% of the rows given to fit are above it",
             "alpha": "at most {alpha:.3g}% of normal rows are expected above it",
             "fdr": "at most {fdr:.3g}% of the rows above it are expected to be normal",
             "budget": "at most {alerts:.0f} of {rows:.0f} rows are expected above it",
