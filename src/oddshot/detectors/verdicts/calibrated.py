@@ -120,8 +120,9 @@ class CalibratedVerdicts(ABC):
         -----
         Of normal rows that are drawn as the calibration rows were, at most a share alpha has a
         p-value of alpha or less, on average over calibrations: exactly after ``calibrate`` with
-        rows or by "split", up to twice that at worst after "cross", about so before. Calibration
-        rows that hide anomalies make p-values larger. See `conformal_p_values`.
+        rows or by "split", 2 alpha + 2 K / m at worst after "cross" of m rows in K parts, about so
+        before. Where rows repeat, "split" and "cross" hold about so. Calibration rows that hide
+        anomalies make p-values larger. See `conformal_p_values`.
 
         Examples
         --------
