@@ -489,6 +489,13 @@ def test_a_group_that_is_given_counts_as_one_and_promises_say_so(farthest):
     )
 
 
+@pytest.mark.parametrize("size", [3, 7])
+def test_as_many_groups_as_it_takes_are_enough_for_each(farthest, size):
+    rows = np.random.default_rng(8).normal(size=(99 * size, 2))
+    farthest.calibrate(rows, groups=np.repeat(np.arange(99), size))
+    assert farthest.select(9 * ODD, alpha=0.01, method="each").all()
+
+
 def test_of_labelled_rows_only_those_that_calibrate_count(farthest):
     labels = np.where(CUSTOMERS < 30, 0, 1)
     farthest.calibrate(BUYS, labels, groups=[f"C{number}" for number in CUSTOMERS])

@@ -23,6 +23,7 @@ from oddshot.errors import (
 )
 from oddshot.mapping.row_places import RowPlaces
 from oddshot.thresholds.conformal import (
+    at_most,
     calibration_rows_needed,
     check_level,
     conformal_p_values,
@@ -192,7 +193,7 @@ class CalibratedVerdicts(ABC):
             )
         else:
             p_values = _p_values(scores, calibration, weights)
-            selected = discoveries(p_values, alpha) if batch else p_values <= alpha
+            selected = discoveries(p_values, alpha) if batch else at_most(p_values, alpha)
         lack = lack_of_rows(calibration, alpha, selected, batch=batch, weights=weights)
         if lack:
             warnings.warn(lack, CalibrationWarning, stacklevel=2)
