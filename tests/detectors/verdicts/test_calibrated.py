@@ -237,6 +237,13 @@ def test_selection_under_a_shift_says_what_its_rows_are_worth(fitted):
         assert not fitted.select(FRESH[:100] + MOVED, alpha=0.05, shift=True).any()
 
 
+def test_where_rows_are_worth_too_little_under_a_shift_each_says_so():
+    made = few_shot().calibrate(FRESH)
+    far = FRESH[:100] + 3 * MOVED
+    with pytest.warns(CalibrationWarning, match=r"worth \d+, are few for 0.01; it takes 99$"):
+        assert not made.select(far, alpha=0.01, method="each", shift=True).any()
+
+
 def test_known_normal_rows_calibrate_alone_where_they_are_many():
     made = few_shot(np.where(np.arange(160) < 110, 0, -1))
     assert made.calibration_.clean

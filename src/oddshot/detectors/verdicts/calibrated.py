@@ -441,15 +441,19 @@ def lack_of_rows(
     """
     if not calibration.promises(alpha):
         return too_few(calibration, alpha)
-    if calibration.doubt or selected.any() or not batch:
+    if calibration.doubt or selected.any():
         return calibration.doubt
-    rows = calibration.worth if weights is None else int(weights.effective_rows)
+    rows, worth = calibration.worth, calibration.described
+    if weights is not None:
+        rows = int(weights.effective_rows)
+        worth += f", weighted for a shift and worth {rows:,},"
+    if not batch:
+        enough = calibration_rows_needed(alpha)
+        told = f"nothing is selected: {worth} are few for {alpha:g}; it takes {enough:,}"
+        return told if rows < enough else ""
     needed = least_discoveries(rows, len(selected), alpha)
     if needed == 1:
         return ""
-    worth = calibration.described
-    if weights is not None:
-        worth += f", weighted for a shift and worth {rows:,},"
     more = "" if calibration.clean else ", and only known normal ones: these may hide anomalies"
     return (
         f"nothing is selected: with {worth} no p-value is below {least_p_value(rows):.2g}, so of "
