@@ -161,6 +161,9 @@ def test_labelled_rows_choose(detector):
         ({"f_beta": 1}, "f_beta needs rows X and labels y that fit has not seen"),
         ({"f_beta": 0, "X": MIXED, "y": TRUTH}, "f_beta is 0; it must be a number above 0"),
         ({"cost": 5, "X": MIXED, "y": TRUTH}, "cost is 5; it must be two prices above 0"),
+        ({"f_beta": 1e200, "X": MIXED, "y": TRUTH}, "f_beta is 1e.200; it must be a number above"),
+        ({"f_beta": 1e-200, "X": MIXED, "y": TRUTH}, "from a millionth to a million"),
+        ({"f_beta": 10**400, "X": MIXED, "y": TRUTH}, "from a millionth to a million"),
         ({"cost": (1, 0), "X": MIXED, "y": TRUTH}, r"cost is \(1, 0\)"),
     ],
 )

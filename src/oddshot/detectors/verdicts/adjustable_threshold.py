@@ -30,6 +30,7 @@ from oddshot.persistence import under
 from oddshot.thresholds.automatic import automatic_share, share_by_labels
 from oddshot.thresholds.choices import (
     budget_threshold,
+    check_beta,
     cost_threshold,
     f_beta_threshold,
     share_threshold,
@@ -93,7 +94,7 @@ class AdjustableThreshold(CalibratedVerdicts):
         contamination
             Share of the rows given to `fit` above it, or "auto".
         f_beta
-            The beta of the best F-beta on ``X`` with labels ``y``.
+            The beta of the best F-beta, from a millionth to a million, on ``X`` with labels ``y``.
         cost
             Prices ``(false_alarm, miss)``, for the least cost on ``X`` with labels ``y``.
         value
@@ -302,7 +303,7 @@ class AdjustableThreshold(CalibratedVerdicts):
         return budget_threshold(scores, int(pair[0])), rule
 
     def _by_f_beta(self, beta: float, X: Any, y: Any) -> Choice:
-        require(is_number(beta) and beta > 0, "f_beta", beta, "a number above 0")
+        check_beta(beta)
         scores, truth, basis, enough = self._labelled(X, y, "f_beta")
         rule = ThresholdRule("f_beta", {"beta": float(beta)}, basis, enough)
         return f_beta_threshold(scores, truth, beta), rule
