@@ -290,8 +290,13 @@ class AdjustableThreshold(CalibratedVerdicts):
         _leave_out(None, y, "budget")
         pair = budget if isinstance(budget, tuple | list) else (budget,)
         whole = all(is_whole(v) and v >= 1 for v in pair)
-        fits = whole and (len(pair) == 1 or (len(pair) == 2 and pair[0] < pair[1]))
+        fits = whole and len(pair) in (1, 2)
         require(fits, "budget", budget, "a number of alerts, or a pair: alerts, and of how many")
+        if len(pair) == 2 and pair[0] >= pair[1]:
+            raise SettingError(
+                f"budget is {budget!r}; give fewer alerts than rows, as in (20, 1000): no "
+                "threshold is needed to look at them all"
+            )
         if len(pair) == 2:
             _leave_out(X, y, "a budget of alerts in so many rows")
             settings = {"alerts": int(pair[0]), "rows": int(pair[1])}
