@@ -205,7 +205,7 @@ class CalibratedVerdicts(ABC):
         y: ArrayLike | None = None,
         *,
         method: str | None = None,
-        folds: int = FOLDS,
+        folds: int | None = None,
         groups: ArrayLike | None = None,
         probability: str = "auto",
         prevalence: float | None = None,
@@ -227,13 +227,14 @@ class CalibratedVerdicts(ABC):
             Without ``X``: "cross" holds out every row, in ``folds`` parts; "split" half of them,
             once: exact, by a detector of the other half. ``None`` is "cross".
         folds
-            Parts of "cross", 2 or more. Each costs a fit, and a p-value as many scores.
+            Parts of "cross", 2 or more; ``None`` is 5. Each costs a fit, and a p-value as many
+            scores.
         groups
             Shape (n,): which rows belong together, such as those of one customer, patient or day;
             of ``X``, or, without it, of the rows given to `fit`. Groups are held out whole, and
             count as one each: promises then hold for rows of new groups, and 1% takes 99 groups.
         probability, prevalence
-            As method and prevalence of `Probability`.
+            As method and prevalence of `Probability`, where ``y`` has labels enough for it.
 
         Returns
         -------
@@ -248,7 +249,8 @@ class CalibratedVerdicts(ABC):
             As `anomaly_score`; without ``X``, if rows are too few to hold some out. If ``groups``
             has not one value for each row, or nobody knows any more which row is which.
         SettingError
-            If a setting has a value it cannot take, or the detector cannot be made again.
+            If a setting has a value it cannot take or nothing to change, or the detector cannot be
+            made again.
 
         Warns
         -----
@@ -260,15 +262,27 @@ class CalibratedVerdicts(ABC):
         if X is None:
             require(y is None, "y", "given", "left out where X is")
             require(prevalence is None, "prevalence", prevalence, "left out where X is")
+            require(probability == "auto", "probability", probability, "left out where X is")
             require(method in (None, "split", "cross"), "method", method, "'split' or 'cross'")
-            require(is_whole(folds) and folds >= 2, "folds", folds, "a whole number from 2 on")
+            count = FOLDS if folds is None else folds
+            require(is_whole(count) and count >= 2, "folds", folds, "a whole number from 2 on")
+            for_cross = folds is None or method != "split"
+            require(for_cross, "folds", folds, "left out where method is 'split', which has none")
             together = None if groups is None else Groups.of(groups)
-            self._calibration = self._held_out_calibration(method or "cross", int(folds), together)
+            self._calibration = self._held_out_calibration(method or "cross", int(count), together)
             self._probability = None
             return self
         require(method is None, "method", method, "left out where X is given")
+        require(folds is None, "folds", folds, "left out where X is given")
         scores, numbers = self._scores_and_numbers(X)
         labels = checked_labels(y, len(scores))
+        kinds = [int((labels == kind).sum()) for kind in (ANOMALY, NORMAL)]
+        enough = min(kinds) >= LEAST
+        of_labels = (
+            f"left out where y has fewer than {LEAST} known anomalies and {LEAST} normal rows"
+        )
+        require(enough or prevalence is None, "prevalence", prevalence, of_labels)
+        require(enough or probability == "auto", "probability", probability, of_labels)
         together = None if groups is None else Groups.of(groups, rows=len(scores))
         trusted = np.flatnonzero(stand_for_normal(labels))
         if not len(trusted):
@@ -287,10 +301,9 @@ class CalibratedVerdicts(ABC):
             "method='cross'",
             stacklevel=3,
         )
-        kinds = [int((labels == kind).sum()) for kind in (ANOMALY, NORMAL)]
-        if min(kinds) >= LEAST:
+        if enough:
             chances.fit(scores[known], labels[known] == ANOMALY)
-        self._probability = chances if min(kinds) >= LEAST else None
+        self._probability = chances if enough else None
         self._calibration = Calibration(
             GIVEN,
             (scores[trusted],),
