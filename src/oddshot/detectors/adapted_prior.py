@@ -128,9 +128,15 @@ class AdaptedPrior(AnomalyDetector):
         used = self._used_to_calibrate()
         clean = bool((labels[used] == NORMAL).all())
         own = np.repeat(self._scale.apply(scores[used]), self._times(used)[used])
-        doubt = "" if self._fitted.stands_for_new else doubt_of_own(len(own))
-        doubt = doubt or doubt_of_gaps(self._fitted.first_gaps)
+        stands = self._fitted.stands_for_new
+        few = "" if stands else doubt_of_own(len(scores), self._columns_compared)
+        doubt = "; ".join(filter(None, [few, doubt_of_gaps(self._fitted.first_gaps)]))
         return Calibration(OWN, (own,), clean, doubt=doubt, left_out=self._left_out(used))
+
+    @property
+    def _columns_compared(self) -> int:
+        """The columns of a table that are not left out."""
+        return sum(note.used for note in self._fitted.column_report)
 
     def _left_out(self, used: IndexArray) -> int:
         """How many rows given to `fit`, as far as they are kept, do not calibrate."""

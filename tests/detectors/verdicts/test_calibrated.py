@@ -288,6 +288,21 @@ def test_few_rows_given_to_fit_do_not_stand_for_new_ones():
     assert made.set_threshold(alpha=0.2).threshold_rule_.promised
 
 
+def test_nor_do_rows_that_are_few_for_their_columns():
+    rows = np.random.default_rng(9).normal(size=(110, 20))
+    made = FewShotDetector(prior=untrained_prior()).fit(rows)
+    told = "110 rows given to fit are too few of 20 columns to stand for new ones"
+    with pytest.warns(CalibrationWarning, match=told):
+        made.p_values(rows)
+    with pytest.warns(CalibrationWarning, match=told):
+        assert not made.set_threshold(alpha=0.1).threshold_rule_.promised
+    assert made.calibrate(folds=2).set_threshold(alpha=0.1).threshold_rule_.promised
+    few = FewShotDetector(prior=untrained_prior()).fit(rows[:, :7])
+    assert few.set_threshold(alpha=0.1).threshold_rule_.promised
+    fewest = FewShotDetector(prior=untrained_prior()).fit(rows[:90])  # judged by holding out
+    assert fewest.set_threshold(alpha=0.1).threshold_rule_.promised
+
+
 @pytest.mark.parametrize(("rows", "width"), [(12, 2), (30, 2), (60, 30), (300, 100)])
 def test_where_a_prior_is_adapted_they_do(rows, width):
     rng = np.random.default_rng(4)

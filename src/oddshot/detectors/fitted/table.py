@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from oddshot.detectors.corrections.few_rows import CrossConformal, Fewer, can_spare, enough
+from oddshot.detectors.corrections.few_rows import CrossConformal, Fewer, can_spare
 from oddshot.detectors.corrections.lowering import Lowering
 from oddshot.detectors.corrections.novelty import LABELS_ALONE, Floor, Novelty
 from oddshot.detectors.corrections.raising import Raising
@@ -135,8 +135,8 @@ class FittedTable:
 
     @property
     def stands_for_new(self) -> bool:
-        """Whether scores of typical rows stand for those of new ones."""
-        return self.spares_rows or enough(self._mapping.base, self.encoder.rarer)
+        """Whether scores of typical rows stand for those of new ones, few as they may be."""
+        return self.spares_rows
 
     @property
     def known_scores(self) -> FloatArray:

@@ -352,7 +352,13 @@ class CalibratedVerdicts(ABC):
         clean = self._shown is not None and self._shown.clean
         own = self._scale.apply(self._scale.reference)
         left_out = 0 if self._shown is None else len(self._shown.known)
-        return Calibration(OWN, (own,), clean, doubt=doubt_of_own(len(own)), left_out=left_out)
+        doubt = doubt_of_own(len(own), self._columns_compared)
+        return Calibration(OWN, (own,), clean, doubt=doubt, left_out=left_out)
+
+    @property
+    def _columns_compared(self) -> int:
+        """How many columns shape the scores of rows given to `fit`; 0 where that does not count."""
+        return 0
 
     def _held_out_calibration(self, method: str, folds: int, groups: Groups | None) -> Calibration:  # noqa: ARG002
         """Calibrate on rows given to `fit`, held out."""

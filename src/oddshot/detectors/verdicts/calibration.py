@@ -15,7 +15,7 @@ from oddshot.wording import counted
 IndexArray = NDArray[np.intp]
 
 MANY_FIRST_GAPS = 0.01  # share of new rows with a gap in a column that had none
-ENOUGH_OWN = 50  # below, scores of new normal rows are plainly higher than those of fitted rows
+ENOUGH_OWN, ENOUGH_A_COLUMN = 50, 15  # rows given to fit; below, new ones score plainly higher
 OWN, GIVEN, SPLIT, CROSS = "own", "given", "split", "cross"
 HOW = {
     OWN: "rows given to fit, each compared with all but itself: approximate",
@@ -202,17 +202,20 @@ class ThresholdRule:
         }
 
 
-def doubt_of_own(rows: int) -> str:
+def doubt_of_own(rows: int, columns: int = 0) -> str:
     """Say why new rows may score higher than so many given to `fit`; empty where these are enough.
 
-    >>> doubt_of_own(ENOUGH_OWN)
-    ''
+    ``columns`` is how many they have, 0 where that does not matter.
+
+    >>> doubt_of_own(75, 5), doubt_of_own(75, 6)[:56]
+    ('', '75 rows given to fit are too few of 6 columns to stand f')
     """
-    if rows >= ENOUGH_OWN:
+    if rows >= max(ENOUGH_OWN, ENOUGH_A_COLUMN * columns):
         return ""
+    wide = f" of {counted(columns, 'columns')}" if rows >= ENOUGH_OWN else ""
     return (
-        f"{rows:,} rows given to fit are too few to stand for new ones, which score higher; call "
-        "calibrate, or give more rows"
+        f"{rows:,} rows given to fit are too few{wide} to stand for new ones, which score higher; "
+        "call calibrate, or give more rows"
     )
 
 
