@@ -85,7 +85,7 @@ def test_a_threshold_of_ones_own(folder, run):
     assert "Threshold 1.25: " in told
     found = pd.read_csv(folder / "out.csv")
     np.testing.assert_array_equal(found["anomaly"], found["anomaly_score"] > 1.25)
-    assert "value is -1.0; it must be a number, 0 or more" in run("detect", "--threshold", "-1")
+    assert "--threshold is -1; give a score, 0 or more" in run("detect", "--threshold", "-1")
     assert "--alpha and --threshold each set" in run("detect", "--threshold", "1", "--alpha", "0.1")
 
 
@@ -137,7 +137,9 @@ def test_labels_of_a_file_to_calibrate_with_are_read(
         (("--fdr", "0.1", "--contamination", "0.1"), "--fdr and --contamination each set"),
         (("--budget", "many"), "--budget is 'many'; write a number of rows, as in 20, or 20/1000"),
         (("--alpha", "2"), "alpha is 2.0; it must be a number between 0 and 1"),
-        (("--budget", "9/3"), "budget is (9, 3)"),
+        (("--budget", "9/3"), "--budget is '9/3'; give fewer rows than those they are of"),
+        (("--budget", "5/5"), "--budget is '5/5'; give fewer rows than those they are of"),
+        (("--budget", "0"), "--budget is '0'; give 1 row or more"),
         (("--budget", "5000"), "budget is 5000, but there are 150 rows; give fewer alerts, or say"),
         (("--alpha", "0.1", "--calibrate", "nowhere.csv"), "does not exist"),
     ],

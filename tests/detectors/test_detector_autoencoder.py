@@ -14,7 +14,14 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from oddshot.data.images import read_images
 from oddshot.detectors.autoencoder import AAEDetector
-from oddshot.errors import DataError, LabelError, PriorError, SettingError, TrainingError
+from oddshot.errors import (
+    CalibrationWarning,
+    DataError,
+    LabelError,
+    PriorError,
+    SettingError,
+    TrainingError,
+)
 from oddshot.persistence import STATE_FILE, load_state, save_state
 from small_autoencoders import bars, few_labels, rows_of
 
@@ -503,3 +510,11 @@ def test_it_trains_where_gradients_are_switched_off():
     with torch.no_grad():
         found = AAEDetector(steps=3).fit(rows_of()).anomaly_score(rows_of())
     np.testing.assert_array_equal(found, expected)
+
+
+def test_rows_that_are_few_for_their_columns_are_doubted():
+    rows = np.random.default_rng(3).normal(size=(70, 5))
+    made = AAEDetector(steps=2).fit(rows)
+    with pytest.warns(CalibrationWarning, match="70 rows given to fit are too few of 5 columns"):
+        made.p_values(rows)
+    assert AAEDetector(steps=2).fit(rows[:, :4]).set_threshold(alpha=0.1).threshold_rule_.promised

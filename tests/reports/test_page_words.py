@@ -39,9 +39,20 @@ def test_why_no_verdict_is_clear():
     labels = np.r_[1, np.full(1499, -1)].astype(np.int8)
     told = sure(scored(rows, scores, 2.0, source="a", columns=("x",), labels=labels), Evidence())
     assert told[2] == (
-        'None can be clearer: with 1,500 rows a score of 3.2 is needed for "likely", and 4.2 for '
+        'None can be clearer: with 1,500 rows a score of 3.5 is needed for "likely", and 4.2 for '
         '"clear"; the highest of these is 3.1.'
     )
+    assert told[3].startswith("Of rows that were learned from one is always the oddest")
+    new = sure(scored(rows, scores, 2.0, source="a", columns=("x",)), Evidence())
+    assert not any("learned from" in line for line in new)
+
+
+def test_the_oddest_row_that_was_learned_from_is_not_likely_for_that():
+    rows = pd.DataFrame({"x": range(1500)})
+    scores = np.r_[np.log10(1501), np.zeros(1499)]
+    labels = np.full(1500, -1, np.int8)
+    told = scored(rows, scores, 2.0, source="a", columns=("x",), labels=labels)
+    assert told.sureness()[0] == "worth a look"
 
 
 def test_a_threshold_for_images_speaks_of_images():

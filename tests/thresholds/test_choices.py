@@ -60,6 +60,12 @@ def test_a_share_lies_above(share):
     assert (scores > share_threshold(scores, share)).mean() == pytest.approx(share, abs=0.001)
 
 
+@pytest.mark.parametrize(("share", "rows"), [(0.15, 10), (0.005, 30), (0.01, 350), (0.5, 4)])
+def test_of_few_scores_about_that_share_does_and_one_at_least(share, rows):
+    scores = np.random.default_rng(1).normal(size=rows)
+    assert (scores > share_threshold(scores, share)).sum() == np.ceil(share * (rows - 1))
+
+
 def test_neighbouring_floats_are_told_apart():
     low = 1.0
     scores = np.array([low, np.nextafter(low, 2)])

@@ -58,6 +58,43 @@ def test_another_prevalence_multiplies_the_odds():
 def test_the_method_follows_the_number_of_labels():
     assert Probability().fit(*labelled(100)).method == "platt"
     assert Probability().fit(*labelled(1000)).method == "isotonic"
+    assert Probability(prevalence=0.1).fit(*labelled(100)).method == "platt"
+    assert Probability(prevalence=0.1).fit(*labelled(1000)).method == "beta"
+
+
+def mixed(share, rows, seed):
+    rng = np.random.default_rng(seed)
+    truth = rng.random(rows) < share
+    return np.where(truth, rng.gamma(4, 0.6, rows), rng.exponential(0.43, rows)), truth
+
+
+def test_where_anomalies_are_rarer_in_life_as_many_are_expected_as_come():
+    ratios = []
+    for seed in range(10):
+        found = Probability(prevalence=0.002).fit(*mixed(1 / 3, 450, seed))
+        scores, _ = mixed(0.002, 50_000, 100 + seed)
+        ratios.append(found.apply(scores).mean() / 0.002)
+    assert 0.7 < np.mean(ratios) < 1.5
+
+
+def test_steps_claim_no_certainty():
+    scores, truth = np.r_[np.zeros(150), np.full(120, 3.0)], np.arange(270) >= 150
+    found = Probability("isotonic").fit(scores, truth).apply(np.array([0.0, 3.0]))
+    np.testing.assert_allclose(found, [1 / 152, 121 / 122])
+
+
+def test_the_report_is_of_rows_mixed_by_the_prevalence():
+    scores, truth = mixed(0.3, 600, 0)
+    plain = CalibrationReport.of(scores / 10, truth)
+    same = CalibrationReport.of(scores / 10, truth, prevalence=float(truth.mean()))
+    assert same.brier == pytest.approx(plain.brier)
+    np.testing.assert_allclose(same.expected, plain.expected)
+    np.testing.assert_allclose(same.observed, plain.observed)
+    found = Probability(prevalence=0.02).fit(scores, truth)
+    assert found.report.brier_of_share == pytest.approx(0.02 * 0.98)
+    scores, truth = mixed(0.02, 50_000, 1)
+    lived = CalibrationReport.of(found.apply(scores), truth)
+    assert found.report.brier == pytest.approx(lived.brier, rel=0.3)
 
 
 @pytest.mark.parametrize("method", METHODS)

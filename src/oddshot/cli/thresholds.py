@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from oddshot.cli.inputs import Asked, Input, naming, read_input
@@ -46,6 +47,8 @@ class Promise(NamedTuple):
                 f"--group-column {self.group_column} says what is held out together; add "
                 "--calibrate cross, or leave the column out with --leave-out"
             )
+        if self.threshold is not None and not 0 <= self.threshold < inf:
+            raise SettingError(f"--threshold is {self.threshold:g}; give a score, 0 or more")
         self.alerts()
 
     def alerts(self) -> int | tuple[int, int] | None:
@@ -54,7 +57,7 @@ class Promise(NamedTuple):
         Raises
         ------
         SettingError
-            If it is neither.
+            If it is neither, no row, or all of them.
         """
         if self.budget is None:
             return None
@@ -63,7 +66,15 @@ class Promise(NamedTuple):
             raise SettingError(
                 f"--budget is {self.budget!r}; write a number of rows, as in 20, or 20/1000"
             )
-        return int(parts[0]) if len(parts) == 1 else (int(parts[0]), int(parts[1]))
+        alerts, *of = map(int, parts)
+        if alerts < 1:
+            raise SettingError(f"--budget is {self.budget!r}; give 1 row or more")
+        if of and alerts >= of[0]:
+            raise SettingError(
+                f"--budget is {self.budget!r}; give fewer rows than those they are of, as in "
+                "20/1000: no threshold is needed to look at them all"
+            )
+        return (alerts, of[0]) if of else alerts
 
     def keep(
         self, detector: "FewShotDetector", read: Input, label_column: str | None = None

@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 from multiprocessing import current_process
 from typing import Any, NamedTuple, Self
 
@@ -21,13 +22,20 @@ from oddshot.detectors.verdicts.calibration import (
     SPLIT,
     Calibration,
     IndexArray,
+    doubt_of_gaps,
+    doubt_of_own,
     expected_again,
 )
-from oddshot.episodes import NORMAL, Float32Array, FloatArray
+from oddshot.episodes import NORMAL, UNLABELLED, Float32Array, FloatArray
 from oddshot.errors import DataError, SettingError, is_whole, require
 from oddshot.mapping.encoding.column_note import ColumnNote
 from oddshot.thresholds.conformal import group_weights
 from oddshot.thresholds.surprise import Surprise
+
+_NOT_BY_GROUPS = (
+    "rows are so few that the threshold rests on each of those given to fit, not on their groups: "
+    "rows of new groups score higher; go by p_values, or give calibrate rows of other groups"
+)
 
 
 class AdaptedPrior(AnomalyDetector):
@@ -39,6 +47,7 @@ class AdaptedPrior(AnomalyDetector):
     n_jobs: int | None
     _fitted: FittedTable | FittedImages
     _parts: "list[_Part] | None" = None
+    _normal_rows_are_old = False  # known before `refresh`: new rows are not drawn as they were
 
     @abstractmethod
     def fit(self, X: Any, y: ArrayLike | None = None) -> Self:
@@ -116,16 +125,42 @@ class AdaptedPrior(AnomalyDetector):
 
     def _own_calibration(self) -> Calibration:
         labels, scores = self._fitted.kept_labels, self._fitted.typical_scores
-        used = np.flatnonzero(stand_for_normal(labels))
+        used = self._used_to_calibrate()
         clean = bool((labels[used] == NORMAL).all())
+        own = np.repeat(self._scale.apply(scores[used]), self._times(used)[used])
         stands = self._fitted.stands_for_new
-        times = expected_again(self._fitted.copies[used], self._fitted.occurrences[used])
-        own = np.repeat(self._scale.apply(scores[used]), times)
-        return Calibration(OWN, (own,), clean, stands=stands)
+        few = "" if stands else doubt_of_own(len(scores), self._columns_compared)
+        doubt = "; ".join(filter(None, [few, doubt_of_gaps(self._fitted.first_gaps)]))
+        return Calibration(OWN, (own,), clean, doubt=doubt, left_out=self._left_out(used))
+
+    @property
+    def _columns_compared(self) -> int:
+        """The columns of a table that are not left out."""
+        return sum(note.used for note in self._fitted.column_report)
+
+    def _left_out(self, used: IndexArray) -> int:
+        """How many rows given to `fit`, as far as they are kept, do not calibrate."""
+        known = 0 if self._shown is None else len(self._shown.known)
+        return len(self._fitted.kept_labels) - len(used) + known
+
+    @property
+    def _threshold_calibration(self) -> Calibration:
+        """Rows that were held out are doubted where they have met gaps that new ones will not.
+
+        And where rows are few, and these are on the scale of their part alone, those given to `fit`
+        count: their own scores stand for those of new ones there.
+        """
+        found = self.calibration_
+        if not found.parts:
+            return found
+        if not self._fitted.spares_rows:
+            return replace(found, doubt=doubt_of_gaps(self._fitted.first_gaps))
+        own = self._own_calibration()
+        return own if found.weights is None else replace(own, doubt=_NOT_BY_GROUPS)
 
     def _held_out_calibration(self, method: str, folds: int, groups: Groups | None) -> Calibration:
         fitted, labels = self._fitted, self._fitted.kept_labels
-        used = np.flatnonzero(stand_for_normal(labels))
+        used = self._used_to_calibrate()
         used = used[used < fitted.teaching]
         if len(used) < LEAST_TO_HALVE:
             raise DataError(
@@ -142,18 +177,25 @@ class AdaptedPrior(AnomalyDetector):
             if of_rows is None
             else of_rows.dealt(shuffled, count)
         )
-        parts = dealt[:1] if method == SPLIT else dealt
+        held_out = dealt[:1] if method == SPLIT else dealt
+        self._parts, raw = _adapted_without(fitted, held_out)
+        times = self._times(used)
+        scores = [
+            np.repeat(part.scale.apply(of_part), times[rows])
+            for part, of_part, rows in zip(self._parts, raw, held_out, strict=True)
+        ]
+        parts = tuple(np.repeat(rows, times[rows]) for rows in held_out)
         weights = None if of_rows is None else group_weights(of_rows.numbers[np.concatenate(parts)])
-        self._parts, raw = _adapted_without(fitted, parts)
-        scores = [part.scale.apply(r) for part, r in zip(self._parts, raw, strict=True)]
         clean = bool((labels[used] == NORMAL).all())
-        return Calibration(method, tuple(scores), clean, parts, weights=weights)
+        left_out = self._left_out(used)
+        return Calibration(method, tuple(scores), clean, parts, weights=weights, left_out=left_out)
 
     def _scores_by_part(self, calibration: Calibration, X: Any) -> list[FloatArray]:
         if not calibration.parts:
             return [self.anomaly_score(X)]
         if self._parts is None:  # as after loading
-            self._parts, _ = _adapted_without(self._fitted, calibration.parts)
+            held_out = [np.array([*dict.fromkeys(part.tolist())]) for part in calibration.parts]
+            self._parts, _ = _adapted_without(self._fitted, held_out)
         return [part.scale.apply(part.fitted.scored(X)) for part in self._parts]
 
     def _numbers(self, X: Any) -> Float32Array | None:
@@ -171,9 +213,22 @@ class AdaptedPrior(AnomalyDetector):
     def _calibration_numbers(self, calibration: Calibration) -> Float32Array | None:
         if calibration.numbers is not None or not isinstance(self._fitted, FittedTable):
             return calibration.numbers
-        used = np.flatnonzero(stand_for_normal(self._fitted.kept_labels))
-        places = np.concatenate(calibration.parts) if calibration.parts else used
-        return self._fitted.kept_numbers[places]
+        if calibration.parts:
+            return self._fitted.kept_numbers[np.concatenate(calibration.parts)]
+        used = self._used_to_calibrate()
+        return self._fitted.kept_numbers[np.repeat(used, self._times(used)[used])]
+
+    def _used_to_calibrate(self) -> IndexArray:
+        """Which of the rows to compare with calibrate, of those that are kept."""
+        labels = self._fitted.kept_labels
+        stand = labels == UNLABELLED if self._normal_rows_are_old else stand_for_normal(labels)
+        return np.flatnonzero(stand)
+
+    def _times(self, used: IndexArray) -> IndexArray:
+        """How often each of the rows to compare with (m,) counts, of which some are ``used``."""
+        times = np.ones(len(self._fitted.kept_labels), dtype=np.intp)
+        times[used] = expected_again(self._fitted.copies[used], self._fitted.occurrences[used])
+        return times
 
     def _threads(self) -> int:
         count = self.n_jobs

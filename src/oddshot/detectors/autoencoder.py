@@ -357,6 +357,11 @@ class AAEDetector(AnomalyDetector):
             patience=self.patience,
         )
 
+    @property
+    def _columns_compared(self) -> int:
+        """The columns of a table."""
+        return int(getattr(self, "n_features_in_", 0))  # images have none
+
     def _codes(self) -> int | None:
         if isinstance(self.latent, str) and self.latent == "auto":
             return None

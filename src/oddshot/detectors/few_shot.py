@@ -195,6 +195,7 @@ class FewShotDetector(LearnsFromAnswers, GivesReasons, KeepsUp):
         novel = self.novel if isinstance(self.novel, str) else float(self.novel)
         self._used = {"quality": self.quality, "novel": novel}
         self._keep(fitted)
+        self._normal_rows_are_old = False
         self._set_threshold(self._shown_rows(), contamination)
         return self
 
@@ -221,6 +222,7 @@ class FewShotDetector(LearnsFromAnswers, GivesReasons, KeepsUp):
             "contamination": "auto" if share is None else share,
             **self._used,
             "seed": self._fitted.seed,
+            "normal_rows_are_old": self._normal_rows_are_old,
             **verdicts,
             **state,
         }
@@ -297,6 +299,7 @@ class FewShotDetector(LearnsFromAnswers, GivesReasons, KeepsUp):
         else:
             threads = detector._threads()
             detector._keep(FittedTable.restored(prior, meta, parts, threads=threads))
+        detector._normal_rows_are_old = bool(meta.get("normal_rows_are_old", False))
         detector._shown = detector._shown_rows()
         detector._restore_verdicts(meta, tensors)
         return detector

@@ -13,6 +13,8 @@ from oddshot.detectors.drift.refreshing import refreshed_context, warn_of_other_
 from oddshot.detectors.fitted.kept_rows import KeptRows
 from oddshot.detectors.fitted.table import FittedTable
 from oddshot.detectors.given.labels import checked_labels
+from oddshot.detectors.verdicts.calibrated import ENOUGH_NORMAL
+from oddshot.episodes import NORMAL, UNLABELLED
 from oddshot.errors import DataError
 from oddshot.frames import to_rows
 
@@ -99,7 +101,9 @@ class KeepsUp(AdaptedPrior):
     ) -> Self:
         """Fit a new detector on new rows, with the labels and the prior of this one.
 
-        This one stays as it is. The threshold of the new one is set anew.
+        This one stays as it is. The threshold of the new one is set anew. Its promises rest on the
+        unlabelled rows, unless 100 new rows, or half of them, are known to be normal: normal rows
+        known before are not drawn as the new ones are.
 
         Parameters
         ----------
@@ -145,16 +149,19 @@ class KeepsUp(AdaptedPrior):
         """
         fitted, kept = self._raw_context("refresh")
         rows = to_rows(X)
+        told = checked_labels(y, rows.shape[0])
         context, labels = refreshed_context(
             kept,
             rows,
-            checked_labels(y, rows.shape[0]),
+            told,
             keep=keep,
             factors=factors or {},
             seed=fitted.seed,
         )
         detector: Self = clone(self)
         detector.fit(context, labels)
+        normal, others = (int((told == kind).sum()) for kind in (NORMAL, UNLABELLED))
+        detector._normal_rows_are_old = normal < min(ENOUGH_NORMAL, others)
         newer, _ = detector._raw_context("refresh")
         warn_of_other_kinds(fitted.encoder.recipes, newer.encoder.recipes, kept.aligned(rows))
         return detector

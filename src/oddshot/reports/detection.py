@@ -16,6 +16,7 @@ NEW_COLUMNS = ("anomaly_score", "anomaly", "anomaly_rank")
 P_VALUE, REASONS = "anomaly_p", "anomaly_reasons"  # columns before these, where they were asked for
 
 KNOWN, CLEAR, LIKELY, POSSIBLE = "known", "clear", "likely", "worth a look"
+CLEAR_TO, LIKELY_TO = 0.1, 0.5  # ordinary rows that are expected to score as high
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,8 @@ class Detection:
 
         "known": it was labelled as an anomaly, which its score rests on. Else, with
         ``e = n * 10**-score``, how many of n ordinary rows would score as high: "clear" up to 0.1,
-        "likely" up to 1, "worth a look" beyond.
+        "likely" up to 0.5, "worth a look" beyond, as the oddest of the rows that were learned from
+        always has an e of about 1.
 
         Examples
         --------
@@ -95,7 +97,8 @@ class Detection:
         """
         expected = len(self.rows) * 10.0**-self.scores
         known = np.zeros(len(expected), bool) if self.labels is None else self.labels == ANOMALY
-        sure = np.select([known, expected <= 0.1, expected <= 1], [KNOWN, CLEAR, LIKELY], POSSIBLE)
+        kinds = [KNOWN, CLEAR, LIKELY]
+        sure = np.select([known, expected <= CLEAR_TO, expected <= LIKELY_TO], kinds, POSSIBLE)
         return np.asarray(np.where(self.rows[self.verdict].to_numpy(dtype=bool), sure, ""))
 
     @property

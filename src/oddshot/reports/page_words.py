@@ -8,7 +8,7 @@ from shlex import quote
 import numpy as np
 
 from oddshot.episodes import ANOMALY, NORMAL
-from oddshot.reports.detection import CLEAR, KNOWN, LIKELY, POSSIBLE, Detection
+from oddshot.reports.detection import CLEAR, CLEAR_TO, KNOWN, LIKELY, LIKELY_TO, POSSIBLE, Detection
 from oddshot.reports.evidence import Evidence, LabelEffect
 from oddshot.reports.page_cells import safe
 from oddshot.wording import counted
@@ -79,13 +79,19 @@ def sure(found: Detection, evidence: Evidence) -> list[str]:
         KNOWN: "labelled as anomalies before, and learned from",
         CLEAR: f"among {many} ordinary {things}, fewer than one in ten such sets would hold one "
         "as odd",
-        LIKELY: f"among {many} ordinary {things}, less than one as odd is to be expected",
+        LIKELY: f"among {many} ordinary {things}, fewer than one in two such sets would hold one "
+        "as odd",
         POSSIBLE: f"{many} ordinary {things} have some as odd among them, by chance alone",
     }
     lines = [f"{count:,} {kind}: {why[kind]}." for kind, count in counts.items() if count]
     if counts[POSSIBLE] and not counts[CLEAR] + counts[LIKELY]:
         highest = float(found.scores[kinds == POSSIBLE].max())
         lines.append(_needed(len(found.rows), things, highest))
+        if found.labels is not None:  # they were learned from
+            lines.append(
+                f"Of {things} that were learned from one is always the oddest, also where all are "
+                "ordinary: look at it, or score others."
+            )
     if evidence.rule:
         rule = evidence.rule if found.columns else re.sub(r"\brows\b", things, evidence.rule)
         lines.append(f"How the threshold was chosen: {rule}.")
@@ -100,10 +106,10 @@ def sure(found: Detection, evidence: Evidence) -> list[str]:
 
 def _needed(rows: int, things: str, highest: float) -> str:
     """Say why no verdict is clearer: which scores that takes, see `Detection.sureness`."""
-    likely = ceil(10 * log10(rows)) / 10
+    likely, clear = (ceil(10 * log10(rows / most)) / 10 for most in (LIKELY_TO, CLEAR_TO))
     return (
         f"None can be clearer: with {counted(rows, things)} a score of {likely:.1f} is needed for "
-        f'"{LIKELY}", and {likely + 1:.1f} for "{CLEAR}"; the highest of these is '
+        f'"{LIKELY}", and {clear:.1f} for "{CLEAR}"; the highest of these is '
         f"{floor(100 * highest) / 100:g}."
     )
 

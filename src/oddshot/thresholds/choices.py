@@ -6,11 +6,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oddshot.episodes import FloatArray
-from oddshot.errors import SettingError, require
+from oddshot.errors import SettingError, is_number, require
+
+LEAST_BETA, MOST_BETA = 1e-6, 1e6
 
 
 def share_threshold(scores: FloatArray, share: float) -> float:
-    """Threshold above which a share of the scores (m,) lies.
+    """Threshold above which about a share of the scores (m,) lies: the quantile, interpolated.
+
+    ``ceil(share * (m - 1))`` of them are above it, ties left out; so of few scores one at least.
 
     Examples
     --------
@@ -57,14 +61,19 @@ def f_beta_threshold(scores: FloatArray, truth: NDArray[np.bool_], beta: float) 
     truth
         Shape (n,): whether a row is an anomaly.
     beta
-        Above 0.
+        From a millionth to a million.
+
+    Raises
+    ------
+    SettingError
+        If beta is none of these.
 
     Examples
     --------
     >>> f_beta_threshold(np.array([0.1, 0.2, 0.9, 0.3]), np.array([0, 0, 1, 0], dtype=bool), 1)
     0.6
     """
-    require(beta > 0, "f_beta", beta, "a number above 0")
+    check_beta(beta)
     weight, anomalies = beta**2, int(truth.sum())
 
     def f_beta(found: NDArray[np.intp], false: NDArray[np.intp]) -> FloatArray:
@@ -72,6 +81,12 @@ def f_beta_threshold(scores: FloatArray, truth: NDArray[np.bool_], beta: float) 
         return np.asarray(correct / (correct + weight * (anomalies - found) + false))
 
     return _best(scores, truth, f_beta)
+
+
+def check_beta(beta: float) -> None:
+    """Refuse a beta by whose square nothing could be told any more, with a `SettingError`."""
+    fits = is_number(beta) and LEAST_BETA <= beta <= MOST_BETA
+    require(fits, "f_beta", beta, "a number above 0, from a millionth to a million")
 
 
 def cost_threshold(

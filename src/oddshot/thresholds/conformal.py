@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from oddshot.episodes import FloatArray
 from oddshot.errors import DataError, is_number, require
 
-_ROUNDING = 1e-9  # of a number of rows
+_ROUNDING = 1e-9  # of a number of rows, and of a p-value
 
 
 def conformal_p_values(
@@ -123,6 +123,17 @@ def group_weights(groups: NDArray[np.intp]) -> FloatArray:
     """
     _, number, size = np.unique(groups, return_inverse=True, return_counts=True)
     return np.asarray(1 / size[number])
+
+
+def at_most(p_values: FloatArray, alpha: float) -> NDArray[np.bool_]:
+    """Tell which p-values (n,) are alpha or less, but for rounding of summed weights.
+
+    Examples
+    --------
+    >>> at_most(np.array([0.1 + 0.2, 0.31]), 0.3).tolist()
+    [True, False]
+    """
+    return np.asarray(p_values <= alpha * (1 + _ROUNDING))
 
 
 def threshold_at(

@@ -7,9 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import expit, log_expit, logit
-from sklearn.calibration import calibration_curve
 from sklearn.isotonic import IsotonicRegression
-from sklearn.metrics import brier_score_loss
 from sklearn.model_selection import StratifiedKFold
 
 from oddshot.episodes import FloatArray
@@ -19,7 +17,7 @@ from oddshot.thresholds.conformal import check_level
 METHODS = ("platt", "beta", "isotonic")
 LEAST = 5  # labelled rows of either kind
 MANY = 100  # labelled rows of the rarer kind, from which on steps fit better than a curve
-_FOLDS = 5
+_FOLDS, _GROUPS = 5, 10
 _LEAST_SHARE = 1e-6
 
 
@@ -30,13 +28,14 @@ class Probability:
     claiming certainty (Platt 1999); "beta" adds a second bend at low scores, ``logit p = a s ln 10
     + b ln(1 - 10**-s) + c`` with a, b >= 0, which is beta calibration (Kull et al. 2017) of ``1 -
     10**-s``, a score's rank among typical rows; "isotonic" is a rising step function
-    (Zadrozny and Elkan 2002), for many labels.
+    (Zadrozny and Elkan 2002), for many labels, which ends where Platt's targets are.
 
     Parameters
     ----------
     method
-        One of these, or "auto": "isotonic" where the rarer kind has 100 labelled rows, else
-        "platt".
+        One of these, or "auto": "platt", and where the rarer kind has 100 labelled rows "isotonic",
+        or "beta" with a prevalence: steps say no more of a score than how the rows that share its
+        step are mixed, which is little where anomalies are far rarer than among these.
     prevalence
         Share of anomalies among the rows to come, in (0, 1), where it is not that among the
         labelled ones: odds are multiplied accordingly (Saerens et al. 2002).
@@ -76,16 +75,15 @@ class Probability:
                 f"need {LEAST} of each, p-values need no label"
             )
         if self.method == "auto":
-            self.method = "isotonic" if min(anomalies, normal) >= MANY else "platt"
+            of_many = "isotonic" if self._prevalence is None else "beta"
+            self.method = of_many if min(anomalies, normal) >= MANY else "platt"
         self._fit(scores, truth)
-        if self._prevalence is not None:
-            self._odds = self._prevalence / (1 - self._prevalence) / (anomalies / normal)
         held_out = np.zeros(len(scores))
         folds = StratifiedKFold(_FOLDS, shuffle=True, random_state=0)
         for seen, unseen in folds.split(scores[:, None], truth):
-            part = Probability(self.method)._fit(scores[seen], truth[seen])
-            held_out[unseen] = part.apply(scores[unseen])
-        self.report = CalibrationReport.of(held_out, truth)
+            part = Probability(self.method, prevalence=self._prevalence)
+            held_out[unseen] = part._fit(scores[seen], truth[seen]).apply(scores[unseen])
+        self.report = CalibrationReport.of(held_out, truth, prevalence=self._prevalence)
         return self
 
     def apply(self, scores: FloatArray) -> FloatArray:
@@ -120,12 +118,16 @@ class Probability:
         return found
 
     def _fit(self, scores: FloatArray, truth: NDArray[np.bool_]) -> Self:
-        if self.method == "isotonic":
-            steps = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip").fit(scores, truth)
-            self._steps = np.stack([steps.X_thresholds_, steps.y_thresholds_])
-            return self
         anomalies, rows = int(truth.sum()), len(truth)
         high, low = (anomalies + 1) / (anomalies + 2), 1 / (rows - anomalies + 2)
+        if self._prevalence is not None:
+            odds = anomalies / (rows - anomalies)
+            self._odds = self._prevalence / (1 - self._prevalence) / odds
+        if self.method == "isotonic":
+            steps = IsotonicRegression(y_min=low, y_max=high, out_of_bounds="clip")
+            steps.fit(scores, truth)
+            self._steps = np.stack([steps.X_thresholds_, steps.y_thresholds_])
+            return self
         targets, features = np.where(truth, high, low), self._features(scores)
 
         def loss(weights: FloatArray) -> tuple[float, FloatArray]:
@@ -160,6 +162,11 @@ class CalibrationReport:
     expected, observed
         The calibration curve: mean probability, and share of anomalies, in up to 10 groups of rows
         of equal size, rising.
+
+    Notes
+    -----
+    With a prevalence, labelled anomalies and normal rows are weighted so that anomalies have this
+    share: all four then say how far to believe the probabilities among rows mixed so.
     """
 
     brier: float
@@ -168,11 +175,26 @@ class CalibrationReport:
     observed: FloatArray
 
     @classmethod
-    def of(cls, probabilities: FloatArray, truth: NDArray[np.bool_]) -> "CalibrationReport":
-        """Compare probabilities (n,) with the truth (n,)."""
-        observed, expected = calibration_curve(truth, probabilities, n_bins=10, strategy="quantile")
-        share = float(truth.mean())
-        brier = float(brier_score_loss(truth, probabilities))
+    def of(
+        cls,
+        probabilities: FloatArray,
+        truth: NDArray[np.bool_],
+        *,
+        prevalence: float | None = None,
+    ) -> "CalibrationReport":
+        """Compare probabilities (n,) with the truth (n,), of rows mixed by a ``prevalence``."""
+        among = float(truth.mean())
+        share = among if prevalence is None else prevalence
+        weights = np.where(truth, share / among, (1 - share) / (1 - among))
+        brier = float(np.average((probabilities - truth) ** 2, weights=weights))
+        ends = np.quantile(probabilities, np.linspace(0, 1, _GROUPS + 1)[1:-1])
+        group = np.searchsorted(ends, probabilities)
+        worth = np.bincount(group, weights, _GROUPS)
+        some = worth > 0
+        expected, observed = (
+            np.bincount(group, weights * values, _GROUPS)[some] / worth[some]
+            for values in (probabilities, truth)
+        )
         return cls(brier, share * (1 - share), expected, observed)
 
     def state(self) -> dict[str, Any]:

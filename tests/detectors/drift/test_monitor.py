@@ -284,6 +284,14 @@ def test_few_rows_cannot_alarm_and_say_so(detector):
     assert not slow.drifted
 
 
+def test_the_lowest_p_value_is_one_that_can_be():
+    rng = np.random.default_rng(0)
+    few = FewShotDetector(prior=untrained_prior()).fit(rng.normal(size=(120, 3)))
+    found = few.check_drift(rng.normal(50, 1, size=(60, 3)), block=20, permutations=1999)
+    assert found.least_p == pytest.approx(1 / 10)
+    assert found.p == pytest.approx(found.least_p, rel=0.3)
+
+
 def test_windows_larger_than_what_is_compared_are_sampled(monitor):
     found = monitor.check(draw(3000, 1))
     assert found.rows == 1024

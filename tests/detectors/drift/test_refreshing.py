@@ -200,3 +200,22 @@ def test_numbers_beside_texts_are_the_same_after_saving(before, after, tmp_path)
     for one in (again, newer):
         one.partial_fit(window[:1], [1])
     assert again.anomaly_score(window).tolist() == newer.anomaly_score(window).tolist()
+
+
+def test_promises_do_not_rest_on_normal_rows_known_before(tmp_path):
+    old = fitted(np.where(np.arange(240) < 120, 0, -1), count=240)
+    assert old.calibration_.rows == 120
+    new, later = draw(300, 1), draw(500, 2)
+    for rows in (new, later):
+        rows["width"] += 2
+    newer = old.refresh(new, keep=0)
+    assert newer.calibration_.rows == 300
+    assert (newer.p_values(later) <= 0.05).mean() < 0.08
+    newer.save(tmp_path)
+    again = FewShotDetector.load(tmp_path)
+    assert again.calibration_.rows == 300
+    assert again.calibrate(folds=2).calibration_.rows == 300
+    assert newer.p_values(later, shift=True).shape == (500,)
+    assert old.refresh(new, np.where(np.arange(300) < 150, 0, -1)).calibration_.rows == 270
+    assert old.refresh(new[:60], np.zeros(60)).calibration_.rows == 180
+    assert newer.fit(draw(240, 0), np.where(np.arange(240) < 120, 0, -1)).calibration_.rows == 120

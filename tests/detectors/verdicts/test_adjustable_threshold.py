@@ -101,6 +101,32 @@ def test_budgets(detector):
         detector.set_threshold(budget=(1, 1000))
 
 
+@pytest.mark.parametrize("told", ["normal rows", "anomalies"])
+def test_a_budget_of_so_many_rows_counts_rows_that_do_not_calibrate(told, tmp_path):
+    generator = np.random.default_rng(7)
+    odd = generator.random(1600) < 0.1
+    mixed = generator.normal(size=(1600, 2)) + 5 * odd[:, None]
+    labels = np.full(800, -1)
+    of_kind = np.flatnonzero(odd[:800] == (told == "anomalies"))
+    labels[of_kind[: 120 if told == "normal rows" else 40]] = told == "anomalies"
+    made = FewShotDetector(prior=untrained_prior()).fit(mixed[:800], labels)
+    made.set_threshold(budget=(50, 1000))
+    assert made.threshold_rule_.promised
+    assert "800 rows given to fit" in made.threshold_rule_.basis
+    assert flagged(made, mixed[:800]).mean() <= 0.05
+    assert flagged(made, mixed[800:]).mean() < 0.075
+    made.calibrate(folds=2)
+    left_out = 680 if told == "normal rows" else 40
+    made.save(tmp_path)
+    for each in (made, FewShotDetector.load(tmp_path)):
+        with pytest.warns(
+            CalibrationWarning, match=f"{left_out} rows do not calibrate .known anom"
+        ):
+            assert not each.set_threshold(budget=(50, 1000)).threshold_rule_.promised
+    made.set_threshold(alpha=0.1)
+    assert made.threshold_rule_.promised
+
+
 def test_labelled_rows_choose(detector):
     detector.set_threshold(f_beta=1, X=MIXED, y=TRUTH)
     found = f1_score(TRUTH, flagged(detector, MIXED))
@@ -128,12 +154,16 @@ def test_labelled_rows_choose(detector):
         ({"fdr": 0.1, "X": ROWS, "y": TRUTH}, "fdr takes no y"),
         ({"budget": 5}, "budget needs X, the rows it is for, or a pair"),
         ({"budget": 2.5, "X": ROWS}, "budget is 2.5; it must be a number of alerts, or a pair"),
-        ({"budget": (5, 5)}, r"budget is \(5, 5\)"),
+        ({"budget": (5, 5)}, r"budget is \(5, 5\); give fewer alerts than rows, as in \(20"),
+        ({"budget": (0, 5)}, r"budget is \(0, 5\); it must be a number of alerts, or a pair"),
         ({"budget": (5, 50), "X": ROWS}, "a budget of alerts in so many rows takes no X"),
         ({"contamination": 0.9}, "contamination is 0.9"),
         ({"contamination": 0.1, "y": TRUTH}, "contamination takes no y"),
         ({"f_beta": 1}, "f_beta needs rows X and labels y that fit has not seen"),
         ({"f_beta": 0, "X": MIXED, "y": TRUTH}, "f_beta is 0; it must be a number above 0"),
+        ({"f_beta": 1e200, "X": MIXED, "y": TRUTH}, "f_beta is 1e.200; it must be a number above"),
+        ({"f_beta": 1e-200, "X": MIXED, "y": TRUTH}, "from a millionth to a million"),
+        ({"f_beta": 10**400, "X": MIXED, "y": TRUTH}, "from a millionth to a million"),
         ({"cost": 5, "X": MIXED, "y": TRUTH}, "cost is 5; it must be two prices above 0"),
         ({"cost": (1, 0), "X": MIXED, "y": TRUTH}, r"cost is \(1, 0\)"),
     ],

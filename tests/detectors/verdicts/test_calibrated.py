@@ -145,6 +145,21 @@ def test_mistakes_are_named(farthest):
         farthest.calibrate(FRESH, method="cross")
     with pytest.raises(SettingError, match=r"prevalence is 0.1; it must be left out where X is"):
         farthest.calibrate(prevalence=0.1)
+    with pytest.raises(
+        SettingError, match=r"probability is 'beta'; it must be left out where X is"
+    ):
+        farthest.calibrate(probability="beta")
+    with pytest.raises(SettingError, match="folds is 7; it must be left out where X is given"):
+        farthest.calibrate(FRESH, folds=7)
+    for y in (None, np.repeat([0, 1, -1], [300, 4, 96])):
+        with pytest.raises(
+            SettingError, match=r"prevalence is 0.1; .* y has fewer than 5 known an"
+        ):
+            farthest.calibrate(FRESH, y, prevalence=0.1)
+        with pytest.raises(
+            SettingError, match="probability is 'beta'; it must be left out where y"
+        ):
+            farthest.calibrate(FRESH, y, probability="beta")
     with pytest.raises(SettingError, match="folds is 1; it must be a whole number from 2 on"):
         farthest.calibrate(folds=1)
     with pytest.raises(SettingError, match="method is 'jackknife'"):
@@ -167,7 +182,7 @@ def fitted():
 
 @pytest.fixture(scope="module", params=["split", "cross"])
 def held_out(request):
-    return few_shot().calibrate(method=request.param, folds=3)
+    return few_shot().calibrate(method=request.param, folds=3 if request.param == "cross" else None)
 
 
 def test_each_part_is_scored_by_a_detector_that_has_not_seen_it(held_out):
@@ -192,7 +207,8 @@ def test_scores_stay_and_order_does_not_matter(held_out, fitted):
     np.testing.assert_array_equal(held_out.anomaly_score(FRESH), fitted.anomaly_score(FRESH))
     order = np.random.default_rng(3).permutation(160)
     other = FewShotDetector(prior=untrained_prior()).fit(ROWS[:160][order])
-    other.calibrate(method=held_out.calibration_.method, folds=3)
+    method = held_out.calibration_.method
+    other.calibrate(method=method, folds=3 if method == "cross" else None)
     np.testing.assert_allclose(other.p_values(FRESH), held_out.p_values(FRESH))
 
 
@@ -225,7 +241,7 @@ def test_given_rows_and_probabilities_come_back_from_a_file(tmp_path):
 
 @pytest.mark.parametrize("method", [None, "split", "cross"])
 def test_under_a_shift_weighted_p_values_are_larger(fitted, method):
-    made = fitted if method is None else few_shot().calibrate(method=method, folds=2)
+    made = fitted if method is None else few_shot().calibrate(method=method)
     moved = FRESH[:100] + MOVED
     plain, weighted = made.p_values(moved), made.p_values(moved, shift=True)
     assert (weighted <= 0.1).mean() < (plain <= 0.1).mean()
@@ -235,6 +251,13 @@ def test_under_a_shift_weighted_p_values_are_larger(fitted, method):
 def test_selection_under_a_shift_says_what_its_rows_are_worth(fitted):
     with pytest.warns(CalibrationWarning, match="160 calibration rows, weighted for a shift and w"):
         assert not fitted.select(FRESH[:100] + MOVED, alpha=0.05, shift=True).any()
+
+
+def test_where_rows_are_worth_too_little_under_a_shift_each_says_so():
+    made = few_shot().calibrate(FRESH)
+    far = FRESH[:100] + 3 * MOVED
+    with pytest.warns(CalibrationWarning, match=r"worth \d+, are few for 0.01; it takes 99$"):
+        assert not made.select(far, alpha=0.01, method="each", shift=True).any()
 
 
 def test_known_normal_rows_calibrate_alone_where_they_are_many():
@@ -265,6 +288,21 @@ def test_few_rows_given_to_fit_do_not_stand_for_new_ones():
     assert made.set_threshold(alpha=0.2).threshold_rule_.promised
 
 
+def test_nor_do_rows_that_are_few_for_their_columns():
+    rows = np.random.default_rng(9).normal(size=(110, 20))
+    made = FewShotDetector(prior=untrained_prior()).fit(rows)
+    told = "110 rows given to fit are too few of 20 columns to stand for new ones"
+    with pytest.warns(CalibrationWarning, match=told):
+        made.p_values(rows)
+    with pytest.warns(CalibrationWarning, match=told):
+        assert not made.set_threshold(alpha=0.1).threshold_rule_.promised
+    assert made.calibrate(folds=2).set_threshold(alpha=0.1).threshold_rule_.promised
+    few = FewShotDetector(prior=untrained_prior()).fit(rows[:, :7])
+    assert few.set_threshold(alpha=0.1).threshold_rule_.promised
+    fewest = FewShotDetector(prior=untrained_prior()).fit(rows[:90])  # judged by holding out
+    assert fewest.set_threshold(alpha=0.1).threshold_rule_.promised
+
+
 @pytest.mark.parametrize(("rows", "width"), [(12, 2), (30, 2), (60, 30), (300, 100)])
 def test_where_a_prior_is_adapted_they_do(rows, width):
     rng = np.random.default_rng(4)
@@ -281,6 +319,25 @@ def test_where_a_prior_is_adapted_they_do(rows, width):
     made.calibrate().set_threshold(alpha=0.2)
     assert (made.p_values(new) <= 0.2).mean() < 0.3
     assert (made.anomaly_score(new) > made.threshold_).mean() < 0.35
+
+
+def test_few_rows_held_out_one_by_one_move_no_threshold():
+    made = FewShotDetector(prior=untrained_prior()).fit(ROWS[:40])
+    made.set_threshold(alpha=0.05)
+    threshold, rule = made.threshold_, made.threshold_rule_
+    assert (made.predict(FRESH) == -1).mean() < 0.1
+    batch = np.r_[FRESH[:100], ODD]
+    selected = made.set_threshold(fdr=0.4, X=batch).predict(batch) == -1
+    made.calibrate(folds=40)
+    assert (made.p_values(FRESH) <= 0.05).mean() < 0.1
+    assert made.set_threshold(alpha=0.05).threshold_ == threshold
+    assert made.threshold_rule_ == rule
+    assert made.set_threshold(budget=(5, 100)).threshold_ == threshold
+    again = made.set_threshold(fdr=0.4, X=batch).predict(batch) == -1
+    np.testing.assert_array_equal(again, selected)
+    made.calibrate(groups=np.arange(40) // 2)
+    with pytest.warns(CalibrationWarning, match="not on their groups: rows of new groups score"):
+        assert not made.set_threshold(alpha=0.1).threshold_rule_.promised
 
 
 def test_so_they_do_after_saving_and_in_company(tmp_path):
@@ -307,7 +364,8 @@ def test_more_folds_than_rows_are_refused():
     made = FewShotDetector(prior=untrained_prior()).fit(ROWS[:200])
     with pytest.raises(SettingError, match="folds is 300; it must be no more than the 200 rows"):
         made.calibrate(folds=300)
-    assert made.calibrate(method="split", folds=300).calibration_.rows == 100  # which has no folds
+    with pytest.raises(SettingError, match="folds is 3; it must be left out where method is 'spl"):
+        made.calibrate(method="split", folds=3)
 
 
 def test_rows_that_were_learned_from_do_not_calibrate_unnoticed():
@@ -330,6 +388,58 @@ def test_rows_of_few_kinds_have_as_many_false_alarms_as_promised():
         detector = FewShotDetector(random_state=seed).fit(rows, np.zeros(300))
         shares.append((detector.p_values(new) <= 0.1).mean())
     assert 0.06 < np.mean(shares) < 0.15
+
+
+@pytest.mark.parametrize("method", ["split", "cross"])
+def test_rows_held_out_count_as_often_as_they_come_again(method, tmp_path):
+    generator = np.random.default_rng(6)
+    points = 6 * generator.normal(size=(20, 4))
+    points /= np.abs(points).max(axis=1, keepdims=True) / 6
+
+    def draw(number):
+        bulk = generator.normal(size=(number, 4))
+        often = generator.random(number) < 0.1
+        bulk[often] = points[generator.integers(20, size=often.sum())]
+        return bulk
+
+    rows, new = draw(400), draw(1000)
+    made = FewShotDetector(prior=untrained_prior()).fit(rows).calibrate(method=method)
+    assert made.calibration_.rows > (195 if method == "split" else 395)
+    assert (made.p_values(new) <= 0.05).mean() < 0.06
+    weighted = made.p_values(new[:200], shift=True)
+    made.save(tmp_path)
+    again = FewShotDetector.load(tmp_path)
+    np.testing.assert_allclose(again.p_values(new[:20]), made.p_values(new[:20]))
+    np.testing.assert_allclose(again.p_values(new[:200], shift=True), weighted)
+
+
+def test_where_rows_repeat_a_shift_is_weighted_before_calibration_too():
+    made = FewShotDetector(prior=untrained_prior()).fit(np.r_[ROWS[:200], ROWS[:40]])
+    assert made.calibration_.rows == 240
+    plain, weighted = (made.p_values(FRESH[:200], shift=shift) for shift in (False, True))
+    np.testing.assert_allclose(weighted, plain, atol=0.1)
+    assert made.select(np.r_[FRESH[:50], ODD], alpha=0.3, shift=True)[50:].any()
+
+
+@pytest.mark.parametrize("method", ["split", "cross"])
+def test_first_gaps_are_as_rare_among_rows_held_out_as_among_new_ones(method):
+    found, new_gaps = [], []
+    for seed in range(3):
+        generator = np.random.default_rng(seed)
+        rows, new = (generator.normal(size=(n, 30)) for n in (200, 600))
+        for table in (rows, new):
+            table[generator.random(table.shape) < 0.002] = np.nan
+        made = FewShotDetector(prior=untrained_prior()).fit(rows)
+        with pytest.warns(CalibrationWarning, match="% of new rows are to be expected with a gap"):
+            assert not made.set_threshold(alpha=0.05).threshold_rule_.promised
+        made.calibrate(method=method)
+        found.append((made.p_values(new) <= 0.02).mean())
+        first = np.isnan(new[:, ~np.isnan(rows).any(axis=0)]).any(axis=1)
+        new_gaps.append(first.mean())
+        with pytest.warns(CalibrationWarning, match="and go by p_values"):
+            assert not made.set_threshold(alpha=0.05).threshold_rule_.promised
+    assert np.mean(new_gaps) > 0.02
+    assert np.mean(found) < 0.02
 
 
 @pytest.mark.parametrize("method", ["split", "cross"])
@@ -418,6 +528,13 @@ def test_a_group_that_is_given_counts_as_one_and_promises_say_so(farthest):
     )
 
 
+@pytest.mark.parametrize("size", [3, 7])
+def test_as_many_groups_as_it_takes_are_enough_for_each(farthest, size):
+    rows = np.random.default_rng(8).normal(size=(99 * size, 2))
+    farthest.calibrate(rows, groups=np.repeat(np.arange(99), size))
+    assert farthest.select(9 * ODD, alpha=0.01, method="each").all()
+
+
 def test_of_labelled_rows_only_those_that_calibrate_count(farthest):
     labels = np.where(CUSTOMERS < 30, 0, 1)
     farthest.calibrate(BUYS, labels, groups=[f"C{number}" for number in CUSTOMERS])
@@ -428,7 +545,7 @@ def test_rows_that_repeat_across_groups_stand_for_several():
     rows = np.concatenate([np.repeat(ROWS[:10], 5, axis=0), ROWS[10:80]])
     detector = FewShotDetector(prior=untrained_prior()).fit(rows)
     detector.calibrate(groups=np.arange(120) % 5)
-    assert (detector.calibration_.rows, detector.calibration_.worth) == (80, 5)
+    assert (detector.calibration_.rows, detector.calibration_.worth) == (120, 5)
 
 
 def test_where_all_rows_repeat_each_copy_is_held_out_with_its_group():

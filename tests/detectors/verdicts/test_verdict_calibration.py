@@ -36,7 +36,7 @@ def test_it_comes_back_from_json_and_arrays(cross, numbers):
 @pytest.mark.parametrize(
     ("rule", "settings", "told"),
     [
-        ("contamination", {"share": 0.02}, "at most 2% of the rows given to fit are above it"),
+        ("contamination", {"share": 0.02}, "about 2% of the rows given to fit are above it"),
         ("alpha", {"alpha": 0.001}, "at most 0.1% of normal rows are expected above it"),
         ("fdr", {"fdr": 0.1}, "at most 10% of the rows above it are expected to be normal"),
         ("budget", {"alerts": 20, "rows": 1000}, "at most 20 of 1000 rows are expected above it"),
@@ -68,6 +68,6 @@ def test_rules_say_what_they_are(rule, settings, told):
 
 def test_a_share_that_was_not_asked_for_is_said_to_be_so():
     made = ThresholdRule("contamination", {"share": 0.02}, "9 rows", automatic="scores")
-    told = "at most 2% of the rows given to fit are above it, chosen automatically (from 9 rows)"
+    told = "about 2% of the rows given to fit are above it, chosen automatically (from 9 rows)"
     assert str(made) == told
     assert ThresholdRule(**json.loads(json.dumps(made.state()))) == made

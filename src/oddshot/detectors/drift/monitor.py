@@ -385,7 +385,7 @@ class DriftMonitor:
             rankdata(np.hstack([encoded, odd])[bulk], axis=0),
             folds[bulk],
             scores,
-            comb(len(numbers), len(np.unique(blocks[new]))),
+            _ways(len(numbers), len(np.unique(blocks[new]))),
         )
 
     def _more(self, scores: FloatArray, divisions: Divisions) -> float:
@@ -451,7 +451,7 @@ class DriftMonitor:
 class _Pooled(NamedTuple):
     """Context and window; of the bulk (b,) ranks (b, q) of what is seen, and folds; of all scores.
 
-    ``ways``: in how many ways the rows can be divided.
+    ``ways``: in how many ways that tell apart the rows can be divided.
     """
 
     sides: Sides
@@ -490,3 +490,15 @@ def _halves(kept: KeptRows, block: int, seed: int) -> tuple[NDArray[np.intp], ND
         rows = typical[side[codes]]
         sides.append(rows[np.sort(generator.permutation(len(rows))[:most])])
     return sides[0], sides[1]
+
+
+def _ways(blocks: int, new: int) -> int:
+    """In how many ways blocks can be divided, of which some are new.
+
+    Where half of them are, two divisions that swap the sides differ alike: no statistic has a sign.
+
+    >>> _ways(5, 2), _ways(6, 3)
+    (10, 10)
+    """
+    ways = comb(blocks, new)
+    return ways // 2 if 2 * new == blocks else ways

@@ -69,6 +69,7 @@ class FittedImages:
     """
 
     spares_rows, stands_for_new = False, True  # its own scores are held-out ones already
+    first_gaps = 0.0
 
     def __init__(
         self,

@@ -13,7 +13,6 @@ from oddshot.detectors.corrections.few_rows import (
     CrossConformal,
     Fewer,
     can_spare,
-    enough,
 )
 from oddshot.detectors.corrections.lowering import Lowering
 from oddshot.detectors.corrections.novelty import LABELS_ALONE, Floor, Novelty
@@ -144,8 +143,8 @@ class FittedTable:
 
     @property
     def stands_for_new(self) -> bool:
-        """Whether scores of typical rows stand for those of new ones."""
-        return self.spares_rows or enough(self._mapping.base, self.encoder.rarer)
+        """Whether scores of typical rows stand for those of new ones, few as they may be."""
+        return self.spares_rows
 
     @property
     def known_scores(self) -> FloatArray:
@@ -319,13 +318,14 @@ class FittedTable:
     def held_out(self, part: NDArray[np.intp]) -> tuple[Self, FloatArray]:
         """Fit again without some of the kept rows: what comes of it, and their raw scores by it.
 
-        The rows that stay teach how columns are written, too: else the rarity of a level counts the
-        rows that are held out. Where no column has levels, or not all rows are kept as they were
+        The rows that stay teach how columns are written, too, where some have levels, or only rows
+        of the part have gaps: else the rarity of a level counts the rows that are held out, and a
+        column is known to have gaps by them. Elsewhere, or where not all rows are kept as they were
         given, see `without`.
         """
         kept = self.kept
         levels = any(isinstance(recipe, Category) for recipe in self.encoder.recipes)
-        rows_of = self._rows_of if levels else None
+        rows_of = self._rows_of if levels or self._alone_in_gaps(part) else None
         if kept is None or rows_of is None:
             return self.without(part)
         gone = np.concatenate([rows_of[at] for at in part])
@@ -348,6 +348,31 @@ class FittedTable:
             return self.without(part)
         first = kept.frame.iloc[[rows_of[at][0] for at in part]]
         return adapted, adapted.scored(first)
+
+    def _alone_in_gaps(self, part: NDArray[np.intp]) -> bool:
+        """Whether a column has gaps in typical rows of this part, and in no other row."""
+        gaps, of_known = self._gaps
+        others = np.concatenate([np.delete(gaps, part, axis=0), of_known]).any(axis=0)
+        return bool((gaps[part].any(axis=0) & ~others).any())
+
+    @property
+    def _gaps(self) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Gaps of typical rows (m, g) and known anomalies (k, g) where gaps are flagged."""
+        support, columns = self.support, self.support.places[self.encoder.gaps_at()]
+        return support.typical[:, columns] > 0, support.known[:, columns] > 0
+
+    @property
+    def first_gaps(self) -> float:
+        """Share of new rows to be expected with a gap in a column that had none (Good 1953).
+
+        As many rows given to `fit` have the only gap of a column. Not told, 0, where not all of
+        them are kept to compare with.
+        """
+        (gaps, of_known), rows = self._gaps, float(self.copies.sum())
+        if self.kept is None or rows + len(of_known) < self.kept.given:
+            return 0.0
+        alone = self.copies @ gaps + of_known.sum(axis=0) == 1
+        return float(gaps[:, alone].any(axis=1).sum()) / rows
 
     def without(self, part: NDArray[np.intp]) -> tuple[Self, FloatArray]:
         """Adapt again without some rows of the support, and score these by what comes of it.

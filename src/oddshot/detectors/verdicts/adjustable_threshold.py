@@ -11,7 +11,12 @@ from sklearn.utils.validation import check_is_fitted
 
 from oddshot.detectors.given.labels import checked_labels
 from oddshot.detectors.verdicts.calibrated import CalibratedVerdicts, Shown, lack_of_rows, too_few
-from oddshot.detectors.verdicts.calibration import Calibration, ThresholdRule, batch_basis
+from oddshot.detectors.verdicts.calibration import (
+    OWN,
+    Calibration,
+    ThresholdRule,
+    batch_basis,
+)
 from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, FloatArray
 from oddshot.errors import (
     CalibrationWarning,
@@ -25,6 +30,7 @@ from oddshot.persistence import under
 from oddshot.thresholds.automatic import automatic_share, share_by_labels
 from oddshot.thresholds.choices import (
     budget_threshold,
+    check_beta,
     cost_threshold,
     f_beta_threshold,
     share_threshold,
@@ -33,6 +39,7 @@ from oddshot.thresholds.conformal import check_level, conformal_p_values, thresh
 from oddshot.thresholds.discoveries import discoveries
 from oddshot.thresholds.probability import Probability
 from oddshot.thresholds.surprise import Surprise
+from oddshot.wording import counted
 
 _CALIBRATION = "calibration."  # before the names of its arrays in a file
 _FEW = 10  # labelled anomalies, below which a threshold is chosen by chance
@@ -82,11 +89,12 @@ class AdjustableThreshold(CalibratedVerdicts):
             Share of normal rows among those of the batch ``X`` above it.
         budget
             Alerts: a number, less than that of the rows ``X``; or ``(20, 1000)``, 20 of 1,000 rows
-            like the calibration rows, for batches of any size.
+            like those given to `fit`, or to `calibrate` where these are unlabelled, for batches of
+            any size.
         contamination
             Share of the rows given to `fit` above it, or "auto".
         f_beta
-            The beta of the best F-beta on ``X`` with labels ``y``.
+            The beta of the best F-beta, from a millionth to a million, on ``X`` with labels ``y``.
         cost
             Prices ``(false_alarm, miss)``, for the least cost on ``X`` with labels ``y``.
         value
@@ -265,7 +273,7 @@ class AdjustableThreshold(CalibratedVerdicts):
         check_level("fdr", level)
         _need(X, "fdr", "X, the batch of rows that it is to hold in")
         _leave_out(None, y, "fdr")
-        calibration, scores = self.calibration_, self.anomaly_score(X)
+        calibration, scores = self._threshold_calibration, self.anomaly_score(X)
         p_values = conformal_p_values(
             scores, calibration.pooled, calibration_weights=calibration.weights
         )
@@ -282,8 +290,13 @@ class AdjustableThreshold(CalibratedVerdicts):
         _leave_out(None, y, "budget")
         pair = budget if isinstance(budget, tuple | list) else (budget,)
         whole = all(is_whole(v) and v >= 1 for v in pair)
-        fits = whole and (len(pair) == 1 or (len(pair) == 2 and pair[0] < pair[1]))
+        fits = whole and len(pair) in (1, 2)
         require(fits, "budget", budget, "a number of alerts, or a pair: alerts, and of how many")
+        if len(pair) == 2 and pair[0] >= pair[1]:
+            raise SettingError(
+                f"budget is {budget!r}; give fewer alerts than rows, as in (20, 1000): no "
+                "threshold is needed to look at them all"
+            )
         if len(pair) == 2:
             _leave_out(X, y, "a budget of alerts in so many rows")
             settings = {"alerts": int(pair[0]), "rows": int(pair[1])}
@@ -295,7 +308,7 @@ class AdjustableThreshold(CalibratedVerdicts):
         return budget_threshold(scores, int(pair[0])), rule
 
     def _by_f_beta(self, beta: float, X: Any, y: Any) -> Choice:
-        require(is_number(beta) and beta > 0, "f_beta", beta, "a number above 0")
+        check_beta(beta)
         scores, truth, basis, enough = self._labelled(X, y, "f_beta")
         rule = ThresholdRule("f_beta", {"beta": float(beta)}, basis, enough)
         return f_beta_threshold(scores, truth, beta), rule
@@ -316,7 +329,9 @@ class AdjustableThreshold(CalibratedVerdicts):
     def _at_share(self, rule: str, asked: Mapping[str, float]) -> tuple[float, ThresholdRule, str]:
         """Choose by the share of rows that may exceed it, and say why it cannot be promised."""
         share = asked["alpha"] if rule == "alpha" else asked["alerts"] / asked["rows"]
-        calibration = self.calibration_
+        calibration = self._threshold_calibration
+        if rule == "budget" and calibration.left_out:
+            calibration = self._with_all_rows(calibration)
         threshold = threshold_at(calibration.pooled, share, weights=calibration.weights)
         lack = calibration.doubt
         if not np.isfinite(threshold):
@@ -324,6 +339,21 @@ class AdjustableThreshold(CalibratedVerdicts):
             threshold = float(scale.scores_at(decades)[0])
             lack = f"{too_few(calibration, share)}; the threshold goes by the tail of the scores"
         return threshold, ThresholdRule(rule, asked, str(calibration), not lack), lack
+
+    def _with_all_rows(self, calibration: Calibration) -> Calibration:
+        """Take in the rows given to `fit` that do not calibrate, for alerts count all rows alike.
+
+        Of other rows it is doubted instead: those with labels are seldom mixed as new ones will be.
+        """
+        if calibration.method == OWN:
+            own = self._scale.apply(self._shown_or_reference().raw)
+            return replace(calibration, scores=(own,), clean=False)
+        doubt = (
+            f"{counted(calibration.left_out, 'rows')} do not calibrate (known anomalies, or "
+            "unlabelled rows beside many normal ones), and a budget counts their like, too: there "
+            "may be more alerts; give a number of alerts and X, the rows that it is for"
+        )
+        return replace(calibration, doubt=doubt)
 
     def _labelled(
         self, X: Any, y: Any, rule: str

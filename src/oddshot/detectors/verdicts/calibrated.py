@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from oddshot.detectors.given.groups import Groups
 from oddshot.detectors.given.labels import checked_labels
-from oddshot.detectors.verdicts.calibration import GIVEN, OWN, Calibration
+from oddshot.detectors.verdicts.calibration import GIVEN, OWN, Calibration, doubt_of_own
 from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, Float32Array, FloatArray, LabelArray
 from oddshot.errors import (
     CalibrationError,
@@ -23,6 +23,7 @@ from oddshot.errors import (
 )
 from oddshot.mapping.row_places import RowPlaces
 from oddshot.thresholds.conformal import (
+    at_most,
     calibration_rows_needed,
     check_level,
     conformal_p_values,
@@ -120,8 +121,9 @@ class CalibratedVerdicts(ABC):
         -----
         Of normal rows that are drawn as the calibration rows were, at most a share alpha has a
         p-value of alpha or less, on average over calibrations: exactly after ``calibrate`` with
-        rows or by "split", up to twice that at worst after "cross", about so before. Calibration
-        rows that hide anomalies make p-values larger. See `conformal_p_values`.
+        rows or by "split", 2 alpha + 2 K / m at worst after "cross" of m rows in K parts, about so
+        before. Where rows repeat, "split" and "cross" hold about so. Calibration rows that hide
+        anomalies make p-values larger. See `conformal_p_values`.
 
         Examples
         --------
@@ -191,7 +193,7 @@ class CalibratedVerdicts(ABC):
             )
         else:
             p_values = _p_values(scores, calibration, weights)
-            selected = discoveries(p_values, alpha) if batch else p_values <= alpha
+            selected = discoveries(p_values, alpha) if batch else at_most(p_values, alpha)
         lack = lack_of_rows(calibration, alpha, selected, batch=batch, weights=weights)
         if lack:
             warnings.warn(lack, CalibrationWarning, stacklevel=2)
@@ -203,7 +205,7 @@ class CalibratedVerdicts(ABC):
         y: ArrayLike | None = None,
         *,
         method: str | None = None,
-        folds: int = FOLDS,
+        folds: int | None = None,
         groups: ArrayLike | None = None,
         probability: str = "auto",
         prevalence: float | None = None,
@@ -225,13 +227,14 @@ class CalibratedVerdicts(ABC):
             Without ``X``: "cross" holds out every row, in ``folds`` parts; "split" half of them,
             once: exact, by a detector of the other half. ``None`` is "cross".
         folds
-            Parts of "cross", 2 or more. Each costs a fit, and a p-value as many scores.
+            Parts of "cross", 2 or more; ``None`` is 5. Each costs a fit, and a p-value as many
+            scores.
         groups
             Shape (n,): which rows belong together, such as those of one customer, patient or day;
             of ``X``, or, without it, of the rows given to `fit`. Groups are held out whole, and
             count as one each: promises then hold for rows of new groups, and 1% takes 99 groups.
         probability, prevalence
-            As method and prevalence of `Probability`.
+            As method and prevalence of `Probability`, where ``y`` has labels enough for it.
 
         Returns
         -------
@@ -246,7 +249,8 @@ class CalibratedVerdicts(ABC):
             As `anomaly_score`; without ``X``, if rows are too few to hold some out. If ``groups``
             has not one value for each row, or nobody knows any more which row is which.
         SettingError
-            If a setting has a value it cannot take, or the detector cannot be made again.
+            If a setting has a value it cannot take or nothing to change, or the detector cannot be
+            made again.
 
         Warns
         -----
@@ -258,15 +262,27 @@ class CalibratedVerdicts(ABC):
         if X is None:
             require(y is None, "y", "given", "left out where X is")
             require(prevalence is None, "prevalence", prevalence, "left out where X is")
+            require(probability == "auto", "probability", probability, "left out where X is")
             require(method in (None, "split", "cross"), "method", method, "'split' or 'cross'")
-            require(is_whole(folds) and folds >= 2, "folds", folds, "a whole number from 2 on")
+            count = FOLDS if folds is None else folds
+            require(is_whole(count) and count >= 2, "folds", folds, "a whole number from 2 on")
+            for_cross = folds is None or method != "split"
+            require(for_cross, "folds", folds, "left out where method is 'split', which has none")
             together = None if groups is None else Groups.of(groups)
-            self._calibration = self._held_out_calibration(method or "cross", int(folds), together)
+            self._calibration = self._held_out_calibration(method or "cross", int(count), together)
             self._probability = None
             return self
         require(method is None, "method", method, "left out where X is given")
+        require(folds is None, "folds", folds, "left out where X is given")
         scores, numbers = self._scores_and_numbers(X)
         labels = checked_labels(y, len(scores))
+        kinds = [int((labels == kind).sum()) for kind in (ANOMALY, NORMAL)]
+        enough = min(kinds) >= LEAST
+        of_labels = (
+            f"left out where y has fewer than {LEAST} known anomalies and {LEAST} normal rows"
+        )
+        require(enough or prevalence is None, "prevalence", prevalence, of_labels)
+        require(enough or probability == "auto", "probability", probability, of_labels)
         together = None if groups is None else Groups.of(groups, rows=len(scores))
         trusted = np.flatnonzero(stand_for_normal(labels))
         if not len(trusted):
@@ -274,6 +290,7 @@ class CalibratedVerdicts(ABC):
                 f"all {len(labels)} rows given to calibrate are labelled as anomalies; "
                 "p-values need normal or unlabelled rows"
             )
+        left_out = len(labels) - len(trusted)
         if len(trusted) > MAX_CALIBRATION:
             trusted = np.random.default_rng(0).permutation(trusted)[:MAX_CALIBRATION]
         known = labels != UNLABELLED
@@ -284,16 +301,16 @@ class CalibratedVerdicts(ABC):
             "method='cross' (--calibrate cross)",
             stacklevel=3,
         )
-        kinds = [int((labels == kind).sum()) for kind in (ANOMALY, NORMAL)]
-        if min(kinds) >= LEAST:
+        if enough:
             chances.fit(scores[known], labels[known] == ANOMALY)
-        self._probability = chances if min(kinds) >= LEAST else None
+        self._probability = chances if enough else None
         self._calibration = Calibration(
             GIVEN,
             (scores[trusted],),
             bool((labels[trusted] == NORMAL).all()),
             numbers=None if numbers is None else numbers[trusted],
             weights=None if together is None else group_weights(together.numbers[trusted]),
+            left_out=left_out,
         )
         return self
 
@@ -320,12 +337,28 @@ class CalibratedVerdicts(ABC):
 
     @property
     def probability_report_(self) -> CalibrationReport:
-        """Brier score and calibration curve of `predict_proba`, cross-fitted on labelled rows."""
+        """Brier score and calibration curve of `predict_proba`, cross-fitted on labelled rows.
+
+        With a ``prevalence`` these are weighted, so that anomalies have that share among them.
+        """
         return self._known_probability().report
+
+    @property
+    def _threshold_calibration(self) -> Calibration:
+        """Calibration rows whose scores compare with those of `anomaly_score`."""
+        return self.calibration_
 
     def _own_calibration(self) -> Calibration:
         clean = self._shown is not None and self._shown.clean
-        return Calibration(OWN, (self._scale.apply(self._scale.reference),), clean)
+        own = self._scale.apply(self._scale.reference)
+        left_out = 0 if self._shown is None else len(self._shown.known)
+        doubt = doubt_of_own(len(own), self._columns_compared)
+        return Calibration(OWN, (own,), clean, doubt=doubt, left_out=left_out)
+
+    @property
+    def _columns_compared(self) -> int:
+        """How many columns shape the scores of rows given to `fit`; 0 where that does not count."""
+        return 0
 
     def _held_out_calibration(self, method: str, folds: int, groups: Groups | None) -> Calibration:  # noqa: ARG002
         """Calibrate on rows given to `fit`, held out."""
@@ -427,15 +460,19 @@ def lack_of_rows(
     """
     if not calibration.promises(alpha):
         return too_few(calibration, alpha)
-    if calibration.doubt or selected.any() or not batch:
+    if calibration.doubt or selected.any():
         return calibration.doubt
-    rows = calibration.worth if weights is None else int(weights.effective_rows)
+    rows, worth = calibration.worth, calibration.described
+    if weights is not None:
+        rows = int(weights.effective_rows)
+        worth += f", weighted for a shift and worth {rows:,},"
+    if not batch:
+        enough = calibration_rows_needed(alpha)
+        told = f"nothing is selected: {worth} are few for {alpha:g}; it takes {enough:,}"
+        return told if rows < enough else ""
     needed = least_discoveries(rows, len(selected), alpha)
     if needed == 1:
         return ""
-    worth = calibration.described
-    if weights is not None:
-        worth += f", weighted for a shift and worth {rows:,},"
     more = "" if calibration.clean else ", and only known normal ones: these may hide anomalies"
     return (
         f"nothing is selected: with {worth} no p-value is below {least_p_value(rows):.2g}, so of "

@@ -14,7 +14,8 @@ from oddshot.wording import counted
 
 IndexArray = NDArray[np.intp]
 
-ENOUGH_OWN = 50  # below, scores of new normal rows are plainly higher than those of fitted rows
+MANY_FIRST_GAPS = 0.01  # share of new rows with a gap in a column that had none
+ENOUGH_OWN, ENOUGH_A_COLUMN = 50, 15  # rows given to fit; below, new ones score plainly higher
 OWN, GIVEN, SPLIT, CROSS = "own", "given", "split", "cross"
 HOW = {
     OWN: "rows given to fit, each compared with all but itself: approximate",
@@ -40,15 +41,19 @@ class Calibration:
         Whether all of these rows are known to be normal. Anomalies among them make p-values larger
         than need be.
     parts
-        Which of the rows that the detector keeps are held out, by part; empty for "own", "given".
+        Which of the rows that the detector keeps are held out, by part, each as often as it counts
+        (see `expected_again`); empty for "own", "given".
     numbers
         Shape (m, p): given rows in numbers, to weight them for a shift; ``None`` where the detector
         has them itself.
-    stands
-        Of "own": whether scores of new rows are comparable also where the rows are few.
+    doubt
+        Why new rows may score higher than these; empty where nothing speaks for that.
     weights
         Shape (m,), part by part: what each row counts where rows come in groups, which count 1
         each (see `group_weights`); ``None``: rows count alike.
+    left_out
+        How many rows do not calibrate that came with these: known anomalies, and unlabelled ones
+        beside many known normal ones.
     """
 
     method: str
@@ -56,8 +61,9 @@ class Calibration:
     clean: bool
     parts: tuple[IndexArray, ...] = ()
     numbers: Float32Array | None = None
-    stands: bool = False
+    doubt: str = ""
     weights: FloatArray | None = None
+    left_out: int = 0
 
     @property
     def pooled(self) -> FloatArray:
@@ -94,16 +100,6 @@ class Calibration:
         """Whether there are rows, or groups, enough for a p-value of alpha."""
         return self.worth >= calibration_rows_needed(alpha)
 
-    @property
-    def doubt(self) -> str:
-        """Why new rows may score higher than these; empty where nothing speaks for that."""
-        if self.method != OWN or self.stands or self.rows >= ENOUGH_OWN:
-            return ""
-        return (
-            f"{self.rows:,} rows given to fit are too few to stand for new ones, which score "
-            "higher; call calibrate, or give more rows"
-        )
-
     def __str__(self) -> str:
         grouped = "" if self.weights is None else f", in {counted(self.worth, self.unit)}"
         return f"{self.rows:,} {HOW[self.method]}{grouped}"
@@ -118,7 +114,7 @@ class Calibration:
         optional = {"numbers": self.numbers, "weights": self.weights}
         arrays |= {name: array for name, array in optional.items() if array is not None}
         meta = {"method": self.method, "clean": self.clean, "scores": len(self.scores)}
-        return meta, arrays
+        return meta | {"left_out": self.left_out}, arrays
 
     @classmethod
     def from_state(cls, meta: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> "Calibration":
@@ -132,6 +128,7 @@ class Calibration:
             tuple(arrays[f"part{i}"].astype(np.intp) for i in range(count * held_out)),
             arrays.get("numbers"),
             weights=arrays.get("weights"),
+            left_out=int(meta.get("left_out", 0)),  # an older version did not count them
         )
 
 
@@ -169,7 +166,7 @@ class ThresholdRule:
     def __str__(self) -> str:
         value = self.settings
         told = {
-            "contamination": "at most {share:.3g}% of the rows given to fit are above it",
+            "contamination": "about {share:.3g}% of the rows given to fit are above it",
             "alpha": "at most {alpha:.3g}% of normal rows are expected above it",
             "fdr": "at most {fdr:.3g}% of the rows above it are expected to be normal",
             "budget": "at most {alerts:.0f} of {rows:.0f} rows are expected above it",
@@ -203,6 +200,38 @@ class ThresholdRule:
             "promised": self.promised,
             "automatic": self.automatic,
         }
+
+
+def doubt_of_own(rows: int, columns: int = 0) -> str:
+    """Say why new rows may score higher than so many given to `fit`; empty where these are enough.
+
+    ``columns`` is how many they have, 0 where that does not matter.
+
+    >>> doubt_of_own(75, 5), doubt_of_own(75, 6)[:56]
+    ('', '75 rows given to fit are too few of 6 columns to stand f')
+    """
+    if rows >= max(ENOUGH_OWN, ENOUGH_A_COLUMN * columns):
+        return ""
+    wide = f" of {counted(columns, 'columns')}" if rows >= ENOUGH_OWN else ""
+    return (
+        f"{rows:,} rows given to fit are too few{wide} to stand for new ones, which score higher; "
+        "call calibrate, or give more rows"
+    )
+
+
+def doubt_of_gaps(share: float) -> str:
+    """Say that a share of new rows will have the first gap of a column; empty where it is small.
+
+    >>> doubt_of_gaps(0.002)
+    ''
+    """
+    if share < MANY_FIRST_GAPS:
+        return ""
+    return (
+        f"about {share:.1%} of new rows are to be expected with a gap in a column where fit saw "
+        "none, and score higher than those given to fit; call calibrate and go by p_values, or "
+        "give it rows that fit has not seen"
+    )
 
 
 def batch_basis(rows: int) -> str:

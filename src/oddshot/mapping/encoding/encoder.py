@@ -225,6 +225,10 @@ class Encoder:
         """
         return never_seen(self._layout, normal)
 
+    def gaps_at(self) -> NDArray[np.intp]:
+        """Places (g,) of the encoded columns that flag gaps among numbers or dates."""
+        return self._numbers.flag_at
+
     def levels_at(self) -> list[tuple[int, slice]]:
         """Tell of each column of categories how many levels it has, and where these are written.
 
