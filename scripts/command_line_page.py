@@ -20,7 +20,8 @@ All commands with their options, as `oddshot COMMAND --help` (`-h`) shows them, 
 `oddshot --version` tells the version.
 
 Exit codes: 0, done; 1, every run of `bench` failed; 2, a mistake in what was given, or a full disk,
-told in one line on standard error; 3, `watch` raised an alarm; 130, stopped with Ctrl-C.
+told in one line on standard error (of `watch`, see [drift](drift.md)); 3, `watch` raised an alarm;
+130, stopped with Ctrl-C.
 """
 VALUES = {int: "N", float: "X", str: "NAME"}  # what stands for a value without a name of its own
 

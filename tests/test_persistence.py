@@ -54,6 +54,25 @@ def test_layout_in_memory_does_not_matter(tmp_path, array):
     np.testing.assert_array_equal(load_state(tmp_path, kind="note")[1]["a"], array)
 
 
+@pytest.mark.parametrize(
+    ("kept", "wanted", "command"),
+    [
+        ("detector", "series detector", ", or use: oddshot score '{}' FILE"),
+        ("series detector", "detector", ", or use: oddshot series '{}' FILE"),
+        ("detector", "prior", ""),
+    ],
+)
+def test_where_another_kind_is_kept_the_command_that_takes_it_is_named(
+    tmp_path, kept, wanted, command
+):
+    folder = tmp_path / "a folder"
+    save_state(folder, kind=kept, meta={}, tensors={})
+    with pytest.raises(PriorError) as refused:
+        load_state(folder, kind=wanted)
+    told = f"{folder}: holds a {kept}, not a {wanted}; give the {wanted}'s folder"
+    assert str(refused.value) == told + command.format(folder)
+
+
 def test_no_tensors(tmp_path):
     save_state(tmp_path, kind="note", meta={}, tensors={})
     assert load_state(tmp_path, kind="note") == ({}, {})

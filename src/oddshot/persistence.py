@@ -8,6 +8,7 @@ import errno
 import json
 import os
 import re
+import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from hashlib import sha256
@@ -27,6 +28,7 @@ T = TypeVar("T")
 
 FORMAT_VERSION = 1
 STATE_FILE = "oddshot.json"
+TAKEN_BY = {"detector": "oddshot score", "series detector": "oddshot series"}  # kinds, commands
 _TENSOR_FILE = re.compile(r"tensors-[0-9a-f]{16}\.safetensors")
 _LEFTOVER = re.compile(r"(oddshot\.json|tensors-[0-9a-f]{16}\.safetensors)\.partial")
 
@@ -164,7 +166,10 @@ def load_state(path: str | Path, *, kind: str) -> tuple[dict[str, Any], dict[str
             f"{path / STATE_FILE}: was changed or is damaged; restore it or save again"
         )
     if state["kind"] != kind:
-        raise PriorError(f"{path}: holds a {state['kind']}, not a {kind}; give the {kind}'s folder")
+        found, give = state["kind"], f"give the {kind}'s folder"
+        if kind in TAKEN_BY and found in TAKEN_BY:
+            give += f", or use: {TAKEN_BY[found]} {shlex.quote(str(path))} FILE"
+        raise PriorError(f"{path}: holds a {found}, not a {kind}; {give}")
     return state["meta"], _read_tensors(path, str(state["tensors"]), str(state["sha256"]))
 
 

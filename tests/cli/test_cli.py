@@ -44,6 +44,9 @@ class Fake:
     def unseen_levels(self, X):
         return self.encoder.unseen_shares(X)
 
+    def missing_shares(self, X):
+        return {}
+
     kept = {}  # noqa: RUF012
 
     def save(self, path):

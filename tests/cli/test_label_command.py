@@ -172,6 +172,19 @@ def test_all_rows_may_be_looked_at(prior, tmp_path, monkeypatch):
     assert len(asked(run(prior, [], file="few.csv").stdout)) == 0
 
 
+def test_all_but_two_rows_may_be_anomalies(prior, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rows = np.random.default_rng(0).normal(size=(5, 3)).round(2)
+    pd.DataFrame(rows, columns=["a", "b", "c"]).to_csv("five.csv", index=False)
+    done = run(prior, "aaaa", file="five.csv")
+    assert done.exit_code == 0, done.output
+    assert "Not taken: of 5 rows to compare with all but 1 are" in done.stdout
+    assert "Answers: 3 anomalies, 0 normal rows" in done.stdout
+    again = run(prior, "n", file="five.csv")
+    assert "Going on after 3 answers." in again.stdout
+    assert "Answers: 3 anomalies, 1 normal rows" in again.stdout
+
+
 def test_of_many_rows_only_the_oddest_are_kept(here, prior, monkeypatch):
     monkeypatch.setattr(label_module, "KEPT_ROWS", 3)
     first = run(prior, ["a", "s", "a", "a"], "--label-column", "fraud")

@@ -186,6 +186,23 @@ def test_columns_that_are_left_out_are_not_learned_from(customers):
     assert "amount is" in told
 
 
+def test_groups_that_are_none_are_told_by_option_and_row(customers):
+    known = pd.read_csv(customers / "known.csv").astype({"customer": object})
+    known.loc[[3, 7], "customer"] = None
+    known.to_csv(customers / "gaps.csv", index=False)
+    known.assign(customer="one").to_csv(customers / "one.csv", index=False)
+    grouped = ("--out", customers / "none", "--prior", customers / "prior", "--group-column")
+    grouped += ("customer", "--calibrate", "cross")
+    code, told = invoke("fit", customers / "gaps.csv", *grouped)
+    empty = "--group-column 'customer' is empty in 2 of 240 rows of "
+    assert (code, told.startswith(f"oddshot: {empty}")) == (2, True)
+    assert "gaps.csv, first in row 4; give each row a group" in told
+    code, told = invoke("fit", customers / "one.csv", *grouped)
+    assert code == 2
+    assert "--group-column 'customer': all 240 rows that can be held out are of one group" in told
+    assert "calibrate with rows of other groups" in told
+
+
 def test_groups_are_held_out_together(customers):
     kept = ("--out", customers / "grouped", "--prior", customers / "prior")
     grouped = ("--alpha", "0.1", "--group-column", "customer")

@@ -71,6 +71,35 @@ def test_cells_that_cannot_be_read_are_named_and_the_next_file_is_read(run, fold
     assert "words.csv: drift: a (of the other columns p 0." in run("watch", "words.csv").output
 
 
+def test_a_file_that_cannot_be_compared_hides_no_other(run, folder):
+    (folder / "empty.csv").write_text("a,b,amount\n")
+    files = ["moved.csv", "empty.csv", "no such.csv", "quiet.csv"]
+    found = run("watch", *files)
+    assert found.exit_code == 3
+    assert "moved.csv: drift: amount" in found.stdout
+    assert "quiet.csv: quiet" in found.stdout
+    told = found.stderr.splitlines()
+    assert [line.startswith("oddshot: ") for line in told] == [True, True]
+    assert "empty.csv is not compared: " in told[0]
+    assert "no such.csv is not compared: " in told[1]
+    assert "check the path" in told[1]
+    assert run("watch", *files[1:]).exit_code == 2
+
+
+def test_a_file_that_cannot_be_compared_is_a_line_of_json(run, folder):
+    (folder / "short.csv").write_text("a,b,amount\n1,2,3\n")
+    found = run("watch", "moved.csv", "short.csv", "month.csv", "--window", 100, "--json")
+    assert found.exit_code == 3
+    records = [json.loads(line) for line in found.stdout.splitlines()]
+    assert [record.get("alarm") for record in records] == [True, None, False, True, False, True]
+    failed = {
+        "window": str(folder / "short.csv"),
+        "error": "--window is 100 but it has 1 row; give",
+    }
+    assert records[1] == failed | {"error": records[1]["error"]}
+    assert records[1]["error"].startswith(failed["error"])
+
+
 def test_a_file_is_read_window_by_window(run):
     lines = run("watch", "month.csv", "--window", 100, "--json").output.splitlines()
     found = [json.loads(line) for line in lines]
@@ -114,6 +143,69 @@ def test_mistakes_end_with_2_in_one_line(run, arguments, words):
     assert found.exit_code == 2
     assert words in found.stderr
     assert found.stderr.count("\n") == 1
+
+
+CHANGES = {
+    "gaps": ("repair b in the file, or, if it stays so: ", lambda t: t.assign(b=np.nan)),
+    "words": ("repair b in the file, or, if it stays so: ", lambda t: t.assign(b="much")),
+    "lost": ("repair b in the file, or, if it stays so: ", lambda t: t.drop(columns="b")),
+    "level": ("", lambda t: t.assign(mode=np.where(np.arange(len(t)) % 4, t["mode"], "thaw"))),
+    "moved": ("", lambda t: t.assign(a=t["a"] + 4)),
+    "unit": ("", lambda t: t.assign(amount=1000 * t["amount"])),
+}
+
+
+@pytest.mark.parametrize("labels", [0, 3])
+@pytest.mark.parametrize("change", CHANGES)
+def test_the_advice_ends_the_alarm(tmp_path, change, labels):
+    def table(count, seed):
+        return draw(count, seed).assign(mode=np.resize(["idle", "run"], count))
+
+    def call(*arguments):
+        return CliRunner().invoke(app, [*map(str, arguments)])
+
+    known = np.where(np.arange(800) < labels, 1, -1)
+    kept, new, newer = (tmp_path / name for name in ("kept", "new.csv", "newer"))
+    FewShotDetector(prior=untrained_prior()).fit(table(800, 0), known).save(kept)
+    before, changed = CHANGES[change]
+    changed(table(150, 1)).to_csv(new, index=False)
+    watched = call("watch", kept, new)
+    assert watched.exit_code == 3
+    (advice,) = (line for line in watched.output.splitlines() if "to go on: " in line)
+    assert advice.startswith(f"  to go on: {before}oddshot refresh ")
+    words = shlex.split(advice[advice.index("oddshot ") :])
+    assert ("--keep" in words) is (change not in ("lost", "unit"))
+    assert call(*words[1:-1], newer).exit_code == 0
+    again = call("watch", newer, new)
+    assert (again.exit_code, ": quiet (" in again.output) == (0, True)
+
+
+def test_few_rows_are_not_advised_to_stand_alone(run, folder):
+    draw(60, 1).assign(a=9.0).to_csv(folder / "few.csv", index=False)
+    found = run("watch", "few.csv")
+    assert "to go on: with 100 such rows or more, and not 60: oddshot refresh" in found.output
+
+
+def test_old_rows_that_hold_an_alarm_up_are_named(run, folder, tmp_path):
+    found = run("refresh", "quiet.csv", "--out", folder / "more", "--keep", 0.8)
+    told = "158 old rows outnumber the 100 new ones, which may go on looking odd beside them ("
+    assert told in found.output
+    assert "quiet.csv tells): --keep 0.05 leaves 10 of them, --keep 0 none." in found.output
+    assert "outnumber" not in run("refresh", "quiet.csv", "--out", folder / "more").output
+    labels = np.where(np.arange(200) < 120, 0, -1)
+    FewShotDetector(prior=untrained_prior()).fit(draw(200, 0), labels).save(tmp_path)
+
+    def call(command, name, *arguments):
+        words = [command, tmp_path, folder / name, *arguments]
+        return CliRunner().invoke(app, [*map(str, words)]).output
+
+    told = call("refresh", "quiet.csv", "--out", folder / "normal", "--keep", 0)
+    assert "tells); all of these are known to be normal, and stay whatever --keep is." in told
+    draw(120, 1).assign(a=9.0).to_csv(folder / "stuck.csv", index=False)
+    told = call("watch", "stuck.csv")
+    assert (
+        "  120 old rows known to be normal would stay; if they are so no more: oddshot fit" in told
+    )
 
 
 def test_refresh_keeps_labels(run, folder):
@@ -196,6 +288,41 @@ def test_refresh_says_which_rule_is_not_kept_and_takes_another(tmp_path):
     assert "not kept" not in found
     assert "P-values rest on" not in found
     assert str(FewShotDetector.load(tmp_path / "newer").threshold_rule_).startswith("at most 5%")
+
+
+def test_score_names_columns_that_have_become_empty(tmp_path):
+    def table(seed, gaps):
+        rows = draw(300, seed).assign(mode=np.resize(["idle", "run"], 300), site="here")
+        return rows.mask(np.random.default_rng(seed).random(rows.shape) < gaps)
+
+    FewShotDetector(prior=untrained_prior()).fit(table(0, [0, 0.1, 0, 0, 0])).save(tmp_path / "k")
+
+    def told(gaps):
+        table(1, gaps).to_csv(tmp_path / "new.csv", index=False)
+        words = ["score", tmp_path / "k", tmp_path / "new.csv", "--out", tmp_path / "out.csv"]
+        return [
+            line.split(" of rows")[0]
+            for line in CliRunner().invoke(app, [*map(str, words)]).output.splitlines()
+            if "Column " in line
+        ]
+
+    assert told([0, 0.15, 0.01, 0, 0]) == []
+    found = told([1, 0.6, 0, 1, 1])
+    assert [line for line in found if "100.0%" in line] == [
+        f"Column {name!r} is empty in 100.0%" for name in ("a", "mode", "site")
+    ]
+    assert len(found) == 4
+    assert found[1].startswith("Column 'b' is empty in ")
+
+
+@pytest.mark.parametrize("command", ["score", "explain"])
+def test_a_column_of_another_name_is_asked_for_and_the_file_named(run, folder, command):
+    draw(40, 1).rename(columns={"a": "A", "b": "other"}).to_csv(folder / "names.csv", index=False)
+    found = run(command, "names.csv")
+    assert found.exit_code == 2
+    told = f"oddshot: {folder / 'names.csv'} lacks 2 columns that fit was given: 'a', 'b'; the rows"
+    assert found.stderr.startswith(told)
+    assert found.stderr.endswith("; is 'A' the column 'a'? Rename it\n")
 
 
 def test_far_more_flagged_is_not_quiet_whatever_is_compared(tmp_path):

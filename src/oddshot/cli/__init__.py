@@ -19,6 +19,7 @@ import typer
 from typer.core import TyperGroup
 
 from oddshot.cli.benching import bench, bench_report
+from oddshot.cli.console import complain
 from oddshot.cli.demonstrating import demo
 from oddshot.cli.detecting import detect, fit, score
 from oddshot.cli.explain import explain
@@ -55,12 +56,8 @@ class _OneLineErrors(TyperGroup):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         else:
             sys.exit(code if isinstance(code, int) else 0)
-        _tell(message)
+        complain(message)
         sys.exit(2)
-
-
-def _tell(message: str) -> None:
-    print(f"oddshot: {' '.join(message.split())}", file=sys.stderr)  # noqa: T201
 
 
 def _show(otherwise: Callable[..., None]) -> Callable[..., None]:
@@ -68,7 +65,7 @@ def _show(otherwise: Callable[..., None]) -> Callable[..., None]:
 
     def show(message: Warning | str, category: type[Warning], *where: Any, **extra: Any) -> None:
         if category.__module__.startswith("oddshot."):
-            _tell(str(message))
+            complain(str(message))
         else:
             otherwise(message, category, *where, **extra)
 

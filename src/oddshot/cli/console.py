@@ -1,5 +1,6 @@
 """What is said on the console, and bars for long work."""
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
@@ -23,6 +24,11 @@ def console_of_stdout() -> "Console":
 def say(console: "Console", line: str) -> None:
     """Print a line as it is: nothing in it is markup, and no path in it is cut."""
     console.print(line, markup=False, soft_wrap=True)
+
+
+def complain(message: str) -> None:
+    """Print what is wrong on standard error, in one line."""
+    print(f"oddshot: {' '.join(message.split())}", file=sys.stderr)  # noqa: T201
 
 
 @contextmanager

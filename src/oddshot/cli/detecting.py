@@ -12,6 +12,7 @@ from oddshot.cli.inputs import (
     Asked,
     Input,
     fitted,
+    naming,
     read_input,
     scored_rows,
     unlike_fit,
@@ -187,7 +188,8 @@ def score(
         score_beside(detector, table, out)
         return
     read = read_input(file, detector.prior, Asked(skip_damaged=skip_damaged))
-    read = read._replace(notes=read.notes + promise.keep(detector, read))
+    with naming(file):
+        read = read._replace(notes=read.notes + promise.keep(detector, read))
     found = scored_rows(detector, file, read, fitted=False)
     if found.columns:
         unlike = unlike_fit(detector, read.frame, found.flagged)

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from oddshot.cli.console import console_of_stdout, say
-from oddshot.cli.inputs import Asked, fitted, read_input, with_hint_at_labels
+from oddshot.cli.inputs import Asked, fitted, naming, read_input, with_hint_at_labels
 from oddshot.cli.options import (
     Contamination,
     Labels,
@@ -85,11 +85,12 @@ def explain(
         detector = FewShotDetector.load(kept[0], n_jobs=-1)
         read = read_input(table, detector.prior, Asked())
     assert isinstance(read.rows, pd.DataFrame)
-    if rows is None:
-        chosen = np.argsort(-detector.anomaly_score(read.rows), kind="stable")[:top].tolist()
-    else:
-        chosen = _numbered(rows, table, len(read.frame))
-    found = detector.explain(read.rows.iloc[chosen], changes=changes)
+    with naming(table):
+        if rows is None:
+            chosen = np.argsort(-detector.anomaly_score(read.rows), kind="stable")[:top].tolist()
+        else:
+            chosen = _numbered(rows, table, len(read.frame))
+        found = detector.explain(read.rows.iloc[chosen], changes=changes)
     console = console_of_stdout()
     for note in read.notes:
         say(console, note)

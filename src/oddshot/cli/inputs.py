@@ -1,13 +1,18 @@
 """Reading FILE: a table, or images, at the edge of the program; fitting and scoring by it."""
 
 import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from oddshot.errors import SettingError
+from oddshot.errors import DataError, SettingError
+from oddshot.wording import counted
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
 
     from oddshot.data.images import Images
     from oddshot.data.streams import Source
@@ -18,7 +23,8 @@ if TYPE_CHECKING:
     from oddshot.reports.detection import Detection
 
 MANY_UNSEEN = 0.2  # share of rows with levels that fit did not see, of which a user is told
-UNUSUAL, CLEARLY = 3.0, 1e-3  # times as many flagged as at fit, and how surely, to be told
+UNUSUAL, CLEARLY = 3.0, 1e-3  # times as many flagged, or gaps, as at fit, and how surely
+MOST_TOLD = 5  # columns that have become empty
 
 
 class Asked(NamedTuple):
@@ -102,14 +108,21 @@ def without_results(
 
 
 def set_aside(
-    rows: "pd.DataFrame", notes: tuple[str, ...], file: str, asked: Asked
+    rows: "pd.DataFrame",
+    notes: tuple[str, ...],
+    file: str,
+    asked: Asked,
+    places: "NDArray[np.intp] | None" = None,
 ) -> "tuple[pd.DataFrame, tuple[str, ...], pd.Series[Any] | None]":
     """Leave out the columns that options name, note that, and give that of the groups.
 
+    ``places``: which rows of FILE these are, from 0; ``None``: all.
+
     Raises
     ------
-    SettingError, SourceError
-        If FILE has no such column, no names of columns, or none would be left.
+    DataError, SettingError, SourceError
+        If FILE has no such column, no names of columns, or none would be left; or if a row has no
+        group.
     """
     import pandas as pd
 
@@ -124,13 +137,26 @@ def set_aside(
             "it a header"
         )
     names = [str(name) for name in rows.columns]
-    places = [column_position(names, name, repr(file)) for name in asked_for]
-    left = [place for place in range(len(names)) if place not in places]
+    columns = [column_position(names, name, repr(file)) for name in asked_for]
+    left = [column for column in range(len(names)) if column not in columns]
     if not left:
         raise SettingError(f"--leave-out leaves no column of {file} to learn from; name fewer")
-    groups = None if asked.group_column is None else rows.iloc[:, places[-1]]
-    told = ", ".join(dict.fromkeys(names[place] for place in places))
+    groups = None if asked.group_column is None else rows.iloc[:, columns[-1]]
+    if groups is not None:
+        _check_groups(groups, file, places)
+    told = ", ".join(dict.fromkeys(names[column] for column in columns))
     return rows.iloc[:, left], (*notes, f"Left out, as asked: {told}."), groups
+
+
+def _check_groups(groups: "pd.Series[Any]", file: str, places: "NDArray[np.intp] | None") -> None:
+    missing = groups.isna().to_numpy(dtype=bool)
+    if missing.any():
+        first = int(missing.argmax()) if places is None else int(places[missing].min())
+        raise DataError(
+            f"--group-column {groups.name!r} is empty in {int(missing.sum()):,} of "
+            f"{counted(len(groups), 'rows')} of {file}, first in row {first + 1}; give each row a "
+            "group, or leave --group-column out"
+        )
 
 
 def check_for_table(file: str, asked: Asked) -> None:
@@ -232,6 +258,22 @@ def with_hint_at_labels(read: Input) -> Input:
     return read._replace(notes=read.notes + told)
 
 
+@contextmanager
+def naming(file: str) -> Iterator[None]:
+    """Call rows that cannot be used by the name of their file, where errors call them X."""
+    try:
+        yield
+    except DataError as error:
+        told = str(error)
+        if not told.startswith(("X lacks ", "X has ")):
+            raise
+        raise type(error)(f"{_called(file)}{told[1:]}") from error
+
+
+def _called(file: str) -> str:
+    return "standard input" if file == "-" else file
+
+
 def scored_rows(
     detector: "FewShotDetector | SeriesDetector", file: str, read: Input, *, fitted: bool
 ) -> "Detection":
@@ -241,11 +283,13 @@ def scored_rows(
     from oddshot.reports.detection import scored
 
     given = np.full(len(read.frame), -1, dtype=np.int8) if read.labels is None else read.labels
+    with naming(file):
+        scores = detector.anomaly_score(read.rows)
     return scored(
         read.frame,
-        detector.anomaly_score(read.rows),
+        scores,
         float(detector.threshold_),
-        source="standard input" if file == "-" else file,
+        source=_called(file),
         columns=detector.column_report_,
         labels=given if fitted else None,
         notes=read.notes,
@@ -254,7 +298,7 @@ def scored_rows(
 
 
 def unlike_fit(detector: "FewShotDetector", frame: "pd.DataFrame", flagged: int) -> tuple[str, ...]:
-    """Say in what new rows are unlike those of fit: new columns, new levels, far more anomalies.
+    """Say in what new rows are unlike those of fit: columns, gaps, levels, far more anomalies.
 
     Parameters
     ----------
@@ -265,26 +309,40 @@ def unlike_fit(detector: "FewShotDetector", frame: "pd.DataFrame", flagged: int)
     flagged
         How many are above the threshold.
     """
-    from scipy.stats import binom
-
     notes = []
     known = {str(name) for name in getattr(detector, "feature_names_in_", ())}
     new = [str(name) for name in frame if str(name) not in known] if known else []
     if new:
         notes.append(f"Not there at fit, and ignored: {', '.join(map(repr, new[:5]))}.")
+    emptied = {
+        column: shares
+        for column, shares in detector.missing_shares(frame).items()
+        if _far_more(round(shares[1] * len(frame)), len(frame), shares[0])
+    }
+    for column, (before, now) in [*emptied.items()][:MOST_TOLD]:
+        notes.append(f"Column {column!r} is empty in {now:.1%} of rows, {before:.1%} at fit.")
+    if len(emptied) > MOST_TOLD:
+        notes.append(f"So are {counted(len(emptied) - MOST_TOLD, 'more columns')}.")
     for column, share in detector.unseen_levels(frame).items():
-        if share > MANY_UNSEEN:
+        if share > MANY_UNSEEN and column not in emptied:
             notes.append(
                 f"Column {column!r} holds what fit did not see in {share:.0%} of rows; if that "
                 "does not matter, fit again with --leave-out."
             )
-    usual = min(1.0, UNUSUAL * detector.contamination_ + 0.01)
-    if binom.sf(flagged - 1, len(frame), usual) < CLEARLY:
+    if _far_more(flagged, len(frame), detector.contamination_):
         notes.append(
             f"That is far more than the {detector.contamination_:.1%} at fit; oddshot watch tells "
             "whether the rows have moved."
         )
     return tuple(notes)
+
+
+def _far_more(count: int, rows: int, share: float) -> bool:
+    """Tell whether so many of the rows are plainly more than three times a share."""
+    from scipy.stats import binom
+
+    usual = min(1.0, UNUSUAL * share + 0.01)
+    return bool(binom.sf(count - 1, rows, usual) < CLEARLY)
 
 
 def share_of(contamination: str) -> str | float:

@@ -10,6 +10,7 @@ from oddshot.cli.inputs import (
     Asked,
     Input,
     check_for_table,
+    naming,
     set_aside,
     unlike_fit,
     without_results,
@@ -60,7 +61,7 @@ class LongTable(NamedTuple):
             table = read_table(frame, label_column=name)
             rows, taken = pd.DataFrame(table.rows), table.labels
         rows, notes = without_results(rows, notes)
-        rows, notes, groups = set_aside(rows, notes, self.file, asked)
+        rows, notes, groups = set_aside(rows, notes, self.file, asked, places)
         return Input(frame, rows, taken, notes, prior, groups=groups)
 
     def labels(self, column: str | None) -> "LabelArray":
@@ -76,7 +77,9 @@ class LongTable(NamedTuple):
         done = 0
         with progress_bar("scored") as report:
             for frame in self.blocks.frames():
-                yield detector.anomaly_score(frame)
+                with naming(self.file):
+                    scores = detector.anomaly_score(frame)
+                yield scores
                 done += len(frame)
                 report(done, self.blocks.rows)
 

@@ -9,6 +9,7 @@ from oddshot.cli.console import console_of_stdout, say
 from oddshot.cli.inputs import (
     Asked,
     Input,
+    naming,
     read_input,
     scored_rows,
     share_of,
@@ -154,7 +155,8 @@ def _tell(
     top: int,
 ) -> None:
     """Write what was asked for, then say what was found."""
-    stretches = detector.stretches(read.rows)
+    with naming(file):
+        stretches = detector.stretches(read.rows)
     found = _numbered(scored_rows(detector, file, read, fitted=fitted), stretches)
     peaks = [stretch.peak for stretch in stretches[: max(top, EXPLAINED)]]
     reasons = list(detector.explain(read.rows, peaks)) if peaks else []

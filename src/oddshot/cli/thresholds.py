@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from oddshot.cli.inputs import Asked, Input, read_input
-from oddshot.errors import CalibrationWarning, SettingError
+from oddshot.cli.inputs import Asked, Input, naming, read_input
+from oddshot.errors import CalibrationWarning, DataError, SettingError
 
 if TYPE_CHECKING:
     from oddshot.detectors.few_shot import FewShotDetector
@@ -99,7 +99,8 @@ class Promise(NamedTuple):
         """
         with _warnings_as_lines() as lines:
             if self.calibrate in ("cross", "split"):
-                detector.calibrate(method=self.calibrate, groups=read.groups)
+                with self._naming_groups():
+                    detector.calibrate(method=self.calibrate, groups=read.groups)
             elif self.calibrate is not None:
                 asked = Asked(group_column=self.group_column)
                 other = read_input(self.calibrate, detector.prior, asked)
@@ -111,7 +112,8 @@ class Promise(NamedTuple):
                         f"{self.calibrate} has no column {label_column!r}; nothing is known of its "
                         "rows."
                     )
-                detector.calibrate(other.rows, other.labels, groups=other.groups)
+                with naming(self.calibrate), self._naming_groups():
+                    detector.calibrate(other.rows, other.labels, groups=other.groups)
             alerts = self.alerts()
             if self.alpha is not None:
                 detector.set_threshold(alpha=self.alpha)
@@ -125,6 +127,16 @@ class Promise(NamedTuple):
         if self == Promise():
             return ()
         return (f"The threshold: {detector.threshold_rule_}.", *lines)
+
+    @contextmanager
+    def _naming_groups(self) -> Iterator[None]:
+        """Say of errors while calibrating by groups which option names these."""
+        try:
+            yield
+        except DataError as error:
+            if self.group_column is None or "group" not in str(error):
+                raise
+            raise DataError(f"--group-column {self.group_column!r}: {error}") from error
 
     @staticmethod
     def _holds(label_column: str, other: Input, detector: "FewShotDetector") -> bool:

@@ -3,13 +3,14 @@
 import json
 import shlex
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from oddshot.cli.console import console_of_stdout, say
+from oddshot.cli.console import complain, console_of_stdout, say
 from oddshot.cli.inputs import Asked, Input, read_input, with_hint_at_labels
 from oddshot.cli.options import (
     Alpha,
@@ -21,16 +22,18 @@ from oddshot.cli.options import (
     Threshold,
 )
 from oddshot.cli.thresholds import Promise
-from oddshot.errors import SettingError
+from oddshot.errors import DataError, OddshotError, SettingError, require
 from oddshot.wording import counted
 
 if TYPE_CHECKING:
     import pandas as pd
+    from rich.console import Console
 
+    from oddshot.detectors.drift.monitor import Drift
     from oddshot.detectors.few_shot import FewShotDetector
     from oddshot.detectors.verdicts.calibration import ThresholdRule
 
-DRIFT = 3  # the exit code
+FAILURE, DRIFT = 2, 3  # the exit codes
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="What `oddshot fit` kept.")]
 
@@ -64,32 +67,41 @@ def watch(
 ) -> None:
     """Compare windows of new rows with what a detector was fitted to.
 
-    Exit code 3 where an alarm was raised; 0 where all is quiet or there are just more anomalies.
+    What cannot be read or compared is named, and the others are compared all the same. Exit code 3
+    where an alarm was raised; else 2 where something could not be compared; else 0: all is quiet,
+    or there are just more anomalies.
     """
     from oddshot.data.streams import is_read_once
-    from oddshot.detectors.drift.monitor import MOST_PERMUTATIONS
+    from oddshot.detectors.drift.monitor import LEAST_ALPHA, MOST_PERMUTATIONS
     from oddshot.detectors.few_shot import FewShotDetector
-    from oddshot.reports.drift import lines_of
+    from oddshot.reports.drift import advice, lines_of
     from oddshot.thresholds.conformal import check_level
 
     needed, among = _rule(alarm)
     check_level("--alpha", alpha)
+    require(alpha >= LEAST_ALPHA, "--alpha", alpha, f"{LEAST_ALPHA:g} or more")
     if every is not None and window is None:
         raise SettingError(f"--every is {every} but --window is not given; give both")
     permutations = int(min(max(999, 5 / alpha), MOST_PERMUTATIONS))
-    monitor = FewShotDetector.load(folder, n_jobs=-1).drift_monitor(block=block)
+    detector = FewShotDetector.load(folder, n_jobs=-1)
+    monitor, (normal, _) = detector.drift_monitor(block=block), _old_rows(detector)
     console = console_of_stdout()
     last: deque[bool] = deque(maxlen=among)
-    alarms = 0
-    for name, rows, left in _windows(files, window, every):
-        found = monitor.check(rows, alpha=alpha, permutations=permutations)
+    alarms = failures = 0
+    compared = partial(monitor.check, alpha=alpha, permutations=permutations)
+    for name, found, left in _windows(files, window, every, compared):
+        if isinstance(found, OddshotError):
+            failures += 1
+            complain(f"{name} is not compared: {found}")
+            if as_json:
+                typer.echo(_json_line({"window": name, "error": str(found)}, console))
+            continue
         last.append(found.drifted)
         alarmed = sum(last) >= needed
         alarms += alarmed
         if as_json:
             record = {"window": name, "alarm": alarmed, "left": left, **found.to_dict()}
-            has_all_letters = console.encoding.startswith("utf")  # else JSON's own escapes
-            typer.echo(json.dumps(record, ensure_ascii=not has_all_letters))
+            typer.echo(_json_line(record, console))
             continue
         for line in lines_of(name, found):
             say(console, line)
@@ -98,10 +110,10 @@ def watch(
         if alarmed and among > 1:
             say(console, f"  alarm: drift in {sum(last)} of the last {len(last)} windows")
         if found.drifted and window is None:
-            words = ["oddshot", "refresh", str(folder), "FILE" if is_read_once(name) else name]
-            words += [f"--factor={column}={x:g}" for column, x in found.factors.items()]
-            say(console, f"  to go on: {shlex.join([*words, '--out', 'NEWER'])}")
-    raise typer.Exit(DRIFT if alarms else 0)
+            file, rows = "FILE" if is_read_once(name) else name, found.seen * block
+            for line in advice(found, str(folder), file, rows=rows, normal=normal):
+                say(console, line)
+    raise typer.Exit(DRIFT if alarms else FAILURE if failures else 0)
 
 
 def refresh(
@@ -131,6 +143,7 @@ def refresh(
 
     from oddshot.detectors.drift.refreshing import ContextWarning
     from oddshot.detectors.few_shot import FewShotDetector
+    from oddshot.reports.drift import told_of_old_rows
 
     promise = Promise(alpha, fdr, budget, calibrate, threshold=threshold)
     promise.check()
@@ -150,10 +163,30 @@ def refresh(
         say(console, str(warning.message))
     old = f"all old labels and {keep:.0%} of the old unlabelled rows"
     say(console, f"Fitted again on {counted(len(read.frame), 'rows')} of {file}, with {old}.")
+    normal, others = _old_rows(detector)
+    told = told_of_old_rows(
+        normal + round(keep * others),
+        len(read.frame),
+        normal=normal,
+        keep=keep,
+        again=shlex.join(["oddshot", "watch", str(out), file]),
+    )
+    if told:
+        say(console, told)
     say(console, f"Threshold {newer.threshold_:.4g} ({detector.threshold_:.4g} before).")
     for line in (*kept, *_lost_promises(detector, newer, told=bool(kept))):
         say(console, line)
     say(console, f"Kept in {out}; score new rows with: oddshot score {out} FILE")
+
+
+def _old_rows(detector: "FewShotDetector") -> tuple[int, int]:
+    """Count the rows of a context that stay for they are known to be normal, and those that may."""
+    from oddshot.detectors.drift.refreshing import stays_anyway
+    from oddshot.episodes import NORMAL
+
+    _, kept = detector._raw_context("refresh")
+    always = stays_anyway(kept.labels)
+    return int((always & (kept.labels == NORMAL)).sum()), int((~always).sum())
 
 
 def _learned(read: Input, detector: "FewShotDetector") -> Input:
@@ -199,27 +232,50 @@ def _what_sets(rule: "ThresholdRule") -> tuple[Any, ...]:
     return (rule.rule, *rule.settings.values())
 
 
+def _json_line(record: dict[str, Any], console: "Console") -> str:
+    has_all_letters = console.encoding.startswith("utf")  # else JSON's own escapes
+    return json.dumps(record, ensure_ascii=not has_all_letters)
+
+
 def _windows(
-    files: list[str], size: int | None, every: int | None
+    files: list[str],
+    size: int | None,
+    every: int | None,
+    compared: "Callable[[pd.DataFrame], Drift]",
+) -> "Iterator[tuple[str, Drift | OddshotError, int]]":
+    """Name each window, with what came of it, or of its file, and how many rows are left over."""
+    for file in files:
+        try:
+            for name, rows, left in _windows_of(file, size, every):
+                try:
+                    found: Drift | OddshotError = compared(rows)
+                except OddshotError as error:
+                    found = error
+                yield name, found, left
+        except OddshotError as error:
+            yield file, error, 0
+
+
+def _windows_of(
+    file: str, size: int | None, every: int | None
 ) -> "Iterator[tuple[str, pd.DataFrame, int]]":
-    """Name each window, and tell with a file's last one how many rows are left over."""
+    """Name each window, and tell with the last one how many rows are left over."""
     import pandas as pd
 
     from oddshot.data.sources import read_table
 
-    for file in files:
-        table = read_table(file)
-        rows = table.rows if isinstance(table.rows, pd.DataFrame) else pd.DataFrame(table.rows)
-        if size is None:
-            yield file, rows, 0
-            continue
-        if len(rows) < size:
-            raise SettingError(f"--window is {size} but {file} has {len(rows)} rows; give less")
-        starts = range(0, len(rows) - size + 1, every or size)
-        for start in starts:
-            stop = start + size
-            left = len(rows) - stop if start == starts[-1] else 0
-            yield f"{file}, rows {start} to {stop - 1}", rows.iloc[start:stop], left
+    table = read_table(file)
+    rows = table.rows if isinstance(table.rows, pd.DataFrame) else pd.DataFrame(table.rows)
+    if size is None:
+        yield file, rows, 0
+        return
+    if len(rows) < size:
+        raise DataError(f"--window is {size} but it has {counted(len(rows), 'rows')}; give less")
+    starts = range(0, len(rows) - size + 1, every or size)
+    for start in starts:
+        stop = start + size
+        left = len(rows) - stop if start == starts[-1] else 0
+        yield f"{file}, rows {start} to {stop - 1}", rows.iloc[start:stop], left
 
 
 def _rule(given: str) -> tuple[int, int]:

@@ -193,6 +193,40 @@ class KeepsUp(AdaptedPrior):
             return {}
         return self._fitted.encoder.unseen_shares(to_rows(X))
 
+    def missing_shares(self, X: Any) -> dict[str, tuple[float, float]]:
+        """Tell where cells of X are missing, and how many were among the rows that `fit` kept.
+
+        Parameters
+        ----------
+        X
+            Shape (n, d), as for `anomaly_score`.
+
+        Returns
+        -------
+        dict
+            By column with gaps in X, in the order of fit: the share of gaps then, and now. Empty
+            for images, and for detectors whose rows an older version did not keep.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from oddshot import FewShotDetector
+        >>> rows = np.random.default_rng(0).normal(size=(40, 2))
+        >>> detector = FewShotDetector().fit(rows)
+        >>> rows[:10, 1] = np.nan
+        >>> detector.missing_shares(rows)
+        {'1': (0.0, 0.25)}
+        """
+        check_is_fitted(self)
+        fitted = self._fitted
+        if not isinstance(fitted, FittedTable) or fitted.kept is None:
+            return {}
+        now = fitted.encoder.missing_shares(to_rows(X))
+        if not any(now.values()):
+            return {}
+        before = fitted.encoder.missing_shares(fitted.kept.frame)
+        return {column: (before[column], share) for column, share in now.items() if share}
+
     def _raw_context(self, what: str) -> tuple[FittedTable, KeptRows]:
         """Return a table and its rows as the user gave them."""
         fitted = self._table(what)

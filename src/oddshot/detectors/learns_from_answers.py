@@ -16,9 +16,10 @@ from oddshot.detectors.labelling.suggestion import (
     Suggestions,
     suggest,
 )
-from oddshot.episodes import FloatArray, LabelArray
-from oddshot.errors import CalibrationWarning
+from oddshot.episodes import ANOMALY, NORMAL, FloatArray, LabelArray
+from oddshot.errors import CalibrationWarning, LabelWarning
 from oddshot.mapping.mapping import Pool
+from oddshot.wording import counted
 
 
 class LearnsFromAnswers(AdaptedPrior):
@@ -62,6 +63,8 @@ class LearnsFromAnswers(AdaptedPrior):
         -----
         CalibrationWarning
             If the threshold rested on a batch, or what it promised cannot be promised any more.
+        LabelWarning
+            If equal rows are labelled both ways.
 
         Examples
         --------
@@ -78,7 +81,16 @@ class LearnsFromAnswers(AdaptedPrior):
             return self.fit(X, y)
         contamination, fitted = self._checked_contamination(), self._table("partial_fit")
         pool = fitted.pool(X)
-        told = fitted.with_labels(pool, checked_labels(y, len(pool)), X)
+        labels = checked_labels(y, len(pool))
+        both = _labelled_both_ways(pool, labels)
+        if both:
+            warnings.warn(
+                f"{counted(both, 'rows')} labelled as an anomaly and as normal in one call: of "
+                "equal rows the last label counts",
+                LabelWarning,
+                stacklevel=2,
+            )
+        told = fitted.with_labels(pool, labels, X)
         if told is fitted:
             return self
         self._keep(told)
@@ -177,3 +189,11 @@ class LearnsFromAnswers(AdaptedPrior):
             return told, ""
         told._keep(fitted)
         return told, told._renew_threshold(told._shown_rows(), contamination)
+
+
+def _labelled_both_ways(pool: Pool, labels: LabelArray) -> int:
+    """Count different rows of a pool that labels (n,) call an anomaly here and normal there."""
+    anomalies, normal = (
+        {row.tobytes() for row in pool.rows[labels == label]} for label in (ANOMALY, NORMAL)
+    )
+    return len(anomalies & normal)

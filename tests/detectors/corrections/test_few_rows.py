@@ -71,6 +71,24 @@ def test_few_rows_speak_for_no_more_than_they_can(rows, known, seed):
         assert np.median(scores) < 1
 
 
+@pytest.mark.parametrize("rows", [4, 6, 9])
+def test_labels_may_leave_two_rows_and_are_taken_back(rows, tmp_path):
+    drawn = np.random.default_rng(rows).normal(size=(rows, 4))
+    made, anomalies = FewShotDetector().fit(drawn), np.ones(rows - 2, int)
+    ranked = made.rank(drawn).add_labels(np.arange(rows - 2), anomalies).scores
+    made.partial_fit(drawn[:-2], anomalies)
+    scores = made.anomaly_score(drawn)
+    np.testing.assert_array_equal(ranked, scores)
+    assert scores[:-2].min() > made.threshold_
+    assert scores.max() < 2 * np.log10(3)
+    made.save(tmp_path)
+    again = FewShotDetector.load(tmp_path).partial_fit(drawn[:1], [0])
+    made.partial_fit(drawn[:1], [0])
+    other = FewShotDetector().fit(drawn).partial_fit(drawn[:-2], [0, *anomalies[1:]])
+    for one in (made, again):  # three to compare with: each is held out again
+        np.testing.assert_array_equal(one.anomaly_score(drawn), other.anomaly_score(drawn))
+
+
 @pytest.mark.parametrize("rows", [60, 150])
 @pytest.mark.parametrize("clean", [True, False])
 def test_new_rows_of_rare_levels_raise_no_more_alarms_than_others(rows, clean):

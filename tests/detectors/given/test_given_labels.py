@@ -53,7 +53,7 @@ def test_labels_in_a_column_of_their_own_are_taken_with_scikit_learns_warning(fi
 def test_a_target_that_is_no_label_is_ignored_with_a_warning(dtype):
     rows, _ = odd_among()
     target = (np.arange(100) % 4).astype(dtype)
-    with pytest.warns(LabelWarning, match=r"y holds 2(\.0)? in row 2, which is no label"):
+    with pytest.warns(LabelWarning, match=r"y holds 2(\.0)? in row 3, which is no label"):
         found = detector().fit(rows, target)
     expected = detector().fit(rows).anomaly_score(rows)
     np.testing.assert_array_equal(found.anomaly_score(rows), expected)
@@ -88,7 +88,7 @@ def test_a_slip_among_labels_is_an_error():
     rows, _ = odd_among()
     y = few_labels().astype(float)
     y[17] = 2
-    with pytest.raises(LabelError, match=r"2\.0 in row 17.*correct it"):
+    with pytest.raises(LabelError, match=r"2\.0 in row 18.*correct it"):
         detector().fit(rows, y)
 
 

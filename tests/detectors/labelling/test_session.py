@@ -67,17 +67,20 @@ def test_undo_leaves_no_trace_in_the_ranking(detector_and_rows, tmp_path):
     assert SessionFolder(tmp_path, ABOUT).answers == []
 
 
-def test_an_answer_that_cannot_be_ranked_is_not_taken(detector_and_rows, tmp_path, monkeypatch):
+@pytest.mark.parametrize("error", [DataError, ZeroDivisionError])
+def test_an_answer_that_cannot_be_ranked_is_not_taken(
+    detector_and_rows, tmp_path, monkeypatch, error
+):
     session = started(detector_and_rows, tmp_path)
     session.answer(session.question(), 1)
     question = session.question()
 
     def refuse(ranking, positions, labels):
-        raise DataError("no row would be left")
+        raise error("no row would be left")
 
     with monkeypatch.context() as patched:
         patched.setattr(Ranking, "add_labels", refuse)
-        with pytest.raises(DataError, match="no row would be left"):
+        with pytest.raises(error, match="no row would be left"):
             session.answer(question, 1)
     assert session.labels == [1]
     assert session.question() == question

@@ -50,6 +50,9 @@ class ColumnChange:
         What changed, in words.
     factor
         Where numbers look multiplied as by a change of unit: by what.
+    lacking
+        Whether new rows lack what there was before, as if something were broken: the column is
+        lost, or more cells are empty or cannot be read.
     """
 
     column: str
@@ -58,6 +61,7 @@ class ColumnChange:
     effect: float
     detail: str
     factor: float | None = None
+    lacking: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,7 +251,8 @@ def _test_share(
     shares = level_shares(codes, sides.divisions)
     before, after = (float(rows[sides.new == side].mean()) for side in (False, True))
     detail = f"{what} {after:.1%} of rows, {before:.1%} before"
-    change = ColumnChange(name, kind, 1.0, abs(after - before), detail)
+    lacking = kind in ("missing", "unreadable") and after > before
+    change = ColumnChange(name, kind, 1.0, abs(after - before), detail, lacking=lacking)
     p = level_shares_p(codes, shares, sides.divisions)
     yield ColumnTest(change, p, float(p[0]))
 

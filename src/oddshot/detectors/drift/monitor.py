@@ -149,6 +149,18 @@ class Drift:
         return {c.column: c.factor for c in self.moved if c.factor is not None}
 
     @property
+    def outdated(self) -> bool:
+        """Whether rows of the context are no longer such as come in, whatever is done with them.
+
+        Old rows that stay beside new ones would go on looking other than these: give `refresh`
+        ``keep=0``. Columns that are lost are left out there, and numbers that are only multiplied
+        can be by `factors`.
+        """
+        settled = all(c.kind == "lost" or c.factor is not None for c in self.moved)
+        explained = self.p > self.alpha or bool(self.factors)
+        return self.drifted and not (settled and explained)
+
+    @property
     def verdict(self) -> str:
         """Say it in a word or two: "quiet", "more anomalies", "drift: amount, place"."""
         if self.drifted:
@@ -392,12 +404,13 @@ class DriftMonitor:
         gone, unread = [], {}
         for name in {**self._kinds, **self._readers}:
             if name not in window:
-                gone.append(ColumnChange(name, "lost", 0.0, 1.0, "not among the new columns"))
+                told = "not among the new columns"
+                gone.append(ColumnChange(name, "lost", 0.0, 1.0, told, lacking=True))
                 continue
             reader = self._readers.get(name)
             found = None if reader is None else Unread.of(reader, window[name])
             if found is not None and found.mostly:
-                gone.append(ColumnChange(name, "unreadable", 0.0, 1.0, found.told))
+                gone.append(ColumnChange(name, "unreadable", 0.0, 1.0, found.told, lacking=True))
             elif found is not None:
                 unread[name] = found
         return gone, unread

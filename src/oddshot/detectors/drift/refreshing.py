@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from oddshot.detectors.drift.unread import Unread, without_words
 from oddshot.detectors.fitted.kept_rows import KeptRows
@@ -69,11 +70,10 @@ def refreshed_context(
     require(is_number(keep) and 0 <= keep <= 1, "keep", keep, "a share from 0 to 1")
     new = kept.aligned(X)
     old = _rescaled(kept.named_frame, factors)
-    clean = bool((kept.labels[kept.labels != ANOMALY] == NORMAL).all())
-    label = kept.labels == ANOMALY if clean else kept.labels != UNLABELLED
-    others = np.flatnonzero(~label)
+    always = stays_anyway(kept.labels)
+    others = np.flatnonzero(~always)
     drawn = np.random.default_rng([seed, 7]).permutation(others)[: round(keep * len(others))]
-    stay = np.sort(np.concatenate([np.flatnonzero(label), drawn]))
+    stay = np.sort(np.concatenate([np.flatnonzero(always), drawn]))
     if not len(stay):
         return kept.named_as_given(new), labels
     columns = [name for name in old.columns if name in new.columns]
@@ -86,6 +86,16 @@ def refreshed_context(
     _tell("not known to the rows that stay", [n for n in new.columns if n not in columns])
     rows = pd.concat([old.iloc[stay][columns], new[columns]], ignore_index=True)
     return kept.named_as_given(rows), np.concatenate([kept.labels[stay], labels])
+
+
+def stays_anyway(labels: LabelArray) -> NDArray[np.bool_]:
+    """Tell which rows (k,) of an old context, labelled so, stay whatever ``keep`` is.
+
+    >>> stays_anyway(np.array([1, 0, -1], np.int8)), stays_anyway(np.array([1, 0, 0], np.int8))
+    (array([ True,  True, False]), array([ True, False, False]))
+    """
+    clean = bool((labels[labels != ANOMALY] == NORMAL).all())
+    return np.asarray(labels == ANOMALY if clean else labels != UNLABELLED)
 
 
 def warn_of_other_kinds(old: Sequence[Recipe], new: Sequence[Recipe], rows: pd.DataFrame) -> None:

@@ -8,7 +8,12 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from oddshot.detectors.corrections.few_rows import CrossConformal, Fewer, can_spare
+from oddshot.detectors.corrections.few_rows import (
+    LEAST_ROWS,
+    CrossConformal,
+    Fewer,
+    can_spare,
+)
 from oddshot.detectors.corrections.lowering import Lowering
 from oddshot.detectors.corrections.novelty import LABELS_ALONE, Floor, Novelty
 from oddshot.detectors.corrections.raising import Raising
@@ -65,7 +70,8 @@ class FittedTable:
         What stays of the label-free view where there are known anomalies.
     spares_rows
         Whether new rows are judged by detectors that some rows were held out from, see
-        `CrossConformal`; ``None``: where rows are few, or levels rare.
+        `CrossConformal`; ``None``: where rows are few, or levels rare. While labels leave fewer
+        than three rows to compare with, none is held out, whatever is asked.
     told_by_known
         Evidence (C,) of each kind that known anomalies give, in the place of the mapping's own.
         ``None``: this, or what comes of rows held out where new ones are judged so.
@@ -101,8 +107,9 @@ class FittedTable:
         self._copies = np.ones(len(mapping.base.typical)) if copies is None else copies
         if spares_rows is None:
             spares_rows = not overlap and can_spare(mapping.base, encoder.rarer)
-        self._overlap = overlap
-        self.spares_rows, self._of_new = spares_rows, CrossConformal()
+        self._overlap, self._may_spare_rows = overlap, spares_rows
+        self.spares_rows = spares_rows and len(mapping.support.typical) >= LEAST_ROWS
+        self._of_new = CrossConformal()
         if told_by_known is None and self._known_come_as_new:
             told_by_known = self._of_new.told_by_known(self)
         self._told_by_known = told_by_known or {}
@@ -286,7 +293,7 @@ class FittedTable:
             kept=kept,
             copies=self._copies,
             novelty=self._novelty,
-            spares_rows=self.spares_rows,
+            spares_rows=self._may_spare_rows,
             overlap=self._overlap,
         )
 
@@ -512,7 +519,7 @@ class FittedTable:
         settings, arrays = self.encoder.state()
         kept, rows = ({}, {}) if self.kept is None else self.kept.state()
         meta = {"encoder": settings, "normal_share": support.normal_share, "kept": kept}
-        meta |= {"left_out": list(self._mapping.left_out), "spares_rows": self.spares_rows}
+        meta |= {"left_out": list(self._mapping.left_out), "spares_rows": self._may_spare_rows}
         meta |= {"edition": self._mapping.edition, "overlap": self._overlap}
         return meta, {
             "support.columns": np.asarray(support.columns, dtype=np.int64),

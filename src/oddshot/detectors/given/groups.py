@@ -43,7 +43,7 @@ class Groups:
         if missing:
             raise DataError(
                 f"groups is missing for {missing:,} of {len(values):,} rows, first in row "
-                f"{int(np.argmin(numbers))}; give each row a group"
+                f"{int(np.argmin(numbers)) + 1}; give each row a group"
             )
         return cls(numbers.astype(np.intp))
 
@@ -90,7 +90,7 @@ class Groups:
         if len(by_group) < 2:
             raise DataError(
                 f"all {len(order):,} rows that can be held out are of one group, which leaves "
-                "none to compare with; leave groups out, or give calibrate rows X of other groups"
+                "none to compare with; leave the groups out, or calibrate with rows of other groups"
             )
         dealt: list[list[int]] = [[] for _ in range(min(parts, len(by_group)))]
         for rows in sorted(by_group.values(), key=len, reverse=True):

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from oddshot.detectors.labelling.ranking import DetectorT, Ranking
 from oddshot.detectors.labelling.suggestion import suggest
 from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, LabelArray
-from oddshot.errors import OddshotError, SettingError
+from oddshot.errors import SettingError
 from oddshot.persistence import replace_file
 
 SESSION, ANSWERS = "session.json", "answers.csv"
@@ -287,13 +287,13 @@ class LabellingSession(Generic[DetectorT]):
         Raises
         ------
         OddshotError
-            If the answer cannot be kept, or no row to compare with would be left; the session is as
-            before then.
+            If the answer cannot be kept, or no row to compare with would be left. The session is as
+            before then, and after any other error: else each opening of the folder would meet it.
         """
         self.folder.keep(Answer(question.row, label), score=question.score)
         try:
             self._catch_up()
-        except OddshotError:
+        except Exception:
             self.folder.undo()
             raise
 

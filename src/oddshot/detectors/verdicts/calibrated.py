@@ -298,7 +298,7 @@ class CalibratedVerdicts(ABC):
             numbers,
             "calibrate with",
             "promises do not hold; give rows that it has not seen, or hold some out with "
-            "method='cross'",
+            "method='cross' (--calibrate cross)",
             stacklevel=3,
         )
         if enough:

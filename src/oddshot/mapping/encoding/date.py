@@ -10,9 +10,8 @@ from oddshot.mapping.cells.days import hour_and_weekday
 from oddshot.mapping.cells.distinct import Column
 from oddshot.mapping.cells.reading import not_dates, read_days
 from oddshot.mapping.encoding.number import Number
+from oddshot.mapping.encoding.seen_time import PARTS, SeenTime, drawn, nearest
 
-PARTS = 8  # of a time too short for whole days
-GOLDEN = (5**0.5 - 1) / 2  # its multiples, but for whole ones, spread evenly from 0 to 1
 YEAR = 364.0  # days: 52 weeks
 FOLDED_DAYS, FOLDED_LENGTHS = 3653.0, 10.0  # so far off a date can be and still be time going on
 
@@ -21,13 +20,15 @@ FOLDED_DAYS, FOLDED_LENGTHS = 3653.0, 10.0  # so far off a date can be and still
 class Date(Number):
     """A column of dates: a number of days since `origin` (days after 1970), and two circles.
 
-    Time goes on, and that is not odd: dates before and after those of fit, whose days are 0 to
-    `length`, are brought back among them. Where fit saw a year, a date becomes that of 52 weeks
-    before or after, or of a multiple, so that the season stays; else a week later becomes one of
-    the weeks of fit, weekday and hour as they are, a day one of its days; which one seems drawn
-    at random, but not from the ends, where few others are near; where all dates of fit begin a
-    month, one of these. Only dates off by more than ten years, and by more than ten times that
-    length, stay where they are: far outside.
+    Time goes on, and that is not odd: dates before and after those of fit, whose days are `length`
+    ones from the start of `seen` on, are brought back among them. Where fit saw a year, a date
+    becomes that of 52 weeks before or after, or of a multiple, so that the season stays; else a
+    week later becomes one of the weeks of fit, weekday and hour as they are, a day one of its days;
+    which one seems drawn at random, but not from the ends, where few others are near, nor from
+    where fit saw few rows or none; where all dates of fit begin a month, one of these. Dates in a
+    hole of fit's are brought elsewhere likewise. Only dates off by more than ten years, and by more
+    than ten times that length, stay where they are, far outside, and single dates of fit far from
+    all others, which count in no length.
     Hours and weekdays are used where fit saw each at least twice: on two days, in two weeks.
 
     Dates `beside` those of another column, as of an order and its delivery, are moved as these are,
@@ -42,6 +43,7 @@ class Date(Number):
     begun: list[float] = field(default_factory=list)  # the days of fit, if all begin a month
     beside: str = ""  # the column that it goes with
     by_years: bool = False  # not so in what an older version saved
+    seen: SeenTime = field(default_factory=SeenTime)  # as in what an older version saved
 
     def outputs(self) -> list[str]:
         """Meaning of each encoded column."""
@@ -51,6 +53,15 @@ class Date(Number):
             + ["hour sin", "hour cos"] * self.hour
             + ["weekday sin", "weekday cos"] * self.weekday
         )
+
+    def reason(self) -> str:
+        """Say what a user should know of it; often nothing."""
+        told = super(Date, self).reason()
+        if not self.seen.strays:
+            return told
+        first = np.datetime64("1970-01-01") + int(np.floor(self.origin + self.seen.strays[0]))
+        far = f"dates far from all others, as {first}, are odd, and no time to go on from"
+        return f"{told}; {far}" if told else far
 
     def read(self, column: Column) -> FloatArray:
         """Shape (n,): days since `origin`, folded; NaN where missing."""
@@ -71,30 +82,35 @@ class Date(Number):
         """
         if moved is not None:
             return np.where(np.isnan(moved), self.folded(days), days + moved)
-        off = np.maximum(-days, days - self.length)
+        since = self.seen.since_start(days)
+        off = np.maximum(-since, since - self.length)
         near = off <= max(FOLDED_LENGTHS * self.length, FOLDED_DAYS)
-        if self.length > 0:
-            days = np.where((off > 0) & near, self._among_those_of_fit(days), days)
+        goes_on = ((off > 0) | self.seen.is_hole(since)) & near & ~self.seen.is_stray(days)
+        if self.length > 0 and goes_on.any():
+            days = days.copy()
+            days[goes_on] = self._among_those_of_fit(since[goes_on])
         return days
 
     def _days(self, column: Column) -> FloatArray:
         return read_days(column, self.date_format, self.notation.words)
 
     def _among_those_of_fit(self, days: FloatArray) -> FloatArray:
-        """Move days (n,) by whole weeks, days, or small parts of `length` into its range."""
-        unit = next((unit for unit in (7.0, 1.0) if self.length >= 2 * unit), self.length / PARTS)
-        unit = 1.0 if unit == 7.0 and not self.weekday else unit
-        unit = YEAR if self.by_years else unit
-        number, among = np.floor(days / unit), np.floor(self.length / unit)
-        ends = 1.0 if among >= 4 else 0.0
-        drawn = ends + np.floor(number * GOLDEN % 1.0 * (among - 2 * ends))
-        among_those = days + (drawn - number) * unit
+        """Move days (n,) since the start by whole weeks, days, or parts of `length` into it."""
+        days_and_weeks = [7.0, 1.0] if self.weekday and self.length >= 2 * 7.0 else [1.0]
+        units = days_and_weeks if self.length >= 2.0 else [self.length / PARTS]
+        units = [YEAR, *units] if self.by_years else units
+        if self.seen.cell:
+            among_those = self.seen.draw(days, self.length, units)
+        else:
+            number = np.floor(days / units[0])
+            places = np.arange(np.floor(self.length / units[0]), dtype=np.float64)
+            among_those = days + (drawn(number, places) - number) * units[0]
+        among_those = among_those + self.seen.start
         return self._begun(among_those) if self.begun else np.asarray(among_those)
 
     def _begun(self, days: FloatArray) -> FloatArray:
         """Give the nearest of the days of fit for days (n,)."""
-        begun = np.array(self.begun)
-        return begun[np.searchsorted((begun[1:] + begun[:-1]) / 2, days)]
+        return nearest(days, np.array(self.begun))
 
     def write(self, column: Column, encoded: FloatArray) -> None:
         """Write the circles into the last of the column's outputs; a gap is their centre."""

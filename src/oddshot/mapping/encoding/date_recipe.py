@@ -9,6 +9,7 @@ from oddshot.mapping.cells.reading import read_days
 from oddshot.mapping.encoding.date import YEAR, Date
 from oddshot.mapping.encoding.left_out import LeftOut
 from oddshot.mapping.encoding.limits import limits_of
+from oddshot.mapping.encoding.seen_time import SeenTime
 
 TWICE_A_DAY, TWICE_A_WEEK = 2.0, 14.0  # days, from which on hours and weekdays come again
 
@@ -22,12 +23,14 @@ def date_recipe(
     missing = len(known) < len(days)
     if known[0] == known[-1] and not missing:
         return LeftOut(name, "constant (one date)")
-    hour, weekday = hour_and_weekday(known)
-    length, begun = float(known[-1] - known[0]), known[:0]
+    in_months = date_format not in SINCE_1970 and begin_months(known)
+    seen, core = SeenTime.of(known - known[0], in_months=in_months)
+    hour, weekday = hour_and_weekday(core + known[0])
+    length, begun = float(seen.since_start(core)[-1]), known[:0]
     if date_format in SINCE_1970:  # as plain a number as it was given
         hour = weekday = known[:0]
-    elif begin_months(known):  # which weekdays these are, the calendar decides
-        weekday, begun = known[:0], np.unique(known - known[0])
+    elif in_months:  # which weekdays these are, the calendar decides
+        weekday, begun = known[:0], np.unique(core)
     return Date(
         name,
         "date",
@@ -37,9 +40,12 @@ def date_recipe(
         origin=float(known[0]),
         date_format=date_format,
         hour=len(np.unique(hour)) > 1 and length >= TWICE_A_DAY,
-        weekday=len(np.unique(weekday)) > 1 and length >= TWICE_A_WEEK,
+        weekday=len(np.unique(weekday)) > 1
+        and length >= TWICE_A_WEEK
+        and seen.weekdays_come_again(),
         length=length,
         begun=begun.tolist(),
         by_years=length >= YEAR and not len(begun),
+        seen=seen,
         notation=Notation(words=words),
     )

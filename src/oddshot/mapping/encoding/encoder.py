@@ -45,6 +45,7 @@ from oddshot.mapping.encoding.date import Date
 from oddshot.mapping.encoding.dates_together import with_dates_together
 from oddshot.mapping.encoding.layout import Layout
 from oddshot.mapping.encoding.left_out import Constant, LeftOut
+from oddshot.mapping.encoding.number import Number
 from oddshot.mapping.encoding.number_block import NumberBlock
 from oddshot.mapping.encoding.recipe import Recipe, recipe, recipes_of_matrix
 from oddshot.mapping.encoding.recipe_state import recipes_from_state, state_of_recipes
@@ -275,6 +276,18 @@ class Encoder:
             for i, r in enumerate(self.recipes)
             if isinstance(r, Category | Constant)
         }
+
+    def missing_shares(self, rows: RawRows) -> dict[str, float]:
+        """Tell in what share of rows (n, d) a column has no value, by column that is used."""
+        frame = as_frame(self.aligned(rows))
+        shares = {}
+        for i, r in enumerate(self.recipes):
+            column = frame.iloc[:, i]
+            if isinstance(r, Number):
+                shares[r.column] = float(np.isnan(r.read(column)).mean())
+            elif isinstance(r, Category | Constant):
+                shares[r.column] = float(column.isna().mean())
+        return shares
 
     def report(self) -> list[ColumnNote]:
         """Say what became of each source column, in their order."""

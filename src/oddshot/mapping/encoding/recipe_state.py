@@ -14,6 +14,7 @@ from oddshot.mapping.encoding.date import Date
 from oddshot.mapping.encoding.left_out import Constant, LeftOut
 from oddshot.mapping.encoding.number import Number
 from oddshot.mapping.encoding.recipe import Recipe
+from oddshot.mapping.encoding.seen_time import SeenTime
 
 LIMITS = ("fill", "low", "high", "below", "above", "missing", "varies")  # of a `Number`
 KINDS = {
@@ -50,6 +51,7 @@ def _settings(recipe: Recipe) -> dict[str, Any]:
         ("begun", []),
         ("beside", ""),
         ("by_years", False),
+        ("seen", asdict(SeenTime())),
         ("last_year", 0.0),
         ("dated_by", ""),
         ("part", ""),
@@ -77,7 +79,13 @@ def _restored(column: dict[str, Any], rows: Iterator[list[float]]) -> Recipe:
             **column,
         )
     if kind == "date":
-        return Date(**column)
+        seen = _seen_time(column.pop("seen", {}))
+        return Date(**column, seen=seen)
     if kind == "constant":
         return Constant(**column)
     return Category(**column) if kind == "category" else LeftOut(**column)
+
+
+def _seen_time(told: dict[str, Any]) -> SeenTime:
+    lists = {name: tuple(told.get(name, ())) for name in ("usual", "scarce", "strays")}
+    return SeenTime(told.get("start", 0.0), told.get("cell", 0.0), **lists)

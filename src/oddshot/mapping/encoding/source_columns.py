@@ -10,6 +10,8 @@ from oddshot.errors import DataError
 from oddshot.frames import RawRows, check_unique, sparse_columns
 from oddshot.wording import counted
 
+MOST_ASKED = 3
+
 
 def check_size(rows: RawRows) -> None:
     """Refuse rows from which nothing can be learned."""
@@ -51,6 +53,7 @@ def by_name(rows: pd.DataFrame, names: list[str], left_out: dict[str, Any]) -> p
         raise DataError(
             f"X lacks {counted(len(missing), 'columns')} that fit was given: {shown}; "
             f"the rows have {', '.join(map(repr, given[:10]))}{', ...' if len(given) > 10 else ''}"
+            + _asked(missing, sorted(set(given) - set(names)))
         )
     check_unique([name for name in given if name in set(names)])
     there = [name for name in names if name in given]
@@ -59,6 +62,29 @@ def by_name(rows: pd.DataFrame, names: list[str], left_out: dict[str, Any]) -> p
         return rows
     absent = {name: left_out[name] for name in names if name not in there}
     return rows.set_axis(there, axis=1).assign(**absent)[names]
+
+
+def _asked(missing: list[str], new: list[str]) -> str:
+    """Ask whether new columns are missing ones by another name.
+
+    They may be where names differ by case and blanks alone, or one is missing and one is new.
+
+    >>> _asked(["Flow", "mode"], ["flow ", "other"]), _asked(["flow"], ["flow_lpm"])
+    ("; is 'flow ' the column 'Flow'? Rename it", "; is 'flow_lpm' the column 'flow'? Rename it")
+    >>> _asked(["flow", "mode"], ["flow_lpm", "a"])
+    ''
+    """
+    plain = {"".join(name.split()).casefold(): name for name in new}
+    alike = {name: plain.get("".join(name.split()).casefold()) for name in missing}
+    pairs = [(name, other) for name, other in alike.items() if other is not None]
+    if not pairs and len(missing) == len(new) == 1:
+        pairs = [(missing[0], new[0])]
+    if not pairs:
+        return ""
+    asked = ", ".join(f"{other!r} the column {name!r}" for name, other in pairs[:MOST_ASKED])
+    more = ", ..." if len(pairs) > MOST_ASKED else ""
+    are, them = ("are", "them") if len(pairs) > 1 else ("is", "it")
+    return f"; {are} {asked}{more}? Rename {them}"
 
 
 def column_at(rows: RawRows, place: int) -> "pd.Series[Any]":
