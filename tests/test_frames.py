@@ -146,5 +146,7 @@ def test_a_word_for_a_gap_is_one_in_files_memory_and_labels(word, spell) -> None
 
 
 def test_masked_cells_are_gaps():
+    texts = np.ma.masked_array([["a", "b"], ["c", "d"]], mask=[[0, 1], [0, 0]])
+    assert to_rows(texts).isna().to_numpy().tolist() == [[False, True], [False, False]]
     X = np.ma.masked_array([[1, 2], [3, 4]], mask=[[0, 1], [0, 0]])
     np.testing.assert_array_equal(to_rows(X), [[1.0, np.nan], [3.0, 4.0]])

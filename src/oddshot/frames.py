@@ -107,6 +107,35 @@ def frame_from_arrow(table: Any) -> pd.DataFrame:
     return renamed
 
 
+def to_array(values: Any, called: str, error: type[DataError] = DataError) -> NDArray[Any]:
+    """Read values as an array, masked ones as `unmasked` has them.
+
+    Raises
+    ------
+    DataError
+        Of the type ``error``, if their own type does not allow it, as that of tensors that want a
+        gradient.
+    """
+    try:
+        return np.asarray(unmasked(values))
+    except (RuntimeError, TypeError) as cause:
+        raise error(
+            f"{called} is a {type(values).__name__} that cannot be read as an array: "
+            f"{first_line(cause)}"
+        ) from cause
+
+
+def unmasked(values: Any) -> Any:
+    """Give what is masked in an array as NaN among numbers and truth values, else as ``None``."""
+    if not isinstance(values, np.ma.MaskedArray):
+        return values
+    if values.dtype.kind in "biuf":
+        return values.astype(np.float64).filled(np.nan)
+    cells = np.asarray(values.astype(object).data)
+    cells[np.ma.getmaskarray(values)] = None  # `filled(None)` would fill in a question mark
+    return cells
+
+
 def sparse_columns(frame: pd.DataFrame) -> sp.csr_array | None:
     """Give the matrix behind a frame whose columns are all sparse numbers, else ``None``."""
     types = list(frame.dtypes)
@@ -157,19 +186,14 @@ def _from_sparse(X: Any) -> sp.csr_array:
 
 
 def _from_array(X: Any) -> pd.DataFrame | NDArray[Any]:
-    if isinstance(X, np.ma.MaskedArray):
-        numbers = X.dtype.kind in "biuf"
-        cells: Any = X.astype(np.float64 if numbers else object)
-        X = cells.filled(np.nan if numbers else None)
+    X = unmasked(X)
     _refuse_records(X)
     try:
-        array = np.asarray(X)
+        array = to_array(X, "X")
+    except DataError:
+        raise
     except ValueError as error:  # numpy's "inhomogeneous shape"
         raise DataError("the rows have different lengths; give rows x columns") from error
-    except (RuntimeError, TypeError) as error:  # as of tensors that want a gradient
-        raise DataError(
-            f"X is a {type(X).__name__} that cannot be read as an array: {first_line(error)}"
-        ) from error
     if array.ndim < 2:
         shape = "a scalar" if array.ndim == 0 else "1D array"
         raise DataError(
