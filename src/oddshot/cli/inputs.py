@@ -111,14 +111,13 @@ def set_aside(
     SettingError, SourceError
         If FILE has no such column, no names of columns, or none would be left.
     """
-    import pandas as pd
-
     from oddshot.data.sources import column_position
+    from oddshot.mapping.encoding.source_columns import merely_counted
 
     asked_for = [*asked.leave_out, *([] if asked.group_column is None else [asked.group_column])]
     if not asked_for:
         return rows, notes, None
-    if isinstance(rows.columns, pd.RangeIndex):
+    if merely_counted(rows.columns):
         raise SettingError(
             f"{file} has no names of columns, by which --leave-out and --group-column work; give "
             "it a header"
