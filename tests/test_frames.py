@@ -12,6 +12,10 @@ from oddshot.errors import DataError
 from oddshot.frames import MISSING_WORDS, frame_from_arrow, sparse_columns, to_rows
 from oddshot.mapping.cells.reading import read_numbers
 
+UNION = pa.UnionArray.from_sparse(
+    pa.array([0, 1], pa.int8()), [pa.array([1, 2]), pa.array(["a", "b"])]
+)
+
 
 def test_frames_come_back_as_they_are() -> None:
     frame = pd.DataFrame({"a": [1, 2]}, index=[7, 8])
@@ -51,6 +55,15 @@ def test_sparse_matrices_become_csr(make: type) -> None:
             pl.DataFrame({"a": [1]}, schema={"a": pl.Int128}),
             "column 'a' of X is of the type Int128",
         ),
+        (
+            pl.DataFrame({"b": [1], "a": [object()]}, schema={"b": pl.Int8, "a": pl.Object}),
+            "column 'a' of X is of the type Object, which cannot be read; cast it",
+        ),
+        (pa.table({"u": UNION}), "column 'u' is of the type sparse_union.* cannot be read; cast"),
+        (
+            pd.DataFrame({"u": pd.arrays.ArrowExtensionArray(pa.chunked_array([UNION]))}),
+            "column 'u' is of the type sparse_union.* cannot be read; cast it",
+        ),
     ],
 )
 def test_what_is_nearly_a_table_is_told_how_to_become_one(X, message) -> None:
@@ -89,6 +102,28 @@ def test_arrow_and_polars_tables_keep_types() -> None:
         assert list(rows.columns) == ["n", "b", "s", "f"]
     small = pa.table({"n": pa.array([1, None], pa.uint8())})
     assert str(to_rows(small).dtypes["n"]) == "UInt8"
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        pa.array([[1], None, [2]]),
+        pa.array([{"x": 1}, None, {"x": 2}]),
+        pa.array([[("a", 1)], None, []], pa.map_(pa.string(), pa.int64())),
+        pa.RunEndEncodedArray.from_arrays([1, 2, 3], [1.5, None, 2.5]),
+        pa.array([bytes(16), None, bytes(range(16))], pa.uuid()),
+    ],
+    ids=lambda cells: str(cells.type),
+)
+def test_types_that_pandas_cannot_compare_are_read_as_those_of_arrow(cells) -> None:
+    table = pa.table({"n": [1, 2, 3], "c": cells})
+    frame = table.to_pandas(types_mapper=pd.ArrowDtype).set_axis([7, 8, 9])
+    assert isinstance(frame.dtypes["c"], pd.ArrowDtype)
+    rows, expected = to_rows(frame), to_rows(table).set_axis([7, 8, 9])
+    pd.testing.assert_series_equal(rows["c"], expected["c"])
+    again = frame_from_arrow(pa.Table.from_pandas(frame))  # whose metadata pandas cannot read
+    assert list(again) == ["n", "c"]
+    pd.testing.assert_series_equal(again["c"], rows["c"].reset_index(drop=True))
 
 
 def test_arrow_columns_whose_names_were_numbers_in_pandas() -> None:

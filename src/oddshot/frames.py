@@ -21,6 +21,8 @@ MISSING_WORDS = frozenset(
     | {"#n/a", "#div/0!", "#value!", "#ref!", "#num!", "#name?", "#null!"}  # of spreadsheets
 )
 NUMBER_TEXT = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|[+-]?inf(?:inity)?", re.I)
+INDEX_NAME = re.compile(r"__index_level_\d+__")  # of pandas, for an index without a name
+UNREADABLE = ", which cannot be read; cast it"
 
 RawRows: TypeAlias = pd.DataFrame | NDArray[Any] | sp.csr_array
 
@@ -56,10 +58,11 @@ def to_rows(X: Any) -> RawRows:
     ['red', 'blue']
     """
     if isinstance(X, pd.DataFrame):
-        return _in_native_order(X)
+        return _in_native_order(_in_plain_types(X))
     if sp.issparse(X):
         return _from_sparse(X)
     if hasattr(X, "__arrow_c_stream__") and not isinstance(X, pd.Series):
+        _refuse_addresses(X)
         try:
             return frame_from_arrow(pa.table(X))
         except pa.ArrowInvalid as error:
@@ -80,8 +83,16 @@ def frame_from_arrow(table: Any) -> pd.DataFrame:
     ----------
     table
         A `pyarrow.Table`.
+
+    Raises
+    ------
+    DataError
+        If pandas has nothing like the type of a column, as for unions.
     """
-    frame: pd.DataFrame = table.to_pandas()
+    try:
+        frame = _in_plain_types(_to_pandas(table))
+    except pa.ArrowNotImplementedError as error:
+        raise DataError(_unlike_pandas(table, error)) from error
     if any(name is not None for name in frame.index.names):
         frame = frame.reset_index()  # pandas' metadata made an index of a column
     # names that came from pandas may be numbers again
@@ -148,6 +159,60 @@ def sparse_columns(frame: pd.DataFrame) -> sp.csr_array | None:
     return sp.csr_array(accessor.to_coo(), dtype=np.float64)
 
 
+def _refuse_addresses(X: Any) -> None:
+    """Refuse polars' columns of objects, of which Arrow gets where these lie in memory."""
+    schema = getattr(X, "schema", None)
+    for name, kind in schema.items() if isinstance(schema, Mapping) else ():
+        if str(kind) == "Object":
+            raise DataError(f"column {name!r} of X is of the type {kind}{UNREADABLE}")
+
+
+def _to_pandas(table: Any) -> pd.DataFrame:
+    try:
+        frame: pd.DataFrame = table.to_pandas()
+    except (TypeError, NotImplementedError):  # pandas' metadata name a type that it cannot read
+        frame = table.to_pandas(ignore_metadata=True)
+        frame = frame[[name for name in frame if not INDEX_NAME.fullmatch(str(name))]]
+    return frame
+
+
+def _unlike_pandas(table: Any, error: Exception) -> str:
+    """Say which column of a pyarrow table has a type that pandas does not know."""
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        try:
+            column.to_pandas()
+        except pa.ArrowNotImplementedError:
+            return f"column {name!r} is of the type {column.type}{UNREADABLE}"
+    return f"the table cannot be read: {first_line(error)}"
+
+
+def _in_plain_types(frame: pd.DataFrame) -> pd.DataFrame:
+    """Bring columns whose types pandas holds as Arrow does, but cannot compare, to plain ones."""
+    held = {
+        place: pa.chunked_array(frame.iloc[:, place].array.__arrow_array__())
+        for place, dtype in enumerate(frame.dtypes)
+        if isinstance(dtype, pd.ArrowDtype) and _cannot_be_compared(dtype.pyarrow_dtype)
+    }
+    if not held:
+        return frame
+    columns = [
+        frame.iloc[:, place]
+        if place not in held
+        else frame_from_arrow(pa.table({str(name): held[place]})).iloc[:, 0].set_axis(frame.index)
+        for place, name in enumerate(frame.columns)
+    ]
+    plain: pd.DataFrame = pd.concat(columns, axis=1)
+    return plain.set_axis(frame.columns, axis=1)
+
+
+def _cannot_be_compared(kind: Any) -> bool:
+    return bool(
+        pa.types.is_nested(kind)
+        or pa.types.is_run_end_encoded(kind)
+        or isinstance(kind, pa.BaseExtensionType)
+    )
+
+
 def _unlike_arrow(X: Any, error: Exception) -> str:
     """Say which column of X has a type that Arrow does not know, or that X is no table."""
     schema = getattr(X, "schema", None)
@@ -155,7 +220,7 @@ def _unlike_arrow(X: Any, error: Exception) -> str:
         try:
             pa.table(X.select(name))
         except pa.ArrowInvalid:
-            return f"column {name!r} of X is of the type {kind}, which cannot be read; cast it"
+            return f"column {name!r} of X is of the type {kind}{UNREADABLE}"
     return f"X is a {type(X).__name__}, not a table; give rows and columns ({error})"
 
 
