@@ -1,3 +1,5 @@
+import decimal
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -136,6 +138,14 @@ def test_arrow_columns_whose_names_were_numbers_in_pandas() -> None:
 def test_arrow_columns_with_equal_names_all_stay() -> None:
     table = pa.Table.from_arrays([pa.array([1, None]), pa.array([2, 3])], names=["a", "a"])
     assert to_rows(table).shape == (2, 2)
+
+
+def test_decimals_that_allow_no_comparison_are_gaps() -> None:
+    cells = [decimal.Decimal("sNaN"), decimal.Decimal(2), decimal.Decimal("NaN")]
+    frame = pd.DataFrame({"a": [1, 2, 3], "d": pd.Series(cells, dtype=object)}, index=[3, 1, 2])
+    for rows in (to_rows(frame), to_rows(frame.to_numpy())):
+        assert rows.iloc[:, 1].isna().tolist() == [True, False, True]
+    assert to_rows(frame).index.tolist() == [3, 1, 2]
 
 
 def test_only_frames_of_sparse_numbers_give_a_matrix() -> None:

@@ -268,3 +268,9 @@ def test_where_no_lock_can_be_had_nothing_is_held(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with sole_writer(tmp_path / "file" / "out"):
         pass
+
+
+def test_texts_that_are_no_unicode_are_kept(tmp_path):
+    save_state(tmp_path, kind="note", meta={"level": "caf\udce9 é"}, tensors={})
+    assert load_state(tmp_path, kind="note")[0] == {"level": "caf\udce9 é"}
+    (tmp_path / "oddshot.json").read_text("utf-8")

@@ -1,5 +1,6 @@
 """Tables in memory, whoever made them, as one of three kinds: data frame, matrix, sparse matrix."""
 
+import decimal
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -58,7 +59,7 @@ def to_rows(X: Any) -> RawRows:
     ['red', 'blue']
     """
     if isinstance(X, pd.DataFrame):
-        return _in_native_order(_in_plain_types(X))
+        return _without_signals(_in_native_order(_in_plain_types(X)))
     if sp.issparse(X):
         return _from_sparse(X)
     if hasattr(X, "__arrow_c_stream__") and not isinstance(X, pd.Series):
@@ -237,6 +238,32 @@ def _in_native_order(frame: pd.DataFrame) -> pd.DataFrame:
     return native.set_axis(frame.columns, axis=1)
 
 
+def _without_signals(frame: pd.DataFrame) -> pd.DataFrame:
+    """Take ``Decimal("sNaN")``, which allows no comparison, for a gap."""
+    places = [i for i, dtype in enumerate(frame.dtypes) if dtype == object]
+    signals = [i for i in places if _signals(frame.iloc[:, i])]
+    if not signals:
+        return frame
+    columns = [
+        frame.iloc[:, i].map(_unless_signal) if i in signals else frame.iloc[:, i]
+        for i in range(frame.shape[1])
+    ]
+    quiet: pd.DataFrame = pd.concat(columns, axis=1)
+    return quiet.set_axis(frame.columns, axis=1)
+
+
+def _signals(column: "pd.Series[Any]") -> bool:
+    try:
+        column.isna()
+    except decimal.InvalidOperation:
+        return True
+    return False
+
+
+def _unless_signal(cell: Any) -> Any:
+    return None if isinstance(cell, decimal.Decimal) and cell.is_snan() else cell
+
+
 def _from_sparse(X: Any) -> sp.csr_array:
     if X.dtype.kind == "c":
         raise DataError("Complex data not supported: give real numbers")
@@ -276,7 +303,7 @@ def _from_array(X: Any) -> pd.DataFrame | NDArray[Any]:
         kept = np.float64 if array.dtype == np.float16 else array.dtype.newbyteorder("=")
         return array.astype(kept, copy=False)
     cells = array if isinstance(X, np.ndarray) else np.asarray(X, dtype=object)
-    return pd.DataFrame(cells).infer_objects()
+    return _without_signals(pd.DataFrame(cells).infer_objects())
 
 
 def _refuse_records(X: Any) -> None:
@@ -317,6 +344,15 @@ def check_unique(names: Sequence[str]) -> None:
     if len(set(names)) < len(names):
         twice = sorted(name for name, count in Counter(names).items() if count > 1)
         raise DataError(f"several columns are named {twice[0]!r}; rename them")
+
+
+def is_unicode(text: str) -> bool:
+    """Tell whether a text can be written as UTF-8; a lone surrogate cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def hash_rows(rows: RawRows) -> NDArray[np.uint64]:

@@ -87,7 +87,7 @@ def save_state(
     try:
         path.mkdir(parents=True, exist_ok=True)
         replace_file(path / tensor_file, payload)
-        replace_file(path / STATE_FILE, text.encode())
+        replace_file(path / STATE_FILE, text.encode(errors="backslashreplace"))
         for entry in path.iterdir():
             stale = _TENSOR_FILE.fullmatch(entry.name) and entry.name != tensor_file
             if stale or _LEFTOVER.fullmatch(entry.name):

@@ -45,6 +45,12 @@ def test_counted_columns_are_found_in_another_order_too() -> None:
     np.testing.assert_array_equal(encoder.transform(frame[[2, 0, 1]]), frame.to_numpy())
 
 
+def test_names_that_are_no_unicode_are_refused():
+    names = pd.Index(["a", "\udce9"], dtype=object)
+    with pytest.raises(DataError, match=r"the name of column '\\udce9' is no Unicode text; rename"):
+        Encoder().fit(pd.DataFrame(np.eye(3, 2), columns=names))
+
+
 @pytest.mark.parametrize("kept", [slice(1, None), slice(None, None, 2)])
 def test_counted_columns_that_are_left_of_others_are_found_by_name(kept):
     frame = pd.DataFrame(np.random.default_rng(0).normal(size=(9, 5)))

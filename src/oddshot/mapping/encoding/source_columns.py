@@ -7,7 +7,7 @@ import pandas as pd
 import scipy.sparse as sp
 
 from oddshot.errors import DataError
-from oddshot.frames import RawRows, check_unique, sparse_columns
+from oddshot.frames import RawRows, check_unique, is_unicode, sparse_columns
 from oddshot.wording import counted
 
 
@@ -32,6 +32,8 @@ def names_given(rows: RawRows) -> list[str] | None:
         return None
     names = [str(name) for name in rows.columns]
     check_unique(names)
+    if broken := [name for name in names if not is_unicode(name)]:
+        raise DataError(f"the name of column {broken[0]!r} is no Unicode text; rename it")
     return names
 
 
