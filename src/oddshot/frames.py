@@ -142,7 +142,8 @@ def unmasked(values: Any) -> Any:
     if not isinstance(values, np.ma.MaskedArray):
         return values
     if values.dtype.kind in "biuf":
-        return values.astype(np.float64).filled(np.nan)
+        floats: Any = values.astype(np.float64)
+        return floats.filled(np.nan)
     cells = np.asarray(values.astype(object).data)
     cells[np.ma.getmaskarray(values)] = None  # `filled(None)` would fill in a question mark
     return cells
@@ -240,7 +241,7 @@ def _in_native_order(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _without_signals(frame: pd.DataFrame) -> pd.DataFrame:
     """Take ``Decimal("sNaN")``, which allows no comparison, for a gap."""
-    places = [i for i, dtype in enumerate(frame.dtypes) if dtype == object]
+    places = [i for i, t in enumerate(frame.dtypes) if isinstance(t, np.dtype) and t.kind == "O"]
     signals = [i for i in places if _signals(frame.iloc[:, i])]
     if not signals:
         return frame

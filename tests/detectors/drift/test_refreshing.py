@@ -200,3 +200,10 @@ def test_numbers_beside_texts_are_the_same_after_saving(before, after, tmp_path)
     for one in (again, newer):
         one.partial_fit(window[:1], [1])
     assert again.anomaly_score(window).tolist() == newer.anomaly_score(window).tolist()
+
+
+def test_durations_that_come_as_whole_numbers_are_told():
+    took = pd.Series(pd.to_timedelta(np.arange(100) % 17, "h"))
+    detector = FewShotDetector(prior=untrained_prior()).fit(draw(100, 0).assign(took=took))
+    with pytest.warns(ContextWarning, match="'took' held durations: 100 of 100 cells cannot be"):
+        detector.refresh(draw(100, 1).assign(took=took.astype("int64")), keep=1.0)

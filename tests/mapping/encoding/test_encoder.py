@@ -310,5 +310,5 @@ def test_durations_are_no_whole_numbers_of_an_unknown_unit(learned):
 def test_numbers_are_no_durations(learned):
     encoder = Encoder().fit(pd.DataFrame({"took": learned, "n": 1.5 + np.arange(40) % 9}))
     for wrong in (TOOK, TOOK.astype(object), TOOK.astype(str)):
-        with pytest.raises(DataError, match="'took' holds .* where (numbers were|a number was) le"):
+        with pytest.raises(DataError, match=r"'took' holds .* where (numbers|a number) w"):
             encoder.transform(pd.DataFrame({"took": wrong, "n": 1}))

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from oddshot.episodes import FloatArray
 from oddshot.frames import MISSING_WORDS, NUMBER_TEXT
-from oddshot.mapping.cells.distinct import Column
 
 MANY = 20  # different numbers that make a column one of numbers, whatever few words are among them
 FEW = 0.05  # different texts among them that are none, as a share of these
@@ -151,18 +150,20 @@ class Notation:
         """What a cell is expected to hold."""
         return "a duration" if self.holds == DURATIONS else "a number"
 
-    def what_else(self, column: Column) -> str:
-        """Say what a column of a numeric type holds instead; empty where it may be read."""
-        kind = column.dtype.kind
-        durations = self.holds == NUMBERS and kind == "m"
-        if not (durations or (self.holds == DURATIONS and kind in "iu")) or column.isna().all():
-            return ""
-        return "durations" if durations else "whole numbers"
+    def what_else(self, kind: str) -> str:
+        """Say what a column of a numeric type, by numpy's letter, holds instead; empty if it fits.
+
+        >>> Notation(holds=DURATIONS).what_else("i"), Notation(holds=DURATIONS).what_else("m")
+        ('whole numbers', '')
+        """
+        if self.holds == NUMBERS and kind == "m":
+            return DURATIONS
+        return "whole numbers" if self.holds == DURATIONS and kind in "iu" else ""
 
     def _number(self, value: Any) -> float | None:
-        if self.holds == NUMBERS and _lasts(value):
-            return None
-        if self.holds == DURATIONS and _is_whole(value):
+        if (self.holds == NUMBERS and _lasts(value)) or (
+            self.holds == DURATIONS and _is_whole(value)
+        ):
             return None
         if isinstance(value, str):
             text = value.strip()

@@ -25,7 +25,8 @@ def read_numbers(column: Column, notation: Notation | None = None) -> FloatArray
 
     Without a notation the column tells it.
     """
-    if notation is not None and (other := notation.what_else(column)):
+    other = notation.what_else(column.dtype.kind) if notation else ""
+    if notation and other and column.notna().any():
         raise DataError(
             f"column {str(column.name)!r} holds {other}, where {notation.holds} were learned; give "
             + (
@@ -70,7 +71,7 @@ def read_days(column: Column, date_format: str, words: Collection[str] = ()) -> 
 def not_numbers(column: Column, notation: Notation | None = None) -> NDArray[np.bool_]:
     """Shape (n,): which cells `read_numbers` cannot read."""
     if column.dtype.kind in "biufm":
-        other = notation is not None and notation.what_else(column) != ""
+        other = notation is not None and notation.what_else(column.dtype.kind) != ""
         return np.asarray(column.notna() & other, dtype=np.bool_)
     codes, distinct = distinct_values(column)
     if notation is None:

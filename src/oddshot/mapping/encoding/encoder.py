@@ -154,8 +154,8 @@ class Encoder:
         X
             Shape (n, d). The columns of a data frame are found by name, in any order, and others
             are ignored. A matrix, or a frame whose columns are merely counted and are not those of
-            `fit`, is taken by position and needs the width that `fit` saw. Columns that are left out may be missing in a data
-            frame. Sparse rows become dense: give blocks of them.
+            `fit`, is taken by position and needs the width that `fit` saw. Columns that are left
+            out may be missing in a data frame. Sparse rows become dense: give blocks of them.
         aside
             Whether to write what stands aside, too.
 
