@@ -147,6 +147,10 @@ def test_damage_gives_one_line_that_names_file_and_remedy(tmp_path, damage, mess
 def test_nothing_saved(tmp_path):
     with pytest.raises(PriorError, match="does not exist; give the folder"):
         load_state(tmp_path / "nowhere", kind="note")
+    with pytest.raises(PriorError, match="does not exist"):
+        load_state(tmp_path / ("x" * 300), kind="note")
+    with pytest.raises(PriorError, match="File name too long"):
+        save_state(tmp_path / ("x" * 300), kind="note", meta={}, tensors={})
 
 
 @pytest.mark.parametrize("fatal", range(1, 3))

@@ -1,5 +1,6 @@
 """Reading FILE: a table, or images, at the edge of the program; fitting and scoring by it."""
 
+import os
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -172,7 +173,7 @@ def _read_images(file: str, prior: "Prior | str | Path", asked: Asked) -> Input:
         )
     found = Prior.find("images" if prior == "default" else prior)
     if not found.settings.get("image") and isinstance(prior, Prior):  # that of a detector
-        what = "is a folder" if Path(file).is_dir() else "holds images"
+        what = "is a folder" if os.path.isdir(file) else "holds images"
         raise SettingError(f"{file} {what}, but the detector reads tables; give the file of one")
     if not found.settings.get("image"):
         raise SettingError(

@@ -106,7 +106,8 @@ def test_other_texts_are_not_called_mixed(values, cause):
 def test_points_between_thousands_are_told():
     amounts = [f"{int(amount):,}".replace(",", ".") for amount in RNG.lognormal(7, 2, 300)]
     found = look(amounts)
-    assert (found.cause, found.reason()) == ("points", "read as numbers, points between thousands")
+    told = "read as numbers, commas before decimals, points between thousands"
+    assert (found.cause, found.reason()) == ("points", told)
 
 
 def test_a_stray_is_a_gap_later_too():
