@@ -1,3 +1,5 @@
+import decimal
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -11,6 +13,10 @@ from oddshot.data.labels import parse_labels
 from oddshot.errors import DataError
 from oddshot.frames import MISSING_WORDS, frame_from_arrow, sparse_columns, to_rows
 from oddshot.mapping.cells.reading import read_numbers
+
+UNION = pa.UnionArray.from_sparse(
+    pa.array([0, 1], pa.int8()), [pa.array([1, 2]), pa.array(["a", "b"])]
+)
 
 
 def test_frames_come_back_as_they_are() -> None:
@@ -50,6 +56,15 @@ def test_sparse_matrices_become_csr(make: type) -> None:
         (
             pl.DataFrame({"a": [1]}, schema={"a": pl.Int128}),
             "column 'a' of X is of the type Int128",
+        ),
+        (
+            pl.DataFrame({"b": [1], "a": [object()]}, schema={"b": pl.Int8, "a": pl.Object}),
+            "column 'a' of X is of the type Object, which cannot be read; cast it",
+        ),
+        (pa.table({"u": UNION}), "column 'u' is of the type sparse_union.* cannot be read; cast"),
+        (
+            pd.DataFrame({"u": pd.arrays.ArrowExtensionArray(pa.chunked_array([UNION]))}),
+            "column 'u' is of the type sparse_union.* cannot be read; cast it",
         ),
     ],
 )
@@ -91,6 +106,28 @@ def test_arrow_and_polars_tables_keep_types() -> None:
     assert str(to_rows(small).dtypes["n"]) == "UInt8"
 
 
+@pytest.mark.parametrize(
+    "cells",
+    [
+        pa.array([[1], None, [2]]),
+        pa.array([{"x": 1}, None, {"x": 2}]),
+        pa.array([[("a", 1)], None, []], pa.map_(pa.string(), pa.int64())),
+        pa.RunEndEncodedArray.from_arrays([1, 2, 3], [1.5, None, 2.5]),
+        pa.array([bytes(16), None, bytes(range(16))], pa.uuid()),
+    ],
+    ids=lambda cells: str(cells.type),
+)
+def test_types_that_pandas_cannot_compare_are_read_as_those_of_arrow(cells) -> None:
+    table = pa.table({"n": [1, 2, 3], "c": cells})
+    frame = table.to_pandas(types_mapper=pd.ArrowDtype).set_axis([7, 8, 9])
+    assert isinstance(frame.dtypes["c"], pd.ArrowDtype)
+    rows, expected = to_rows(frame), to_rows(table).set_axis([7, 8, 9])
+    pd.testing.assert_series_equal(rows["c"], expected["c"])
+    again = frame_from_arrow(pa.Table.from_pandas(frame))  # whose metadata pandas cannot read
+    assert list(again) == ["n", "c"]
+    pd.testing.assert_series_equal(again["c"], rows["c"].reset_index(drop=True))
+
+
 def test_arrow_columns_whose_names_were_numbers_in_pandas() -> None:
     frame = pd.DataFrame({0: pd.array([1, None], dtype="Int64"), 1: [0.5, 1.5]})
     found = to_rows(pa.Table.from_pandas(frame))
@@ -101,6 +138,14 @@ def test_arrow_columns_whose_names_were_numbers_in_pandas() -> None:
 def test_arrow_columns_with_equal_names_all_stay() -> None:
     table = pa.Table.from_arrays([pa.array([1, None]), pa.array([2, 3])], names=["a", "a"])
     assert to_rows(table).shape == (2, 2)
+
+
+def test_decimals_that_allow_no_comparison_are_gaps() -> None:
+    cells = [decimal.Decimal("sNaN"), decimal.Decimal(2), decimal.Decimal("NaN")]
+    frame = pd.DataFrame({"a": [1, 2, 3], "d": pd.Series(cells, dtype=object)}, index=[3, 1, 2])
+    for rows in (to_rows(frame), to_rows(frame.to_numpy())):
+        assert rows.iloc[:, 1].isna().tolist() == [True, False, True]
+    assert to_rows(frame).index.tolist() == [3, 1, 2]
 
 
 def test_only_frames_of_sparse_numbers_give_a_matrix() -> None:
@@ -146,5 +191,7 @@ def test_a_word_for_a_gap_is_one_in_files_memory_and_labels(word, spell) -> None
 
 
 def test_masked_cells_are_gaps():
+    texts = np.ma.masked_array([["a", "b"], ["c", "d"]], mask=[[0, 1], [0, 0]])
+    assert to_rows(texts).isna().to_numpy().tolist() == [[False, True], [False, False]]
     X = np.ma.masked_array([[1, 2], [3, 4]], mask=[[0, 1], [0, 0]])
     np.testing.assert_array_equal(to_rows(X), [[1.0, np.nan], [3.0, 4.0]])

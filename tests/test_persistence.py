@@ -166,6 +166,10 @@ def test_damage_gives_one_line_that_names_file_and_remedy(tmp_path, damage, mess
 def test_nothing_saved(tmp_path):
     with pytest.raises(PriorError, match="does not exist; give the folder"):
         load_state(tmp_path / "nowhere", kind="note")
+    with pytest.raises(PriorError, match="does not exist"):
+        load_state(tmp_path / ("x" * 300), kind="note")
+    with pytest.raises(PriorError, match="File name too long"):
+        save_state(tmp_path / ("x" * 300), kind="note", meta={}, tensors={})
 
 
 @pytest.mark.parametrize("fatal", range(1, 3))
@@ -287,3 +291,9 @@ def test_where_no_lock_can_be_had_nothing_is_held(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with sole_writer(tmp_path / "file" / "out"):
         pass
+
+
+def test_texts_that_are_no_unicode_are_kept(tmp_path):
+    save_state(tmp_path, kind="note", meta={"level": "caf\udce9 é"}, tensors={})
+    assert load_state(tmp_path, kind="note")[0] == {"level": "caf\udce9 é"}
+    (tmp_path / "oddshot.json").read_text("utf-8")

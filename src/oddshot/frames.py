@@ -1,5 +1,6 @@
 """Tables in memory, whoever made them, as one of three kinds: data frame, matrix, sparse matrix."""
 
+import decimal
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -21,6 +22,8 @@ MISSING_WORDS = frozenset(
     | {"#n/a", "#div/0!", "#value!", "#ref!", "#num!", "#name?", "#null!"}  # of spreadsheets
 )
 NUMBER_TEXT = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|[+-]?inf(?:inity)?", re.I)
+INDEX_NAME = re.compile(r"__index_level_\d+__")  # of pandas, for an index without a name
+UNREADABLE = ", which cannot be read; cast it"
 
 RawRows: TypeAlias = pd.DataFrame | NDArray[Any] | sp.csr_array
 
@@ -56,10 +59,11 @@ def to_rows(X: Any) -> RawRows:
     ['red', 'blue']
     """
     if isinstance(X, pd.DataFrame):
-        return _in_native_order(X)
+        return _without_signals(_in_native_order(_in_plain_types(X)))
     if sp.issparse(X):
         return _from_sparse(X)
     if hasattr(X, "__arrow_c_stream__") and not isinstance(X, pd.Series):
+        _refuse_addresses(X)
         try:
             return frame_from_arrow(pa.table(X))
         except pa.ArrowInvalid as error:
@@ -80,8 +84,16 @@ def frame_from_arrow(table: Any) -> pd.DataFrame:
     ----------
     table
         A `pyarrow.Table`.
+
+    Raises
+    ------
+    DataError
+        If pandas has nothing like the type of a column, as for unions.
     """
-    frame: pd.DataFrame = table.to_pandas()
+    try:
+        frame = _in_plain_types(_to_pandas(table))
+    except pa.ArrowNotImplementedError as error:
+        raise DataError(_unlike_pandas(table, error)) from error
     if any(name is not None for name in frame.index.names):
         frame = frame.reset_index()  # pandas' metadata made an index of a column
     # names that came from pandas may be numbers again
@@ -107,6 +119,36 @@ def frame_from_arrow(table: Any) -> pd.DataFrame:
     return renamed
 
 
+def to_array(values: Any, called: str, error: type[DataError] = DataError) -> NDArray[Any]:
+    """Read values as an array, masked ones as `unmasked` has them.
+
+    Raises
+    ------
+    DataError
+        Of the type ``error``, if their own type does not allow it, as that of tensors that want a
+        gradient.
+    """
+    try:
+        return np.asarray(unmasked(values))
+    except (RuntimeError, TypeError) as cause:
+        raise error(
+            f"{called} is a {type(values).__name__} that cannot be read as an array: "
+            f"{first_line(cause)}"
+        ) from cause
+
+
+def unmasked(values: Any) -> Any:
+    """Give what is masked in an array as NaN among numbers and truth values, else as ``None``."""
+    if not isinstance(values, np.ma.MaskedArray):
+        return values
+    if values.dtype.kind in "biuf":
+        floats: Any = values.astype(np.float64)
+        return floats.filled(np.nan)
+    cells = np.asarray(values.astype(object).data)
+    cells[np.ma.getmaskarray(values)] = None  # `filled(None)` would fill in a question mark
+    return cells
+
+
 def sparse_columns(frame: pd.DataFrame) -> sp.csr_array | None:
     """Give the matrix behind a frame whose columns are all sparse numbers, else ``None``."""
     types = list(frame.dtypes)
@@ -119,6 +161,60 @@ def sparse_columns(frame: pd.DataFrame) -> sp.csr_array | None:
     return sp.csr_array(accessor.to_coo(), dtype=np.float64)
 
 
+def _refuse_addresses(X: Any) -> None:
+    """Refuse polars' columns of objects, of which Arrow gets where these lie in memory."""
+    schema = getattr(X, "schema", None)
+    for name, kind in schema.items() if isinstance(schema, Mapping) else ():
+        if str(kind) == "Object":
+            raise DataError(f"column {name!r} of X is of the type {kind}{UNREADABLE}")
+
+
+def _to_pandas(table: Any) -> pd.DataFrame:
+    try:
+        frame: pd.DataFrame = table.to_pandas()
+    except (TypeError, NotImplementedError):  # pandas' metadata name a type that it cannot read
+        frame = table.to_pandas(ignore_metadata=True)
+        frame = frame[[name for name in frame if not INDEX_NAME.fullmatch(str(name))]]
+    return frame
+
+
+def _unlike_pandas(table: Any, error: Exception) -> str:
+    """Say which column of a pyarrow table has a type that pandas does not know."""
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        try:
+            column.to_pandas()
+        except pa.ArrowNotImplementedError:
+            return f"column {name!r} is of the type {column.type}{UNREADABLE}"
+    return f"the table cannot be read: {first_line(error)}"
+
+
+def _in_plain_types(frame: pd.DataFrame) -> pd.DataFrame:
+    """Bring columns whose types pandas holds as Arrow does, but cannot compare, to plain ones."""
+    held = {
+        place: pa.chunked_array(frame.iloc[:, place].array.__arrow_array__())
+        for place, dtype in enumerate(frame.dtypes)
+        if isinstance(dtype, pd.ArrowDtype) and _cannot_be_compared(dtype.pyarrow_dtype)
+    }
+    if not held:
+        return frame
+    columns = [
+        frame.iloc[:, place]
+        if place not in held
+        else frame_from_arrow(pa.table({str(name): held[place]})).iloc[:, 0].set_axis(frame.index)
+        for place, name in enumerate(frame.columns)
+    ]
+    plain: pd.DataFrame = pd.concat(columns, axis=1)
+    return plain.set_axis(frame.columns, axis=1)
+
+
+def _cannot_be_compared(kind: Any) -> bool:
+    return bool(
+        pa.types.is_nested(kind)
+        or pa.types.is_run_end_encoded(kind)
+        or isinstance(kind, pa.BaseExtensionType)
+    )
+
+
 def _unlike_arrow(X: Any, error: Exception) -> str:
     """Say which column of X has a type that Arrow does not know, or that X is no table."""
     schema = getattr(X, "schema", None)
@@ -126,7 +222,7 @@ def _unlike_arrow(X: Any, error: Exception) -> str:
         try:
             pa.table(X.select(name))
         except pa.ArrowInvalid:
-            return f"column {name!r} of X is of the type {kind}, which cannot be read; cast it"
+            return f"column {name!r} of X is of the type {kind}{UNREADABLE}"
     return f"X is a {type(X).__name__}, not a table; give rows and columns ({error})"
 
 
@@ -143,6 +239,32 @@ def _in_native_order(frame: pd.DataFrame) -> pd.DataFrame:
     return native.set_axis(frame.columns, axis=1)
 
 
+def _without_signals(frame: pd.DataFrame) -> pd.DataFrame:
+    """Take ``Decimal("sNaN")``, which allows no comparison, for a gap."""
+    places = [i for i, t in enumerate(frame.dtypes) if isinstance(t, np.dtype) and t.kind == "O"]
+    signals = [i for i in places if _signals(frame.iloc[:, i])]
+    if not signals:
+        return frame
+    columns = [
+        frame.iloc[:, i].map(_unless_signal) if i in signals else frame.iloc[:, i]
+        for i in range(frame.shape[1])
+    ]
+    quiet: pd.DataFrame = pd.concat(columns, axis=1)
+    return quiet.set_axis(frame.columns, axis=1)
+
+
+def _signals(column: "pd.Series[Any]") -> bool:
+    try:
+        column.isna()
+    except decimal.InvalidOperation:
+        return True
+    return False
+
+
+def _unless_signal(cell: Any) -> Any:
+    return None if isinstance(cell, decimal.Decimal) and cell.is_snan() else cell
+
+
 def _from_sparse(X: Any) -> sp.csr_array:
     if X.dtype.kind == "c":
         raise DataError("Complex data not supported: give real numbers")
@@ -157,19 +279,14 @@ def _from_sparse(X: Any) -> sp.csr_array:
 
 
 def _from_array(X: Any) -> pd.DataFrame | NDArray[Any]:
-    if isinstance(X, np.ma.MaskedArray):
-        numbers = X.dtype.kind in "biuf"
-        cells: Any = X.astype(np.float64 if numbers else object)
-        X = cells.filled(np.nan if numbers else None)
+    X = unmasked(X)
     _refuse_records(X)
     try:
-        array = np.asarray(X)
+        array = to_array(X, "X")
+    except DataError:
+        raise
     except ValueError as error:  # numpy's "inhomogeneous shape"
         raise DataError("the rows have different lengths; give rows x columns") from error
-    except (RuntimeError, TypeError) as error:  # as of tensors that want a gradient
-        raise DataError(
-            f"X is a {type(X).__name__} that cannot be read as an array: {first_line(error)}"
-        ) from error
     if array.ndim < 2:
         shape = "a scalar" if array.ndim == 0 else "1D array"
         raise DataError(
@@ -187,7 +304,7 @@ def _from_array(X: Any) -> pd.DataFrame | NDArray[Any]:
         kept = np.float64 if array.dtype == np.float16 else array.dtype.newbyteorder("=")
         return array.astype(kept, copy=False)
     cells = array if isinstance(X, np.ndarray) else np.asarray(X, dtype=object)
-    return pd.DataFrame(cells).infer_objects()
+    return _without_signals(pd.DataFrame(cells).infer_objects())
 
 
 def _refuse_records(X: Any) -> None:
@@ -228,6 +345,15 @@ def check_unique(names: Sequence[str]) -> None:
     if len(set(names)) < len(names):
         twice = sorted(name for name, count in Counter(names).items() if count > 1)
         raise DataError(f"several columns are named {twice[0]!r}; rename them")
+
+
+def is_unicode(text: str) -> bool:
+    """Tell whether a text can be written as UTF-8; a lone surrogate cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def hash_rows(rows: RawRows) -> NDArray[np.uint64]:

@@ -89,7 +89,7 @@ def save_state(
     try:
         path.mkdir(parents=True, exist_ok=True)
         replace_file(path / tensor_file, payload)
-        replace_file(path / STATE_FILE, text.encode())
+        replace_file(path / STATE_FILE, text.encode(errors="backslashreplace"))
         for entry in path.iterdir():
             stale = _TENSOR_FILE.fullmatch(entry.name) and entry.name != tensor_file
             if stale or _LEFTOVER.fullmatch(entry.name):
@@ -202,7 +202,7 @@ def under(prefix: str, arrays: Mapping[str, T]) -> dict[str, T]:
 
 def is_saved(path: str | Path) -> bool:
     """Tell whether something is saved at ``path``, whole or not."""
-    return (Path(path) / STATE_FILE).exists()
+    return os.path.exists(Path(path) / STATE_FILE)
 
 
 def replace_file(path: Path, content: bytes) -> None:
@@ -241,9 +241,9 @@ def replaceable(path: Path) -> Path:
         If a device, a pipe or a folder stands there, which is not to be replaced.
     """
     target = Path(os.path.realpath(path))
-    if target.is_dir():
+    if os.path.isdir(target):
         raise IsADirectoryError(errno.EISDIR, "it is a folder", str(path))
-    if target.exists() and not target.is_file():
+    if os.path.exists(target) and not os.path.isfile(target):
         raise OSError(errno.EINVAL, "it is a device or a pipe, no file", str(path))
     return target
 
@@ -272,9 +272,9 @@ def _plain(path: Path, name: str, array: NDArray[Any]) -> NDArray[Any]:
 
 def _read_json(path: Path) -> dict[str, Any]:
     file = path / STATE_FILE
-    if not path.exists():
+    if not os.path.exists(path):
         raise PriorError(f"{path}: does not exist; give the folder that was saved")
-    if not file.exists():
+    if not os.path.exists(file):
         raise PriorError(f"{path}: holds no {STATE_FILE}; give the folder that was saved")
     try:
         state = json.loads(file.read_bytes())

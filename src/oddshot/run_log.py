@@ -86,8 +86,8 @@ def require_folder(folder: Path, name: str) -> None:
         If a file or a folder without access stands where it would be.
     """
     there = next(place for place in (folder, *folder.parents) if os.path.exists(place))
-    fits = there.is_dir() and os.access(there, os.W_OK | os.X_OK)
-    is_what = "cannot be written" if there.is_dir() else "is no folder"
+    fits = os.path.isdir(there) and os.access(there, os.W_OK | os.X_OK)
+    is_what = "cannot be written" if os.path.isdir(there) else "is no folder"
     require(fits, name, str(folder), f"a folder that can be written, but {str(there)!r} {is_what}")
 
 

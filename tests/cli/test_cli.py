@@ -237,6 +237,54 @@ def test_users_mistakes_are_one_line(file, tmp_path):
     )
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        "detect {}",
+        "detect FILE --out {}.csv",
+        "detect FILE --report {}.html",
+        "label {}",
+        "label FILE --out {}",
+        "bench {}",
+        "bench . --out {}",
+        "demo --out {}",
+        "meta-train {} --out there",
+    ],
+)
+def test_what_is_too_long_for_a_path_is_told(file, tmp_path, monkeypatch, command):
+    monkeypatch.chdir(tmp_path)
+    arguments = [file if part == "FILE" else part.format("x" * 300) for part in command.split()]
+    assert refused(*arguments)
+
+
+def test_the_content_of_a_file_is_no_path(file):
+    told = refused("detect", file.read_text())
+    assert told.endswith("it is too long for a path; give that of a file, or - for standard input")
+    assert len(told) < 250
+
+
+@pytest.mark.parametrize(
+    ("command", "called"),
+    [
+        (["detect", ""], "FILE"),
+        (["detect", "FILE", "--out", ""], "--out"),
+        (["detect", "FILE", "--report="], "--report"),
+        (["detect", "FILE", "--prior", ""], "--prior"),
+        (["score", "", "FILE"], "DIR"),
+        (["fit", "FILE", "--out", ""], "--out"),
+        (["label", "FILE", "--out", ""], "--out"),
+        (["bench-report", "a", ""], "OUT..."),
+    ],
+)
+def test_empty_paths_are_refused(file, command, called):
+    told = refused(*(file if part == "FILE" else part for part in command))
+    assert told == f"oddshot: {called} is empty; give a path, or leave it out"
+
+
+def test_demo_refuses_at_once_what_is_no_folder(file):
+    assert "the folder cannot be made (File exists)" in refused("demo", "--out", file)
+
+
 def test_the_input_is_safe_under_another_name(file, tmp_path):
     (tmp_path / "link.csv").symlink_to(file)
     before = file.read_bytes()

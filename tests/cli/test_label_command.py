@@ -245,6 +245,14 @@ def test_a_mistake_is_told_in_one_line(here, prior, options, message):
     assert len(kept()) == 1
 
 
+def test_a_byte_that_is_no_text_is_no_answer(here, prior):
+    arguments = ["label", "sales.csv", "--prior", str(prior)]
+    result = CliRunner().invoke(app, arguments, input=b"\xff\nn\nq\n")
+    assert result.exit_code == 0, result.output
+    assert "Press a, n, s, u or q." in result.output
+    assert len(kept()) == 1
+
+
 def test_another_file_is_no_session_of_it(here, prior):
     run(prior, ["a"])
     with open("sales.csv", "a") as file:

@@ -39,7 +39,13 @@ def test_delimiters_and_line_endings(delimiter: str, ending: str) -> None:
         ("1,2,3", None),
         ("value\n1\n2", ("value",)),
         ("1\n2\n3", None),
-        ("id,2019,2020\na,1,2\nb,3,4", None),  # years look like numbers: a table without header
+        ("name,2019,2020,2021\nn0,0,0,0\nn1,3,4.5,", ("name", "2019", "2020", "2021")),
+        (",2019,2020\na,1,2\nb,3,4", None),
+        ("id,2019,2019\na,1,2\nb,3,4", None),
+        ("id,2019,2020\na,1,2\nb,2019,4", None),
+        ("id,2019,20\na,1,2\nb,3,4", None),
+        ("id,2019,2020\na,1,2\nid,3,4", None),
+        ("ann,1969,1999\nbob,1970,1998\ncat,1955,", None),
         ('"weight, kg",x\n1,2\n', ("weight, kg", "x")),
     ],
 )

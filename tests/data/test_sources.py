@@ -2,6 +2,7 @@ import gzip
 import io
 import json
 import os
+import zipfile
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,6 +13,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 import scipy.sparse as sp
+from pyarrow import feather, parquet
 
 from oddshot.data.sources import (
     can_write,
@@ -277,6 +279,8 @@ def test_missing_files_and_folders(tmp_path: Path) -> None:
         read_table(tmp_path)
     with pytest.raises(SourceError, match="cannot be read"):
         read_table("a\0b.csv")
+    with pytest.raises(SourceError, match="it is too long for a path"):
+        read_table("x" * 300)
 
 
 def test_npz_errors(tmp_path: Path) -> None:
@@ -289,9 +293,46 @@ def test_npz_errors(tmp_path: Path) -> None:
     np.savez(tmp_path / "t.npz", X=np.ones((0, 3)))
     with pytest.raises(SourceError, match="rows and columns"):
         read_table(tmp_path / "t.npz")
+    with zipfile.ZipFile(tmp_path / "t", "w") as archive:
+        archive.writestr("t.csv", "a,b\n1,2\n")
+    with pytest.raises(SourceError, match=r"'.*t' is an archive or a spreadsheet; save the table"):
+        read_table(tmp_path / "t")
     np.savez(tmp_path / "t.npz", X=np.ones((2, 3)), y=np.array([0, 7]))
     with pytest.raises(LabelError, match="holds 7 in row 2"):
         read_table(tmp_path / "t.npz")
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (np.ones(3), r"holds an array of shape \(3,\); it needs numbers in rows and columns"),
+        (np.float64(3), r"holds an array of shape \(\); it needs numbers"),
+        (np.zeros(3, dtype=[("a", int)]), "holds records; it needs numbers in rows and columns"),
+        (np.ones((2, 2)) * 1j, "'.*': Complex data not supported"),
+    ],
+)
+def test_arrays_that_are_no_table(tmp_path: Path, array: Any, message: str) -> None:
+    np.save(tmp_path / "t.npy", array)
+    np.savez(tmp_path / "t.npz", array)
+    for name in ("t.npy", "t.npz"):
+        with pytest.raises(SourceError, match=message) as caught:
+            read_table(tmp_path / name)
+        assert name in str(caught.value)
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".arrow"])
+def test_columns_of_one_name_are_no_damage(tmp_path: Path, suffix: str) -> None:
+    columns = [pa.array([1.0, 2.0]), pa.array([3.0, 4.0])]
+    table = pa.Table.from_arrays(columns, names=["a", "a"])
+    with open(tmp_path / f"t{suffix}", "wb") as file:
+        if suffix == ".parquet":
+            parquet.write_table(table, file)
+        else:
+            feather.write_feather(table, file)
+    rows = read_table(tmp_path / f"t{suffix}").rows
+    assert list(rows) == ["a", "a"]
+    with pytest.raises(DataError, match="several columns are named 'a'; rename them"):
+        Encoder().fit(rows)
 
 
 def test_writing_is_atomic_and_explains_itself(tmp_path: Path) -> None:

@@ -10,13 +10,14 @@ Nothing heavy is imported before a command needs it, so that ``oddshot --help`` 
 import errno
 import io
 import os
+import re
 import sys
 import warnings
 from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from oddshot.cli.benching import bench, bench_report
 from oddshot.cli.console import complain
@@ -27,7 +28,7 @@ from oddshot.cli.label import label
 from oddshot.cli.series import series
 from oddshot.cli.training import meta_train
 from oddshot.cli.watch import refresh, watch
-from oddshot.errors import OddshotError
+from oddshot.errors import OddshotError, SettingError
 
 # Newer versions of Typer carry a copy of Click of their own: find its base error from Typer's.
 _UsageError: Any = typer.BadParameter.__mro__[2]
@@ -60,6 +61,23 @@ class _OneLineErrors(TyperGroup):
         sys.exit(2)
 
 
+class _NoEmptyPaths(TyperCommand):
+    """Refuses empty paths, as of a variable that was not set: they would mean this folder."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        given, _, _ = self.make_parser(ctx).parse_args(args=[*args])
+        for param in self.params:
+            values = given.get(param.name)
+            if "" in (values if isinstance(values, list | tuple) else [values]) and _is_path(param):
+                called = param.opts[0] if param.param_type_name == "option" else param.metavar
+                raise SettingError(f"{called} is empty; give a path, or leave it out")
+        return super().parse_args(ctx, args)
+
+
+def _is_path(param: Any) -> bool:
+    return re.search("PATH|FILE|DIR|FOLDER|HTML|OUT|TABLE", param.metavar or "") is not None
+
+
 def _show(otherwise: Callable[..., None]) -> Callable[..., None]:
     """Show warnings of ours without the line of code that they come from."""
 
@@ -82,13 +100,13 @@ app = typer.Typer(
 )
 
 for command in (demo, detect, fit, score, explain, series):
-    app.command()(command)
-app.command("meta-train")(meta_train)
-app.command()(bench)
-app.command("bench-report")(bench_report)
-app.command()(label)
-app.command()(watch)
-app.command()(refresh)
+    app.command(cls=_NoEmptyPaths)(command)
+app.command("meta-train", cls=_NoEmptyPaths)(meta_train)
+app.command(cls=_NoEmptyPaths)(bench)
+app.command("bench-report", cls=_NoEmptyPaths)(bench_report)
+app.command(cls=_NoEmptyPaths)(label)
+app.command(cls=_NoEmptyPaths)(watch)
+app.command(cls=_NoEmptyPaths)(refresh)
 
 
 def main() -> None:

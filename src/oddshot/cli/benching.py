@@ -1,5 +1,6 @@
 """``oddshot bench | bench-report``."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -214,7 +215,7 @@ def bench_report(
 
 def _kept(out: Path) -> str:
     file = out / "results.csv"
-    return f"every run that was finished is kept in {file}" if file.exists() else ""
+    return f"every run that was finished is kept in {file}" if os.path.exists(file) else ""
 
 
 def _tell(

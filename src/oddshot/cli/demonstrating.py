@@ -7,6 +7,7 @@ import typer
 
 from oddshot.cli.console import console_of_stdout, progress_bar, say
 from oddshot.cli.options import PriorPath, Seed
+from oddshot.cli.outputs import make_folder
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -28,6 +29,7 @@ def demo(
     from oddshot.reports.figures import draw_demo
     from oddshot.reports.writing import write_file
 
+    make_folder(f"--out {out}", out)
     console = console_of_stdout()
     adapted = Prior.find(prior)
     with progress_bar("Fitting") as advance:

@@ -1,5 +1,6 @@
 """Reading FILE: a table, or images, at the edge of the program; fitting and scoring by it."""
 
+import os
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -124,14 +125,13 @@ def set_aside(
         If FILE has no such column, no names of columns, or none would be left; or if a row has no
         group.
     """
-    import pandas as pd
-
     from oddshot.data.sources import column_position
+    from oddshot.mapping.encoding.source_columns import merely_counted
 
     asked_for = [*asked.leave_out, *([] if asked.group_column is None else [asked.group_column])]
     if not asked_for:
         return rows, notes, None
-    if isinstance(rows.columns, pd.RangeIndex):
+    if merely_counted(rows.columns):
         raise SettingError(
             f"{file} has no names of columns, by which --leave-out and --group-column work; give "
             "it a header"
@@ -199,7 +199,7 @@ def _read_images(file: str, prior: "Prior | str | Path", asked: Asked) -> Input:
         )
     found = Prior.find("images" if prior == "default" else prior)
     if not found.settings.get("image") and isinstance(prior, Prior):  # that of a detector
-        what = "is a folder" if Path(file).is_dir() else "holds images"
+        what = "is a folder" if os.path.isdir(file) else "holds images"
         raise SettingError(f"{file} {what}, but the detector reads tables; give the file of one")
     if not found.settings.get("image"):
         raise SettingError(

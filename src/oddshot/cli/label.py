@@ -179,6 +179,8 @@ def _show(
 def _keys(console: "Console") -> Iterator[str]:
     """Give valid keys as they come, one stroke each in a terminal, one line each from a pipe."""
     stdin = sys.stdin or io.StringIO()  # it may be closed
+    if isinstance(stdin, io.TextIOWrapper):
+        stdin.reconfigure(errors="replace")  # what is no text is no answer either
     terminal = stdin.isatty()
     while True:
         console.print(ASK, end="", markup=False, soft_wrap=True)

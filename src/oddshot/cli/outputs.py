@@ -1,5 +1,6 @@
 """Writing what was found; what cannot be written is refused before any work is done."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,6 +53,22 @@ def check_picture(option: str, file: str, path: Path) -> None:
         raise SettingError(f"{option} {path}: it is a picture; give a name that ends in .png")
 
 
+def make_folder(called: str, folder: Path, what: str = "the folder") -> None:
+    """Make a folder for what is written.
+
+    Raises
+    ------
+    SettingError
+        If that cannot be.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingError(
+            f"{called}: {what} cannot be made ({error.strerror}); choose another"
+        ) from error
+
+
 def write_beside(
     source: "Source | None", frame: "pd.DataFrame", added: "pd.DataFrame", out: Path
 ) -> None:
@@ -85,13 +102,8 @@ def write_beside(
 
 
 def _check(called: str, file: str, path: Path) -> None:
-    if file != "-" and path.exists() and Path(file).exists() and path.samefile(file):
+    if file != "-" and os.path.exists(path) and os.path.exists(file) and path.samefile(file):
         raise SettingError(f"{called} is the file that is read; choose another name")
-    if path.is_dir():
+    if os.path.isdir(path):
         raise SettingError(f"{called} is a folder; give the name of a file")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SettingError(
-            f"{called}: its folder cannot be made ({error.strerror}); choose another"
-        ) from error
+    make_folder(called, path.parent, "its folder")

@@ -1,6 +1,7 @@
 """``oddshot meta-train``."""
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -142,10 +143,10 @@ def meta_train(
 
 
 def _kept(out: Path, store: Path | None) -> str:
-    if (out / "checkpoint").exists():
+    if os.path.exists(out / "checkpoint"):
         return f"training so far is kept in {out}"
     episodes = out / "episodes" if store is None else store
-    return f"mapped episodes are kept in {episodes}" if episodes.exists() else ""
+    return f"mapped episodes are kept in {episodes}" if os.path.exists(episodes) else ""
 
 
 _AS_JSON = {"True": "true", "False": "false", "None": "null"}

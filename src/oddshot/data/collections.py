@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import os
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -146,16 +147,16 @@ def load_collection(folder: str | Path) -> list[TableRef]:
         If there is no such folder, or no table in it.
     """
     folder = Path(folder)
-    if not folder.is_dir():
-        problem = "is a file" if folder.exists() else "does not exist"
+    if not os.path.isdir(folder):
+        problem = "is a file" if os.path.exists(folder) else "does not exist"
         raise SourceError(f"{str(folder)!r} {problem}; give a folder of tables")
     paths = [
         path
         for path in sorted(folder.rglob("*"))
         if table_suffix(path) in LISTED
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-        and path.is_file()
-        and not (path.name in WRITTEN and (path.parent / WRITTEN[path.name]).exists())
+        and os.path.isfile(path)
+        and not (path.name in WRITTEN and os.path.exists(path.parent / WRITTEN[path.name]))
     ]
     if not paths:
         raise SourceError(

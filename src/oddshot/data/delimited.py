@@ -33,6 +33,7 @@ MOST_NAMED = 5  # columns that one note names
 COMMA_NUMBER = re.compile(r"[+-]?\d+,\d+(?:[eE][+-]?\d+)?")
 THOUSANDS = re.compile(r"[+-]?(?:[1-9]\d{0,2}(?:\.\d{3})+|\d{1,3})")
 DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}(?:[ T].*)?|\d{1,2}:\d{2}(?::\d{2}.*)?")
+YEAR = re.compile(r"(?:19|20)\d\d|2100")
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,7 +275,8 @@ def _is_header(rows: list[list[str]]) -> bool:
     """Whether the first row names columns, judged by how it differs from those below.
 
     A word above numbers or dates speaks for a header, a number above numbers against it, and so
-    does a word that comes again below it, or twice in the row.
+    does a word that comes again below it, or twice in the row. Numbers are names where they are
+    years beside a word, above other numbers.
     """
     first, body = rows[0], [row for row in rows[1:] if len(row) == len(rows[0])]
     counted = [*map(str, range(len(first)))]
@@ -286,6 +288,8 @@ def _is_header(rows: list[list[str]]) -> bool:
         return True  # counted columns with named ones added, as our own output of such a frame
     if not body:
         return all(kind == "word" for kind in kinds)
+    if _names_years(first, kinds, body):
+        return True
     votes = 0
     for name, kind, below in zip(first, kinds, zip(*body, strict=True), strict=True):
         kinds_below = Counter(k for k in map(_kind, below) if k != "gap")
@@ -297,6 +301,25 @@ def _is_header(rows: list[list[str]]) -> bool:
             votes -= 1
     unnamed = sum(kind == "gap" for kind in kinds)
     return votes >= 0 and unnamed <= 1
+
+
+def _names_years(first: list[str], kinds: list[str], body: list[list[str]]) -> bool:
+    """Tell whether a row holds words and different years, none of which comes again below.
+
+    Where all numbers below them are years, too, it is as well a row like the others.
+    """
+    columns = [*zip(first, kinds, zip(*body, strict=True), strict=True)]
+    years = [(cell, below) for cell, kind, below in columns if kind == "number"]
+    if not years or not {*kinds} <= {"word", "number", "gap"} or kinds.count("gap") > 1:
+        return False
+    new_word = any(kind == "word" and cell not in below for cell, kind, below in columns)
+    different = len({cell for cell, _ in years}) == len(years)
+    return (
+        new_word
+        and different
+        and all(YEAR.fullmatch(cell) and cell not in below for cell, below in years)
+        and not all(YEAR.fullmatch(cell) or cell in GAPS for _, below in years for cell in below)
+    )
 
 
 def _kind(cell: str) -> str:

@@ -212,8 +212,8 @@ def holds_images(source: str | os.PathLike[str]) -> bool:
     """
     path = Path(source)
     suffix = path.suffix.lower()
-    if suffix != ".npz" or path.is_dir() or is_read_once(path):
-        return suffix in SUFFIXES or path.is_dir()
+    if suffix != ".npz" or os.path.isdir(path) or is_read_once(path):
+        return suffix in SUFFIXES or os.path.isdir(path)
     try:
         shapes = read_shapes(path, STACKS)
     except UNREADABLE:
@@ -250,7 +250,7 @@ class _Found:
 def _find(source: Any) -> _Found:
     if isinstance(source, str | os.PathLike):
         path = Path(source)
-        if path.is_dir():
+        if os.path.isdir(path):
             return _in_folder(path)
         return _in_archive(path) if path.suffix.lower() == ".npz" else _in_files([path])
     if isinstance(source, list | tuple) and source and isinstance(source[0], str | os.PathLike):
@@ -264,7 +264,7 @@ def _in_folder(folder: Path) -> _Found:
         PurePosixPath(path.as_posix())
         for path in inside
         if not any(part.startswith(".") or part == "__MACOSX" for part in path.parts)
-        and (folder / path).is_file()
+        and os.path.isfile(folder / path)
     ]
     pictures = [file for file in files if file.suffix.lower() in SUFFIXES]
     kept = [file for file in pictures if MASKS not in file.parts]
@@ -285,7 +285,7 @@ def _in_folder(folder: Path) -> _Found:
 
 
 def _in_files(files: Sequence[Path]) -> _Found:
-    missing = [str(file) for file in files if not file.is_file()]
+    missing = [str(file) for file in files if not os.path.isfile(file)]
     if missing:
         raise SourceError(f"no such file: {_listed(missing)}; check the path")
     found = _unlabelled(files, tuple(map(str, files)))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, LabelArray
 from oddshot.errors import LabelError
-from oddshot.frames import MISSING_WORDS
+from oddshot.frames import MISSING_WORDS, to_array
 
 # what things, and folders of them, are called; words that may mean either (positive) are none
 KINDS = {
@@ -116,7 +116,9 @@ def _as_series(values: Any, column: str) -> "pd.Series[Any]":
     if isinstance(values, pd.DataFrame):
         values = values.to_numpy(dtype=object)
     if not isinstance(values, pd.api.extensions.ExtensionArray | pd.Index):
-        array = values if isinstance(values, np.ndarray) else _object_array(values, column)
+        array = _as_array(values, column)
+        if array.dtype.names:
+            raise LabelError(f"labels {column!r} are an array of records; give one of its fields")
         if array.ndim == 2 and array.shape[1] == 1:
             array = array[:, 0]
         if array.ndim != 1:
@@ -127,9 +129,9 @@ def _as_series(values: Any, column: str) -> "pd.Series[Any]":
     return pd.Series(values)
 
 
-def _object_array(values: Any, column: str) -> NDArray[Any]:
-    if hasattr(values, "__array__"):  # polars and pyarrow columns, tensors
-        return np.asarray(values)
+def _as_array(values: Any, column: str) -> NDArray[Any]:
+    if hasattr(values, "__array__"):  # arrays, polars and pyarrow columns, tensors
+        return to_array(values, f"labels {column!r}", LabelError)
     if isinstance(values, str | bytes) or not isinstance(values, Iterable):
         raise LabelError(f"labels {column!r} are {values!r}; give one label a row")
     return np.array(list(values), dtype=object)

@@ -11,6 +11,7 @@ import gzip
 import io
 import json
 import os
+import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -284,7 +285,7 @@ def _format(data: bytes, suffix: str, called: str) -> str:
         if data.startswith(magic):
             return form
     if data.startswith(ZIP):
-        if suffix in ("", ".npz"):
+        if suffix in ("", ".npz") and _holds_arrays(data):
             return "npz"
         raise SourceError(
             f"{called} is an archive or a spreadsheet; save the table in it as CSV or Parquet"
@@ -296,6 +297,15 @@ def _format(data: bytes, suffix: str, called: str) -> str:
     if known in ("parquet", "arrow", "npz", "npy"):
         raise SourceError(f"{called} does not hold what its suffix says; save it again as {suffix}")
     return known or _text_format(_decoded(data, called)[0])
+
+
+def _holds_arrays(data: bytes) -> bool:
+    """Tell an archive of arrays from others; a damaged one, of which its reader tells, is one."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            return all(name.endswith(".npy") for name in archive.namelist())
+    except zipfile.BadZipFile:
+        return True
 
 
 def _text_format(text: str) -> str:
@@ -420,7 +430,13 @@ def _from_train_and_test(arrays: dict[str, NDArray[Any]], called: str) -> Conten
 
 
 def _named(matrix: NDArray[Any], arrays: dict[str, NDArray[Any]], called: str) -> Rows:
-    rows = _in_memory(to_rows(matrix))
+    if matrix.dtype.names or matrix.ndim != 2:
+        what = "records" if matrix.dtype.names else f"an array of shape {matrix.shape}"
+        raise SourceError(f"{called} holds {what}; it needs numbers in rows and columns, (n, d)")
+    try:
+        rows = _in_memory(to_rows(matrix))
+    except DataError as error:
+        raise SourceError(f"{called}: {error}") from error
     if not rows.size:
         raise SourceError(
             f"{called} holds a table of shape {rows.shape}; it needs rows and columns"
@@ -532,7 +548,7 @@ READERS: dict[str, Callable[[bytes, str], Content]] = {
     "delimited": _from_delimited,
     "json lines": _from_json_lines,
     "arff": _from_arff,
-    "parquet": _from_arrow(parquet.read_table),
+    "parquet": _from_arrow(lambda buffer: parquet.ParquetFile(buffer).read()),
     "arrow": _from_arrow(feather.read_table),
     "stream": _from_arrow(lambda buffer: pa.ipc.open_stream(buffer).read_all()),
     "npz": _from_npz,

@@ -4,12 +4,14 @@ Reading takes away what a pipe or standard input holds, be it the first few byte
 again is held in memory (`hold`).
 """
 
+import errno
 import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from oddshot.errors import SourceError
+from oddshot.wording import short
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +81,13 @@ def read_bytes(source: Source) -> bytes:
     except IsADirectoryError as error:
         raise SourceError(f"{called} is a folder; give one file in it") from error
     except (OSError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+            why = "it is too long for a path; give that of a file, or - for standard input"
+            raise SourceError(f"{called} cannot be read: {why}") from error
         raise SourceError(f"{called} cannot be read: {error}; check path and rights") from error
 
 
 def title_of(source: Source) -> str:
     """Name a source in a message."""
-    return "standard input" if str(source) == "-" else repr(str(source))
+    path = str(source)
+    return "standard input" if path == "-" else repr(short(path))

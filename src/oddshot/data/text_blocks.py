@@ -209,7 +209,7 @@ def unpacked(path: Path, plain: BinaryIO) -> IO[bytes]:
 def is_long_text(path: str | os.PathLike[str], *, least_bytes: int) -> bool:
     """Tell whether a file is so large or larger, and delimited text of several columns."""
     path = Path(path)
-    if not path.is_file() or path.stat().st_size < least_bytes or not is_delimited(path):
+    if not os.path.isfile(path) or path.stat().st_size < least_bytes or not is_delimited(path):
         return False
     with open(path, "rb") as plain, unpacked(path, plain) as file:
         head = file.read(SAMPLE_CHARACTERS + 1)

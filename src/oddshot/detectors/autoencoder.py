@@ -24,6 +24,8 @@ from oddshot.persistence import load_state, reading_state, save_state
 from oddshot.priors import plain
 from oddshot.thresholds.surprise import Surprise
 
+SEEDS = 2**64  # of PyTorch
+
 
 class AAEDetector(AnomalyDetector):
     """Adversarially augmented autoencoder: detect anomalies after training on one data set.
@@ -170,7 +172,7 @@ class AAEDetector(AnomalyDetector):
         labels = checked_labels(
             X.labels if y is None and isinstance(X, Images) else y, len(numbers)
         )
-        support = draw_support(numbers, labels, seed=self._drawn_seed())
+        support = draw_support(numbers, labels, seed=self._drawn_seed() % SEEDS)
         if len(support.typical) < 3:
             raise DataError(
                 f"{len(support.typical)} of {len(numbers)} rows are not labelled as anomalies; at "

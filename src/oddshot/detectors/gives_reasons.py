@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 class GivesReasons(AdaptedPrior):
     """Explains scores of rows of a table by their columns."""
 
+    @np.errstate(under="ignore")
     def explain(self, X: Any, *, changes: bool = True) -> Explanations:
         """Say of every row which columns make its score, and what would make it normal.
 
@@ -63,6 +64,7 @@ class GivesReasons(AdaptedPrior):
             raise DataError("X has no rows to explain; give at least one")
         return explainer.explain(rows, changes=changes)
 
+    @np.errstate(under="ignore")
     def importance(self, X: Any, *, most: int = 200) -> "pd.Series[float]":
         """How much each column matters: its mean absolute contribution over the anomalies of X.
 

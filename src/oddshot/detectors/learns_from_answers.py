@@ -4,6 +4,7 @@ import warnings
 from copy import copy
 from typing import Any, Self
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from oddshot.detectors.adapted_prior import AdaptedPrior
@@ -122,6 +123,7 @@ class LearnsFromAnswers(AdaptedPrior):
         """
         return Ranking(self, X)
 
+    @np.errstate(under="ignore")
     def suggest(
         self,
         X: Any,

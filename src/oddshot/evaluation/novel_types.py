@@ -5,6 +5,7 @@ anomalies it has; or they are the attacks of NSL-KDD (Tavallaee et al. 2009), or
 than those that are normal (Lake et al. 2015).
 """
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -196,7 +197,7 @@ def tables_with_types(
         A table cannot be read, has no labels, or not that column.
     """
     folder = Path(folder)
-    if all((folder / name).is_file() for name in NSL_KDD_FILES):
+    if all(os.path.isfile(folder / name) for name in NSL_KDD_FILES):
         if types not in (None, BY_CATEGORY, BY_TYPE):
             raise SettingError(
                 f"types is {types!r}; of NSL-KDD choose {BY_CATEGORY!r} or {BY_TYPE!r}"

@@ -5,6 +5,7 @@ Livernoche et al. 2023 for "dte", and the means over ODDBench's 790 tables for "
 were measured by others, on their own splits and their own samples of the rows.
 """
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,7 +116,7 @@ def published_beside(comparison: Comparison, anchors: Path) -> Published | None:
 
 def _read(anchors: Path, protocol: str) -> pd.DataFrame:
     file = anchors / FILES[protocol]
-    if not file.is_file():
+    if not os.path.isfile(file):
         raise SettingError(f"{anchors} holds no {file.name}; give the folder of published results")
     return pd.read_csv(file, dtype={"la_pct": str})
 

@@ -85,7 +85,7 @@ def read_results(out: Path) -> pd.DataFrame:
         The folder holds no results.
     """
     file = out / "results.csv"
-    if not file.exists():
+    if not os.path.exists(file):
         raise SettingError(f"{out} holds no results.csv; run the benchmark first")
     text = dict.fromkeys(("table", "family", "collection", "detector", "error", *_ADDED), str)
     numbers = (*METRICS, *SECONDS)
@@ -142,7 +142,7 @@ def read_folders(folders: Sequence[Path]) -> pd.DataFrame:
 
 def append_results(file: Path, results: list[Result]) -> None:
     """Write rows at the end of a file, on the disk before this returns."""
-    new = not file.exists() or file.stat().st_size == 0
+    new = not os.path.exists(file) or file.stat().st_size == 0
     with file.open("a", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         if new:
@@ -178,7 +178,7 @@ def repair_and_read(
     SettingError
         The file has other columns, or rows of a table that held something else.
     """
-    if not file.exists():
+    if not os.path.exists(file):
         return set()
     content = file.read_bytes()
     whole = content[: content.rfind(b"\n") + 1]
@@ -250,11 +250,16 @@ def check_settings(file: Path, *, max_rows: int | None, prior: Prior | None) -> 
                     f"{file.parent} holds results with {name} = {kept[name]}, not {value}; "
                     "choose another folder"
                 )
-    file.write_text(json.dumps(settings) + "\n", encoding="utf-8")
+    try:
+        file.write_text(json.dumps(settings) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise SettingError(
+            f"{file.parent}: nothing can be written there ({error.strerror}); choose another folder"
+        ) from error
 
 
 def _read_settings(file: Path) -> dict[str, Any]:
     settings: dict[str, Any] = {}
-    if file.exists():
+    if os.path.exists(file):
         settings = json.loads(file.read_text(encoding="utf-8"))
     return settings

@@ -8,6 +8,7 @@ odder rows), one of PyOD's (higher), or one of scikit-learn's classifiers (proba
 
 import importlib
 import importlib.util
+import os
 import sys
 import warnings
 from collections.abc import Set
@@ -139,7 +140,7 @@ def _module_of_file(name: str, file: Path) -> ModuleType:
     if called in sys.modules:
         return sys.modules[called]
     spec = importlib.util.spec_from_file_location(called, file)
-    if not file.is_file() or spec is None or spec.loader is None:
+    if not os.path.isfile(file) or spec is None or spec.loader is None:
         raise SettingError(f"detector {name!r}: there is no file {file}")
     module = importlib.util.module_from_spec(spec)
     sys.modules[called] = module

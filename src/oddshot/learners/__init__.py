@@ -24,6 +24,7 @@ from oddshot.learners.learner import Detector, Learner, Shape, TaskBatch, collat
 from oddshot.learners.prototypical import PrototypicalLearner
 from oddshot.learners.relation import RelationLearner
 from oddshot.networks import Params
+from oddshot.networks.host import plain_torch
 from oddshot.priors import Prior, plain
 
 __all__ = [
@@ -148,6 +149,7 @@ def prior_settings(learner: Learner) -> dict[str, Any]:
     return {"shape": asdict(learner.shape), **learner.settings}
 
 
+@plain_torch()
 def restore(prior: Prior) -> tuple[Learner, Params]:
     """Build the learner and the parameters that a prior holds.
 

@@ -219,3 +219,10 @@ def test_promises_do_not_rest_on_normal_rows_known_before(tmp_path):
     assert old.refresh(new, np.where(np.arange(300) < 150, 0, -1)).calibration_.rows == 270
     assert old.refresh(new[:60], np.zeros(60)).calibration_.rows == 180
     assert newer.fit(draw(240, 0), np.where(np.arange(240) < 120, 0, -1)).calibration_.rows == 120
+
+
+def test_durations_that_come_as_whole_numbers_are_told():
+    took = pd.Series(pd.to_timedelta(np.arange(100) % 17, "h"))
+    detector = FewShotDetector(prior=untrained_prior()).fit(draw(100, 0).assign(took=took))
+    with pytest.warns(ContextWarning, match="'took' held durations: 100 of 100 cells cannot be"):
+        detector.refresh(draw(100, 1).assign(took=took.astype("int64")), keep=1.0)

@@ -34,3 +34,12 @@ def test_where_all_can_be_read_there_is_nothing_to_tell():
     assert Unread.of(learned(AMOUNTS), pd.Series([1.5, np.nan])) is None
     assert Unread.of(learned(pd.Series(["a", "b"] * 9)), pd.Series(["c"])) is None
     assert strays(learned(AMOUNTS), AMOUNTS).sum() == 1
+
+
+def test_whole_numbers_are_no_durations():
+    took = pd.Series(pd.to_timedelta([*range(30)], "h"))
+    found = Unread.of(learned(took), took.astype("timedelta64[ns]").astype("int64"))
+    assert found.mostly
+    assert found.told == (
+        "30 of 30 cells cannot be read, as 0 in row 1, where a duration was learned"
+    )

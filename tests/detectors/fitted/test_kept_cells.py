@@ -29,6 +29,12 @@ def there_and_back(column):
         [np.timedelta64(36, "h"), np.datetime64("2024-03-01T00:00"), "x"],
         [float("inf"), "", " "],
         [datetime.timedelta(days=10**6), "long"],
+        ["caf\udce9", "\ud83d\ude00", "plain", None],
+        ["caf\udce9", 1.5],
+        [Decimal("Infinity"), Decimal("2.5"), None],
+        [Decimal("-Infinity"), Decimal(1) / 7],
+        [pd.Period("2024-03", "M"), pd.Period("2024-04", "M"), None],
+        [pd.Period("2024-03-04", "W-WED"), pd.Period("2024", "Y"), "x"],
     ],
 )
 def test_cells_of_several_kinds_come_back_as_they_were(cells):

@@ -112,6 +112,20 @@ def test_columns_that_are_merely_counted_stay_so():
         again.aligned(np.ones((4, 3)))
 
 
+def test_columns_are_found_as_the_encoder_finds_them():
+    whole = pd.DataFrame(np.random.default_rng(0).normal(size=(30, 3)))
+    counted, _ = keep(whole, labelled(30))
+    assert list(counted.aligned(whole[[2, 1, 0]])) == ["2", "1", "0"]
+    assert list(counted.aligned(whole.set_axis([*"abc"], axis=1))) == ["0", "1", "2"]
+    rows = whole[[1, 2]]
+    named, _ = keep(rows, labelled(30))
+    assert KeptRows.restored(*named.state()).named
+    assert list(named.aligned(whole)) == ["0", "1", "2"]
+    told = whole.set_axis([*"abc"], axis=1)[:1] + 99
+    later = counted.with_labels(whole.to_numpy(), told, told.to_numpy(), np.array([1], np.int8))
+    np.testing.assert_array_equal(later.frame.iloc[-1:], told)
+
+
 def test_all_equal_rows_are_relabelled_and_new_rows_have_no_place():
     rows = np.repeat(np.arange(20.0)[:, None], 2, axis=0)
     kept, _ = keep(rows, np.full(40, -1, np.int8))

@@ -5,6 +5,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+import torch
 from sklearn.exceptions import DataConversionWarning
 
 from oddshot import FewShotDetector
@@ -67,6 +68,9 @@ def test_a_target_that_is_no_label_is_ignored_with_a_warning(dtype):
         (np.ones((100, 2)), r"y cannot be read: y should be a 1d array, .*\(100, 2\)"),
         (1, "y cannot be read"),
         (np.ones(100) * 1j, "y cannot be read"),
+        (torch.ones(100, requires_grad=True), r"y is a Tensor that cannot .* Use tensor\.detach"),
+        (torch.ones(100, dtype=torch.bfloat16), "y is a Tensor that cannot .* BFloat16"),
+        (np.zeros(100, dtype=[("a", int)]), "labels 'y' are an array of records"),
         (
             np.array([datetime(2020, 1, 1, tzinfo=UTC)] * 100, dtype=object),
             "column 'y' holds .* in row 1",
@@ -92,8 +96,11 @@ def test_a_slip_among_labels_is_an_error():
         detector().fit(rows, y)
 
 
-def test_masked_labels_are_unknown():
+@pytest.mark.parametrize("dtype", [int, bool, "uint8", float, object, str])
+def test_masked_labels_are_unknown(dtype):
     rows, _ = odd_among()
-    y = np.ma.masked_array(np.r_[1, 1, np.zeros(98, int)], mask=np.arange(100) >= 2)
-    expected = detector().fit(rows, few_labels()).anomaly_score(rows)
+    truth = np.r_[1, 1, 0, np.ones(97, int)].astype(dtype)
+    y = np.ma.masked_array(truth, mask=np.arange(100) > 2)
+    known = np.where(np.arange(100) < 3, [1, 1, 0] + [-1] * 97, -1)
+    expected = detector().fit(rows, known).anomaly_score(rows)
     np.testing.assert_array_equal(detector().fit(rows, y).anomaly_score(rows), expected)

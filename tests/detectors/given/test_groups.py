@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -36,6 +37,10 @@ def test_any_values_name_groups(given_as):
         ([["a", "b"]] * 3, r"groups has the shape \(3, 2\)"),
         (np.ones((3, 2)), r"groups has the shape \(3, 2\)"),
         (7, r"groups has the shape \(\)"),
+        (np.ma.array([1, 2, 2], mask=[0, 1, 1]), "groups is missing for 2 of 3 rows, first in row"),
+        (np.ma.array(["a", "b", "b"], mask=[0, 0, 1]), "groups is missing for 1 of 3 rows"),
+        (torch.ones(3, requires_grad=True), "groups is a Tensor that cannot be read"),
+        (np.zeros(3, dtype=[("a", int)]), "groups is an array of records"),
     ],
 )
 def test_mistakes_are_named(groups, message):

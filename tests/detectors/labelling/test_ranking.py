@@ -49,6 +49,11 @@ def test_without_labels_the_scores_are_those_of_the_detector(detector, ranking):
     assert (np.diff(ranking.scores[ranking.order]) <= 0).all()
 
 
+def test_masked_labels_tell_nothing(ranking):
+    told = np.ma.array([True, False, True], mask=[False, False, True])
+    assert ranking.add_labels([0, 1, 2], told).labels[:3].tolist() == [1, 0, -1]
+
+
 def test_labels_help_at_once(ranking, told):
     unseen = np.r_[2:ODD, ODD + 2 : COUNT]
     before = roc_auc_score(TRUTH[unseen], ranking.scores[unseen])

@@ -283,3 +283,32 @@ def test_object_arrays_and_lists_are_read_by_content() -> None:
     assert from_array.kinds_ == from_list.kinds_
     assert from_list.feature_names_in_ is None
     np.testing.assert_array_equal(from_list.transform(rows), from_array.transform(rows))
+
+
+TOOK = pd.Series(pd.to_timedelta(np.arange(40) % 13, "h"), name="took")
+
+
+@pytest.mark.parametrize("learned", [TOOK, TOOK.astype(object), TOOK.astype(str)])
+def test_durations_are_no_whole_numbers_of_an_unknown_unit(learned):
+    encoder = Encoder().fit(learned.to_frame())
+    expected = encoder.transform(TOOK.to_frame())
+    days = TOOK / pd.Timedelta(days=1)
+    for alike in (learned, days, TOOK.astype("timedelta64[s]"), TOOK.astype(str)):
+        np.testing.assert_allclose(encoder.transform(alike.to_frame("took")), expected)
+    for wrong in (TOOK.astype("int64"), TOOK.astype("int64").astype("Int64")):
+        with pytest.raises(DataError, match=r"'took' holds whole numbers, where durations were"):
+            encoder.transform(wrong.to_frame())
+    with pytest.raises(DataError, match=r"'took' holds 0 in row 1, where a duration was learned"):
+        encoder.transform(TOOK.astype("int64").astype(object).to_frame())
+    gaps = pd.DataFrame({"took": pd.array([None, None], dtype="Int64")})
+    assert encoder.transform(gaps).shape == (2, 1)
+
+
+@pytest.mark.parametrize(
+    "learned", [np.arange(40) / 7, np.arange(40) % 11, [str(n / 7) for n in range(40)]]
+)
+def test_numbers_are_no_durations(learned):
+    encoder = Encoder().fit(pd.DataFrame({"took": learned, "n": 1.5 + np.arange(40) % 9}))
+    for wrong in (TOOK, TOOK.astype(object), TOOK.astype(str)):
+        with pytest.raises(DataError, match=r"'took' holds .* where (numbers|a number) w"):
+            encoder.transform(pd.DataFrame({"took": wrong, "n": 1}))

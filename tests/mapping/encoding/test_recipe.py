@@ -106,7 +106,8 @@ def test_other_texts_are_not_called_mixed(values, cause):
 def test_points_between_thousands_are_told():
     amounts = [f"{int(amount):,}".replace(",", ".") for amount in RNG.lognormal(7, 2, 300)]
     found = look(amounts)
-    assert (found.cause, found.reason()) == ("points", "read as numbers, points between thousands")
+    told = "read as numbers, commas before decimals, points between thousands"
+    assert (found.cause, found.reason()) == ("points", told)
 
 
 def test_a_stray_is_a_gap_later_too():
@@ -125,6 +126,8 @@ def test_a_stray_is_a_gap_later_too():
         (["1.5", " 2", "-3e5", "?", None], "number"),
         ([1, 2.5, True, "3"], "number"),
         ([decimal.Decimal("1.5"), decimal.Decimal(2)], "number"),
+        ([decimal.Decimal("sNaN"), decimal.Decimal(2), decimal.Decimal(3)], "number"),
+        ([decimal.Decimal("Infinity"), decimal.Decimal(2), decimal.Decimal(3)], "number"),
         (pd.to_timedelta([1, 2, 2], unit="h"), "number"),
         ([datetime.time(1), datetime.time(2, 30)], "number"),
         ([10**400, 1, 2], "number"),
@@ -144,6 +147,7 @@ def test_a_stray_is_a_gap_later_too():
         (pd.to_datetime(["2020-01-01", None, "2020-01-02"], utc=True), "date"),
         ([datetime.date(2020, 1, 1), datetime.date(2020, 1, 2)], "date"),
         (pd.period_range("2020-01", periods=3, freq="M"), "date"),
+        ([*pd.period_range("2020-01", periods=3, freq="M"), None], "date"),
         (["2020-01-01", "2020-02-03T10:00:00Z", "?"], "date"),
         (["2020-01-01 10:00:00", "2020-01-02 11:30:00.5"], "date"),
         (["31.12.2020", "01.02.2021"], "date"),

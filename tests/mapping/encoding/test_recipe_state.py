@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from oddshot.errors import DataError
 from oddshot.mapping.encoding.encoder import Encoder
 from small_frames import mixed_frame
 
@@ -27,3 +28,16 @@ def test_decimal_commas_are_remembered():
     encoder = Encoder.from_state(*Encoder().fit(rows).state())
     seen = encoder.transform(pd.DataFrame({"price": ["6.257", "1,5"]}))
     assert seen[:, 0].tolist() == [6257.0, 1.5]
+
+
+def test_what_numbers_hold_is_remembered_and_was_not_asked_by_older_versions():
+    rows = pd.DataFrame({"took": pd.to_timedelta([*range(30)], "h"), "kg": np.arange(30) / 7})
+    settings_, arrays = Encoder().fit(rows).state()
+    swapped = rows.assign(kg=rows["took"])
+    with pytest.raises(DataError, match="'kg' holds durations, where numbers were learned"):
+        Encoder.from_state(settings_, arrays).transform(swapped)
+    for column in settings_["columns"]:
+        del column["notation"]
+    whole = rows.assign(took=range(30))
+    assert Encoder.from_state(settings_, arrays).transform(whole)[3, 0] == 3.0
+    assert Encoder.from_state(settings_, arrays).transform(swapped)[24, 1] == 1.0

@@ -45,6 +45,26 @@ def test_counted_columns_are_found_in_another_order_too() -> None:
     np.testing.assert_array_equal(encoder.transform(frame[[2, 0, 1]]), frame.to_numpy())
 
 
+def test_names_that_are_no_unicode_are_refused():
+    names = pd.Index(["a", "\udce9"], dtype=object)
+    with pytest.raises(DataError, match=r"the name of column '\\udce9' is no Unicode text; rename"):
+        Encoder().fit(pd.DataFrame(np.eye(3, 2), columns=names))
+
+
+@pytest.mark.parametrize("kept", [slice(1, None), slice(None, None, 2)])
+def test_counted_columns_that_are_left_of_others_are_found_by_name(kept):
+    frame = pd.DataFrame(np.random.default_rng(0).normal(size=(9, 5)))
+    rows = frame.iloc[:, kept]
+    encoder = Encoder().fit(rows)
+    assert [note.column for note in encoder.report()] == [str(name) for name in rows.columns]
+    expected = encoder.transform(rows)
+    for others in (rows.iloc[:, ::-1], frame, frame.iloc[:, ::-1]):
+        np.testing.assert_array_equal(encoder.transform(others), expected)
+    np.testing.assert_array_equal(encoder.transform(rows.to_numpy()), expected)
+    counted = rows.set_axis(pd.RangeIndex(rows.shape[1]), axis=1)
+    np.testing.assert_array_equal(encoder.transform(counted), expected)
+
+
 def test_columns_that_are_left_out_may_be_missing_later():
     rows = pd.DataFrame({"id": range(30), "x": [*range(10)] * 3, "same": 1})
     encoder = Encoder().fit(rows)

@@ -16,6 +16,7 @@ from oddshot.episodes import NORMAL, FloatArray
 from oddshot.learners.adversarial import AdversarialAutoencoder, Chance, spread_of
 from oddshot.mapping.support import Support
 from oddshot.networks import Params
+from oddshot.networks.host import plain_torch
 from oddshot.persistence import under
 
 MOST_NEIGHBOURS = 2048  # rows that others are compared with
@@ -67,6 +68,7 @@ class FittedAutoencoder:
 
     @classmethod
     @torch.inference_mode(False)
+    @plain_torch()
     def fit(
         cls,
         front: Front,
@@ -132,10 +134,12 @@ class FittedAutoencoder:
         """Bring X to scaled rows (n, d); errors as of the front."""
         return _scaled(self.front.numbers(X)[:, self.columns], self.centre, self.unit)
 
+    @plain_torch()
     def judged(self, rows: Tensor) -> tuple[FloatArray, FloatArray]:
         """Logits (n,) of rows (n, d), and their reconstruction errors in logarithms (n,)."""
         return _judged(self.networks, self.view, self.params, rows)
 
+    @plain_torch()
     def reconstructed(self, rows: Tensor) -> FloatArray:
         """Encode and decode rows (n, d), back to the numbers that the front gives."""
         with torch.no_grad():
@@ -144,6 +148,7 @@ class FittedAutoencoder:
                 coder.decode(self.params, coder.encode(self.params, rows[None]))[0]
             )
 
+    @plain_torch()
     def virtual(self, rows: Tensor, *, reach: tuple[float, float], seed: int) -> FloatArray:
         """Make a virtual anomaly out of each of the rows (n, d), in the front's numbers."""
         size = (1, len(rows), self.networks.coder.codes)
@@ -184,6 +189,7 @@ class FittedAutoencoder:
         return meta, tensors
 
     @classmethod
+    @plain_torch()
     def from_state(cls, settings: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Self:
         """Restore what gave a state."""
         front = front_of(settings["front"], under("front.", arrays))

@@ -17,6 +17,7 @@ from oddshot.mapping.encoding.encoder import Encoder
 from oddshot.networks import Coder, ConvolutionalCoder, PerceptronCoder
 from oddshot.persistence import under
 
+SEEDS = 2**32  # of scikit-learn
 FITTED_ON_A_TABLE = "the detector was fitted on a table; give rows of such a one"
 
 
@@ -44,7 +45,7 @@ class Front(ABC):
         if width <= latent:
             return width
         kept = min(latent, count - 1)
-        axes = PCA(kept, svd_solver="randomized", random_state=seed).fit(rows.numpy())
+        axes = PCA(kept, svd_solver="randomized", random_state=seed % SEEDS).fit(rows.numpy())
         return torch.from_numpy(np.ascontiguousarray(axes.components_.T)).to(rows.dtype)
 
     @abstractmethod
@@ -166,6 +167,7 @@ def front_of(state: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Front:
     return TableFront(Encoder.from_state(state["encoder"], own, owner="AAEDetector"))
 
 
+@np.errstate(under="ignore")
 def _spread(rows: FloatArray) -> FloatArray:
     """Give the standard deviation (d,) of rows (n, d), exactly 0 where all are alike."""
     low, high = rows.min(0), rows.max(0)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from oddshot.detectors.adversarial.autoencoder import FittedAutoencoder
 from oddshot.errors import DataError
+from oddshot.networks.host import plain_torch
 from oddshot.persistence import replace_file
 
 REPLAYED = 64  # rows
@@ -19,6 +20,7 @@ TOLERANCE = 1e-3  # of logits: the file computes in single precision
 _OPSET = 17
 
 
+@plain_torch()
 def write_scorer(fitted: FittedAutoencoder, path: Path) -> None:
     """Write C(x) of a fitted autoencoder, see `AAEDetector.export_onnx`.
 

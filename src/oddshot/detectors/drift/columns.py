@@ -258,6 +258,7 @@ def _test_share(
 
 
 @np.errstate(invalid="ignore")  # infinities have no quantiles between them
+@np.errstate(all="ignore")  # numbers near the largest or smallest there are have no unit
 def unit_factor(old: FloatArray, new: FloatArray) -> float | None:
     """Tell by what numbers (m,) were multiplied to give others (n,); ``None`` if they were not.
 
@@ -276,7 +277,7 @@ def unit_factor(old: FloatArray, new: FloatArray) -> float | None:
     if np.ptp(before) == 0 or not np.isfinite([*before, *after]).all():
         return None
     factor = float(before @ after / (before @ before))
-    if not factor > 0:
+    if not 0 < factor < np.inf:
         return None
     rest = after - factor * before
     about_median = factor * (before - np.median(before))
@@ -298,7 +299,7 @@ def _rescaled(factor: float) -> str:
     return f"multiplied by {by}, as by another unit"
 
 
-@np.errstate(invalid="ignore")
+@np.errstate(all="ignore")
 def _moved(old: FloatArray, new: FloatArray) -> str:
     """Say where numbers went: their median, their spread, or the share below some value."""
     quarters = [np.quantile(side, (0.25, 0.5, 0.75)) for side in (old, new)]

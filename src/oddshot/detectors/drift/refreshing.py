@@ -135,6 +135,11 @@ def _changed(was: Recipe, now: Recipe, rows: pd.DataFrame) -> str:
         why += [f"it was left out as {was.reason()}"] if was.kind == "left out" else []
         told = "; ".join(filter(None, why)) or "so all rows together look"
         return f"column {name} was {KINDS[was.kind]} and is {KINDS[now.kind]} now: {told}"
+    if isinstance(was, Number) and isinstance(now, Number):
+        held = was.notation.holds
+        if held not in ("", now.notation.holds):
+            unread = Unread.of(was, column)
+            return f"column {name} held {held}: {unread.told}" if unread else ""
     unread = Unread.of(without_words(now), column) if isinstance(now, Number) else None
     return f"column {name}: {unread.told}; such count as gaps" if unread and unread.mostly else ""
 

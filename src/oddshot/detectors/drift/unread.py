@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from oddshot.mapping.encoding.number import Number
 from oddshot.mapping.encoding.recipe import Recipe
 
-LEARNED = {"number": "a number", "boolean": "true or false", "date": "a date"}
+LEARNED = {"boolean": "true or false", "date": "a date"}
 MOST = 0.5  # share of the cells that are not empty, beyond which nothing is left to compare
 
 
@@ -45,9 +45,10 @@ class Unread:
             return None
         first, count = int(np.argmax(cells)), int(cells.sum())
         cell = column.astype(object).iloc[first]
+        learned = recipe.notation.learned if recipe.kind == "number" else LEARNED[recipe.kind]
         told = (
             f"{count:,} of {len(cells):,} cells cannot be read, as {cell!r} in row "
-            f"{first + 1}, where {LEARNED[recipe.kind]} was learned"
+            f"{first + 1}, where {learned} was learned"
         )
         mostly = count > MOST * int(column.notna().sum())
         return cls(cells, strays(recipe, column), mostly, told)

@@ -13,6 +13,7 @@ from oddshot.learners import Detector, Learner, Params, Shape, collate, restore
 from oddshot.mapping.coordinates.evidence import corrected
 from oddshot.mapping.mapping import Mapping, support_sample
 from oddshot.mapping.threading import Narrowing, in_blocks
+from oddshot.networks.host import plain_torch
 from oddshot.priors import Prior
 
 
@@ -61,13 +62,14 @@ class Heads:
         rows = torch.from_numpy(coordinates)[None]
 
         def judge(block: slice) -> FloatArray:
-            with torch.no_grad():  # a setting of the thread's own
+            with plain_torch(), torch.no_grad():  # a setting of the thread's own
                 return np.asarray(head(rows[:, block].double())[0].numpy())
 
         with _ONE_TORCH_THREAD.held():
             threads = self._mapping.threads
             return np.concatenate(in_blocks(judge, len(coordinates), threads=threads))
 
+    @plain_torch()
     def _made(self) -> tuple[Detector, Detector | None]:
         """Adapt the prior: with labels, and without where these leave a floor."""
         learner, params = restore(self._prior)

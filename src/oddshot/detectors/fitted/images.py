@@ -21,6 +21,7 @@ from oddshot.episodes import (
 )
 from oddshot.errors import DataError
 from oddshot.learners import Detector, collate, restore
+from oddshot.networks.host import plain_torch
 from oddshot.priors import Prior
 
 MAX_TYPICAL = 4096  # to compare with
@@ -294,6 +295,7 @@ class _Judge:
         judge.typical_scores = np.concatenate([judge.typical_scores, judge.scores(others)])
         return judge
 
+    @plain_torch()
     def scores(self, rows: Float32Array) -> FloatArray:
         """Raw scores (n,) of mapped rows (n, H*W, C), block by block."""
         scores = np.zeros(len(rows))
@@ -313,6 +315,7 @@ class _Judge:
         self._detector = _detector(self.prior, [_task(self.rows, self.labels)])
 
 
+@plain_torch()
 def _held_out(prior: Prior, rows: Float32Array, labels: LabelArray) -> FloatArray:
     """Score the t teaching images (t,), each by a detector made without it.
 
@@ -331,6 +334,7 @@ def _held_out(prior: Prior, rows: Float32Array, labels: LabelArray) -> FloatArra
     return scores[teaching]
 
 
+@plain_torch()
 def _detector(prior: Prior, tasks: list[MappedTask]) -> Detector:
     """Adapt a prior to the supports of tasks.
 
@@ -375,4 +379,6 @@ def _shuffled(rows: Float32Array, seed: int) -> NDArray[np.intp]:
 
 def _digest(row: Float32Array, seed: int = 0) -> bytes:
     levels = np.round(row * 65535).astype(np.uint16)  # as an image file has them, or finer
-    return blake2b(levels.tobytes(), digest_size=16, key=seed.to_bytes(8, "little")).digest()
+    return blake2b(
+        levels.tobytes(), digest_size=16, key=(seed % 2**64).to_bytes(8, "little")
+    ).digest()

@@ -16,10 +16,12 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from oddshot.frames import is_unicode
 from oddshot.mapping.cells.level_names import level_name
 
 KEY = b"oddshot"
 CELLS = "cells"  # written one by one; any other word is the name of pandas' type
+SURROGATES = "surrogates"  # texts that are no Unicode, as bytes that could not be decoded leave
 MICROSECOND = datetime.timedelta(microseconds=1)
 
 
@@ -52,6 +54,11 @@ _KINDS = {  # the first that fits
     ),
     "date": _Kind(datetime.date, datetime.date.isoformat, datetime.date.fromisoformat),
     "time": _Kind(datetime.time, datetime.time.isoformat, datetime.time.fromisoformat),
+    "period": _Kind(
+        pd.Period,
+        lambda cell: f"{cell.freqstr} {cell.ordinal}",
+        lambda text: _period(*text.split(" ")),
+    ),
     "other": _Kind(object, level_name, str),
 }
 
@@ -80,7 +87,7 @@ def _written(column: "pd.Series[Any]") -> tuple[pa.Array, str]:
     if not _mixed(column):
         try:
             return pa.Array.from_pandas(column), ""
-        except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
+        except (pa.ArrowException, TypeError, ValueError, OverflowError):
             pass
     cells = column.astype(object).map(_cell, na_action="ignore")
     return pa.Array.from_pandas(cells, type=pa.large_string()), CELLS
@@ -94,11 +101,19 @@ def _mixed(column: "pd.Series[Any]") -> bool:
     return levels.dtype == object and len({*map(type, levels.dropna())}) > 1
 
 
+def _period(frequency: str, ordinal: str) -> pd.Period:
+    return pd.Period(ordinal=int(ordinal), freq=frequency)
+
+
 def _cell(cell: Any) -> str:
+    if isinstance(cell, str) and not is_unicode(cell):
+        return f"{SURROGATES} {cell.encode('utf-8', 'surrogatepass').hex()}"
     name, kind = next((n, kind) for n, kind in _KINDS.items() if isinstance(cell, kind.types))
     return f"{name} {kind.write(cell)}"
 
 
 def _read(cell: str) -> Any:
     name, _, text = cell.partition(" ")
+    if name == SURROGATES:
+        return bytes.fromhex(text).decode("utf-8", "surrogatepass")
     return _KINDS[name].read(text)

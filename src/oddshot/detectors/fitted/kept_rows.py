@@ -13,6 +13,7 @@ from oddshot.detectors.fitted.kept_cells import from_arrow, to_arrow
 from oddshot.episodes import ANOMALY, FloatArray, LabelArray
 from oddshot.errors import DataError
 from oddshot.frames import RawRows, as_frame, check_unique, frame_from_arrow, to_rows
+from oddshot.mapping.encoding.source_columns import found_by_name, merely_counted
 from oddshot.mapping.row_places import RowPlaces
 from oddshot.mapping.support import MOST_COPIES, Support
 
@@ -74,7 +75,7 @@ class KeptRows:
     @property
     def named(self) -> bool:
         """Whether the user named the columns."""
-        return not isinstance(self.frame.columns, pd.RangeIndex)
+        return not merely_counted(self.frame.columns)
 
     @property
     def named_frame(self) -> pd.DataFrame:
@@ -91,16 +92,17 @@ class KeptRows:
             columns, and these have no names.
         """
         rows = as_frame(to_rows(X))
-        if self.named and not isinstance(rows.columns, pd.RangeIndex):
-            names, known = [str(name) for name in rows.columns], {*map(str, self.frame.columns)}
-            check_unique([name for name in names if name in known])
+        known = [str(name) for name in self.frame.columns]
+        if found_by_name(rows.columns, known, named=self.named):
+            names = [str(name) for name in rows.columns]
+            check_unique([name for name in names if name in {*known}])
             return rows.set_axis(names, axis=1)
         if rows.shape[1] != self.frame.shape[1]:
             raise DataError(
                 f"the new rows have {rows.shape[1]} columns and the context "
                 f"{self.frame.shape[1]}; where columns have no names, give all of them in order"
             )
-        return rows.set_axis([str(name) for name in self.frame.columns], axis=1)
+        return rows.set_axis(known, axis=1)
 
     def named_as_given(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Take the names off again where the user gave none."""
@@ -123,7 +125,7 @@ class KeptRows:
         relabelled = np.where(told >= 0, labels[told], self.labels)
         names = [str(name) for name in self.frame.columns]
         added = frame.iloc[new].set_axis([str(name) for name in frame.columns], axis=1)
-        if not isinstance(frame.columns, pd.RangeIndex) or set(names) <= set(added.columns):
+        if found_by_name(frame.columns, names, named=self.named):
             added = added.reindex(columns=names)  # those that are left out may be missing
         return KeptRows(
             pd.concat([self.frame, added.set_axis(self.frame.columns, axis=1)], ignore_index=True),

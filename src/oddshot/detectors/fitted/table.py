@@ -89,6 +89,7 @@ class FittedTable:
         Whether all rows to compare with are known to be normal.
     """
 
+    @np.errstate(under="ignore")
     def __init__(
         self,
         prior: Prior,
@@ -179,6 +180,7 @@ class FittedTable:
         )
 
     @classmethod
+    @np.errstate(under="ignore")
     def fit(
         cls,
         prior: Prior,
@@ -244,6 +246,7 @@ class FittedTable:
         """
         return np.concatenate([self.scored_arranged(block) for block in self._blocks(X)])
 
+    @np.errstate(under="ignore")
     def pool(self, X: Any) -> Pool:
         """See rows (n, d) by all that needs no label, to judge them again and again.
 
@@ -272,6 +275,7 @@ class FittedTable:
         labels[RowPlaces(self._mapping.support.known).of(pool.rows) >= 0] = ANOMALY
         return labels.astype(np.int8)
 
+    @np.errstate(under="ignore")
     def judged(self, pool: Pool, *, together: bool = True) -> FloatArray:
         """Raw scores (n,) of a pool, of this table or one that it came from by `with_labels`."""
         said = self._judged(self._mapping.judge(pool), pool.rows)
@@ -305,6 +309,7 @@ class FittedTable:
         encoded = self.arranged(X)
         return encoded, *self.seen_arranged(encoded)
 
+    @np.errstate(under="ignore")
     def seen_arranged(self, rows: FloatArray) -> tuple[Float32Array, FloatArray]:
         """As `seen`, of encoded rows (n, p + q) in the support's order: mapped, and raw scores."""
         pool = self._mapping.pool(rows)
@@ -315,6 +320,7 @@ class FittedTable:
         """Raw scores of a few rows, to tell whether a loaded detector gives what it gave before."""
         return self.scored_arranged(self._mapping.support.typical[:PROBES])
 
+    @np.errstate(under="ignore")
     def held_out(self, part: NDArray[np.intp]) -> tuple[Self, FloatArray]:
         """Fit again without some of the kept rows: what comes of it, and their raw scores by it.
 
@@ -382,6 +388,7 @@ class FittedTable:
         """
         return self.adapted_to(self.mapped_without(part))
 
+    @np.errstate(under="ignore")
     def mapped_without(self, part: NDArray[np.intp]) -> Fewer:
         """Do what `without` does, but for the head."""
         support = self._mapping.support
@@ -573,6 +580,7 @@ class FittedTable:
             overlap=meta.get("overlap", False),  # an older version did not ask
         )
 
+    @np.errstate(under="ignore")
     def scored_arranged(self, rows: FloatArray, *, together: bool = True) -> FloatArray:
         """Raw scores (n,) of encoded rows (n, p + q) whose columns are in the support's order.
 
@@ -582,6 +590,7 @@ class FittedTable:
             return np.zeros(0)
         return self.judged(self._mapping.pool(rows), together=together)
 
+    @np.errstate(under="ignore")
     def scored_both_ways(self, rows: FloatArray) -> tuple[FloatArray, FloatArray]:
         """As `scored_arranged`, with ``together`` and without; rows are mapped once."""
         pool = self._mapping.pool(rows)

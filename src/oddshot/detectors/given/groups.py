@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from oddshot.errors import DataError
+from oddshot.frames import to_array
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,8 @@ class Groups:
             If they are not one-dimensional, not one for each row, or one is missing.
         """
         values = groups if isinstance(groups, pd.Series) else _one_by_one(groups)
+        if values.dtype.kind == "V":
+            raise DataError("groups is an array of records; give one value for each row")
         if values.ndim != 1:
             raise DataError(f"groups has the shape {values.shape}; give one value for each row")
         if rows is not None and len(values) != rows:
@@ -99,12 +102,14 @@ class Groups:
 
 
 def _one_by_one(groups: ArrayLike) -> NDArray[Any]:
-    """Make an array of values, tuples and the like among them."""
+    """Make an array of values, tuples and the like among them; those that are masked are gaps."""
+    if isinstance(groups, np.ma.MaskedArray):
+        groups = groups.astype(object)  # of other types a gap would change the numbers
     if isinstance(groups, list) and any(isinstance(value, tuple) for value in groups):
         values = np.empty(len(groups), dtype=object)
         values[:] = groups
         return values
-    values = np.asarray(groups)
+    values = to_array(groups, "groups")
     if values.dtype.kind in "US" and not isinstance(groups, np.ndarray):
         return np.asarray(groups, dtype=object)  # else a gap among texts becomes one, too
     return values

@@ -10,7 +10,8 @@ from sklearn.utils import column_or_1d
 
 from oddshot.data.labels import parse_labels
 from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, LabelArray
-from oddshot.errors import LabelError, LabelWarning
+from oddshot.errors import LabelError, LabelWarning, first_line
+from oddshot.frames import to_array
 
 LABELS_WITH_A_SLIP = 0.9  # share of labels from which the rest are mistakes, and no other target
 
@@ -35,13 +36,13 @@ def checked_labels(y: ArrayLike | None, rows: int) -> LabelArray:
     """
     if y is None:
         return np.full(rows, UNLABELLED, dtype=np.int8)
-    if isinstance(y, np.ma.MaskedArray):
-        y = y.filled(UNLABELLED)
     try:
-        given = y if isinstance(y, pd.Series) else np.asarray(y)
+        given = y if isinstance(y, pd.Series) else to_array(y, "y", LabelError)
         values = column_or_1d(given)
+    except LabelError:
+        raise
     except ValueError as error:
-        raise LabelError(f"y cannot be read: {error}") from error
+        raise LabelError(f"y cannot be read: {first_line(error)}") from error
     if given.ndim > 1:
         warnings.warn(
             "A column-vector y was passed when a 1d array was expected; give y.ravel()",

@@ -10,6 +10,7 @@ from oddshot.data.labels import parse_labels
 from oddshot.detectors.fitted.table import FittedTable
 from oddshot.episodes import UNLABELLED, FloatArray, LabelArray
 from oddshot.errors import CalibrationWarning, LabelError
+from oddshot.frames import to_array
 from oddshot.mapping.mapping import Pool, last_told
 
 
@@ -127,7 +128,7 @@ class Ranking(Generic[DetectorT]):
             raise LabelError(
                 f"position {outside[0]} is that of no row; they go from 0 to {len(self) - 1}"
             )
-        told = parse_labels(np.atleast_1d(np.asarray(labels)), column="labels")
+        told = parse_labels(np.atleast_1d(to_array(labels, "labels", LabelError)), column="labels")
         if len(told) != len(places):
             raise LabelError(f"{len(places)} positions but {len(told)} labels; give one for each")
         all_told, when = self.labels.copy(), self._when.copy()

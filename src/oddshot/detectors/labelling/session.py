@@ -92,7 +92,7 @@ class SessionFolder:
             If it cannot be read.
         """
         file = Path(path) / SESSION
-        if not file.exists():
+        if not os.path.exists(file):
             return None
         try:
             state = json.loads(file.read_bytes())
@@ -129,7 +129,7 @@ class SessionFolder:
     def _begin(self, about: dict[str, Any]) -> None:
         found = self.peek(self.path)
         if found is None:
-            if (self.path / ANSWERS).exists():
+            if os.path.exists(self.path / ANSWERS):
                 raise SettingError(
                     f"{self.path} holds {ANSWERS} but no {SESSION}; restore it, or give another "
                     "--out"
@@ -147,7 +147,7 @@ class SessionFolder:
 
     def _recall(self) -> None:
         file = self.path / ANSWERS
-        content = file.read_bytes() if file.exists() else b""
+        content = file.read_bytes() if os.path.exists(file) else b""
         whole = content[: content.rfind(b"\n") + 1]
         if len(whole) < len(content):
             os.truncate(file, len(whole))

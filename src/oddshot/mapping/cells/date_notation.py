@@ -8,6 +8,7 @@ from itertools import compress, islice
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from oddshot.episodes import FloatArray
@@ -154,9 +155,14 @@ def _shorter(texts: Sequence[str], form: str) -> str:
 
 
 def _as_text(value: Any) -> Any:
-    """Give a date, or a date as text, as text without spaces around it; ``None`` for a gap."""
+    """Give a date, the begin of a period, or a date as text, as text without spaces around it.
+
+    ``None`` for a gap.
+    """
     if isinstance(value, datetime.date):
         return value.isoformat()
+    if isinstance(value, pd.Period):
+        return value.to_timestamp().isoformat()
     if not isinstance(value, str):
         return value
     text = value.strip()

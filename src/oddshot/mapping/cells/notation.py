@@ -6,7 +6,7 @@ import numbers
 import re
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
@@ -25,6 +25,7 @@ ENDS_IN_0, CHANCE = 0.1, 0.01  # share of decimals that would be written shorter
 SHOWN = 3
 FEW_UNITS = 5  # different ones, up to which what stands behind numbers may be units
 SECONDS = 86400.0
+DURATIONS, NUMBERS = "durations", "numbers"
 SIGNS, SIGNED = ("<", ">", "\u2264", "\u2265"), 0.2  # share of texts that may begin with one
 
 _CURRENCY = (
@@ -71,11 +72,16 @@ class Notation:
         The texts that cannot be read and count as gaps; no others may occur.
     units
         What may stand behind a number, and by what it multiplies it: a unit by 1.
+    holds
+        `DURATIONS`, which are read in days, times of day among them, or `NUMBERS`; empty where both
+        occur, or an older version did not ask. Whole numbers are not read where durations are held,
+        since it is not told in what unit they are, nor durations where numbers are.
     """
 
     comma: bool = False
     words: tuple[str, ...] = ()
     units: tuple[tuple[str, float], ...] = ()
+    holds: str = ""
 
     @property
     def told(self) -> str:
@@ -139,7 +145,26 @@ class Notation:
         """Whether a value is a number or a gap, words aside."""
         return self._number(value) is not None
 
+    @property
+    def learned(self) -> str:
+        """What a cell is expected to hold."""
+        return "a duration" if self.holds == DURATIONS else "a number"
+
+    def what_else(self, kind: str) -> str:
+        """Say what a column of a numeric type, by numpy's letter, holds instead; empty if it fits.
+
+        >>> Notation(holds=DURATIONS).what_else("i"), Notation(holds=DURATIONS).what_else("m")
+        ('whole numbers', '')
+        """
+        if self.holds == NUMBERS and kind == "m":
+            return DURATIONS
+        return "whole numbers" if self.holds == DURATIONS and kind in "iu" else ""
+
     def _number(self, value: Any) -> float | None:
+        if (self.holds == NUMBERS and _lasts(value)) or (
+            self.holds == DURATIONS and _is_whole(value)
+        ):
+            return None
         if isinstance(value, str):
             text = value.strip()
             for unit, factor in self.units:
@@ -180,6 +205,28 @@ class Notation:
 
 
 PLAIN = Notation()
+
+
+def what_is_held(values: Sequence[Any], words: Collection[str] = ()) -> str:
+    """Tell what values hold that are numbers: `DURATIONS`, `NUMBERS`, or empty where it is both.
+
+    >>> what_is_held([datetime.timedelta(3), "1 days 02:00", None, "-"]), what_is_held(["2", 1.5])
+    ('durations', 'numbers')
+    """
+    gaps = MISSING_WORDS.union(word.lower() for word in words)
+    read = (v for v in values if not (isinstance(v, str) and v.strip().lower() in gaps))
+    kinds = {_lasts(value) for value in read if value is not None}
+    return "" if len(kinds) != 1 else DURATIONS if kinds == {True} else NUMBERS
+
+
+def _lasts(value: Any) -> bool:
+    if isinstance(value, str):
+        return ":" in value and _time(value.strip()) is not None
+    return isinstance(value, datetime.timedelta | np.timedelta64 | datetime.time)
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, numbers.Integral) and not isinstance(value, np.timedelta64)
 
 
 def find_notation(values: Sequence[Any], counts: NDArray[np.intp] | None = None) -> Notation | None:

@@ -16,7 +16,7 @@ from oddshot.errors import DataError
 from oddshot.mapping.cells.date_notation import dates_or_none, days_and_unread
 from oddshot.mapping.cells.days import COMPACT, DAY, SINCE_1970, days_of_numbers, since_1970
 from oddshot.mapping.cells.distinct import Column, distinct_values, occurrences
-from oddshot.mapping.cells.notation import Notation, find_notation
+from oddshot.mapping.cells.notation import DURATIONS, Notation, find_notation
 from oddshot.mapping.cells.truth_values import booleans_or_none, truth_or_none
 
 
@@ -25,6 +25,16 @@ def read_numbers(column: Column, notation: Notation | None = None) -> FloatArray
 
     Without a notation the column tells it.
     """
+    other = notation.what_else(column.dtype.kind) if notation else ""
+    if notation and other and column.notna().any():
+        raise DataError(
+            f"column {str(column.name)!r} holds {other}, where {notation.holds} were learned; give "
+            + (
+                "durations, or days with a point (as floats)"
+                if notation.holds == DURATIONS
+                else "numbers"
+            )
+        )
     if column.dtype.kind == "m":
         days: FloatArray = np.asarray(pd.TimedeltaIndex(column) / DAY, dtype=np.float64)
         return days
@@ -33,7 +43,7 @@ def read_numbers(column: Column, notation: Notation | None = None) -> FloatArray
     if notation is None:
         codes, distinct = distinct_values(column)
         notation = find_notation(distinct, occurrences(codes)) or Notation()
-    return _by_distinct(column, notation.read, "a number")
+    return _by_distinct(column, notation.read, notation.learned)
 
 
 def read_booleans(column: Column) -> FloatArray:
@@ -61,7 +71,8 @@ def read_days(column: Column, date_format: str, words: Collection[str] = ()) -> 
 def not_numbers(column: Column, notation: Notation | None = None) -> NDArray[np.bool_]:
     """Shape (n,): which cells `read_numbers` cannot read."""
     if column.dtype.kind in "biufm":
-        return np.zeros(len(column), dtype=np.bool_)
+        other = notation is not None and notation.what_else(column.dtype.kind) != ""
+        return np.asarray(column.notna() & other, dtype=np.bool_)
     codes, distinct = distinct_values(column)
     if notation is None:
         notation = find_notation(distinct, occurrences(codes)) or Notation()

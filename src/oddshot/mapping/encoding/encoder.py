@@ -56,7 +56,7 @@ from oddshot.mapping.encoding.source_columns import (
     by_name,
     check_size,
     column_at,
-    merely_counted,
+    found_by_name,
     names_given,
 )
 from oddshot.mapping.encoding.unseen import never_seen
@@ -154,9 +154,9 @@ class Encoder:
         ----------
         X
             Shape (n, d). The columns of a data frame are found by name, in any order, and others
-            are ignored. A matrix, or a frame whose columns are merely counted, is taken by position
-            and needs the width that `fit` saw. Columns that are left out may be missing in a data
-            frame. Sparse rows become dense: give blocks of them.
+            are ignored. A matrix, or a frame whose columns are merely counted and are not those of
+            `fit`, is taken by position and needs the width that `fit` saw. Columns that are left
+            out may be missing in a data frame. Sparse rows become dense: give blocks of them.
         aside
             Whether to write what stands aside, too.
 
@@ -333,15 +333,14 @@ class Encoder:
     def aligned(self, rows: RawRows) -> RawRows:
         """Give the fitted columns (n, d) in the fitted order; errors as of `transform`."""
         labels = [r.column for r in self.recipes]
-        if isinstance(rows, pd.DataFrame) and not merely_counted(rows.columns):
-            named = self.feature_names_in_ is not None
-            if named or set(labels) <= {str(name) for name in rows.columns}:
-                left_out = {
-                    r.column: r.value if isinstance(r, Constant) else np.nan
-                    for r in self.recipes
-                    if isinstance(r, LeftOut)
-                }
-                rows = by_name(rows, labels, left_out)
+        named = self.feature_names_in_ is not None
+        if isinstance(rows, pd.DataFrame) and found_by_name(rows.columns, labels, named=named):
+            left_out = {
+                r.column: r.value if isinstance(r, Constant) else np.nan
+                for r in self.recipes
+                if isinstance(r, LeftOut)
+            }
+            rows = by_name(rows, labels, left_out)
         if rows.shape[1] != self.n_features_in_:
             raise DataError(
                 f"X has {rows.shape[1]} features, but {self._owner} is expecting "

@@ -88,7 +88,7 @@ class Number:
 def _on_number(number: Number) -> str:
     notation = number.notation
     units = f" {notation.told_units}" if notation.units else ""
-    points = ", points between thousands" if notation.comma else ""
+    points = ", commas before decimals, points between thousands" if notation.comma else ""
     read = f"read as {number.kind}s{units}{points}"
     if not number.missing:
         return read if units or points else ""

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from oddshot.episodes import FloatArray
 from oddshot.frames import RawRows
+from oddshot.mapping.cells.notation import DURATIONS
 from oddshot.mapping.encoding.date import Date
 from oddshot.mapping.encoding.dates_together import move_with_dates
 from oddshot.mapping.encoding.layout import Layout
@@ -24,7 +25,8 @@ class NumberBlock:
 
     `numbers` are their recipes, `source` (q,) their positions in the rows, `gap` to `last` (q,)
     their parameters; `varying` and `flagged` pick those with a value and those with a flag, which
-    stand at `value_at` and `flag_at` in the encoded rows.
+    stand at `value_at` and `flag_at` in the encoded rows. `dated` and `lasting`: whether there are
+    dates among them, and durations.
     """
 
     numbers: list[Number]
@@ -40,6 +42,7 @@ class NumberBlock:
     flagged: NDArray[np.intp]
     flag_at: NDArray[np.intp]
     dated: bool
+    lasting: bool
 
     @classmethod
     def of(cls, layout: Layout) -> "NumberBlock":
@@ -66,12 +69,14 @@ class NumberBlock:
             flagged=np.flatnonzero(missing),
             flag_at=(start + varies)[missing],
             dated=any(isinstance(r, Date) for _, r in numbers),
+            lasting=any(r.notation.holds == DURATIONS for _, r in numbers),
         )
 
     def read(self, rows: RawRows) -> FloatArray:
         """Read the columns of rows (n, d), as a copy (n, q); NaN where missing."""
         used = self.source
-        matrix = None if self.dated else as_matrix(rows)
+        by_column = self.dated or (self.lasting and isinstance(rows, pd.DataFrame))
+        matrix = None if by_column else as_matrix(rows)
         if matrix is not None:
             chosen = matrix if len(used) == matrix.shape[1] else matrix[:, used]
             dense = chosen.toarray() if sp.issparse(chosen) else chosen

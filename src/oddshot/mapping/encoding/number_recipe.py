@@ -64,7 +64,8 @@ def number_recipe(
 
 def _names_rows(name: str, ordered: FloatArray) -> str:
     """Why integers only name the rows; empty if they may mean something."""
-    steps = np.diff(ordered)
+    with np.errstate(over="ignore"):
+        steps = np.diff(ordered)
     if len(ordered) < 2 or np.any(ordered != np.floor(ordered)) or np.any(steps == 0):
         return ""
     if says_identifier(name):

@@ -4,6 +4,7 @@
 `LeftOut`. Nothing depends on the order of the rows.
 """
 
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -14,7 +15,13 @@ from oddshot.errors import DataError
 from oddshot.mapping.cells.date_notation import find_date_format
 from oddshot.mapping.cells.distinct import Column, distinct_values, nested_type, occurrences
 from oddshot.mapping.cells.level_names import are_codes
-from oddshot.mapping.cells.notation import find_notation
+from oddshot.mapping.cells.notation import (
+    DURATIONS,
+    NUMBERS,
+    Notation,
+    find_notation,
+    what_is_held,
+)
 from oddshot.mapping.cells.number_dates import find_number_date
 from oddshot.mapping.cells.reading import read_booleans, read_numbers
 from oddshot.mapping.cells.truth_values import are_booleans
@@ -54,7 +61,12 @@ def recipe(name: str, column: Column, *, named: bool) -> Recipe:
         return (
             date_recipe(name, column, written)
             if written
-            else number_recipe(name, values, named=named)
+            else number_recipe(
+                name,
+                values,
+                named=named,
+                notation=Notation(holds=DURATIONS if kind == "m" else NUMBERS),
+            )
         )
     if kind == "c":
         raise DataError(f"Complex data not supported: column {name!r}; give real numbers")
@@ -72,6 +84,7 @@ def _by_content(name: str, column: Column, *, named: bool) -> Recipe:
     coded = are_codes(distinct)
     notation = None if coded else find_notation(distinct, occurrences(codes))
     if notation is not None:
+        notation = replace(notation, holds=what_is_held(distinct, notation.words))
         values = read_numbers(column, notation)
         return number_recipe(name, values, named=named, notation=notation)
     if (dates := find_date_format(distinct)) is not None:
@@ -89,6 +102,12 @@ def recipes_of_matrix(matrix: Any, labels: list[str], *, named: bool) -> list[Re
     by_column = sp.csc_array(matrix, dtype=np.float64)
     written = np.split(by_column.data, by_column.indptr[1:-1])
     return [
-        number_recipe(label, values, zeros=matrix.shape[0] - len(values), named=named)
+        number_recipe(
+            label,
+            values,
+            zeros=matrix.shape[0] - len(values),
+            named=named,
+            notation=Notation(holds=NUMBERS),
+        )
         for label, values in zip(labels, written, strict=True)
     ]

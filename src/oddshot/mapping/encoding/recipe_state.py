@@ -42,12 +42,15 @@ def recipes_from_state(columns: list[dict[str, Any]], numbers: NDArray[Any]) -> 
 def _settings(recipe: Recipe) -> dict[str, Any]:
     """Give what a recipe says, without what the array of numbers keeps, and a plain notation."""
     told = asdict(recipe)
+    if "notation" in told:
+        plain = asdict(PLAIN)
+        told["notation"] = {k: v for k, v in told["notation"].items() if v != plain[k]}
     for name in LIMITS if type(recipe) is Number else ():
         del told[name]
     for name, usual in (
-        ("notation", asdict(PLAIN)),
         ("alone", False),
         ("mixed", ""),
+        ("notation", {}),
         ("begun", []),
         ("beside", ""),
         ("by_years", False),
@@ -67,7 +70,9 @@ def _restored(column: dict[str, Any], rows: Iterator[list[float]]) -> Recipe:
     if "notation" in column:
         told = column["notation"]
         units = tuple((unit, float(factor)) for unit, factor in told.get("units", ()))
-        column["notation"] = Notation(told["comma"], tuple(told["words"]), units)
+        column["notation"] = Notation(
+            told.get("comma", False), tuple(told.get("words", ())), units, told.get("holds", "")
+        )
     if kind == "number":
         fill, low, high, below, above, missing, varies = next(rows)
         return Number(

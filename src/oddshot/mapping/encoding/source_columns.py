@@ -7,7 +7,7 @@ import pandas as pd
 import scipy.sparse as sp
 
 from oddshot.errors import DataError
-from oddshot.frames import RawRows, check_unique, sparse_columns
+from oddshot.frames import RawRows, check_unique, is_unicode, sparse_columns
 from oddshot.wording import counted
 
 MOST_ASKED = 3
@@ -30,16 +30,29 @@ def check_size(rows: RawRows) -> None:
 
 def names_given(rows: RawRows) -> list[str] | None:
     """Names (d,) that the user gave; ``None`` where there are none."""
-    if not isinstance(rows, pd.DataFrame) or isinstance(rows.columns, pd.RangeIndex):
+    if not isinstance(rows, pd.DataFrame) or merely_counted(rows.columns):
         return None
     names = [str(name) for name in rows.columns]
     check_unique(names)
+    if broken := [name for name in names if not is_unicode(name)]:
+        raise DataError(f"the name of column {broken[0]!r} is no Unicode text; rename it")
     return names
 
 
 def merely_counted(columns: "pd.Index[Any]") -> bool:
     """Tell whether columns are counted from 0, in their order, as pandas does without names."""
     return isinstance(columns, pd.RangeIndex) and (columns.start, columns.step) == (0, 1)
+
+
+def found_by_name(columns: "pd.Index[Any]", names: list[str], *, named: bool) -> bool:
+    """Tell whether columns are found by the names (d,) of fit; else they are taken by position.
+
+    Where fit was given names, all but counted columns are, and these if they hold all names (as 1
+    and 2 of what is counted from 0). Where it was not, others than counted ones are that hold all.
+    """
+    held = {*names} <= {str(name) for name in columns}
+    counted_ones = merely_counted(columns)
+    return held or not counted_ones if named else held and not counted_ones
 
 
 def by_name(rows: pd.DataFrame, names: list[str], left_out: dict[str, Any]) -> pd.DataFrame:
