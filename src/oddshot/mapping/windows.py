@@ -26,9 +26,9 @@ from oddshot.frames import as_frame, to_rows
 from oddshot.mapping import cells
 from oddshot.mapping.columns import Category, Date, Number, Recipe
 from oddshot.mapping.encode import ColumnNote, Encoder
+from oddshot.mapping.seasons.usual import Usual
 from oddshot.mapping.threading import cut
 
-BINS = 48  # parts of a period, each with a usual value
 CYCLES = 3  # periods that are seen at least before one is believed
 LEAST_LAG = 4  # readings of the shortest period that is looked for
 CORRELATED = 0.25  # autocorrelation from which on a period is believed
@@ -119,10 +119,12 @@ class Windows:
         order = np.argsort(times, kind="stable")
         numbers = self._numbers(rest.iloc[order])
         self.period_ = self._found_period(times[order], numbers)
-        self._season: dict[str, FloatArray] = {}
+        self._season: dict[str, Usual] = {}
+        self._origin = 0.0
         if self.period_ is not None:
-            phases = self._phases(times[order])
-            self._season = {name: _usual(values, phases) for name, values in numbers.items()}
+            self._origin = float(np.floor(times.min() / self.period_) * self.period_)
+            turns = self._turns(times[order])
+            self._season = {name: Usual.fit(values, turns) for name, values in numbers.items()}
         return self
 
     def of(self, X: Any) -> Windowed:
@@ -163,12 +165,13 @@ class Windows:
             "time": self.time,
             "period": self._told_period(),
             "period_": self.period_,
+            "origin": self._origin,
             "time_format": self._time_format,
             "columns": columns,
         }
         arrays = {f"columns.{name}": array for name, array in arrays.items()}
         for place, name in enumerate(self._season):
-            arrays[f"season.{place}"] = self._season[name]
+            arrays[f"season.{place}"] = self._season[name].state()
         meta = {
             name: value.item() if isinstance(value, np.generic) else value
             for name, value in meta.items()
@@ -183,8 +186,10 @@ class Windows:
         windows._columns = Encoder.from_state(meta["columns"], numbers, owner="SeriesDetector")
         windows.report_ = windows._columns.report()
         windows.period_, windows._time_format = meta["period_"], meta["time_format"]
+        windows._origin = meta.get("origin", 0.0)
         windows._season = {
-            name: arrays[f"season.{place}"] for place, name in enumerate(meta["seasonal"])
+            name: Usual.from_state(arrays[f"season.{place}"])
+            for place, name in enumerate(meta["seasonal"])
         }
         return windows
 
@@ -265,7 +270,7 @@ class Windows:
     ) -> dict[str, FloatArray]:
         found = _described(values, self.size)
         if recipe.column in self._season:
-            usual = self._season[recipe.column][self._phases(times)]
+            usual = self._season[recipe.column].at(self._turns(times))
             found |= _off_season(values - usual, self.size)
         noise = NOISE * max(abs(recipe.below), abs(recipe.above))
         return {what: np.where(np.abs(v) <= noise, 0.0, v) for what, v in found.items()}
@@ -325,11 +330,11 @@ class Windows:
         except (TypeError, ValueError):
             return 0.0
 
-    def _phases(self, times: FloatArray) -> NDArray[np.intp]:
-        """Which part of the period each time (n,) is in."""
+    def _turns(self, times: FloatArray) -> FloatArray:
+        """Where in the period, in [0, 1), each time (n,) is."""
         assert self.period_ is not None
-        turns = (times / self.period_ + 1e-9) % 1.0
-        return np.minimum((turns * BINS).astype(np.intp), BINS - 1)
+        rounding = max(1e-9, 4 * float(np.spacing(np.abs(times).max())) / self.period_)
+        return ((times - self._origin) / self.period_ + rounding) % 1.0
 
 
 def _finite(recipe: Number, column: "pd.Series[Any]") -> FloatArray:
@@ -379,15 +384,6 @@ def _over(values: FloatArray, size: int, summary: Callable[[Any], Any]) -> Float
             part = np.ma.masked_invalid(part)
         found[block] = np.ma.filled(summary(part), np.nan)
     return found
-
-
-def _usual(values: FloatArray, phases: NDArray[np.intp]) -> FloatArray:
-    """Median (48,) of the values (n,) of each phase; of all where a phase was not seen."""
-    known = ~np.isnan(values)
-    usual = np.full(BINS, np.median(values[known]) if known.any() else 0.0)
-    for phase in np.unique(phases[known]):
-        usual[phase] = np.median(values[known & (phases == phase)])
-    return usual
 
 
 def _lag(columns: FloatArray) -> int | None:
