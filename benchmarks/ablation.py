@@ -37,13 +37,13 @@ from oddshot.episodes import ANOMALY, UNLABELLED, FloatArray, MappedTask
 from oddshot.evaluation.machine import machine
 from oddshot.evaluation.metrics import auroc, average_precision, paired_bootstrap
 from oddshot.learners import LEARNERS, collate, restore
-from oddshot.mapping.isolation import Isolation
-from oddshot.mapping.label_free import LABEL_FREE
-from oddshot.mapping.labelled import LABELLED_NAMES
+from oddshot.mapping.coordinates.isolation import Isolation
+from oddshot.mapping.coordinates.label_free import LABEL_FREE
+from oddshot.mapping.coordinates.labelled import LABELLED_NAMES
+from oddshot.mapping.coordinates.neighbours import Neighbours, Subsets
+from oddshot.mapping.coordinates.shape import Ellipsoids
+from oddshot.mapping.coordinates.tails import Tails
 from oddshot.mapping.mapping import COORDINATES, HOLLOW, PLAIN
-from oddshot.mapping.neighbours import Neighbours, Subsets
-from oddshot.mapping.shape import Ellipsoids
-from oddshot.mapping.tails import Tails
 from oddshot.meta_training import anchored_to, in_fold
 from oddshot.priors import Prior
 from oddshot.reports.tables import markdown_table

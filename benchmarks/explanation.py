@@ -37,7 +37,7 @@ from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
 from oddshot import FewShotDetector, Prior
 from oddshot.data.collections import load_collection
 from oddshot.data.sources import read_table
-from oddshot.mapping.encode import Encoder
+from oddshot.mapping.encoding.encoder import Encoder
 from oddshot.reports.tables import markdown_table
 
 MOST_ROWS, HELD_OUT = 2500, 150

@@ -45,7 +45,7 @@ from oddshot.detectors.labelling.suggestion import suggest
 from oddshot.episodes import Table
 from oddshot.evaluation.metrics import auroc, average_precision, paired_bootstrap
 from oddshot.evaluation.models import PINE_FOREST
-from oddshot.mapping.encode import Encoder
+from oddshot.mapping.encoding.encoder import Encoder
 from oddshot.reports.tables import markdown_table
 
 MOST_ROWS, LONGEST, FEWEST = 1000, 3000, 10

@@ -42,7 +42,7 @@ from oddshot.evaluation.metrics import auroc, average_precision
 from oddshot.evaluation.novel_types import nsl_kdd
 from oddshot.evaluation.protocols import take
 from oddshot.mapping.combinations import Combinations
-from oddshot.mapping.encode import Encoder
+from oddshot.mapping.encoding.encoder import Encoder
 from oddshot.mapping.outside import BEGINS
 from oddshot.reports.tables import markdown_table
 

@@ -25,7 +25,7 @@ from explanation import COLLECTIONS, is_number, set_apart, unseen
 from oddshot import FewShotDetector, Prior
 from oddshot.evaluation.machine import machine
 from oddshot.evaluation.peers import find_peers
-from oddshot.mapping.encode import Encoder
+from oddshot.mapping.encoding.encoder import Encoder
 from oddshot.reports.tables import markdown_table
 
 PEERS = ("aae", "iforest", "ecod", "hbos", "knn", "lof")

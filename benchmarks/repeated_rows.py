@@ -29,7 +29,7 @@ from oddshot.data.collections import TableRef, load_collection
 from oddshot.episodes import ANOMALY, UNLABELLED
 from oddshot.evaluation.machine import machine
 from oddshot.evaluation.metrics import auroc, average_precision
-from oddshot.mapping.encode import Encoder
+from oddshot.mapping.encoding.encoder import Encoder
 from oddshot.mapping.support import MOST_COPIES
 from oddshot.reports.tables import markdown_table
 

@@ -297,7 +297,7 @@ def judged(trial: Any, scores: np.ndarray) -> tuple[float, float]:
 
 def block_places() -> dict[str, list[int]]:
     """Places of coordinates by block, neighbours and subsets apart by space."""
-    from oddshot.mapping import isolation, labelled, neighbours, shape, tails
+    from oddshot.mapping.coordinates import isolation, labelled, neighbours, shape, tails
     from oddshot.mapping.mapping import COORDINATES
 
     named: dict[str, tuple[str, ...]] = {}
@@ -326,8 +326,9 @@ def block_costs(rows: int, columns: int, repeats: int) -> dict[str, tuple[float,
     """Milliseconds that each block takes to fit and to transform, one thread."""
     from threadpoolctl import threadpool_limits
 
-    from oddshot.mapping import mapping, spaces
-    from oddshot.mapping.block import Reference
+    from oddshot.mapping import mapping
+    from oddshot.mapping.coordinates import spaces
+    from oddshot.mapping.coordinates.block import Reference
     from oddshot.mapping.support import draw_support
 
     points = table(rows, columns)

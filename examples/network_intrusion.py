@@ -28,7 +28,7 @@ from oddshot import FewShotDetector
 from oddshot.episodes import Table
 from oddshot.evaluation.novel_types import TypedTable, judge, nsl_kdd
 from oddshot.evaluation.protocols import novel_type
-from oddshot.mapping.encode import Encoder
+from oddshot.mapping.encoding.encoder import Encoder
 
 DATA = Path(os.environ.get("ODDSHOT_DATA", Path(__file__).parents[2] / "shared" / "data"))
 NORMAL_ROWS, LABELS = 3000, 10

@@ -5,8 +5,8 @@ from functools import cache
 import torch
 
 from oddshot.learners import Shape, make_learner, prior_settings
-from oddshot.mapping.calibration import CHANNELS
-from oddshot.mapping.evidence import EVIDENCE, TABLE
+from oddshot.mapping.coordinates.calibration import CHANNELS
+from oddshot.mapping.coordinates.evidence import EVIDENCE, TABLE
 from oddshot.mapping.mapping import COORDINATES
 from oddshot.priors import Prior
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from oddshot.episodes import MappedTask, SupportSummary
-from oddshot.mapping.evidence import EVIDENCE, TABLE
+from oddshot.mapping.coordinates.evidence import EVIDENCE, TABLE
 from oddshot.mapping.mapping import COORDINATES, LABEL_FREE
 from oddshot.meta_training import in_fold
 from oddshot.task_store import TaskStore

@@ -10,7 +10,7 @@ from oddshot.data.delimited import read_delimited
 from oddshot.data.labels import parse_labels
 from oddshot.errors import DataError
 from oddshot.frames import MISSING_WORDS, frame_from_arrow, sparse_columns, to_rows
-from oddshot.mapping.cells import read_numbers
+from oddshot.mapping.cells.reading import read_numbers
 
 
 def test_frames_come_back_as_they_are() -> None:

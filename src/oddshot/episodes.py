@@ -106,7 +106,7 @@ class SupportSummary:
         normals, ...).
     hollow
         How alone the rows nearest the centre are: about 0.1 where most rows are in the middle,
-        above 0.4 where hardly any are (see `oddshot.mapping.evidence.hollowness`).
+        above 0.4 where hardly any are (see `oddshot.mapping.coordinates.evidence.hollowness`).
     """
 
     evidence: Float32Array

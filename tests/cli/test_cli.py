@@ -13,7 +13,7 @@ from oddshot.cli import app
 from oddshot.evaluation import benchmarks
 from oddshot.evaluation.demonstration import rare_malignant
 from oddshot.evaluation.results import read_results
-from oddshot.mapping.encode import Encoder
+from oddshot.mapping.encoding.encoder import Encoder
 from oddshot.priors import Prior
 
 

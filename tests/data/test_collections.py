@@ -8,7 +8,7 @@ import pytest
 
 from oddshot.data.collections import family_of, load_collection
 from oddshot.errors import LabelError, SourceError
-from oddshot.mapping.encode import Encoder
+from oddshot.mapping.encoding.encoder import Encoder
 
 DATA = Path(os.environ.get("ODDSHOT_DATA", Path(__file__).parents[3] / "shared/data"))
 needs_data = pytest.mark.skipif(

@@ -22,7 +22,7 @@ from oddshot.data.sources import (
     written_cells,
 )
 from oddshot.errors import DataError, LabelError, SourceError
-from oddshot.mapping.encode import Encoder
+from oddshot.mapping.encoding.encoder import Encoder
 
 DATA = Path(os.environ.get("ODDSHOT_DATA", Path(__file__).parents[3] / "shared/data"))
 needs_data = pytest.mark.skipif(

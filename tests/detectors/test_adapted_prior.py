@@ -9,7 +9,7 @@ from threadpoolctl import threadpool_info
 
 from oddshot import FewShotDetector
 from oddshot.errors import CalibrationWarning
-from oddshot.mapping.encode import Encoder
+from oddshot.mapping.encoding.encoder import Encoder
 from small_detectors import detector, few_labels, odd_among
 
 

@@ -365,7 +365,7 @@ def test_load_tells_a_changed_state(saved, meta):
 
 
 def test_load_tells_a_detector_that_scores_otherwise(saved, monkeypatch):
-    monkeypatch.setattr("oddshot.mapping.isolation.TREES", 10)
+    monkeypatch.setattr("oddshot.mapping.coordinates.isolation.TREES", 10)
     with pytest.warns(SavedScoresWarning, match="does not give the scores it gave when"):
         FewShotDetector.load(saved)
 

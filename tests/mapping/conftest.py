@@ -5,8 +5,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from oddshot.mapping.block import Reference
-from oddshot.mapping.spaces import Spaces, Views
+from oddshot.mapping.coordinates.block import Reference
+from oddshot.mapping.coordinates.spaces import Spaces, Views
 
 
 @pytest.fixture(scope="session")

@@ -7,9 +7,9 @@ from sklearn.metrics import roc_auc_score
 
 from oddshot.episodes import Batch, Episode
 from oddshot.errors import DataError
+from oddshot.mapping.coordinates.evidence import EVIDENCE, TABLE
+from oddshot.mapping.coordinates.labelled import LABELLED_NAMES
 from oddshot.mapping.editions import Edition
-from oddshot.mapping.evidence import EVIDENCE, TABLE
-from oddshot.mapping.labelled import LABELLED_NAMES
 from oddshot.mapping.mapping import (
     COORDINATES,
     LABEL_FREE,
@@ -228,7 +228,7 @@ def test_a_sample_of_normal_rows_is_labelled_normal():
 @pytest.fixture
 def few_trees(monkeypatch):
     """A small isolation forest: these tests are about the rows, and fit often."""
-    monkeypatch.setattr("oddshot.mapping.isolation.TREES", 10)
+    monkeypatch.setattr("oddshot.mapping.coordinates.isolation.TREES", 10)
 
 
 @pytest.mark.usefixtures("few_trees")

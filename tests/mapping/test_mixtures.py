@@ -11,10 +11,10 @@ from oddshot import FewShotDetector
 from oddshot.detectors.fitted.table import FittedTable
 from oddshot.episodes import FloatArray
 from oddshot.mapping import mixtures
+from oddshot.mapping.coordinates.spaces import Spaces
 from oddshot.mapping.editions import Edition
 from oddshot.mapping.mixtures import MOST_FITTED, Dependencies, Mixture, _Components
 from oddshot.mapping.row_places import RowPlaces
-from oddshot.mapping.spaces import Spaces
 from small_priors import untrained_prior
 
 RNG = np.random.default_rng(0)

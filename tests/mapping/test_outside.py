@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from oddshot import FewShotDetector
-from oddshot.mapping.encode import MOST_CONSTANTS, Encoder
+from oddshot.mapping.encoding.encoder import MOST_CONSTANTS, Encoder
 from oddshot.mapping.outside import LEAST_ROWS, Outside
 from oddshot.mapping.row_places import RowPlaces
 from small_priors import untrained_prior

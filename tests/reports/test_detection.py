@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 
-from oddshot.mapping.encode import ColumnNote
+from oddshot.mapping.encoding.column_note import ColumnNote
 from oddshot.reports.detection import scored
 
 NOTES = (

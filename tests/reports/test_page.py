@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from oddshot.mapping.encode import ColumnNote
+from oddshot.mapping.encoding.column_note import ColumnNote
 from oddshot.reports.detection import scored
 from oddshot.reports.evidence import Evidence, LabelEffect, RowMap
 from oddshot.reports.page import detection_page

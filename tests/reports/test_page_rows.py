@@ -5,7 +5,7 @@ import pandas as pd
 
 from oddshot.detectors.explanations.alternatives import Change, CounterExample
 from oddshot.detectors.explanations.explanation import Explanation
-from oddshot.mapping.encode import ColumnNote
+from oddshot.mapping.encoding.column_note import ColumnNote
 from oddshot.reports.detection import scored
 from oddshot.reports.evidence import Evidence
 from oddshot.reports.page_rows import (

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 
 from oddshot.data.images import to_images
-from oddshot.mapping.encode import Encoder
+from oddshot.mapping.encoding.encoder import Encoder
 from oddshot.reports.detection import scored
 from oddshot.reports.plane import MAX_POINTS, row_map
 

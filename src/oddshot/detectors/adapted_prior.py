@@ -25,7 +25,7 @@ from oddshot.detectors.verdicts.calibration import (
 )
 from oddshot.episodes import NORMAL, Float32Array, FloatArray
 from oddshot.errors import DataError, SettingError, is_whole, require
-from oddshot.mapping.encode import ColumnNote
+from oddshot.mapping.encoding.column_note import ColumnNote
 from oddshot.thresholds.conformal import group_weights
 from oddshot.thresholds.surprise import Surprise
 

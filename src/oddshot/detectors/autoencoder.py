@@ -18,7 +18,7 @@ from oddshot.detectors.given.labels import checked_labels
 from oddshot.detectors.verdicts.calibrated import Shown
 from oddshot.episodes import FloatArray
 from oddshot.errors import DataError, is_number, is_whole, require
-from oddshot.mapping.encode import ColumnNote
+from oddshot.mapping.encoding.column_note import ColumnNote
 from oddshot.mapping.support import draw_support
 from oddshot.persistence import load_state, reading_state, save_state
 from oddshot.priors import plain
@@ -229,8 +229,8 @@ class AAEDetector(AnomalyDetector):
     def encoded(self, X: Any) -> FloatArray:
         """Return the numbers (n, d) that the networks stand for.
 
-        Of a table what `oddshot.mapping.encode.Encoder` makes of it, so the table itself where all
-        columns are numbers without gaps; of images the pixels, row by row.
+        Of a table what `oddshot.mapping.encoding.encoder.Encoder` makes of it, so the table itself
+        where all columns are numbers without gaps; of images the pixels, row by row.
         """
         check_is_fitted(self)
         return self._fitted.unscaled(self._fitted.read(X))

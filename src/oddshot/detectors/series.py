@@ -19,7 +19,7 @@ from oddshot.detectors.verdicts.calibrated import Shown
 from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, FloatArray, LabelArray
 from oddshot.errors import DataError, SettingError
 from oddshot.frames import RawRows, hash_rows
-from oddshot.mapping.encode import ColumnNote
+from oddshot.mapping.encoding.column_note import ColumnNote
 from oddshot.mapping.windows import Place, Windowed, Windows
 from oddshot.persistence import load_state, reading_state, save_state, under
 from oddshot.priors import Prior

@@ -17,7 +17,7 @@ from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from oddshot.episodes import ANOMALY, FloatArray, LabelArray, Rows
 from oddshot.errors import DataError
 from oddshot.evaluation.models import Scorer
-from oddshot.mapping.encode import Encoder
+from oddshot.mapping.encoding.encoder import Encoder
 
 if TYPE_CHECKING:
     import torch

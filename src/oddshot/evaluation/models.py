@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from sklearn.preprocessing import StandardScaler
 
 from oddshot.episodes import ANOMALY, FloatArray, LabelArray, Rows
-from oddshot.mapping.encode import Encoder
+from oddshot.mapping.encoding.encoder import Encoder
 
 Scorer: TypeAlias = Callable[[Rows], FloatArray]
 NumberScorer: TypeAlias = Callable[[FloatArray], FloatArray]

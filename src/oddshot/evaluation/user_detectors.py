@@ -23,7 +23,7 @@ from sklearn.utils import get_tags
 from oddshot.episodes import ANOMALY, LabelArray, Rows
 from oddshot.errors import SettingError
 from oddshot.evaluation.models import NumberScorer, Scorer
-from oddshot.mapping.encode import Encoder
+from oddshot.mapping.encoding.encoder import Encoder
 from oddshot.priors import Prior
 
 CLASSIFIER, OUTLIER_DETECTOR, PYOD = "classifier", "outlier_detector", "pyod"

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oddshot.episodes import FloatArray
-from oddshot.mapping.columns import UNSEEN_COUNT
+from oddshot.mapping.encoding.category import UNSEEN_COUNT
 
 BEGINS = 1.3  # decades, one row in twenty: unlabelled anomalies hold combinations of their own
 Levels = NDArray[np.intp]

@@ -24,14 +24,14 @@ from oddshot.episodes import (
     SupportSummary,
 )
 from oddshot.errors import DataError
-from oddshot.mapping.block import Reference
-from oddshot.mapping.calibration import CHANNELS, FLAT
 from oddshot.mapping.canonical import dense_ranks, row_order
+from oddshot.mapping.coordinates.block import Reference
+from oddshot.mapping.coordinates.calibration import CHANNELS, FLAT
+from oddshot.mapping.coordinates.evidence import gather_evidence
+from oddshot.mapping.coordinates.label_free import LABEL_FREE, LabelFree
+from oddshot.mapping.coordinates.labelled import LABELLED_NAMES, MANY_KNOWN, Labelled, Seen
 from oddshot.mapping.editions import Edition
-from oddshot.mapping.encode import Encoder
-from oddshot.mapping.evidence import gather_evidence
-from oddshot.mapping.label_free import LABEL_FREE, LabelFree
-from oddshot.mapping.labelled import LABELLED_NAMES, MANY_KNOWN, Labelled, Seen
+from oddshot.mapping.encoding.encoder import Encoder
 from oddshot.mapping.row_places import RowPlaces
 from oddshot.mapping.support import MOST_COPIES, Support, draw_support
 from oddshot.mapping.threading import in_blocks, one_blas_thread, run_all

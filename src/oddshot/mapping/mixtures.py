@@ -9,9 +9,9 @@ from scipy.special import logsumexp
 from sklearn.mixture import GaussianMixture
 
 from oddshot.episodes import Float32Array, FloatArray
+from oddshot.mapping.coordinates.spaces import Views
 from oddshot.mapping.outside import Outside
 from oddshot.mapping.row_places import RowPlaces
-from oddshot.mapping.spaces import Views
 
 COMPONENTS = (1, 2, 4, 8)
 LEAST_ROWS, ROWS_A_COLUMN = 10, 2  # of a component
@@ -186,7 +186,7 @@ class Dependencies:
 
     Examples
     --------
-    >>> from oddshot.mapping.spaces import Spaces
+    >>> from oddshot.mapping.coordinates.spaces import Spaces
     >>> rng = np.random.default_rng(0)
     >>> rows = rng.normal(size=(500, 1)) * [1, 0] + 0.05 * rng.normal(size=(500, 2))
     >>> rows[:, 1] += np.abs(rows[:, 0])

@@ -8,7 +8,7 @@ from typing import Self
 import numpy as np
 
 from oddshot.episodes import FloatArray
-from oddshot.mapping.columns import NEARLY
+from oddshot.mapping.encoding.category import NEARLY
 from oddshot.mapping.row_places import RowPlaces
 from oddshot.mapping.threading import cut
 

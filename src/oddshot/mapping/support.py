@@ -25,7 +25,7 @@ class Support:
     ----------
     columns
         Shape (p + q,): the canonical order of the encoded columns; behind them, of those that stand
-        aside (see `oddshot.mapping.encode.Encoder`).
+        aside (see `oddshot.mapping.encoding.encoder.Encoder`).
     typical
         Shape (m, p + q): unlabelled and known normal rows.
     known

@@ -23,9 +23,17 @@ from numpy.typing import NDArray
 from oddshot.episodes import FloatArray
 from oddshot.errors import DataError, SettingError, is_number, is_whole, require
 from oddshot.frames import as_frame, to_rows
-from oddshot.mapping import cells
-from oddshot.mapping.columns import Category, Date, Number, Recipe
-from oddshot.mapping.encode import ColumnNote, Encoder
+from oddshot.mapping.cells.date_notation import find_date_format
+from oddshot.mapping.cells.days import DAY
+from oddshot.mapping.cells.distinct import distinct_values
+from oddshot.mapping.cells.number_dates import find_number_date
+from oddshot.mapping.cells.reading import read_days, read_numbers
+from oddshot.mapping.encoding.category import Category
+from oddshot.mapping.encoding.column_note import ColumnNote
+from oddshot.mapping.encoding.date import Date
+from oddshot.mapping.encoding.encoder import Encoder
+from oddshot.mapping.encoding.number import Number
+from oddshot.mapping.encoding.recipe import Recipe
 from oddshot.mapping.seasons.usual import Usual
 from oddshot.mapping.threading import cut
 
@@ -213,10 +221,10 @@ class Windows:
         if self.time is not None:
             column = self._time_column(frame)
             if column.dtype.kind in "iuf":
-                values = cells.read_numbers(column)
-                written = cells.find_number_date(str(column.name), values)
+                values = read_numbers(column)
+                written = find_number_date(str(column.name), values)
             else:
-                found = cells.find_date_format(cells.distinct_values(column)[1])
+                found = find_date_format(distinct_values(column)[1])
                 written = None if found is None else found.form
             dates = column.dtype.kind == "M" or isinstance(column.dtype, pd.PeriodDtype)
             self._time_format = "ISO8601" if dates else written or ""
@@ -227,10 +235,7 @@ class Windows:
         if self.time is None:
             return np.arange(len(frame), dtype=np.float64), frame
         column = self._time_column(frame)
-        if self._time_format:
-            times = cells.read_days(column, self._time_format)
-        else:
-            times = cells.read_numbers(column)
+        times = read_days(column, self._time_format) if self._time_format else read_numbers(column)
         lacking = np.flatnonzero(~np.isfinite(times))
         if len(lacking):
             raise DataError(
@@ -276,7 +281,7 @@ class Windows:
         return {what: np.where(np.abs(v) <= noise, 0.0, v) for what, v in found.items()}
 
     def _of_levels(self, column: "pd.Series[Any]") -> dict[str, Any]:
-        codes = cells.distinct_values(column)[0]
+        codes = distinct_values(column)[0]
         changed = (np.diff(codes) != 0).astype(np.float64)
         return {
             "at the end": column.iloc[self.size - 1 :].reset_index(drop=True),
@@ -326,7 +331,7 @@ class Windows:
         if is_number(self.period):
             return 0.0
         try:
-            return float(pd.Timedelta(self.period) / cells.DAY)  # type: ignore[arg-type]
+            return float(pd.Timedelta(self.period) / DAY)  # type: ignore[arg-type]
         except (TypeError, ValueError):
             return 0.0
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, FloatArray, LabelArray
-from oddshot.mapping.encode import ColumnNote
+from oddshot.mapping.encoding.column_note import ColumnNote
 from oddshot.wording import counted
 
 NEW_COLUMNS = ("anomaly_score", "anomaly", "anomaly_rank")

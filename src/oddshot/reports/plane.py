@@ -9,7 +9,7 @@ from oddshot.data.images import Images
 from oddshot.episodes import UNLABELLED, FloatArray
 from oddshot.errors import DataError
 from oddshot.frames import as_frame
-from oddshot.mapping.encode import Encoder
+from oddshot.mapping.encoding.encoder import Encoder
 from oddshot.reports.evidence import IndexArray, RowMap
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ from oddshot import FewShotDetector
 from oddshot.detectors.corrections import few_rows
 from oddshot.detectors.corrections.few_rows import ENOUGH_ANYWAY, can_spare, enough
 from oddshot.detectors.fitted.table import FittedTable
+from oddshot.mapping.coordinates.evidence import EVIDENCE
+from oddshot.mapping.coordinates.label_free import LABEL_FREE
 from oddshot.mapping.editions import Edition
-from oddshot.mapping.encode import Encoder
-from oddshot.mapping.evidence import EVIDENCE
-from oddshot.mapping.label_free import LABEL_FREE
+from oddshot.mapping.encoding.encoder import Encoder
 from oddshot.mapping.support import draw_support
 from small_priors import untrained_prior
 

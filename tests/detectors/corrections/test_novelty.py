@@ -5,8 +5,8 @@ from oddshot import FewShotDetector
 from oddshot.detectors.corrections.novelty import BOUND, Novelty, blind, bounded, without_labels
 from oddshot.episodes import MappedTask, SupportSummary
 from oddshot.errors import SettingError
-from oddshot.mapping.evidence import EVIDENCE, TABLE
-from oddshot.mapping.label_free import LABEL_FREE
+from oddshot.mapping.coordinates.evidence import EVIDENCE, TABLE
+from oddshot.mapping.coordinates.label_free import LABEL_FREE
 from oddshot.mapping.mapping import COORDINATES
 from small_priors import untrained_prior
 

@@ -16,8 +16,8 @@ from oddshot.detectors.corrections.solitary import (
     solitude,
 )
 from oddshot.detectors.fitted.table import FittedTable
+from oddshot.mapping.coordinates.label_free import LABEL_FREE
 from oddshot.mapping.editions import Edition
-from oddshot.mapping.label_free import LABEL_FREE
 from oddshot.mapping.mapping import COORDINATES
 from oddshot.thresholds.surprise import Surprise
 from small_priors import untrained_prior

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from oddshot.detectors.drift.columns import Sides, compared_kinds, test_columns, unit_factor
-from oddshot.mapping.encode import Encoder
+from oddshot.mapping.encoding.encoder import Encoder
 from oddshot.thresholds.two_sample import Divisions
 
 ROWS = 400

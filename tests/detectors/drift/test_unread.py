@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 
 from oddshot.detectors.drift.unread import Unread, strays
-from oddshot.mapping.columns import recipe
+from oddshot.mapping.encoding.recipe import recipe
 
 AMOUNTS = pd.Series([*(f"{n}.5" for n in range(60)), "ERR"])
 

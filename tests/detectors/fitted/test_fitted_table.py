@@ -83,7 +83,7 @@ def test_a_prior_for_another_mapping():
 def test_scores_do_not_depend_on_the_blocks_that_rows_are_cut_into(monkeypatch, fitted):
     rows, _ = odd_among()
     expected = fitted.anomaly_score(rows)
-    monkeypatch.setattr("oddshot.mapping.encode.BLOCK_ROWS", 7)
+    monkeypatch.setattr("oddshot.mapping.encoding.encoder.BLOCK_ROWS", 7)
     np.testing.assert_allclose(fitted.anomaly_score(rows), expected, rtol=1e-6)
     again = detector().fit(rows, few_labels())
     np.testing.assert_allclose(again.anomaly_score(rows), expected, rtol=1e-6)

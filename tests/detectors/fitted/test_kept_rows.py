@@ -8,7 +8,7 @@ import scipy.sparse as sp
 from oddshot.detectors.fitted import kept_rows
 from oddshot.detectors.fitted.kept_rows import KeptRows, rows_of_support
 from oddshot.errors import DataError
-from oddshot.mapping.encode import Encoder
+from oddshot.mapping.encoding.encoder import Encoder
 from oddshot.mapping.support import MOST_COPIES, draw_support
 
 

@@ -12,7 +12,8 @@ from torch import Tensor
 from oddshot.data.images import to_images
 from oddshot.detectors.given.tables import some_rows, table_rows
 from oddshot.episodes import FloatArray
-from oddshot.mapping.encode import ColumnNote, Encoder
+from oddshot.mapping.encoding.column_note import ColumnNote
+from oddshot.mapping.encoding.encoder import Encoder
 from oddshot.networks import Coder, ConvolutionalCoder, PerceptronCoder
 from oddshot.persistence import under
 

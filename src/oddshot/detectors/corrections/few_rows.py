@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oddshot.episodes import NORMAL, FloatArray, LabelArray
-from oddshot.mapping.encode import Encoder
-from oddshot.mapping.evidence import told_by_new
-from oddshot.mapping.label_free import LABEL_FREE
+from oddshot.mapping.coordinates.evidence import told_by_new
+from oddshot.mapping.coordinates.label_free import LABEL_FREE
+from oddshot.mapping.encoding.encoder import Encoder
 from oddshot.mapping.mapping import Mapping
 from oddshot.mapping.support import Support
 from oddshot.thresholds.surprise import Surprise

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oddshot.episodes import FloatArray
-from oddshot.mapping.distances import squared_distances
-from oddshot.mapping.labelled import Seen
+from oddshot.mapping.coordinates.distances import squared_distances
+from oddshot.mapping.coordinates.labelled import Seen
+from oddshot.mapping.coordinates.nearest import AT_ONCE
 from oddshot.mapping.mapping import Mapping, Pool
-from oddshot.mapping.nearest import AT_ONCE
 from oddshot.mapping.threading import cut, in_blocks, one_blas_thread
 from oddshot.thresholds.surprise import Surprise
 
@@ -32,8 +32,8 @@ class Lowering:
     Likeness is ``exp(-d**2)``, and d**2 the mean over the three spaces of the squared distance in
     units of both rows' distance to their fifth neighbour (Zelnik-Manor and Perona 2004): what is
     near depends on how dense the rows are there; what stands aside (see
-    `oddshot.mapping.encode.Encoder`) adds 1 where it differs. A known normal row is no neighbour of
-    itself, so that rows of the support are judged as new ones are.
+    `oddshot.mapping.encoding.encoder.Encoder`) adds 1 where it differs. A known normal row is no
+    neighbour of itself, so that rows of the support are judged as new ones are.
 
     With known anomalies the strength is how well the share tells these from the known normal rows:
     Somers' D, each row without itself, where that is positive. Without, it is 1. Where no row is

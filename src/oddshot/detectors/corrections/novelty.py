@@ -15,8 +15,8 @@ import numpy as np
 
 from oddshot.episodes import ANOMALY, Float32Array, FloatArray, MappedTask
 from oddshot.errors import SettingError, is_number
-from oddshot.mapping.evidence import EVIDENCE, TABLE
-from oddshot.mapping.label_free import LABEL_FREE
+from oddshot.mapping.coordinates.evidence import EVIDENCE, TABLE
+from oddshot.mapping.coordinates.label_free import LABEL_FREE
 from oddshot.thresholds.surprise import Surprise
 
 BOUND = 1.3  # decades, where the floor ends: one row in twenty

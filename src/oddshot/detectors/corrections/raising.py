@@ -6,7 +6,7 @@ from oddshot.episodes import NORMAL, FloatArray
 from oddshot.mapping.bonds import Bonds
 from oddshot.mapping.combinations import Combinations, Levels
 from oddshot.mapping.editions import Edition
-from oddshot.mapping.encode import Encoder
+from oddshot.mapping.encoding.encoder import Encoder
 from oddshot.mapping.mapping import Mapping, Pool
 from oddshot.mapping.mixtures import Dependencies
 from oddshot.mapping.outside import Outside

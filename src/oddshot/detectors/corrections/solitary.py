@@ -9,8 +9,8 @@ the centre as this takes (docs/experiments.md, "Rows far from all others").
 import numpy as np
 
 from oddshot.episodes import Float32Array, FloatArray
-from oddshot.mapping.label_free import LABEL_FREE
-from oddshot.mapping.spaces import NAMES
+from oddshot.mapping.coordinates.label_free import LABEL_FREE
+from oddshot.mapping.coordinates.spaces import NAMES
 from oddshot.thresholds.surprise import Surprise
 
 START, SLOPE = 1.0, 4.0  # decades of a row: the slope times what its solitude is above the start

@@ -9,9 +9,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from oddshot.episodes import FloatArray
-from oddshot.mapping import cells
-from oddshot.mapping.columns import Recipe
-from oddshot.mapping.encode import ColumnNote
+from oddshot.mapping.cells.distinct import distinct_values
+from oddshot.mapping.cells.level_names import level_key, level_name
+from oddshot.mapping.cells.reading import read_booleans, read_numbers
+from oddshot.mapping.encoding.column_note import ColumnNote
+from oddshot.mapping.encoding.recipe import Recipe
 from oddshot.thresholds.two_sample import (
     Divisions,
     differences,
@@ -165,7 +167,7 @@ test_columns.__test__ = False  # type: ignore[attr-defined] # no test of pytest'
 
 def read_values(column: "pd.Series[Any]", kind: str) -> FloatArray:
     """Shape (n,): numbers or truth values; NaN where missing, DataError where neither."""
-    return cells.read_booleans(column) if kind == "boolean" else cells.read_numbers(column)
+    return read_booleans(column) if kind == "boolean" else read_numbers(column)
 
 
 def test_unread(name: str, told: str, strays: NDArray[np.bool_], sides: Sides) -> ColumnTest:
@@ -311,9 +313,9 @@ def _moved(old: FloatArray, new: FloatArray) -> str:
 
 def _levels(column: "pd.Series[Any]", spelled: dict[str, str]) -> NDArray[np.str_]:
     """Names (n,) of levels; empty where missing. One level is named as it was ``spelled`` first."""
-    codes, distinct = cells.distinct_values(column)
-    levels = map(cells.level, distinct)
-    names = [spelled.setdefault(cells.level_key(level), level) for level in levels]
+    codes, distinct = distinct_values(column)
+    levels = map(level_name, distinct)
+    names = [spelled.setdefault(level_key(level), level) for level in levels]
     return np.array([*names, ""], dtype=np.str_)[codes]  # a gap has the code -1
 
 

@@ -32,8 +32,10 @@ from oddshot.detectors.fitted.kept_rows import KeptRows
 from oddshot.detectors.fitted.table import FittedTable
 from oddshot.episodes import ANOMALY, FloatArray
 from oddshot.errors import DataError, is_number, is_whole, require
-from oddshot.mapping.columns import Constant, Number, Recipe
-from oddshot.mapping.label_free import LABEL_FREE
+from oddshot.mapping.coordinates.label_free import LABEL_FREE
+from oddshot.mapping.encoding.left_out import Constant
+from oddshot.mapping.encoding.number import Number
+from oddshot.mapping.encoding.recipe import Recipe
 from oddshot.priors import Prior
 from oddshot.thresholds.two_sample import (
     Divisions,

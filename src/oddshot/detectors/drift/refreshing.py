@@ -11,8 +11,9 @@ from oddshot.detectors.drift.unread import Unread, without_words
 from oddshot.detectors.fitted.kept_rows import KeptRows
 from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, LabelArray
 from oddshot.errors import DataError, SettingError, is_number, require
-from oddshot.mapping.cells import read_numbers
-from oddshot.mapping.columns import Number, Recipe
+from oddshot.mapping.cells.reading import read_numbers
+from oddshot.mapping.encoding.number import Number
+from oddshot.mapping.encoding.recipe import Recipe
 
 SHOWN = 5
 KINDS = {

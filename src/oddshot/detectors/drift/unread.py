@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from oddshot.mapping.columns import Number, Recipe
+from oddshot.mapping.encoding.number import Number
+from oddshot.mapping.encoding.recipe import Recipe
 
 LEARNED = {"number": "a number", "boolean": "true or false", "date": "a date"}
 MOST = 0.5  # share of the cells that are not empty, beyond which nothing is left to compare

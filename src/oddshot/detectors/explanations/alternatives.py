@@ -15,7 +15,7 @@ class CounterExample:
         came with a label later.
     values
         By column, as they were given; of a row that was not kept, as far as they can be read back
-        (see `oddshot.mapping.decode.decode`).
+        (see `oddshot.mapping.encoding.decode.decode`).
     score
         Its anomaly score.
     differing

@@ -16,8 +16,8 @@ from oddshot.detectors.explanations.shapley import Attribution, attribute
 from oddshot.detectors.fitted.table import FittedTable
 from oddshot.episodes import FloatArray
 from oddshot.frames import RawRows, as_frame
-from oddshot.mapping.decode import decode
-from oddshot.mapping.encode import BLOCK_ROWS, Encoder
+from oddshot.mapping.encoding.decode import decode
+from oddshot.mapping.encoding.encoder import BLOCK_ROWS, Encoder
 from oddshot.mapping.row_places import RowPlaces
 from oddshot.mapping.threading import cut
 

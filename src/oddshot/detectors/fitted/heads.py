@@ -10,7 +10,7 @@ from oddshot.detectors.corrections.novelty import LABELS_ALONE, Novelty, blind, 
 from oddshot.episodes import Float32Array, FloatArray, MappedTask
 from oddshot.errors import PriorError
 from oddshot.learners import Detector, Learner, Params, Shape, collate, restore
-from oddshot.mapping.evidence import corrected
+from oddshot.mapping.coordinates.evidence import corrected
 from oddshot.mapping.mapping import Mapping, support_sample
 from oddshot.mapping.threading import Narrowing, in_blocks
 from oddshot.priors import Prior

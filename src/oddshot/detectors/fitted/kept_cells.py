@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from oddshot.mapping.cells import level
+from oddshot.mapping.cells.level_names import level_name
 
 KEY = b"oddshot"
 CELLS = "cells"  # written one by one; any other word is the name of pandas' type
@@ -52,7 +52,7 @@ _KINDS = {  # the first that fits
     ),
     "date": _Kind(datetime.date, datetime.date.isoformat, datetime.date.fromisoformat),
     "time": _Kind(datetime.time, datetime.time.isoformat, datetime.time.fromisoformat),
-    "other": _Kind(object, level, str),
+    "other": _Kind(object, level_name, str),
 }
 
 

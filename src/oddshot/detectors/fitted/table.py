@@ -29,9 +29,10 @@ from oddshot.episodes import (
 from oddshot.errors import DataError
 from oddshot.frames import RawRows, as_frame
 from oddshot.learners import restore
-from oddshot.mapping.columns import Category
 from oddshot.mapping.editions import Edition
-from oddshot.mapping.encode import ColumnNote, Encoder
+from oddshot.mapping.encoding.category import Category
+from oddshot.mapping.encoding.column_note import ColumnNote
+from oddshot.mapping.encoding.encoder import Encoder
 from oddshot.mapping.mapping import (
     Mapping,
     Pool,

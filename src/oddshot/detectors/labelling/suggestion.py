@@ -11,7 +11,7 @@ from scipy.spatial.distance import cdist
 from oddshot.detectors.labelling.ranking import Ranking
 from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, Float32Array, FloatArray
 from oddshot.errors import LabelError, is_number, is_whole, require
-from oddshot.mapping.calibration import CHANNELS
+from oddshot.mapping.coordinates.calibration import CHANNELS
 
 TOP, UNCERTAIN = "top", "uncertain"
 SPREAD, UNCERTAIN_SHARE, FRUITLESS = 0.5, 0.0, 3.0  # measured: docs/results/labelling.md

@@ -1,0 +1,83 @@
+"""What the name of a column says of its cells."""
+
+import re
+
+WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
+TIME_NAME = re.compile(r"(?:.*[_ .-])?(?:time|timestamp|date|datetime|epoch|ts|unix|at)")
+CAMEL_TIME = re.compile(r".*[a-z](?:Time|Timestamp|Date|At)")
+LASTING = frozenset(
+    {
+        "average",
+        "busy",
+        "cpu",
+        "cycle",
+        "delivery",
+        "elapsed",
+        "execution",
+        "flight",
+        "idle",
+        "latency",
+        "lead",
+        "life",
+        "load",
+        "mean",
+        "play",
+        "process",
+        "processing",
+        "reaction",
+        "response",
+        "run",
+        "service",
+        "total",
+        "transit",
+        "travel",
+        "wait",
+        "waiting",
+    }
+)  # fmt: skip - before "time" in the name of a duration
+ID_NAME = re.compile(r"(?:.*[_ .-])?(?:id|uuid|guid)|index|row|row[_ .-]?(?:no|number)|unnamed: 0")
+CAMEL_ID = re.compile(r".*[a-z](?:Id|ID)")
+GOES_ON = frozenset({"date", "day", "hour", "month", "period", "quarter", "time", "week", "year"})
+YEAR_NAMES = frozenset({"year", "yr"})
+
+
+def says_time(name: str) -> bool:
+    """Tell whether a column is named as moments are, and not as what lasts.
+
+    >>> [says_time(name) for name in ("createdAt", "event time", "response_time", "balance")]
+    [True, True, False, False]
+    """
+    named = TIME_NAME.fullmatch(name.strip().lower()) or CAMEL_TIME.fullmatch(name.strip())
+    return named is not None and LASTING.isdisjoint(_words(name))
+
+
+def says_identifier(name: str) -> bool:
+    """Tell whether a column is named as what only names its rows.
+
+    >>> [says_identifier(name) for name in ("user_id", "userId", "row no", "paid")]
+    [True, True, True, False]
+    """
+    named = ID_NAME.fullmatch(name.strip().lower()) or CAMEL_ID.fullmatch(name.strip())
+    return named is not None
+
+
+def goes_on(name: str) -> bool:
+    """Tell whether a column is named as time is, which goes on.
+
+    >>> goes_on("orderMonth"), goes_on("size")
+    (True, False)
+    """
+    return not GOES_ON.isdisjoint(_words(name))
+
+
+def says_year(name: str) -> bool:
+    """Tell whether a column is named as years are.
+
+    >>> says_year("Model Year"), says_year("years")
+    (True, False)
+    """
+    return not YEAR_NAMES.isdisjoint(_words(name))
+
+
+def _words(name: str) -> set[str]:
+    return {word.lower() for word in WORD.findall(name)}

@@ -1,0 +1,309 @@
+"""How the numbers of a column are written, by people and by programs."""
+
+import datetime
+import decimal
+import numbers
+import re
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oddshot.episodes import FloatArray
+from oddshot.frames import MISSING_WORDS, NUMBER_TEXT
+
+MANY = 20  # different numbers that make a column one of numbers, whatever few words are among them
+FEW = 0.05  # different texts among them that are none, as a share of these
+MALFORMED = 0.02  # share of cells that may be none although they hold a digit
+ENOUGH = 5  # different numbers with a point, and without, that tell what the point means
+ENDS_IN_0, CHANCE = 0.1, 0.01  # share of decimals that would be written shorter; of none in many
+SHOWN = 3
+FEW_UNITS = 5  # different ones, up to which what stands behind numbers may be units
+SECONDS = 86400.0
+SIGNS, SIGNED = ("<", ">", "\u2264", "\u2265"), 0.2  # share of texts that may begin with one
+
+_CURRENCY = (
+    r"(?:[$\u20ac\u00a3\u00a5\u20b9]|EUR|USD|GBP|CHF|JPY|CNY|INR|CAD|AUD|SEK|NOK|DKK|PLN|CZK|BRL)"
+)
+
+
+def _amounts(thousands: str, point: str) -> re.Pattern[str]:
+    """Match $1,100.50, (3,000), 8.1 %, EUR -5.00, 1'250, 3 000-, <0.5, or with other signs."""
+    return re.compile(
+        r"[<>\u2264\u2265]?=?\s?(?P<bracket>\(?)(?P<before>[+\u2212-]?)"
+        rf"(?:{_CURRENCY}\s?)?(?P<minus>[+\u2212-]?)"
+        rf"(?P<whole>[1-9]\d{{0,2}}(?:[{thousands}'\u2019 \u00a0\u2009\u202f]\d{{3}})+|\d+)"
+        rf"(?P<rest>{point}\d*)?\s?(?P<unit>%|{_CURRENCY}|)(?P<after>[\u2212-]?)(?P<closed>\)?)"
+    )
+
+
+_LETTERS = r"[^\W\d_]{1,11}"
+_WITH_UNIT = re.compile(
+    rf"[^A-Za-z]*\d[\d.,]*\s?(?P<unit>{_LETTERS}(?:/{_LETTERS}|[\u00b2\u00b3])?|\u00b0[CF]?)"
+)
+NO_UNITS = frozenset({"am", "pm", "n", "e", "s", "w"})  # of the clock, and of the compass
+SCALES = (
+    {"K": 1e3, "k": 1e3, "M": 1e6, "B": 1e9, "bn": 1e9},
+    {"CR": 1.0, "DR": -1.0},
+)
+_WITH_POINT, _WITH_COMMA = _amounts(",", r"\."), _amounts(r"\.", ",")
+_CLOCK = re.compile(r"(?:(-?\d+) days?,? )?([+-]?)(\d{1,4}):(\d{2})(?::(\d{2}(?:\.\d*)?))?")
+_HALF_DAY = re.compile(
+    r"(?P<hour>0?[1-9]|1[0-2])(?P<later>:\d{2}(?::\d{2}(?:\.\d*)?)?)\s?(?P<half>[ap])\.?m\.?",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Notation:
+    """How numbers are written.
+
+    Parameters
+    ----------
+    comma
+        Whether a comma stands before the decimals, and points between thousands.
+    words
+        The texts that cannot be read and count as gaps; no others may occur.
+    units
+        What may stand behind a number, and by what it multiplies it: a unit by 1.
+    """
+
+    comma: bool = False
+    words: tuple[str, ...] = ()
+    units: tuple[tuple[str, float], ...] = ()
+
+    @property
+    def told(self) -> str:
+        """The first of the words, quoted."""
+        more = ", ..." if len(self.words) > SHOWN else ""
+        return ", ".join(map(repr, self.words[:SHOWN])) + more
+
+    @property
+    def told_units(self) -> str:
+        """The units, and what they stand for."""
+        if len(self.units) == 1:
+            return f"in {self.units[0][0]!r}"
+        once = {factor: unit for unit, factor in reversed(self.units)}
+        return "with " + ", ".join(f"{once[at]!r} for {at:,.0f}" for at in sorted(once, key=abs))
+
+    def read(self, values: Sequence[Any]) -> FloatArray | None:
+        """All values as numbers, gaps as NaN; ``None`` if one is no number, and must be."""
+        parsed, words = np.empty(len(values)), frozenset(self.words)
+        for i, value in enumerate(values):
+            number = self._number(value)
+            if number is None:
+                if not isinstance(value, str) or value.strip() not in words:
+                    return None
+                number = np.nan
+            parsed[i] = number
+        return parsed
+
+    def strays(self, values: Sequence[Any], *, most: float) -> list[int]:
+        """Give the places of values that are no numbers, or of one more than ``most`` of them."""
+        places = (at for at, value in enumerate(values) if self._number(value) is None)
+        return list(islice(places, int(most) + 1))
+
+    def groups_thousands(self, texts: Sequence[str]) -> bool:
+        """Tell whether points can only stand between thousands.
+
+        So they do if a number has two, but for texts that all have as many: these are addresses.
+        Else there must be numbers without a point, up to 999, beside those with one: of decimals
+        some would have other than three digits behind it, or none would end in 0.
+        """
+        points: Counter[int] = Counter()
+        zeros = 0
+        for text in texts:
+            found = _WITH_COMMA.fullmatch(_number_part(text, self.units))
+            if found is None:
+                if text.lower() not in MISSING_WORDS and Notation(units=self.units).reads(text):
+                    return False
+                continue
+            count = found["whole"].count(".")
+            if not count and len(found["whole"]) > 3:
+                return False
+            points[count] += found["whole"] != "0"  # which may stand for none
+            zeros += count > 0 and found["whole"].endswith("0")
+        plain, pointed = points[0], points.total() - points[0]
+        if pointed > points[1]:
+            return len(+points) > 1
+        if min(plain, pointed) < ENOUGH:
+            return False
+        return zeros > 0 or (1 - ENDS_IN_0) ** pointed < CHANCE
+
+    def reads(self, value: Any) -> bool:
+        """Whether a value is a number or a gap, words aside."""
+        return self._number(value) is not None
+
+    def _number(self, value: Any) -> float | None:
+        if isinstance(value, str):
+            text = value.strip()
+            for unit, factor in self.units:
+                if not _ends_in(text, unit):
+                    continue
+                number = self._of_text(text[: -len(unit)].strip())
+                if number is not None:
+                    return factor * number
+            return self._of_text(text)
+        if isinstance(value, datetime.time):
+            return (value.hour * 3600 + value.minute * 60 + value.second) / SECONDS
+        if isinstance(value, datetime.timedelta):
+            value = value / datetime.timedelta(days=1)  # of any size, where pandas' own has a bound
+        elif isinstance(value, np.timedelta64):
+            value = value / np.timedelta64(1, "D")
+        if isinstance(value, int) and abs(value) > sys.float_info.max:
+            return np.inf if value > 0 else -np.inf
+        known = isinstance(value, numbers.Real | decimal.Decimal | np.bool_)
+        return float(value) if known else None
+
+    def _of_text(self, text: str) -> float | None:
+        if NUMBER_TEXT.fullmatch(text) and not (self.comma and "." in text):
+            return float(text)
+        if text.lower() in MISSING_WORDS:
+            return np.nan
+        if (time := _time(text)) is not None:
+            return time
+        found = (_WITH_COMMA if self.comma else _WITH_POINT).fullmatch(text)
+        if found is None or bool(found["bracket"]) != bool(found["closed"]):
+            return None
+        signs = found["bracket"] + found["before"] + found["minus"] + found["after"]
+        if len(signs) > 1:
+            return None
+        rest = (found["rest"] or "").replace(",", ".")
+        size = float(re.sub(r"\D", "", found["whole"]) + rest)
+        size = size / 100 if found["unit"] == "%" else size
+        return size if signs in ("", "+") else -size
+
+
+PLAIN = Notation()
+
+
+def find_notation(values: Sequence[Any], counts: NDArray[np.intp] | None = None) -> Notation | None:
+    """Find how different values are written as numbers; ``None`` where they are none.
+
+    A point before the decimals goes first; a comma counts only where there is one, or where points
+    can only stand between thousands. Words without a digit among numbers are gaps where the
+    different numbers are 20 or more, and twenty times as many as the different texts that are none;
+    so are malformed ones, with a digit, if they are no more than one cell in fifty. Texts that tell
+    more than a number are none: several currencies, or many with a sign as in "<50" and ">50".
+
+    Parameters
+    ----------
+    values
+        The values, n of them.
+    counts
+        Shape (n,): in how many cells each occurs; in one, if it is not said.
+
+    Examples
+    --------
+    >>> find_notation(["1.5", "$2,000"]) == Notation(), find_notation(["1.234,56", "7"]).comma
+    (True, True)
+
+    One unit behind all numbers is one, and so are thousands and millions, credit and debit:
+
+    >>> find_notation(["12.5 kg", "3 kg"]).units, find_notation(["1.5M", "9"]).read(["2K"]).tolist()
+    ((('kg', 1.0),), [2000.0])
+    >>> find_notation([*map(str, range(30)), "ERR"]).words, find_notation(["1", "2", "A"])
+    (('ERR',), None)
+    >>> find_notation([*map(str, range(99)), "12O.5"]).words
+    ('12O.5',)
+    """
+    texts = [value.strip() for value in values if isinstance(value, str)]
+    found, strays = closest_notation(values, most=FEW * len(values))
+    given = len(values) - len(strays)
+    if strays and (given < MANY or len(strays) > FEW * given):
+        return None
+    words = [values[at] for at in strays]
+    if not all(isinstance(word, str) for word in words):
+        return None
+    counts = np.ones(len(values), dtype=np.intp) if counts is None else counts
+    malformed = [at for at in strays if re.search(r"\d", values[at])]
+    if counts[malformed].sum() > MALFORMED * counts.sum() or what_more(texts):
+        return None
+    return replace(found, words=tuple(sorted({word.strip() for word in words})))
+
+
+def closest_notation(values: Sequence[Any], *, most: float) -> tuple[Notation, list[int]]:
+    """Find the notation in which most values are numbers, and the places of those that are none.
+
+    Of these it gives one more than ``most`` at most.
+    """
+    texts = [value.strip() for value in values if isinstance(value, str)]
+    units = _units(texts)
+    point, comma = Notation(units=units), Notation(comma=True, units=units)
+    unread = point.strays(values, most=most)
+    commas = sum("," in text for text in texts)
+    if not commas and not any("." in text for text in texts):
+        return point, unread
+    others = comma.strays(values, most=most)
+    if len(others) <= most and comma.groups_thousands(texts):
+        return comma, others
+    few_commas = len(unread) <= most and commas < sum("." in text for text in texts)
+    if commas and len(others) < len(unread) and not few_commas:
+        return comma, others
+    return point, unread
+
+
+def _time(text: str) -> float | None:
+    """Read a length of time, or a time of day, in days."""
+    if clock := _CLOCK.fullmatch(text):
+        days, sign, *parts = clock.groups()
+        seconds = sum(float(p or 0) * s for p, s in zip(parts, (3600, 60, 1), strict=True))
+        return (float(days or 0) * SECONDS + (-seconds if sign == "-" else seconds)) / SECONDS
+    if clock := _HALF_DAY.fullmatch(text):
+        hour = int(clock["hour"]) % 12 + 12 * (clock["half"] in "pP")
+        return _time(f"{hour}{clock['later']}")
+    return None
+
+
+def _number_part(text: str, units: Sequence[tuple[str, float]]) -> str:
+    """Give a text without the unit at its end."""
+    unit = next((unit for unit, _ in units if _ends_in(text, unit)), "")
+    return text[: len(text) - len(unit)].strip()
+
+
+def _ends_in(text: str, unit: str) -> bool:
+    """Whether a text ends in a unit; of longer ones in capitals, too: of one letter, m is not M."""
+    end = text[-len(unit) :]
+    return end == unit or (len(unit) > 1 and end.lower() == unit.lower())
+
+
+def _units(texts: Sequence[str]) -> tuple[tuple[str, float], ...]:
+    """Find what stands behind numbers, if it is one unit or all of one of `SCALES`."""
+    behind = Counter(match["unit"] for text in texts if (match := _WITH_UNIT.fullmatch(text)))
+    found = {unit for unit in behind if not re.fullmatch(_CURRENCY, unit)}
+    if not any(found <= scale.keys() for scale in SCALES):
+        few = MALFORMED * len(texts)  # a letter typed for a digit is no unit
+        often = {unit for unit in found if behind[unit] > few}
+        found = often if len(found) > 1 else {u for u in found if u in often or len(u) > 1}
+    if not found or any(unit.lower() in NO_UNITS for unit in found):
+        return ()
+    for scale in SCALES:
+        if found <= scale.keys():
+            both = len(found) > 1 or min(scale.values()) > 0  # a credit alone has no debit beside
+            return tuple(scale.items()) if both else ()
+    return tuple((unit, 1.0) for unit in found) if len(found) == 1 else ()
+
+
+def what_more(texts: Sequence[str]) -> str:
+    """Say what texts tell beside numbers: several currencies, or a sign that stands before many."""
+    currencies = {mark.group() for text in texts if (mark := re.search(_CURRENCY, text))}
+    if len(currencies) > 1:
+        return f"numbers in several currencies: {', '.join(sorted(currencies))}"
+    signed = [text for text in texts if text.startswith(SIGNS)]
+    return (
+        f"many numbers are bounds, as {min(signed)!r}" if len(signed) > SIGNED * len(texts) else ""
+    )
+
+
+def units_differ(texts: Sequence[str]) -> str:
+    """Say which units stand behind most texts, if these are a few; else empty."""
+    matches = [match for text in texts if (match := _WITH_UNIT.fullmatch(text))]
+    units = sorted({match["unit"] for match in matches})
+    if 2 * len(matches) < len(texts) or not 1 < len(units) <= FEW_UNITS:
+        return ""
+    return f"numbers in several units: {', '.join(units)}"

@@ -1,0 +1,106 @@
+"""A column's cells read as numbers, truth values or days, whatever type they came in.
+
+Each reader has a sibling that tells which cells it could not read. What kind a column is of was
+recognised at fit; cells that are something else are errors.
+"""
+
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from oddshot.episodes import FloatArray
+from oddshot.errors import DataError
+from oddshot.mapping.cells.date_notation import dates_or_none, days_and_unread
+from oddshot.mapping.cells.days import COMPACT, DAY, SINCE_1970, days_of_numbers, since_1970
+from oddshot.mapping.cells.distinct import Column, distinct_values, occurrences
+from oddshot.mapping.cells.notation import Notation, find_notation
+from oddshot.mapping.cells.truth_values import booleans_or_none, truth_or_none
+
+
+def read_numbers(column: Column, notation: Notation | None = None) -> FloatArray:
+    """Shape (n,): numbers, durations in days, times of day in days; NaN where missing.
+
+    Without a notation the column tells it.
+    """
+    if column.dtype.kind == "m":
+        days: FloatArray = np.asarray(pd.TimedeltaIndex(column) / DAY, dtype=np.float64)
+        return days
+    if column.dtype.kind in "biuf":
+        return column.to_numpy(dtype=np.float64, na_value=np.nan)
+    if notation is None:
+        codes, distinct = distinct_values(column)
+        notation = find_notation(distinct, occurrences(codes)) or Notation()
+    return _by_distinct(column, notation.read, "a number")
+
+
+def read_booleans(column: Column) -> FloatArray:
+    """Shape (n,): 1 for true, 0 for false, NaN where missing."""
+    if column.dtype.kind in "biuf":
+        return column.to_numpy(dtype=np.float64, na_value=np.nan)
+    return _by_distinct(column, booleans_or_none, "true or false")
+
+
+def read_days(column: Column, date_format: str, words: Collection[str] = ()) -> FloatArray:
+    """Shape (n,): days since 1970 (UTC); NaN where missing, and for ``words``.
+
+    Text is in the `date_format`. That may be one of `find_number_date`; then cells are numbers.
+    """
+    if date_format == COMPACT or date_format in SINCE_1970:
+        return days_of_numbers(read_numbers(column), date_format)
+    if isinstance(column.dtype, pd.PeriodDtype):
+        return since_1970(pd.PeriodIndex(column).to_timestamp().tz_localize("UTC"))
+    if column.dtype.kind == "M":
+        return since_1970(pd.DatetimeIndex(pd.to_datetime(column, utc=True)))
+    gaps = frozenset(words)
+    return _by_distinct(column, lambda values: dates_or_none(values, date_format, gaps), "a date")
+
+
+def not_numbers(column: Column, notation: Notation | None = None) -> NDArray[np.bool_]:
+    """Shape (n,): which cells `read_numbers` cannot read."""
+    if column.dtype.kind in "biufm":
+        return np.zeros(len(column), dtype=np.bool_)
+    codes, distinct = distinct_values(column)
+    if notation is None:
+        notation = find_notation(distinct, occurrences(codes)) or Notation()
+    return _cells_of(codes, [notation.read([value]) is None for value in distinct])
+
+
+def not_booleans(column: Column) -> NDArray[np.bool_]:
+    """Shape (n,): which cells `read_booleans` cannot read."""
+    if column.dtype.kind in "biuf":
+        return np.zeros(len(column), dtype=np.bool_)
+    codes, distinct = distinct_values(column)
+    return _cells_of(codes, [truth_or_none(value) is None for value in distinct])
+
+
+def not_dates(column: Column, date_format: str, words: Collection[str] = ()) -> NDArray[np.bool_]:
+    """Shape (n,): which cells `read_days` cannot read."""
+    if date_format == COMPACT or date_format in SINCE_1970:
+        return not_numbers(column)
+    if isinstance(column.dtype, pd.PeriodDtype) or column.dtype.kind == "M":
+        return np.zeros(len(column), dtype=np.bool_)
+    codes, distinct = distinct_values(column)
+    return _cells_of(codes, days_and_unread(distinct, date_format, frozenset(words))[1])
+
+
+def _by_distinct(
+    column: Column, read: Callable[[Sequence[Any]], FloatArray | None], what: str
+) -> FloatArray:
+    codes, distinct = distinct_values(column)
+    known = read(distinct)
+    if known is None:
+        wrong = next(i for i, value in enumerate(distinct) if read([value]) is None)
+        raise DataError(
+            f"column {str(column.name)!r} holds {distinct[wrong]!r} in row "
+            f"{int(np.argmax(codes == wrong)) + 1}, where {what} was learned; "
+            "correct it, or leave it empty"
+        )
+    return np.append(known, np.nan)[codes]  # a gap has the code -1
+
+
+def _cells_of(codes: NDArray[np.intp], chosen: Any) -> NDArray[np.bool_]:
+    """Shape (n,): the cells of chosen distinct values; a gap has the code -1."""
+    return np.append(np.asarray(chosen, dtype=np.bool_), False)[codes]

@@ -1,0 +1,134 @@
+"""Mahalanobis distances, reconstruction residuals and broken dependencies between columns."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oddshot.episodes import Float32Array, FloatArray
+from oddshot.mapping.coordinates.block import Reference
+from oddshot.mapping.coordinates.spaces import Views
+
+TRIMMED = 0.75
+EXPLAINED = (0.5, 0.9)
+ROUNDING = 1e-9  # of a squared length: what is left of less is not known
+
+
+class Ellipsoid:
+    """A shrunken Gaussian: distance, whole and trimmed, and how badly columns predict each other.
+
+    The residual of column j given all others is read off the precision matrix: ``(Wz)_j / W_jj``,
+    with variance ``1 / W_jj``.
+    """
+
+    def __init__(self, *, trim: bool) -> None:
+        self._trim = trim
+
+    def fit(self, points: FloatArray) -> FloatArray:
+        """Coordinates of the points themselves, corrected for each point's own weight."""
+        self._set(points)
+        inside = np.ones(len(points), dtype=np.bool_)
+        if self._trim and len(points) > 20:
+            distances = self._distances(points)
+            inside = distances <= np.quantile(distances, TRIMMED)
+            self._set(points[inside])
+        return self._coordinates(points, left_out=inside)
+
+    def coordinates(self, points: FloatArray) -> FloatArray:
+        """Log squared distance, log squared sum and log largest of the conditional residuals."""
+        return self._coordinates(points, left_out=np.zeros(len(points), dtype=np.bool_))
+
+    def _coordinates(self, points: FloatArray, *, left_out: NDArray[np.bool_]) -> FloatArray:
+        """Coordinates (n, 3) of points (n, p), some of which were fitted on and are left out."""
+        centred = points - self._mean
+        pulled = centred @ self._precision
+        distances = np.einsum("np,np->n", pulled, centred)
+        squares = pulled**2 / np.diag(self._precision)  # of the residuals
+        # rank-one downdate of the covariance by the row's own part (Sherman and Morrison 1950)
+        own = np.minimum(self._weight * distances / self._count, 0.9)
+        factor = np.where(left_out, 1 / (1 - own), 1.0)
+        parts = [distances, factor * squares.sum(axis=1), factor * squares.max(axis=1)]
+        return np.asarray(np.log1p(np.column_stack(parts) * factor[:, None]))
+
+    def _distances(self, points: FloatArray) -> FloatArray:
+        centred = points - self._mean
+        distances: FloatArray = np.einsum("np,np->n", centred @ self._precision, centred)
+        return distances
+
+    def _set(self, points: FloatArray) -> None:
+        self._count, width = points.shape
+        self._mean = points.mean(axis=0)
+        covariance = np.cov(points.T, bias=True).reshape(width, width)
+        shrinkage = min(0.9, max(0.01, width / (width + self._count)))
+        self._weight = 1 - shrinkage
+        target = np.diag(np.diag(covariance) + 1e-6)
+        self._precision = np.linalg.inv(self._weight * covariance + shrinkage * target)
+
+
+class Residual:
+    """Distance from the plane of the leading principal components that explain a given share."""
+
+    def __init__(self, share: float) -> None:
+        self._share = share
+
+    def fit(self, points: FloatArray) -> FloatArray:
+        """Log squared residual of the points themselves."""
+        self._mean = points.mean(axis=0)
+        centred = points - self._mean
+        values, vectors = np.linalg.eigh(centred.T @ centred)
+        explained = np.cumsum(values[::-1]) / max(values.sum(), 1e-12)
+        rank = int(np.searchsorted(explained, self._share)) + 1
+        rank = min(rank, max(1, points.shape[1] - 1), max(1, len(points) // 4))
+        self._axes = vectors[:, ::-1][:, :rank]
+        return self.coordinates(points)
+
+    def coordinates(self, points: FloatArray) -> FloatArray:
+        """Log squared residual, shape (n, 1)."""
+        centred = points - self._mean
+        along = centred @ self._axes
+        whole = np.einsum("np,np->n", centred, centred)
+        beside = whole - np.einsum("nr,nr->n", along, along)
+        beside[beside < ROUNDING * whole] = 0.0  # noise, of which processors have each their own
+        return np.asarray(np.log1p(beside)[:, None])
+
+
+class Ellipsoids:
+    """`Ellipsoid` and `Residual` in the standardised and the quantile space."""
+
+    names = (
+        "mahalanobis_standard",
+        "dependency_sum_standard",
+        "dependency_max_standard",
+        "mahalanobis_trimmed",
+        "dependency_sum_trimmed",
+        "dependency_max_trimmed",
+        "mahalanobis_quantile",
+        "dependency_sum_quantile",
+        "dependency_max_quantile",
+        "residual50_standard",
+        "residual90_standard",
+    )
+
+    def fit(self, reference: Reference, generator: np.random.Generator) -> FloatArray:  # noqa: ARG002
+        """See `Block`."""
+        self._standard: list[Ellipsoid | Residual] = [Ellipsoid(trim=False), Ellipsoid(trim=True)]
+        self._quantile = Ellipsoid(trim=False)
+        self._residuals = [Residual(share) for share in EXPLAINED]
+        seen = [model.fit(points) for model, points in self._each(reference.typical)]
+        return np.concatenate(seen, axis=1)
+
+    def transform(self, rows: Views) -> FloatArray:
+        """See `Block`."""
+        seen = [model.coordinates(points) for model, points in self._each(rows)]
+        return np.concatenate(seen, axis=1)
+
+    def _each(self, rows: Views) -> Iterator[tuple[Ellipsoid | Residual, FloatArray]]:
+        """Give each model, and the rows in its space."""
+        standard, quantile = _double(rows.standard), _double(rows.quantile)
+        yield from ((model, standard) for model in self._standard)
+        yield self._quantile, quantile
+        yield from ((model, standard) for model in self._residuals)
+
+
+def _double(points: Float32Array) -> FloatArray:
+    return points.astype(np.float64)

@@ -1,0 +1,158 @@
+"""Columns of levels: which one a cell holds, how rare it is, and how surprising a new one."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oddshot.episodes import FloatArray
+from oddshot.mapping.cells.distinct import Column, distinct_values
+from oddshot.mapping.cells.level_names import level_key, level_name
+
+ONE_HOT_LEVELS = 12
+UNSEEN_COUNT = 0.5  # the count behind the rarity of a level that fit did not see
+OFTEN_NEW, FEW_NEW = 0.01, 3  # share and number of rows, each the only one of its level, from
+# which on new levels are to be expected
+HALF = 0.5  # between the zeros and ones of levels
+NEARLY = 1e-9  # apart, as rarities are that are one but for rounding
+NEARLY_ALL = 0.9  # share of distinct texts from which a column names its rows
+
+
+@dataclass(frozen=True, slots=True)
+class Category:
+    """A column of levels with their counts at fit; the level ``None`` stands for a gap.
+
+    Which of more than 12 levels a cell holds stands aside; not so in what an older version saved,
+    whose levels were not ``told_apart``. A level with a count of 0 is one that fit did not see.
+    What kept cells from being numbers or dates, where most are, is told as ``mixed``.
+    """
+
+    column: str
+    levels: list[str | None]
+    counts: list[int]
+    kind: str = "category"
+    told_apart: bool = False
+    mixed: str = ""
+
+    @property
+    def alone(self) -> bool:
+        """Whether one row at fit differed from all others."""
+        return len(self.counts) == 2 and min(self.counts) == 1
+
+    @property
+    def cause(self) -> str:
+        """What its reason is about: "digits" that begin most levels, "mixed" cells, or nothing."""
+        begun = [level[:1].isdigit() for level in self.levels if level is not None]
+        many = not self._one_hot() and sum(begun) >= NEARLY_ALL * len(begun)
+        return "digits" if many else "mixed" if self.mixed else ""
+
+    def outputs(self) -> list[str]:
+        """Meaning of each encoded column."""
+        shown = ["missing" if level is None else f"= {level}" for level in self.levels]
+        return [*shown, "rarity"] if self._one_hot() else ["rarity"]
+
+    def aside(self) -> list[str]:
+        """Meaning of each column that stands aside, see `Encoder`."""
+        return ["level"] * (self.told_apart and not self._one_hot())
+
+    def read_aside(self, column: Column) -> FloatArray:
+        """Shape (n,): the place of each cell's level, behind all others for an unseen one."""
+        return self._places(column).astype(np.float64)
+
+    def reason(self) -> str:
+        """Say what a user should know of it; often nothing."""
+        if self._one_hot():
+            return ""
+        told = f"{len(self.levels)} levels: their rarity is used"
+        if self.told_apart:
+            told += ", with labels those of known anomalies"
+        if self.mixed:
+            told += f"; {self.mixed}"
+        if self.cause == "digits":
+            told += "; if they are numbers, write them as such, in one unit"
+        return told
+
+    def write(self, column: Column, encoded: FloatArray) -> None:
+        """Write up to 12 levels as 0 or 1, then ``-log10`` of the level's share of fitted rows."""
+        self.write_places(self._places(column), encoded)
+
+    def write_places(self, at: NDArray[np.intp], encoded: FloatArray) -> None:
+        """Do the same for places (n,) of levels."""
+        counts = np.array([count or self.unseen_count() for count in (*self.counts, 0)])
+        encoded[:, -1] = -np.log10(counts / sum(self.counts))[at]
+        if self._one_hot():
+            encoded[:, :-1] = at[:, None] == np.arange(len(self.levels))
+
+    def places_written(self, written: FloatArray) -> NDArray[np.intp]:
+        """Places (n,) of levels, from columns of zeros and ones (n, levels) or from places (n, 1).
+
+        Behind all others for a level that fit did not see.
+        """
+        unseen = len(self.levels)
+        if self._one_hot():
+            at = np.where(written.max(axis=1) > HALF, written.argmax(axis=1), unseen)
+        else:
+            at = np.rint(written[:, 0]).astype(np.intp)
+        gone = np.array([count == 0 for count in self.counts] + [False])
+        return np.where(gone[at], unseen, at)
+
+    def rarer(self) -> float:
+        """How much rarer a row's level is if it does not count itself: the mean over rows.
+
+        In standard deviations of the rarity; 0 where all levels are as rare.
+        """
+        counts = np.array(self.counts, dtype=np.float64)
+        rows, without = counts.sum(), np.maximum(counts - 1, UNSEEN_COUNT)
+        shares = counts / rows
+        rarity = -np.log10(shares)
+        spread = np.sqrt(shares @ (rarity - shares @ rarity) ** 2)
+        if spread < NEARLY:
+            return 0.0
+        return float(shares @ (-np.log10(without / (rows - 1)) - rarity) / spread)
+
+    def without(self, at: NDArray[np.intp], times: FloatArray) -> "Category":
+        """Count anew without rows whose levels have the places (n,), each ``times`` (n,)."""
+        gone = np.bincount(at, weights=times, minlength=len(self.levels) + 1)
+        left = np.rint(np.maximum(np.array(self.counts) - gone[:-1], 0)).astype(int)
+        return replace(self, counts=left.tolist()) if left.any() else self
+
+    def is_unseen(self, column: Column) -> NDArray[np.bool_]:
+        """Tell which cells (n,) are of a level that fit did not see."""
+        return np.equal(self._places(column), len(self.levels))
+
+    def _places(self, column: Column) -> NDArray[np.intp]:
+        """Places (n,) of the cells' levels, behind all others for one that fit did not see."""
+        codes, distinct = distinct_values(column)
+        unseen = len(self.levels)
+        position = {level: i for i, level in enumerate(self.levels) if self.counts[i]}
+        by_key = {level_key(level): i for level, i in position.items() if level is not None}
+
+        def place(level: str) -> int:
+            return position.get(level, by_key.get(level_key(level), unseen))
+
+        found = [place(level_name(value)) for value in distinct]
+        return np.array([*found, position.get(None, unseen)])[codes]  # a gap has the code -1
+
+    def unseen_count(self) -> float:
+        """Count behind the rarity of a level that fit did not see.
+
+        Where new levels come often it is that of the levels seen once: each of these was as new.
+        """
+        often = max(OFTEN_NEW * sum(self.counts), FEW_NEW)
+        return 1.0 if self.counts.count(1) >= often else UNSEEN_COUNT
+
+    def unseen(self, normal: int = 0) -> tuple[float, float] | None:
+        """Rarity that stands for a level fit did not see, and how surprising such a level is.
+
+        The surprise, in decades, is that of Good (1953): the share of rows whose level is the only
+        one of its kind is the chance that the next row's level is new. ``None`` where that is
+        common, as it is once so many rows with such levels are known to be ``normal``.
+        """
+        rows, alone = sum(self.counts), self.counts.count(1) + normal
+        if self.unseen_count() != UNSEEN_COUNT or normal >= FEW_NEW:
+            return None
+        rarity, surprise = -np.log10((np.array([0, alone]) + UNSEEN_COUNT) / rows)
+        return float(rarity), float(surprise)
+
+    def _one_hot(self) -> bool:
+        return len(self.levels) <= ONE_HOT_LEVELS

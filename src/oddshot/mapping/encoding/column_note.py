@@ -1,0 +1,30 @@
+"""What became of one source column."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnNote:
+    """What became of one source column, and what a user should know of it (often nothing).
+
+    Parameters
+    ----------
+    column, kind
+        Its name, and what it holds, see
+        `oddshot.mapping.encoding.encoder`.
+    used
+        Whether scores depend on it.
+    reason
+        Why it is used in this way, or not at all, in words for the user.
+    cause
+        The same for programs: "constant", "identifier", "free text", ... of a column that is left
+        out; "words" of numbers or dates among which texts were taken for gaps, "unit" of those with
+        one, "points" of those with points between thousands; "digits" of levels that may be
+        numbers, "mixed" of texts most of which are numbers or dates.
+    """
+
+    column: str
+    kind: str
+    used: bool
+    reason: str
+    cause: str = ""

@@ -1,0 +1,45 @@
+"""How a column of dates is looked at: which of hour, weekday and year it goes by."""
+
+import numpy as np
+
+from oddshot.mapping.cells.days import SINCE_1970, begin_months, hour_and_weekday
+from oddshot.mapping.cells.distinct import Column
+from oddshot.mapping.cells.notation import Notation
+from oddshot.mapping.cells.reading import read_days
+from oddshot.mapping.encoding.date import YEAR, Date
+from oddshot.mapping.encoding.left_out import LeftOut
+from oddshot.mapping.encoding.limits import limits_of
+
+TWICE_A_DAY, TWICE_A_WEEK = 2.0, 14.0  # days, from which on hours and weekdays come again
+
+
+def date_recipe(
+    name: str, column: Column, date_format: str, *, words: tuple[str, ...] = ()
+) -> LeftOut | Date:
+    """Look at a column of dates in a format; ``words`` among them are gaps."""
+    days = read_days(column, date_format, words)
+    known = np.sort(days[~np.isnan(days)])
+    missing = len(known) < len(days)
+    if known[0] == known[-1] and not missing:
+        return LeftOut(name, "constant (one date)")
+    hour, weekday = hour_and_weekday(known)
+    length, begun = float(known[-1] - known[0]), known[:0]
+    if date_format in SINCE_1970:  # as plain a number as it was given
+        hour = weekday = known[:0]
+    elif begin_months(known):  # which weekdays these are, the calendar decides
+        weekday, begun = known[:0], np.unique(known - known[0])
+    return Date(
+        name,
+        "date",
+        *limits_of(known - known[0], 0),
+        missing=missing,
+        varies=bool(known[0] < known[-1]),
+        origin=float(known[0]),
+        date_format=date_format,
+        hour=len(np.unique(hour)) > 1 and length >= TWICE_A_DAY,
+        weekday=len(np.unique(weekday)) > 1 and length >= TWICE_A_WEEK,
+        length=length,
+        begun=begun.tolist(),
+        by_years=length >= YEAR and not len(begun),
+        notation=Notation(words=words),
+    )

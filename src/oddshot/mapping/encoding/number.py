@@ -1,0 +1,100 @@
+"""Columns of numbers or truth values: how their cells are read, and what stands for gaps."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oddshot.episodes import FloatArray
+from oddshot.mapping.cells.distinct import Column
+from oddshot.mapping.cells.notation import PLAIN, Notation
+from oddshot.mapping.cells.reading import not_booleans, not_numbers, read_booleans, read_numbers
+
+GAP_RANGES = 10.0  # how far outside a gap lies that fit never saw, in ranges with both margins
+FIRST_YEAR, LAST_YEAR = 1900.0, 2100.0
+MONTHS, LAST_PART = 12.0, 2100_12.0  # of a year; the last year and month
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A column of numbers or truth values.
+
+    Gaps become `fill` (the median) and are flagged if fit saw some, else a value far outside, see
+    `gap`; infinities become `below` and `above` (the extremes, moved out by the range); all is
+    clipped to [`low`, `high`], the median plus and minus 1e6 spreads, and to 1e100 at most.
+    """
+
+    column: str
+    kind: str
+    fill: float
+    low: float
+    high: float
+    below: float
+    above: float
+    missing: bool
+    varies: bool
+    notation: Notation = field(default=PLAIN, kw_only=True)
+    alone: bool = field(default=False, kw_only=True)  # one row at fit differed from all others
+    dated_by: str = field(default="", kw_only=True)  # the column of dates of which it is a part,
+    part: str = field(default="", kw_only=True)  # and which one
+    last_year: float = field(default=0.0, kw_only=True)  # of a column of years, which go on
+
+    @property
+    def cause(self) -> str:
+        """What its reason is about: "words" taken for gaps, a "unit", "points", or nothing."""
+        if self.missing and self.notation.words:
+            return "words"
+        if self.notation.units:
+            return "unit"
+        return "points" if self.notation.comma else ""
+
+    def may_be_part(self) -> bool:
+        """Whether its ends are those of a calendar's parts: months, quarters, years, 202305."""
+        span = (self.above - self.below) / 3  # both are moved out by it
+        lowest, highest = self.below + span, self.above - span
+        return lowest >= 1 and (highest <= MONTHS or FIRST_YEAR <= lowest <= highest <= LAST_PART)
+
+    def outputs(self) -> list[str]:
+        """Meaning of each encoded column."""
+        return ["value"] * self.varies + ["missing"] * self.missing
+
+    def aside(self) -> list[str]:
+        """Meaning of each column that stands aside, see `Encoder`."""
+        return []
+
+    def reason(self) -> str:
+        """Say what a user should know of it; often nothing."""
+        return _on_number(self)
+
+    def gap(self) -> float:
+        """Give the value that stands for a gap."""
+        if self.missing:
+            return self.fill
+        return self.fill + GAP_RANGES * (self.above - self.below)
+
+    def read(self, column: Column) -> FloatArray:
+        """Shape (n,): the cells as numbers; NaN where missing."""
+        if self.kind == "boolean":
+            return read_booleans(column)
+        return read_numbers(column, self.notation)
+
+    def unread(self, column: Column) -> NDArray[np.bool_]:
+        """Shape (n,): which cells cannot be read."""
+        if self.kind == "boolean":
+            return not_booleans(column)
+        return not_numbers(column, self.notation)
+
+
+def _on_number(number: Number) -> str:
+    notation = number.notation
+    units = f" {notation.told_units}" if notation.units else ""
+    points = ", points between thousands" if notation.comma else ""
+    read = f"read as {number.kind}s{units}{points}"
+    if not number.missing:
+        return read if units or points else ""
+    if units or points or notation.words:
+        words = f"{notation.told} and gaps" if notation.words else "gaps"
+        return f"{read}; {words} become the median and are flagged"
+    if not number.varies:
+        return "constant but for gaps, which are flagged"
+    return "gaps become the median and are flagged"

@@ -1,0 +1,85 @@
+"""How a column of numbers is looked at: constant, an identifier, or a quantity."""
+
+import numpy as np
+
+from oddshot.episodes import FloatArray
+from oddshot.mapping.cells.column_names import says_identifier, says_year
+from oddshot.mapping.cells.notation import PLAIN, Notation
+from oddshot.mapping.encoding.left_out import LeftOut, constant_recipe
+from oddshot.mapping.encoding.limits import limits_of, one_differs, order_statistic
+from oddshot.mapping.encoding.number import FIRST_YEAR, LAST_YEAR, Number
+
+COLLISIONS = 10.0  # pairs of equal integers that chance would give; numbers of rows have none
+
+
+def number_recipe(
+    name: str,
+    values: FloatArray,
+    *,
+    kind: str = "number",
+    zeros: int = 0,
+    named: bool = False,
+    notation: Notation = PLAIN,
+) -> LeftOut | Number:
+    """Look at a column of numbers.
+
+    Parameters
+    ----------
+    name, named
+        As for `recipe`.
+    values
+        Shape (m,): the numbers, with NaN and infinities.
+    kind
+        "number" or "boolean".
+    zeros
+        So many zeros stand beside `values`: those that a sparse column does not write.
+    notation
+        How they were written.
+    """
+    finite = np.sort(values[np.isfinite(values)])
+    missing = bool(np.isnan(values).any())
+    if named and not zeros and (notation.words or len(finite) == len(values)):
+        why = _names_rows(name, finite)
+        if why:
+            return LeftOut(name, why)
+    ends = [order_statistic(finite, zeros, k) for k in (0, -1)] if len(finite) + zeros else []
+    different = {*ends, *np.unique(values[np.isinf(values)]).tolist()}
+    if not different:
+        return LeftOut(name, "all values are missing")
+    count = len(values) + zeros
+    if len(different) == 1 and not missing:
+        value = different.pop()
+        why = f"constant ({bool(value) if kind == 'boolean' else f'{value + 0.0:.15g}'})"
+        if not np.isfinite(value):
+            return LeftOut(name, why)
+        return constant_recipe(name, why, value, holds=kind, rows=count, notation=notation)
+    varies = len(different) > 1
+    limits = limits_of(finite, zeros)
+    alone = one_differs(finite, zeros, count - len(finite) - zeros)
+    last = _last_year(name, finite) if named and not zeros else 0.0
+    return Number(
+        name, kind, *limits, missing, varies, notation=notation, alone=alone, last_year=last
+    )
+
+
+def _names_rows(name: str, ordered: FloatArray) -> str:
+    """Why integers only name the rows; empty if they may mean something."""
+    steps = np.diff(ordered)
+    if len(ordered) < 2 or np.any(ordered != np.floor(ordered)) or np.any(steps == 0):
+        return ""
+    if says_identifier(name):
+        return "identifier (all integers differ, and the name says so)"
+    pairs = len(ordered) ** 2 / 2
+    if ordered[-1] > ordered[0] + pairs / COLLISIONS:
+        return ""
+    # measured values would meet somewhere; those of a grid, as depths or whole minutes, do not
+    grid = np.gcd.reduce(steps.astype(np.int64)) > 1
+    return "" if grid else "identifier (a running number)"
+
+
+def _last_year(name: str, ordered: FloatArray) -> float:
+    """Give the last of years, told by the column's name and the numbers; 0 if they are none."""
+    if not says_year(name) or not len(ordered) or (ordered != np.floor(ordered)).any():
+        return 0.0
+    first, last = float(ordered[0]), float(ordered[-1])
+    return last if first >= FIRST_YEAR and last <= LAST_YEAR else 0.0

@@ -1,0 +1,94 @@
+"""What one column holds, and the recipe by which its cells become numbers.
+
+`recipe` looks at a column and answers one of five values: `Number`, `Date`, `Category`, `Constant`,
+`LeftOut`. Nothing depends on the order of the rows.
+"""
+
+from typing import Any, TypeAlias
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+
+from oddshot.errors import DataError
+from oddshot.mapping.cells.date_notation import find_date_format
+from oddshot.mapping.cells.distinct import Column, distinct_values, nested_type, occurrences
+from oddshot.mapping.cells.level_names import are_codes
+from oddshot.mapping.cells.notation import find_notation
+from oddshot.mapping.cells.number_dates import find_number_date
+from oddshot.mapping.cells.reading import read_booleans, read_numbers
+from oddshot.mapping.cells.truth_values import are_booleans
+from oddshot.mapping.encoding.category import Category
+from oddshot.mapping.encoding.category_recipe import category_recipe
+from oddshot.mapping.encoding.date import Date
+from oddshot.mapping.encoding.date_recipe import date_recipe
+from oddshot.mapping.encoding.left_out import Constant, LeftOut
+from oddshot.mapping.encoding.number import Number
+from oddshot.mapping.encoding.number_recipe import number_recipe
+
+Recipe: TypeAlias = LeftOut | Constant | Number | Date | Category
+
+
+def recipe(name: str, column: Column, *, named: bool) -> Recipe:
+    """Look at one column of a data frame.
+
+    Parameters
+    ----------
+    name
+        What the column is called.
+    column
+        Shape (n,): its cells.
+    named
+        Whether the user gave that name; only then can integers be an identifier, or numbers dates.
+    """
+    kind = column.dtype.kind
+    if column.isna().all():
+        return LeftOut(name, "all values are missing")
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        return category_recipe(name, column, may_be_id=False)
+    if kind == "b":
+        return number_recipe(name, read_booleans(column), kind="boolean")
+    if kind in "iufm":
+        values = read_numbers(column)
+        written = find_number_date(name, values) if named and kind != "m" else None
+        return (
+            date_recipe(name, column, written)
+            if written
+            else number_recipe(name, values, named=named)
+        )
+    if kind == "c":
+        raise DataError(f"Complex data not supported: column {name!r}; give real numbers")
+    if kind == "M" or isinstance(column.dtype, pd.PeriodDtype):
+        return date_recipe(name, column, "ISO8601")
+    return _by_content(name, column, named=named)
+
+
+def _by_content(name: str, column: Column, *, named: bool) -> Recipe:
+    if nested := nested_type(column):
+        return LeftOut(name, f"nested values ({nested}); give plain columns")
+    codes, distinct = distinct_values(column)
+    if are_booleans(distinct):
+        return number_recipe(name, read_booleans(column), kind="boolean")
+    coded = are_codes(distinct)
+    notation = None if coded else find_notation(distinct, occurrences(codes))
+    if notation is not None:
+        values = read_numbers(column, notation)
+        return number_recipe(name, values, named=named, notation=notation)
+    if (dates := find_date_format(distinct)) is not None:
+        return date_recipe(name, column, dates.form, words=dates.words)
+    return category_recipe(name, column, may_be_id=True)
+
+
+def recipes_of_matrix(matrix: Any, labels: list[str], *, named: bool) -> list[Recipe]:
+    """Look at the columns of a matrix (n, d) of numbers, dense or sparse."""
+    if not sp.issparse(matrix):
+        return [
+            recipe(label, pd.Series(matrix[:, i].astype(np.float64)), named=named)
+            for i, label in enumerate(labels)
+        ]
+    by_column = sp.csc_array(matrix, dtype=np.float64)
+    written = np.split(by_column.data, by_column.indptr[1:-1])
+    return [
+        number_recipe(label, values, zeros=matrix.shape[0] - len(values), named=named)
+        for label, values in zip(labels, written, strict=True)
+    ]

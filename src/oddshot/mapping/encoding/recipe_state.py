@@ -1,0 +1,83 @@
+"""Recipes as settings for JSON and an array of numbers, and back."""
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oddshot.episodes import FloatArray
+from oddshot.mapping.cells.notation import PLAIN, Notation
+from oddshot.mapping.encoding.category import Category
+from oddshot.mapping.encoding.date import Date
+from oddshot.mapping.encoding.left_out import Constant, LeftOut
+from oddshot.mapping.encoding.number import Number
+from oddshot.mapping.encoding.recipe import Recipe
+
+LIMITS = ("fill", "low", "high", "below", "above", "missing", "varies")  # of a `Number`
+KINDS = {
+    Number: "number",
+    Date: "date",
+    Category: "category",
+    Constant: "constant",
+    LeftOut: "left out",
+}
+
+
+def state_of_recipes(recipes: list[Recipe]) -> tuple[list[dict[str, Any]], FloatArray]:
+    """Give settings of each column, and an array (q, 7), one row a column of numbers."""
+    columns = [{"recipe": KINDS[type(r)]} | _settings(r) for r in recipes]
+    numbers = [[getattr(r, name) for name in LIMITS] for r in recipes if type(r) is Number]
+    return columns, np.array(numbers, dtype=np.float64).reshape(-1, len(LIMITS))
+
+
+def recipes_from_state(columns: list[dict[str, Any]], numbers: NDArray[Any]) -> list[Recipe]:
+    """Restore recipes from the two parts that `state_of_recipes` gave."""
+    rows = iter(numbers.tolist())
+    return [_restored(dict(column), rows) for column in columns]
+
+
+def _settings(recipe: Recipe) -> dict[str, Any]:
+    """Give what a recipe says, without what the array of numbers keeps, and a plain notation."""
+    told = asdict(recipe)
+    for name in LIMITS if type(recipe) is Number else ():
+        del told[name]
+    for name, usual in (
+        ("notation", asdict(PLAIN)),
+        ("alone", False),
+        ("mixed", ""),
+        ("begun", []),
+        ("beside", ""),
+        ("by_years", False),
+        ("last_year", 0.0),
+        ("dated_by", ""),
+        ("part", ""),
+    ):
+        if told.get(name) == usual:
+            del told[name]
+    return told
+
+
+def _restored(column: dict[str, Any], rows: Iterator[list[float]]) -> Recipe:
+    """Restore a recipe from its settings, and the next of rows of `LIMITS`."""
+    kind = column.pop("recipe")
+    if "notation" in column:
+        told = column["notation"]
+        units = tuple((unit, float(factor)) for unit, factor in told.get("units", ()))
+        column["notation"] = Notation(told["comma"], tuple(told["words"]), units)
+    if kind == "number":
+        fill, low, high, below, above, missing, varies = next(rows)
+        return Number(
+            column.pop("column"),
+            column.pop("kind"),
+            *(fill, low, high, below, above),
+            missing > 0,
+            varies > 0,
+            **column,
+        )
+    if kind == "date":
+        return Date(**column)
+    if kind == "constant":
+        return Constant(**column)
+    return Category(**column) if kind == "category" else LeftOut(**column)

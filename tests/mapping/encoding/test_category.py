@@ -1,0 +1,91 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from oddshot.mapping.encoding.encoder import Encoder
+
+
+def test_levels_stand_in_order_with_gaps_and_rarity() -> None:
+    frame = pd.DataFrame({"c": ["b", "a", None, "b"]})
+    encoder = Encoder().fit(frame)
+    assert [what for _, what in encoder.encoded_names_] == ["= a", "= b", "missing", "rarity"]
+    rare = -np.log10([0.25, 0.5, 0.25, 0.5 / 4])
+    new = pd.DataFrame({"c": ["a", " b ", None, "never seen"]})
+    np.testing.assert_allclose(
+        encoder.transform(new),
+        np.column_stack([[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], rare]),
+    )
+
+
+def test_a_gap_that_fit_did_not_see_is_an_unseen_level() -> None:
+    encoder = Encoder().fit(pd.DataFrame({"c": ["a", "b", "a"]}))
+    gap, unseen = encoder.transform(pd.DataFrame({"c": [None, "z"]}))
+    np.testing.assert_array_equal(gap, unseen)
+
+
+def test_many_levels_are_told_by_their_rarity() -> None:
+    levels = np.repeat([f"l{i}" for i in range(5000)], 2).tolist() + ["common"] * 10_000
+    encoder = Encoder().fit(pd.DataFrame({"c": levels}))
+    assert encoder.encoded_names_ == [("c", "rarity")]
+    new = pd.DataFrame({"c": ["common", "l7", "new"]})
+    np.testing.assert_allclose(
+        encoder.transform(new)[:, 0], -np.log10([0.5, 2 / 20_000, 0.5 / 20_000])
+    )
+
+
+def test_which_of_many_levels_it_is_stands_aside() -> None:
+    levels = [f"l{i:02}" for i in range(13)] * 2
+    encoder = Encoder().fit(pd.DataFrame({"c": levels}))
+    new = pd.DataFrame({"c": ["l03", "never", " l12"]})
+    encoded = encoder.transform(new, aside=True)
+    np.testing.assert_array_equal(encoded[:, :1], encoder.transform(new))
+    np.testing.assert_array_equal(encoded[:, 1], [3, 13, 12])
+    assert encoder.aside_names_ == [("c", "level")]
+    settings, arrays = encoder.state()
+    again = Encoder.from_state(json.loads(json.dumps(settings)), arrays)
+    np.testing.assert_array_equal(again.transform(new, aside=True), encoded)
+    for column in settings["columns"]:
+        column.pop("told_apart", None)  # as an older version saved it
+    assert Encoder.from_state(settings, arrays).aside_names_ == []
+
+
+def test_levels_survive_a_change_of_type() -> None:
+    encoder = Encoder().fit(pd.DataFrame({"c": pd.Categorical([1, 2, 2, 3])}))
+    meant = encoder.transform(pd.DataFrame({"c": [1, 2]}))
+    for same in ([1.0, 2.0], ["1", "2 "], pd.Categorical(["1", "2"])):
+        np.testing.assert_array_equal(encoder.transform(pd.DataFrame({"c": same})), meant)
+    assert meant[:, 0].tolist() == [1, 0]
+    np.testing.assert_array_equal(encoder.transform(np.array([[1.0], [2.0]])), meant)
+
+
+@pytest.mark.parametrize(
+    "spellings",
+    [
+        ([True, False, True], ["True", "False", "True"], ["true", "false", "true"], [1, 0, 1]),
+        ([1, 2, 3], [1.0, 2.0, 3.0], ["1.0", "2.0", "3.0"], ["1", "2", "3"]),
+    ],
+)
+def test_a_level_is_one_in_every_spelling_whichever_came_first(spellings) -> None:
+    frames = [pd.DataFrame({"c": pd.Categorical(cells)}) for cells in spellings]
+    for first in frames:
+        encoder = Encoder().fit(first)
+        meant = encoder.transform(first)
+        for other, cells in zip(frames, spellings, strict=True):
+            np.testing.assert_array_equal(encoder.transform(other), meant)
+            np.testing.assert_array_equal(encoder.transform(pd.DataFrame({"c": cells})), meant)
+
+
+def test_codes_and_levels_that_stand_side_by_side_stay_apart() -> None:
+    levels = pd.DataFrame({"c": pd.Categorical(["1", "1.0", "01", "True"])})
+    assert len(np.unique(Encoder().fit(levels).transform(levels), axis=0)) == 4
+    encoder = Encoder().fit(pd.DataFrame({"c": pd.Categorical(["01", "02"])}))
+    assert not encoder.transform(pd.DataFrame({"c": [1, 2]}))[:, :2].any()
+
+
+def test_nested_values_at_scoring_are_an_unseen_level() -> None:
+    encoder = Encoder().fit(pd.DataFrame({"c": ["a", "b", "a"]}))
+    encoded = encoder.transform(pd.DataFrame({"c": ["a", {"no": 1}, ["b"]]}))
+    assert encoded[:, 0].tolist() == [1, 0, 0]
+    assert encoded[1, -1] == encoded[2, -1] == -np.log10(0.5 / 3)
