@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oddshot.errors import DataError, SettingError
+from oddshot.errors import DataError, SeriesWarning, SettingError
 from oddshot.mapping.seasons.usual import BINS
 from oddshot.mapping.windows import Windows
 
@@ -125,6 +125,30 @@ def test_times_may_be_numbers():
     assert Windows(4, time="s").fit(series).period_ == 250.0
     assert Windows(4, time="s", period=500).fit(series).period_ == 500.0
     assert Windows(4, time="s", period=None).fit(series).period_ is None
+
+
+def cycles(first, count, seed, period=37.3):
+    seconds = first + np.arange(count)
+    turns = seconds / period % 1
+    noise = np.random.default_rng(seed).normal(0, 0.1, count)
+    at = pd.Timestamp("2024-03-01") + pd.to_timedelta(seconds, unit="s")
+    return pd.DataFrame({"at": at, "v": 10 + 3 * (turns < 0.4) + np.sin(2 * np.pi * turns) + noise})
+
+
+def test_a_season_does_not_run_away_and_it_is_told_from_when_on_it_may():
+    windows = Windows(10, time="at").fit(cycles(0, 7200, 0))
+    own = windows.of(cycles(0, 7200, 0)).rows["v mean distance from season"].median()
+    later = windows.of(cycles(5 * 3600, 1800, 5)).rows["v mean distance from season"].median()
+    assert later < 1.3 * own < 0.15
+    meta, arrays = windows.state()
+    again = Windows.from_state(json.loads(json.dumps(meta)), arrays)
+    for kept in (windows, again):
+        with pytest.warns(
+            SeriesWarning, match=r"found, 37\.3.* s, is exact enough .* 2024-03-01 0"
+        ):
+            kept.of(cycles(72 * 3600, 1800, 5))
+    given = Windows(10, time="at", period="37.3s").fit(cycles(0, 7200, 0))
+    assert given.of(cycles(72 * 3600, 1800, 5)).rows["v mean"].notna().all()
 
 
 def test_noise_and_irregular_times_have_no_season(daily):

@@ -229,6 +229,11 @@ class SeriesDetector(AnomalyDetector):
         DataError
             If there are fewer readings than a window has, or columns are missing or hold what `fit`
             has not seen there.
+
+        Warns
+        -----
+        SeriesWarning
+            If the season that was found is not exact enough for when readings were made.
         """
         windows = self.windows(X)
         scores = np.empty(len(windows.order))

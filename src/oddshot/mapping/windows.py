@@ -12,6 +12,7 @@ column of levels    the level at the end, and how often it changed
 =================== ==========================================================================
 """
 
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, Self, TypeAlias
 
@@ -21,10 +22,10 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from oddshot.episodes import FloatArray
-from oddshot.errors import DataError, SettingError, is_number, is_whole, require
+from oddshot.errors import DataError, SeriesWarning, SettingError, is_number, is_whole, require
 from oddshot.frames import as_frame, to_rows
 from oddshot.mapping.cells.date_notation import find_date_format
-from oddshot.mapping.cells.days import DAY
+from oddshot.mapping.cells.days import DAY, EPOCH
 from oddshot.mapping.cells.distinct import distinct_values
 from oddshot.mapping.cells.number_dates import find_number_date
 from oddshot.mapping.cells.reading import read_days, read_numbers
@@ -34,14 +35,15 @@ from oddshot.mapping.encoding.date import Date
 from oddshot.mapping.encoding.encoder import Encoder
 from oddshot.mapping.encoding.number import Number
 from oddshot.mapping.encoding.recipe import Recipe
+from oddshot.mapping.seasons.length import SeasonLength, find_length
 from oddshot.mapping.seasons.usual import Usual
 from oddshot.mapping.threading import cut
 
-CYCLES = 3  # periods that are seen at least before one is believed
-LEAST_LAG = 4  # readings of the shortest period that is looked for
-CORRELATED = 0.25  # autocorrelation from which on a period is believed
-REGULAR, NEAR = 0.9, 0.01  # share of steps in time that are alike, and how nearly
-CALENDAR, SNAP = (1 / 24, 1.0, 7.0), 0.05  # periods in days that one found nearby is taken for
+CALENDAR = (1 / 24, 1 / 3, 1 / 2, 1.0, 7.0)  # periods in days that one found nearby is taken for
+UNITS = ((1.0, "day"), (1 / 24, "h"), (1 / 1440, "min"), (1 / 86400, "s"))  # in days
+MOST_DAYS = 1e5  # from 1970 that are told
+SURELY = 2.0  # standard errors that a period is wrong by
+BEARABLE = 0.5  # of what readings lie around the season: so much it may be aside
 NOISE = 1e-12  # of a column's reach: what differs by less is rounding
 BLOCK_CELLS = 2**22
 
@@ -126,13 +128,15 @@ class Windows:
             raise DataError("no column is left to describe windows by; give one besides the dates")
         order = np.argsort(times, kind="stable")
         numbers = self._numbers(rest.iloc[order])
-        self.period_ = self._found_period(times[order], numbers)
+        self._length = self._found_length(times[order], numbers)
+        self.period_ = None if self._length is None else self._length.period
         self._season: dict[str, Usual] = {}
         self._origin = 0.0
         if self.period_ is not None:
             self._origin = float(np.floor(times.min() / self.period_) * self.period_)
             turns = self._turns(times[order])
             self._season = {name: Usual.fit(values, turns) for name, values in numbers.items()}
+        self._reach = self._known_until(times[order], numbers)
         return self
 
     def of(self, X: Any) -> Windowed:
@@ -143,11 +147,17 @@ class Windows:
         DataError
             If there are fewer readings than a window has, or columns are missing or hold what `fit`
             has not seen there.
+
+        Warns
+        -----
+        SeriesWarning
+            If the season that was found is not exact enough for when readings were made.
         """
         frame = self._long_enough(X)
         times, rest = self._read_time(frame)
         order = np.argsort(times, kind="stable")
         rest, times = rest.iloc[order], times[order]
+        self._warn_of_times(times)
         described: dict[str, Any] = {}
         for recipe, column in self._aligned(rest):
             if isinstance(recipe, Date):
@@ -174,6 +184,7 @@ class Windows:
             "period": self._told_period(),
             "period_": self.period_,
             "origin": self._origin,
+            "reach": self._reach,
             "time_format": self._time_format,
             "columns": columns,
         }
@@ -194,7 +205,7 @@ class Windows:
         windows._columns = Encoder.from_state(meta["columns"], numbers, owner="SeriesDetector")
         windows.report_ = windows._columns.report()
         windows.period_, windows._time_format = meta["period_"], meta["time_format"]
-        windows._origin = meta.get("origin", 0.0)
+        windows._origin, windows._reach = meta.get("origin", 0.0), meta.get("reach")
         windows._season = {
             name: Usual.from_state(arrays[f"season.{place}"])
             for place, name in enumerate(meta["seasonal"])
@@ -288,23 +299,17 @@ class Windows:
             "changes": _over(changed, self.size - 1, lambda block: block.sum(axis=1)),
         }
 
-    def _found_period(self, times: FloatArray, numbers: dict[str, FloatArray]) -> float | None:
+    def _found_length(
+        self, times: FloatArray, numbers: dict[str, FloatArray]
+    ) -> SeasonLength | None:
         if self.period is None:
             return None
         if self.period != "auto":
-            return self._given_period()
+            return SeasonLength(self._given_period())
         if self.time is None or not numbers:
             return None
-        steps = np.diff(times)
-        step = float(np.median(steps)) if len(steps) else 0.0
-        if step <= 0 or np.mean(np.abs(steps - step) <= NEAR * step) < REGULAR:
-            return None
-        lag = _lag(np.stack([*numbers.values()]))
-        if lag is None:
-            return None
-        period = lag * step
         natural = CALENDAR if self._time_format else ()
-        return next((day for day in natural if abs(period - day) <= SNAP * day), period)
+        return find_length(times, np.stack([*numbers.values()]), natural)
 
     def _given_period(self) -> float:
         if self.time is None:
@@ -335,11 +340,64 @@ class Windows:
         except (TypeError, ValueError):
             return 0.0
 
+    def _known_until(
+        self, times: FloatArray, numbers: dict[str, FloatArray]
+    ) -> tuple[float, float] | None:
+        """Tell between which times a found period places readings in the season exactly enough.
+
+        Until then it is, in 19 of 20 cases, wrong by no more than moves what is usual by half as
+        much as readings lie around it. ``None`` where the period is exact.
+        """
+        if self._length is None or not self._length.error:
+            return None
+        turns = self._turns(times)
+        bearable = [
+            usual.bearable(BEARABLE * float(np.nanmean(np.abs(numbers[name] - usual.at(turns)))))
+            for name, usual in self._season.items()
+            if np.isfinite(numbers[name]).any()
+        ]
+        far = min(bearable) / (SURELY * self._length.error)
+        middle = self._length.middle
+        return float(min(times[0], middle - far)), float(max(times[-1], middle + far))
+
+    def _warn_of_times(self, times: FloatArray) -> None:
+        """Warn where rising times (n,) are other than what was learned holds for."""
+        if self._reach is not None and (times[0] < self._reach[0] or times[-1] > self._reach[1]):
+            assert self.period_ is not None
+            season = period_in_words(self.period_, dates=self.has_dates)
+            first, last = map(self._moment, self._reach)
+            warnings.warn(
+                f"column {str(self.time)!r}: the season that was found, {season}, is exact enough "
+                f"for readings from {first} to {last}; others are given, which may look odd for "
+                "that. Give period if you know it, or fit again with more or later readings",
+                SeriesWarning,
+                stacklevel=3,
+            )
+
+    def _moment(self, time: float) -> str:
+        if not self.has_dates:
+            return f"{time:.6g}"
+        days = float(np.clip(time, -MOST_DAYS, MOST_DAYS))
+        return f"{EPOCH + pd.Timedelta(days=days):%Y-%m-%d %H:%M:%S}"
+
     def _turns(self, times: FloatArray) -> FloatArray:
         """Where in the period, in [0, 1), each time (n,) is."""
         assert self.period_ is not None
         rounding = max(1e-9, 4 * float(np.spacing(np.abs(times).max())) / self.period_)
         return ((times - self._origin) / self.period_ + rounding) % 1.0
+
+
+def period_in_words(period: float, *, dates: bool) -> str:
+    """Tell the length of a season: of dates it is in days.
+
+    >>> [period_in_words(days, dates=True) for days in (7.0, 1.0, 12.42 / 24, 37.3 / 86400)]
+    ['7 days', '1 day', '12.42 h', '37.3 s']
+    """
+    if not dates:
+        return f"{period:.6g}"
+    unit, name = next((u for u in UNITS if period >= u[0]), UNITS[-1])
+    count = f"{period / unit:.6g}"
+    return f"{count} {name}s" if name == "day" and count != "1" else f"{count} {name}"
 
 
 def _finite(recipe: Number, column: "pd.Series[Any]") -> FloatArray:
@@ -389,33 +447,3 @@ def _over(values: FloatArray, size: int, summary: Callable[[Any], Any]) -> Float
             part = np.ma.masked_invalid(part)
         found[block] = np.ma.filled(summary(part), np.nan)
     return found
-
-
-def _lag(columns: FloatArray) -> int | None:
-    """After how many readings columns (c, n) repeat themselves; ``None`` if they do not.
-
-    The highest autocorrelation, on average over columns, behind the first that is negative.
-    """
-    count = columns.shape[1]
-    most = count // CYCLES
-    known = [column for column in columns if np.isfinite(column).any() and np.nanstd(column) > 0]
-    if most < LEAST_LAG or not known:
-        return None
-    correlation = np.mean([_autocorrelation(column) for column in known], axis=0)[: most + 1]
-    negative = np.flatnonzero(correlation < 0)
-    start = max(int(negative[0]), LEAST_LAG) if len(negative) else most
-    if start >= most:
-        return None
-    lag = start + int(np.argmax(correlation[start:]))
-    return lag if correlation[lag] > CORRELATED else None
-
-
-def _autocorrelation(column: FloatArray) -> FloatArray:
-    """Autocorrelation (n,) of values (n,), by all lags; the highest and lowest count for less."""
-    column = np.where(np.isnan(column), np.nanmedian(column), column)
-    clipped = np.clip(column, *np.quantile(column, [0.02, 0.98]))
-    places = np.arange(len(column))
-    centred = clipped - np.polyval(np.polyfit(places, clipped, 1), places)
-    spectrum = np.abs(np.fft.rfft(centred, 2 * len(column))) ** 2
-    found = np.fft.irfft(spectrum)[: len(column)]
-    return np.asarray(found / found[0] if found[0] > 0 else np.zeros(len(column)))

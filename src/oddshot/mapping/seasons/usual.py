@@ -9,6 +9,7 @@ from oddshot.episodes import FloatArray
 
 BINS = 48  # parts of a period, each with a usual value
 STEADY = 0.9  # of what is missed between parts: so little may one value for a part miss
+MOMENTS = 960  # of a period, at which what is usual is compared with itself
 SAME = 1e-3  # of a period: places that are one
 JUMP = 3.0  # times the steps before and after it that a jump between two parts is
 
@@ -68,6 +69,22 @@ class Usual:
         before = np.searchsorted(places, turns + SAME, side="right") - 1
         held = np.where(_jumps(values)[before], values[before], between)
         return np.where(self.steady[bins], self.values[bins], held)
+
+    def bearable(self, off: float) -> float:
+        """Give the part of the period, up to a half, by which a phase may be wrong.
+
+        What is usual is then `off` aside, on average.
+        """
+        turns = np.linspace(0, 1, MOMENTS, endpoint=False)
+        usual = self.at(turns)
+        aside = [np.abs(np.roll(usual, shift) - usual).mean() for shift in range(1, MOMENTS // 2)]
+        beyond = np.flatnonzero(np.maximum.accumulate([0.0, *aside]) >= off)
+        if not len(beyond):
+            return 0.5
+        first = int(beyond[0])
+        if first == 1:
+            return float(off / aside[0]) / MOMENTS
+        return first / MOMENTS
 
     def state(self) -> FloatArray:
         """Give all that was learned as one array (3, 48)."""
