@@ -151,6 +151,24 @@ def test_a_season_does_not_run_away_and_it_is_told_from_when_on_it_may():
     assert given.of(cycles(72 * 3600, 1800, 5)).rows["v mean"].notna().all()
 
 
+def test_another_pace_is_told(daily):
+    windows = Windows(4, time="at").fit(daily)
+    meta, arrays = windows.state()
+    again = Windows.from_state(json.loads(json.dumps(meta)), arrays)
+    for kept in (windows, again):
+        with pytest.warns(SeriesWarning, match="'at': readings are 2 h apart, .* from 1 h"):
+            kept.of(daily.iloc[::2])
+        with pytest.warns(SeriesWarning, match="50% of the readings are of the same moment"):
+            kept.of(pd.concat([daily, daily]))
+    windows.of(daily.drop(index=range(100, 200)))
+    windows.of(daily.sample(frac=0.9, random_state=0))
+    windows.of(pd.concat([daily, daily[:10]]))
+    twice = pd.concat([daily, daily])
+    Windows(4, time="at").fit(twice).of(twice)
+    del meta["pace"]
+    Windows.from_state(meta, arrays).of(daily.iloc[::2])
+
+
 def test_noise_and_irregular_times_have_no_season(daily):
     generator = np.random.default_rng(0)
     noise = daily.assign(load=generator.normal(size=480))

@@ -233,7 +233,8 @@ class SeriesDetector(AnomalyDetector):
         Warns
         -----
         SeriesWarning
-            If the season that was found is not exact enough for when readings were made.
+            If the season that was found is not exact enough for when readings were made, or these
+            follow each other faster or slower, or repeat their times more, than at `fit`.
         """
         windows = self.windows(X)
         scores = np.empty(len(windows.order))

@@ -42,12 +42,58 @@ from oddshot.mapping.threading import cut
 CALENDAR = (1 / 24, 1 / 3, 1 / 2, 1.0, 7.0)  # periods in days that one found nearby is taken for
 UNITS = ((1.0, "day"), (1 / 24, "h"), (1 / 1440, "min"), (1 / 86400, "s"))  # in days
 MOST_DAYS = 1e5  # from 1970 that are told
+ANOTHER_STEP, REPEATED = 0.25, 0.1  # by how much a step, or a share of repeated times, differs
 SURELY = 2.0  # standard errors that a period is wrong by
 BEARABLE = 0.5  # of what readings lie around the season: so much it may be aside
 NOISE = 1e-12  # of a column's reach: what differs by less is rounding
 BLOCK_CELLS = 2**22
 
 Place: TypeAlias = str | int
+
+
+class Pace(NamedTuple):
+    """How fast readings follow each other.
+
+    Parameters
+    ----------
+    step
+        Median time between two that are not of one moment; 0 where all are.
+    repeated
+        Share of readings that are of the same moment as the one before.
+    """
+
+    step: float
+    repeated: float
+
+    @classmethod
+    def of(cls, times: FloatArray) -> "Pace":
+        """Learn from rising times (n,).
+
+        >>> Pace.of(np.array([0.0, 10.0, 20.0, 20.0, 30.0]))
+        Pace(step=10.0, repeated=0.25)
+        """
+        steps = np.diff(times)
+        onward = steps[steps > 0]
+        step = float(np.median(onward)) if len(onward) else 0.0
+        return cls(step, float(np.mean(steps <= 0)) if len(steps) else 0.0)
+
+    def unlike(self, other: "Pace", *, dates: bool) -> str:
+        """Tell in which way another pace is not this one; nothing where it is."""
+        if other.repeated > self.repeated + REPEATED:
+            return (
+                f"{other.repeated:.0%} of the readings are of the same moment as the one before, "
+                f"in what was learned from {self.repeated:.0%}; windows count readings, so they "
+                "may look odd for that. Leave out repeated ones, and give one file for each machine"
+            )
+        steps = self.step, other.step
+        if min(steps) <= 0 or max(steps) <= (1 + ANOTHER_STEP) * min(steps):
+            return ""
+        learned, given = (period_in_words(step, dates=dates) for step in steps)
+        return (
+            f"readings are {given} apart, in what was learned from {learned}; windows count "
+            "readings, so they may look odd for that. Bring them to the same step (as pandas' "
+            "resample does), or fit again with such readings"
+        )
 
 
 class Windowed(NamedTuple):
@@ -137,6 +183,7 @@ class Windows:
             turns = self._turns(times[order])
             self._season = {name: Usual.fit(values, turns) for name, values in numbers.items()}
         self._reach = self._known_until(times[order], numbers)
+        self._pace = None if self.time is None else Pace.of(times[order])
         return self
 
     def of(self, X: Any) -> Windowed:
@@ -151,7 +198,8 @@ class Windows:
         Warns
         -----
         SeriesWarning
-            If the season that was found is not exact enough for when readings were made.
+            If the season that was found is not exact enough for when readings were made, or these
+            follow each other faster or slower, or repeat their times more, than at `fit`.
         """
         frame = self._long_enough(X)
         times, rest = self._read_time(frame)
@@ -185,6 +233,7 @@ class Windows:
             "period_": self.period_,
             "origin": self._origin,
             "reach": self._reach,
+            "pace": self._pace,
             "time_format": self._time_format,
             "columns": columns,
         }
@@ -206,6 +255,7 @@ class Windows:
         windows.report_ = windows._columns.report()
         windows.period_, windows._time_format = meta["period_"], meta["time_format"]
         windows._origin, windows._reach = meta.get("origin", 0.0), meta.get("reach")
+        windows._pace = Pace(*meta["pace"]) if meta.get("pace") else None
         windows._season = {
             name: Usual.from_state(arrays[f"season.{place}"])
             for place, name in enumerate(meta["seasonal"])
@@ -373,6 +423,11 @@ class Windows:
                 SeriesWarning,
                 stacklevel=3,
             )
+        if self._pace is not None:
+            other = self._pace.unlike(Pace.of(times), dates=self.has_dates)
+            if other:
+                told = f"column {str(self.time)!r}: {other}"
+                warnings.warn(told, SeriesWarning, stacklevel=3)
 
     def _moment(self, time: float) -> str:
         if not self.has_dates:
