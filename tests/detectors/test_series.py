@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
@@ -69,6 +70,15 @@ def test_the_season_is_known_to_later_readings(detector):
     assert (detector.anomaly_score(later) > detector.threshold_).mean() < 0.15
     night = later.assign(load=later["load"].iloc[::-1].to_numpy())  # the day upside down
     assert detector.anomaly_score(night).mean() > detector.anomaly_score(later).mean() + 0.3
+
+
+@pytest.mark.parametrize("kind", [pd.Series, pl.Series, np.array, list, tuple])
+def test_one_column_alone_is_asked_for_as_a_table(kind, detector):
+    readings = kind([1.0, 2.0] * 60)
+    for asked in (SeriesDetector().fit, detector.anomaly_score, detector.numbers):
+        with pytest.raises(DataError, match=r"one column of readings .* series\.to_frame\(\)"):
+            asked(readings)
+    SeriesDetector().fit(pd.Series(np.arange(120) % 7).to_frame())
 
 
 def hourly(start, count, seed, shape):

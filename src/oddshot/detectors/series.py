@@ -17,7 +17,7 @@ from oddshot.detectors.given.labels import checked_labels
 from oddshot.detectors.given.tables import table_rows
 from oddshot.detectors.verdicts.calibrated import Shown
 from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, FloatArray, LabelArray
-from oddshot.errors import DataError, SettingError
+from oddshot.errors import DataError, SettingError, is_number
 from oddshot.frames import RawRows, hash_rows
 from oddshot.mapping.encoding.column_note import ColumnNote
 from oddshot.mapping.windows import Place, Windowed, Windows
@@ -170,7 +170,7 @@ class SeriesDetector(AnomalyDetector):
             As `FewShotDetector.fit`, or if ``window`` or ``period`` has a value it cannot take.
         """
         share, seed = self._checked_contamination(), self._drawn_seed()
-        rows = table_rows(X, but=NOT_A_TABLE)
+        rows = _readings(X)
         windows = Windows(self.window, time=self.time, period=self.period)
         least = FEWEST_WINDOWS * windows.size
         if rows.shape[0] < least:
@@ -310,12 +310,12 @@ class SeriesDetector(AnomalyDetector):
         With these rows all that `FewShotDetector` has is at hand, such as ``check_drift``.
         """
         check_is_fitted(self)
-        return self._windows.of(table_rows(X, but=NOT_A_TABLE))
+        return self._windows.of(_readings(X))
 
     def numbers(self, X: Any) -> dict[str, FloatArray]:
         """Columns of numbers (n,) of a series by name, as they are read; NaN where missing."""
         check_is_fitted(self)
-        return self._windows.numbers(table_rows(X, but=NOT_A_TABLE))
+        return self._windows.numbers(_readings(X))
 
     @property
     def period_(self) -> float | None:
@@ -492,6 +492,18 @@ def _parts(windows: int, size: int) -> Iterator[tuple[NDArray[np.intp], NDArray[
         apart: NDArray[np.intp] = np.maximum(part[0] - places, places - part[-1])
         rest = np.flatnonzero(apart >= min(size, np.sort(apart)[-(windows // 2)]))
         yield part, rest
+
+
+def _readings(X: Any) -> RawRows:
+    """Bring a series to rows; errors as `table_rows`."""
+    in_a_row = isinstance(X, list | tuple) and len(X) > 0 and is_number(X[0])
+    if in_a_row or len(getattr(X, "shape", ())) == 1:
+        raise DataError(
+            f"X is one column of readings ({type(X).__name__}), and {NOT_A_TABLE}; give a table of "
+            "one column, as series.to_frame() or values.reshape(-1, 1) are, or with one of times "
+            "beside it"
+        )
+    return table_rows(X, but=NOT_A_TABLE)
 
 
 def _columns(rows: RawRows) -> dict[str, Any]:
