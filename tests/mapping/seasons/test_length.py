@@ -55,6 +55,15 @@ def test_natural_lengths_are_exact(shape):
         assert (length.period, length.error) == (24.0, 0.0)
 
 
+def test_a_day_whose_hours_move_a_little_is_a_day():
+    """As of people, or over a change of clocks: no single stretch is far off the others."""
+    times = np.arange(24 * 60.0)
+    values = smooth((times + 2 * times / times[-1]) / 24)
+    values += np.random.default_rng(0).normal(0, 0.3, len(times))
+    assert find_length(times, values[None], CALENDAR).period == 24.0
+    assert abs(find_length(times, values[None]).period - 24.0) > 0.02
+
+
 def test_of_many_cycles_in_one_the_single_one_is_found():
     assert found(10, 0.25, 1344, 2, shape=cycle, seed=1).period == pytest.approx(10, abs=0.05)
 

@@ -26,6 +26,7 @@ ZOOMS = 4
 STRETCHES, SHIFTS = 12, 1001  # at most, that tell the error of a length; phases tried for each
 SURE, NATURAL_SURE = 0.95, 0.99  # how surely a length is no whole number nearby, no natural one
 SLACK, NATURAL_SLACK = 0.25, 2.0  # readings over the series that are no difference
+ALIKE, DRIFT = 0.005, 1 / 8  # of a natural length, and turns over the series: it is that one
 SNAP = 0.05  # how far a length is moved at most to one of the calendar
 SHARES = range(2, 13)  # whole parts of a length that it is compared with
 
@@ -287,8 +288,11 @@ def _simplest(
         return bool(abs(1 / other - 1 / lag) <= within)
 
     for length in sorted(natural, key=lambda length: abs(length - lag * step)):
-        near = abs(lag * step - length) <= SNAP * length
-        if near and may_be(length / step, NATURAL_SURE, NATURAL_SLACK):
+        near = abs(lag * step - length) / length
+        drift = abs(step / length - 1 / lag) * np.ptp(moments)
+        if near <= ALIKE and drift <= DRIFT:
+            return SeasonLength(float(length))
+        if near <= SNAP and may_be(length / step, NATURAL_SURE, NATURAL_SLACK):
             return SeasonLength(float(length))
     if may_be(round(lag), SURE, SLACK):
         lag = round(lag)
