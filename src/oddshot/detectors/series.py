@@ -66,7 +66,8 @@ class SeriesDetector(AnomalyDetector):
         Readings of a window, 2 or more: about as many as what is looked for lasts.
     time
         Name, or place, of a column of dates or numbers that puts readings in order; ``None`` if
-        they come in order.
+        they come in order. Dates with offsets are put in order by UTC; a season of days, weeks or
+        shifts goes by the clock that is written.
     period
         After how long a season starts anew: a number in the unit of ``time``, or of dates a text
         such as "1D"; "auto" looks for one; ``None``: none. A season needs ``time``.
@@ -235,6 +236,8 @@ class SeriesDetector(AnomalyDetector):
         SeriesWarning
             If the season that was found is not exact enough for when readings were made, or these
             follow each other faster or slower, or repeat their times more, than at `fit`.
+        DateWarning
+            If times have offsets from UTC where those of `fit` had none, or the other way round.
         """
         windows = self.windows(X)
         scores = np.empty(len(windows.order))

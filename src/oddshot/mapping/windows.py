@@ -28,7 +28,7 @@ from oddshot.mapping.cells.date_notation import find_date_format
 from oddshot.mapping.cells.days import DAY, EPOCH
 from oddshot.mapping.cells.distinct import distinct_values
 from oddshot.mapping.cells.number_dates import find_number_date
-from oddshot.mapping.cells.reading import read_days, read_numbers
+from oddshot.mapping.cells.reading import read_days, read_numbers, read_offsets, warn_of_offsets
 from oddshot.mapping.encoding.category import Category
 from oddshot.mapping.encoding.column_note import ColumnNote
 from oddshot.mapping.encoding.date import Date
@@ -104,7 +104,7 @@ class Windowed(NamedTuple):
     order
         Shape (n,): places of the readings in the order of time.
     times
-        Shape (n,): when they were read, rising: days since 1970 of dates, else numbers.
+        Shape (n,): when they were read, rising: days since 1970 (UTC) of dates, else numbers.
     rows
         Shape (n - size + 1, q): the windows, by the place in time of their first reading.
     """
@@ -112,6 +112,13 @@ class Windowed(NamedTuple):
     order: NDArray[np.intp]
     times: FloatArray
     rows: pd.DataFrame
+
+
+class _Times(NamedTuple):
+    """When readings were made, shape (n,) each: in order, of dates by UTC; and as is written."""
+
+    times: FloatArray
+    clock: FloatArray
 
 
 class Windows:
@@ -123,7 +130,8 @@ class Windows:
         Readings of a window, 2 or more: about as many as what is looked for lasts.
     time
         Name, or place, of a column of dates or numbers by which readings are put in order; ``None``
-        if they come in order. It is not described itself.
+        if they come in order. It is not described itself. Dates with offsets are put in order by
+        UTC; a season of days, weeks or shifts goes by the clock that is written.
     period
         After how long a season starts anew: a number in the unit of ``time``, or of dates a text
         such as "1D"; "auto" looks for one; ``None``: there is none. A season needs ``time``, so
@@ -167,7 +175,7 @@ class Windows:
             If ``period`` is none, or is given without ``time``.
         """
         frame = self._long_enough(X)
-        times, rest = self._fit_time(frame)
+        (times, clock), rest = self._fit_time(frame)
         self._columns = Encoder(owner="SeriesDetector").fit(rest)
         self.report_ = self._columns.report()
         if not any(note.used and note.kind != "date" for note in self.report_):
@@ -179,10 +187,12 @@ class Windows:
         self._season: dict[str, Usual] = {}
         self._origin = 0.0
         if self.period_ is not None:
-            self._origin = float(np.floor(times.min() / self.period_) * self.period_)
-            turns = self._turns(times[order])
+            if not self._by_clock():
+                clock = times
+            self._origin = float(np.floor(clock.min() / self.period_) * self.period_)
+            turns = self._turns(clock[order])
             self._season = {name: Usual.fit(values, turns) for name, values in numbers.items()}
-        self._reach = self._known_until(times[order], numbers)
+        self._reach = self._known_until(times[order], clock[order], numbers)
         self._pace = None if self.time is None else Pace.of(times[order])
         return self
 
@@ -200,18 +210,24 @@ class Windows:
         SeriesWarning
             If the season that was found is not exact enough for when readings were made, or these
             follow each other faster or slower, or repeat their times more, than at `fit`.
+        DateWarning
+            If times have offsets from UTC where those of `fit` had none, or the other way round.
         """
         frame = self._long_enough(X)
-        times, rest = self._read_time(frame)
+        (times, clock), rest = self._read_time(frame)
         order = np.argsort(times, kind="stable")
-        rest, times = rest.iloc[order], times[order]
+        rest, times, clock = rest.iloc[order], times[order], clock[order]
+        if self.has_dates:
+            given = read_offsets(self._time_column(frame))
+            warn_of_offsets(str(self.time), self._offsets, given)
         self._warn_of_times(times)
+        season = clock if self._by_clock() else times
         described: dict[str, Any] = {}
         for recipe, column in self._aligned(rest):
             if isinstance(recipe, Date):
                 continue
             if isinstance(recipe, Number):
-                found = self._of_numbers(recipe, _finite(recipe, column), times)
+                found = self._of_numbers(recipe, _finite(recipe, column), season)
             elif isinstance(recipe, Category):
                 found = self._of_levels(column)
             else:
@@ -235,6 +251,7 @@ class Windows:
             "reach": self._reach,
             "pace": self._pace,
             "time_format": self._time_format,
+            "offsets": self._offsets,
             "columns": columns,
         }
         arrays = {f"columns.{name}": array for name, array in arrays.items()}
@@ -254,6 +271,7 @@ class Windows:
         windows._columns = Encoder.from_state(meta["columns"], numbers, owner="SeriesDetector")
         windows.report_ = windows._columns.report()
         windows.period_, windows._time_format = meta["period_"], meta["time_format"]
+        windows._offsets = meta.get("offsets", "")
         windows._origin, windows._reach = meta.get("origin", 0.0), meta.get("reach")
         windows._pace = Pace(*meta["pace"]) if meta.get("pace") else None
         windows._season = {
@@ -276,9 +294,9 @@ class Windows:
             )
         return frame
 
-    def _fit_time(self, frame: pd.DataFrame) -> tuple[FloatArray, pd.DataFrame]:
-        """Learn how times are written; give them (n,), and the other columns."""
-        self._time_format = ""
+    def _fit_time(self, frame: pd.DataFrame) -> tuple["_Times", pd.DataFrame]:
+        """Learn how times are written; give them, and the other columns."""
+        self._time_format = self._offsets = ""
         if self.time is not None:
             column = self._time_column(frame)
             if column.dtype.kind in "iuf":
@@ -289,21 +307,27 @@ class Windows:
                 written = None if found is None else found.form
             dates = column.dtype.kind == "M" or isinstance(column.dtype, pd.PeriodDtype)
             self._time_format = "ISO8601" if dates else written or ""
+            self._offsets = read_offsets(column) if self._time_format else ""
         return self._read_time(frame)
 
-    def _read_time(self, frame: pd.DataFrame) -> tuple[FloatArray, pd.DataFrame]:
-        """Give times (n,), in days or as numbers or just the places, and the other columns."""
+    def _read_time(self, frame: pd.DataFrame) -> tuple["_Times", pd.DataFrame]:
+        """Give times, in days or as numbers or just the places, and the other columns."""
         if self.time is None:
-            return np.arange(len(frame), dtype=np.float64), frame
+            places = np.arange(len(frame), dtype=np.float64)
+            return _Times(places, places), frame
         column = self._time_column(frame)
-        times = read_days(column, self._time_format) if self._time_format else read_numbers(column)
+        if self._time_format:
+            times = read_days(column, self._time_format, local=False)
+            clock = read_days(column, self._time_format) if self._offsets else times
+        else:
+            times = clock = read_numbers(column)
         lacking = np.flatnonzero(~np.isfinite(times))
         if len(lacking):
             raise DataError(
                 f"column {str(self.time)!r} has no time in row {lacking[0] + 1}; fill it in, or "
                 "leave the row out"
             )
-        return times, frame.drop(columns=column.name)
+        return _Times(times, clock), frame.drop(columns=column.name)
 
     def _time_column(self, frame: pd.DataFrame) -> "pd.Series[Any]":
         names = [str(name) for name in frame.columns]
@@ -332,11 +356,11 @@ class Windows:
         }
 
     def _of_numbers(
-        self, recipe: Number, values: FloatArray, times: FloatArray
+        self, recipe: Number, values: FloatArray, season: FloatArray
     ) -> dict[str, FloatArray]:
         found = _described(values, self.size)
         if recipe.column in self._season:
-            usual = self._season[recipe.column].at(self._turns(times))
+            usual = self._season[recipe.column].at(self._turns(season))
             found |= _off_season(values - usual, self.size)
         noise = NOISE * max(abs(recipe.below), abs(recipe.above))
         return {what: np.where(np.abs(v) <= noise, 0.0, v) for what, v in found.items()}
@@ -391,7 +415,7 @@ class Windows:
             return 0.0
 
     def _known_until(
-        self, times: FloatArray, numbers: dict[str, FloatArray]
+        self, times: FloatArray, season: FloatArray, numbers: dict[str, FloatArray]
     ) -> tuple[float, float] | None:
         """Tell between which times a found period places readings in the season exactly enough.
 
@@ -400,7 +424,7 @@ class Windows:
         """
         if self._length is None or not self._length.error:
             return None
-        turns = self._turns(times)
+        turns = self._turns(season)
         bearable = [
             usual.bearable(BEARABLE * float(np.nanmean(np.abs(numbers[name] - usual.at(turns)))))
             for name, usual in self._season.items()
@@ -434,6 +458,16 @@ class Windows:
             return f"{time:.6g}"
         days = float(np.clip(time, -MOST_DAYS, MOST_DAYS))
         return f"{EPOCH + pd.Timedelta(days=days):%Y-%m-%d %H:%M:%S}"
+
+    def _by_clock(self) -> bool:
+        """Whether the season goes by the clock that is written, and not by UTC.
+
+        As one of days and weeks does, and of shifts: of hours that go into a day. Of dates without
+        offsets both are the same.
+        """
+        hours = (self.period_ or 0.0) * 24
+        whole = hours >= 1 and abs(hours - round(hours)) < 1e-9
+        return whole and (round(hours) % 24 == 0 or 24 % round(hours) == 0)
 
     def _turns(self, times: FloatArray) -> FloatArray:
         """Where in the period, in [0, 1), each time (n,) is."""

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from oddshot.episodes import FloatArray
 from oddshot.mapping.cells.days import hour_and_weekday
 from oddshot.mapping.cells.distinct import Column
-from oddshot.mapping.cells.reading import not_dates, read_days
+from oddshot.mapping.cells.reading import not_dates, read_days, read_offsets, warn_of_offsets
 from oddshot.mapping.encoding.number import Number
 
 PARTS = 8  # of a time too short for whole days
@@ -28,6 +28,7 @@ class Date(Number):
     at random, but not from the ends, where few others are near; where all dates of fit begin a
     month, one of these. Only dates off by more than ten years, and by more than ten times that
     length, stay where they are: far outside.
+    Days, hours and weekdays are those that are written, whatever their offset from UTC.
     Hours and weekdays are used where fit saw each at least twice: on two days, in two weeks.
 
     Dates `beside` those of another column, as of an order and its delivery, are moved as these are,
@@ -42,6 +43,7 @@ class Date(Number):
     begun: list[float] = field(default_factory=list)  # the days of fit, if all begin a month
     beside: str = ""  # the column that it goes with
     by_years: bool = False  # not so in what an older version saved
+    offsets: str = ""  # see `read_offsets`; an older version saved none, and went by UTC
 
     def outputs(self) -> list[str]:
         """Meaning of each encoded column."""
@@ -78,7 +80,11 @@ class Date(Number):
         return days
 
     def _days(self, column: Column) -> FloatArray:
-        return read_days(column, self.date_format, self.notation.words)
+        return read_days(column, self.date_format, self.notation.words, local=bool(self.offsets))
+
+    def warn_of_offsets(self, column: Column) -> None:
+        """Warn where a column has other offsets from UTC than that of fit."""
+        warn_of_offsets(self.column, self.offsets, read_offsets(column))
 
     def _among_those_of_fit(self, days: FloatArray) -> FloatArray:
         """Move days (n,) by whole weeks, days, or small parts of `length` into its range."""

@@ -50,6 +50,7 @@ def _settings(recipe: Recipe) -> dict[str, Any]:
         ("begun", []),
         ("beside", ""),
         ("by_years", False),
+        ("offsets", ""),
         ("last_year", 0.0),
         ("dated_by", ""),
         ("part", ""),
