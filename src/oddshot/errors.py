@@ -59,6 +59,14 @@ class LabelWarning(UserWarning):
     """Labels were given that are none, or may be meant otherwise."""
 
 
+class DateWarning(UserWarning):
+    """Dates are written in another time zone, or with none, than those learned from."""
+
+
+class SeriesWarning(UserWarning):
+    """A series was read at other moments, or at another pace, than the one learned from."""
+
+
 class SavedScoresWarning(UserWarning):
     """A detector that was loaded gives slightly other scores than it gave when it was saved."""
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
@@ -69,6 +70,38 @@ def test_the_season_is_known_to_later_readings(detector):
     assert (detector.anomaly_score(later) > detector.threshold_).mean() < 0.15
     night = later.assign(load=later["load"].iloc[::-1].to_numpy())  # the day upside down
     assert detector.anomaly_score(night).mean() > detector.anomaly_score(later).mean() + 0.3
+
+
+@pytest.mark.parametrize("kind", [pd.Series, pl.Series, np.array, list, tuple])
+def test_one_column_alone_is_asked_for_as_a_table(kind, detector):
+    readings = kind([1.0, 2.0] * 60)
+    for asked in (SeriesDetector().fit, detector.anomaly_score, detector.numbers):
+        with pytest.raises(DataError, match=r"one column of readings .* series\.to_frame\(\)"):
+            asked(readings)
+    SeriesDetector().fit(pd.Series(np.arange(120) % 7).to_frame())
+
+
+def hourly(start, count, seed, shape):
+    at = pd.date_range(start, periods=count, freq="1h")
+    hours = np.asarray(at.hour + at.minute / 60)
+    noise = np.random.default_rng(seed).normal(0, 0.3, count)
+    return pd.DataFrame({"at": at, "v": 10 + 4 * shape(hours) + noise})
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        lambda hours: np.sin(2 * np.pi * hours / 24),
+        lambda hours: ((hours >= 8) & (hours < 16)).astype(np.float64),
+    ],
+    ids=["smooth", "shift"],
+)
+def test_readings_between_the_moments_that_fit_saw_are_usual(shape):
+    detector = SeriesDetector(window=6, time="at", random_state=0)
+    detector.fit(hourly("2024-03-01", 24 * 21, 0, shape))
+    for start in ("2024-04-10 00:00", "2024-04-10 00:30"):
+        later = detector.anomaly_score(hourly(start, 72, 1, shape))
+        assert (later > detector.threshold_).mean() < 0.1
 
 
 def test_readings_given_to_fit_are_scored_by_what_has_not_seen_them(odd):

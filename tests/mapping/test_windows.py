@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oddshot.errors import DataError, SettingError
-from oddshot.mapping.windows import BINS, Windows
+from oddshot.errors import DataError, DateWarning, SeriesWarning, SettingError
+from oddshot.mapping.seasons.usual import BINS
+from oddshot.mapping.windows import Windows
 
 HOURS = pd.date_range("2024-03-01", periods=480, freq="h")
 
@@ -126,6 +127,104 @@ def test_times_may_be_numbers():
     assert Windows(4, time="s", period=None).fit(series).period_ is None
 
 
+def cycles(first, count, seed, period=37.3):
+    seconds = first + np.arange(count)
+    turns = seconds / period % 1
+    noise = np.random.default_rng(seed).normal(0, 0.1, count)
+    at = pd.Timestamp("2024-03-01") + pd.to_timedelta(seconds, unit="s")
+    return pd.DataFrame({"at": at, "v": 10 + 3 * (turns < 0.4) + np.sin(2 * np.pi * turns) + noise})
+
+
+def test_a_season_does_not_run_away_and_it_is_told_from_when_on_it_may():
+    windows = Windows(10, time="at").fit(cycles(0, 7200, 0))
+    own = windows.of(cycles(0, 7200, 0)).rows["v mean distance from season"].median()
+    later = windows.of(cycles(5 * 3600, 1800, 5)).rows["v mean distance from season"].median()
+    assert later < 1.3 * own < 0.15
+    meta, arrays = windows.state()
+    again = Windows.from_state(json.loads(json.dumps(meta)), arrays)
+    for kept in (windows, again):
+        with pytest.warns(
+            SeriesWarning, match=r"found, 37\.3.* s, is exact enough .* 2024-03-01 0"
+        ):
+            kept.of(cycles(72 * 3600, 1800, 5))
+    given = Windows(10, time="at", period="37.3s").fit(cycles(0, 7200, 0))
+    assert given.of(cycles(72 * 3600, 1800, 5)).rows["v mean"].notna().all()
+
+
+def local(start, count, seed):
+    """A day as people have it, in Berlin, whose clocks change on 31 March."""
+    at = pd.date_range(start, periods=count, freq="30min", tz="Europe/Berlin")
+    load = 10 + 4 * np.sin(2 * np.pi * (at.hour + at.minute / 60) / 24)
+    return pd.DataFrame(
+        {"at": at, "load": load + np.random.default_rng(seed).normal(0, 0.3, count)}
+    )
+
+
+def as_text(series):
+    return series.assign(at=series["at"].map(pd.Timestamp.isoformat))
+
+
+def as_naive(series):
+    return series.assign(at=series["at"].dt.tz_localize(None))
+
+
+@pytest.mark.parametrize("written", [lambda series: series, as_text, as_naive])
+def test_a_day_goes_by_the_clock_that_is_written(written):
+    windows = Windows(4, time="at").fit(written(local("2024-03-01", 48 * 21, 0)))
+    assert windows.period_ == 1.0
+    later = windows.of(written(local("2024-04-03", 192, 4))).rows
+    assert later["load mean distance from season"].median() < 0.4
+    over = written(local("2024-03-30", 192, 4))
+    order, times, rows = windows.of(over.iloc[::-1])
+    assert order.tolist() == [*range(191, -1, -1)]
+    assert (np.diff(times) > 0).all()
+    assert rows["load mean distance from season"].median() < 0.4
+
+
+def test_a_cycle_of_a_machine_knows_no_change_of_clocks():
+    at = pd.date_range("2024-03-20", periods=4000, freq="10min", tz="Europe/Berlin")
+    turns = np.arange(4000) * 10 / (12.42 * 60)
+    noise = np.random.default_rng(0).normal(0, 0.3, 4000)
+    series = pd.DataFrame({"at": at, "v": 4 * np.sin(2 * np.pi * turns) + noise})
+    rows = Windows(4, time="at").fit(series).of(series).rows
+    assert rows["v mean distance from season"].median() < 0.4
+
+
+def test_stamps_without_the_offsets_of_fit_are_told():
+    first, later = local("2024-03-01", 480, 0), local("2024-04-03", 48, 1)
+    windows = Windows(4, time="at").fit(first)
+    meta, arrays = windows.state()
+    again = Windows.from_state(json.loads(json.dumps(meta)), arrays)
+    for kept in (windows, again):
+        with pytest.warns(DateWarning, match="'at' has dates without an offset"):
+            kept.of(as_naive(later))
+        kept.of(as_text(later))
+    del meta["offsets"], meta["origin"]  # as an older version saved them
+    old = Windows.from_state(meta, arrays)
+    old.of(as_naive(later))
+    assert old.of(first).times.tolist() == windows.of(first).times.tolist()
+    with pytest.warns(DateWarning, match="'at' has dates with offsets"):
+        Windows(4, time="at").fit(as_naive(first)).of(later)
+
+
+def test_another_pace_is_told(daily):
+    windows = Windows(4, time="at").fit(daily)
+    meta, arrays = windows.state()
+    again = Windows.from_state(json.loads(json.dumps(meta)), arrays)
+    for kept in (windows, again):
+        with pytest.warns(SeriesWarning, match="'at': readings are 2 h apart, .* from 1 h"):
+            kept.of(daily.iloc[::2])
+        with pytest.warns(SeriesWarning, match="50% of the readings are of the same moment"):
+            kept.of(pd.concat([daily, daily]))
+    windows.of(daily.drop(index=range(100, 200)))
+    windows.of(daily.sample(frac=0.9, random_state=0))
+    windows.of(pd.concat([daily, daily[:10]]))
+    twice = pd.concat([daily, daily])
+    Windows(4, time="at").fit(twice).of(twice)
+    del meta["pace"]
+    Windows.from_state(meta, arrays).of(daily.iloc[::2])
+
+
 def test_noise_and_irregular_times_have_no_season(daily):
     generator = np.random.default_rng(0)
     noise = daily.assign(load=generator.normal(size=480))
@@ -179,7 +278,7 @@ def test_what_was_learned_is_kept(daily):
     meta, arrays = windows.state()
     again = Windows.from_state(json.loads(json.dumps(meta)), arrays)
     assert again.period_ == 1.0
-    assert again._season["load"].shape == (BINS,)
+    assert again._season["load"].values.shape == (BINS,)
     pd.testing.assert_frame_equal(again.of(daily).rows, windows.of(daily).rows)
     assert again.report_ == windows.report_
 

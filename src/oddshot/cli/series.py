@@ -219,8 +219,10 @@ def _period(given: str) -> float | str | None:
 def _on_windows(detector: "SeriesDetector") -> list[str]:
     told = f"Judged in windows of {detector.window:,} readings"
     if detector.period_ is not None:
-        days = detector.has_dates and ("day" if detector.period_ == 1 else "days")
-        return [f"{told}, with a season of {detector.period_:.6g} {days or ''}".rstrip() + "."]
+        from oddshot.mapping.windows import period_in_words
+
+        season = period_in_words(detector.period_, dates=detector.has_dates)
+        return [f"{told}, with a season of {season}."]
     dates = [note.column for note in detector.column_report_ if note.kind == "date"]
     if detector.time is not None or not dates:
         return [f"{told}."]

@@ -17,7 +17,7 @@ from oddshot.detectors.given.labels import checked_labels
 from oddshot.detectors.given.tables import table_rows
 from oddshot.detectors.verdicts.calibrated import Shown
 from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, FloatArray, LabelArray
-from oddshot.errors import DataError, SettingError
+from oddshot.errors import DataError, SettingError, is_number
 from oddshot.frames import RawRows, hash_rows
 from oddshot.mapping.encoding.column_note import ColumnNote
 from oddshot.mapping.windows import Place, Windowed, Windows
@@ -66,7 +66,8 @@ class SeriesDetector(AnomalyDetector):
         Readings of a window, 2 or more: about as many as what is looked for lasts.
     time
         Name, or place, of a column of dates or numbers that puts readings in order; ``None`` if
-        they come in order.
+        they come in order. Dates with offsets are put in order by UTC; a season of days, weeks or
+        shifts goes by the clock that is written.
     period
         After how long a season starts anew: a number in the unit of ``time``, or of dates a text
         such as "1D"; "auto" looks for one; ``None``: none. A season needs ``time``.
@@ -170,7 +171,7 @@ class SeriesDetector(AnomalyDetector):
             As `FewShotDetector.fit`, or if ``window`` or ``period`` has a value it cannot take.
         """
         share, seed = self._checked_contamination(), self._drawn_seed()
-        rows = table_rows(X, but=NOT_A_TABLE)
+        rows = _readings(X)
         windows = Windows(self.window, time=self.time, period=self.period)
         least = FEWEST_WINDOWS * windows.size
         if rows.shape[0] < least:
@@ -229,6 +230,14 @@ class SeriesDetector(AnomalyDetector):
         DataError
             If there are fewer readings than a window has, or columns are missing or hold what `fit`
             has not seen there.
+
+        Warns
+        -----
+        SeriesWarning
+            If the season that was found is not exact enough for when readings were made, or these
+            follow each other faster or slower, or repeat their times more, than at `fit`.
+        DateWarning
+            If times have offsets from UTC where those of `fit` had none, or the other way round.
         """
         windows = self.windows(X)
         scores = np.empty(len(windows.order))
@@ -304,12 +313,12 @@ class SeriesDetector(AnomalyDetector):
         With these rows all that `FewShotDetector` has is at hand, such as ``check_drift``.
         """
         check_is_fitted(self)
-        return self._windows.of(table_rows(X, but=NOT_A_TABLE))
+        return self._windows.of(_readings(X))
 
     def numbers(self, X: Any) -> dict[str, FloatArray]:
         """Columns of numbers (n,) of a series by name, as they are read; NaN where missing."""
         check_is_fitted(self)
-        return self._windows.numbers(table_rows(X, but=NOT_A_TABLE))
+        return self._windows.numbers(_readings(X))
 
     @property
     def period_(self) -> float | None:
@@ -486,6 +495,18 @@ def _parts(windows: int, size: int) -> Iterator[tuple[NDArray[np.intp], NDArray[
         apart: NDArray[np.intp] = np.maximum(part[0] - places, places - part[-1])
         rest = np.flatnonzero(apart >= min(size, np.sort(apart)[-(windows // 2)]))
         yield part, rest
+
+
+def _readings(X: Any) -> RawRows:
+    """Bring a series to rows; errors as `table_rows`."""
+    in_a_row = isinstance(X, list | tuple) and len(X) > 0 and is_number(X[0])
+    if in_a_row or len(getattr(X, "shape", ())) == 1:
+        raise DataError(
+            f"X is one column of readings ({type(X).__name__}), and {NOT_A_TABLE}; give a table of "
+            "one column, as series.to_frame() or values.reshape(-1, 1) are, or with one of times "
+            "beside it"
+        )
+    return table_rows(X, but=NOT_A_TABLE)
 
 
 def _columns(rows: RawRows) -> dict[str, Any]:

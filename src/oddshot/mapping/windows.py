@@ -12,6 +12,7 @@ column of levels    the level at the end, and how often it changed
 =================== ==========================================================================
 """
 
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, Self, TypeAlias
 
@@ -21,31 +22,78 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from oddshot.episodes import FloatArray
-from oddshot.errors import DataError, SettingError, is_number, is_whole, require
+from oddshot.errors import DataError, SeriesWarning, SettingError, is_number, is_whole, require
 from oddshot.frames import as_frame, to_rows
 from oddshot.mapping.cells.date_notation import find_date_format
-from oddshot.mapping.cells.days import DAY
+from oddshot.mapping.cells.days import DAY, EPOCH
 from oddshot.mapping.cells.distinct import distinct_values
 from oddshot.mapping.cells.number_dates import find_number_date
-from oddshot.mapping.cells.reading import read_days, read_numbers
+from oddshot.mapping.cells.reading import read_days, read_numbers, read_offsets, warn_of_offsets
 from oddshot.mapping.encoding.category import Category
 from oddshot.mapping.encoding.column_note import ColumnNote
 from oddshot.mapping.encoding.date import Date
 from oddshot.mapping.encoding.encoder import Encoder
 from oddshot.mapping.encoding.number import Number
 from oddshot.mapping.encoding.recipe import Recipe
+from oddshot.mapping.seasons.length import SeasonLength, find_length
+from oddshot.mapping.seasons.usual import Usual
 from oddshot.mapping.threading import cut
 
-BINS = 48  # parts of a period, each with a usual value
-CYCLES = 3  # periods that are seen at least before one is believed
-LEAST_LAG = 4  # readings of the shortest period that is looked for
-CORRELATED = 0.25  # autocorrelation from which on a period is believed
-REGULAR, NEAR = 0.9, 0.01  # share of steps in time that are alike, and how nearly
-CALENDAR, SNAP = (1 / 24, 1.0, 7.0), 0.05  # periods in days that one found nearby is taken for
+CALENDAR = (1 / 24, 1 / 3, 1 / 2, 1.0, 7.0)  # periods in days that one found nearby is taken for
+UNITS = ((1.0, "day"), (1 / 24, "h"), (1 / 1440, "min"), (1 / 86400, "s"))  # in days
+MOST_DAYS = 1e5  # from 1970 that are told
+ANOTHER_STEP, REPEATED = 0.25, 0.1  # by how much a step, or a share of repeated times, differs
+SURELY = 2.0  # standard errors that a period is wrong by
+BEARABLE = 0.5  # of what readings lie around the season: so much it may be aside
 NOISE = 1e-12  # of a column's reach: what differs by less is rounding
 BLOCK_CELLS = 2**22
 
 Place: TypeAlias = str | int
+
+
+class Pace(NamedTuple):
+    """How fast readings follow each other.
+
+    Parameters
+    ----------
+    step
+        Median time between two that are not of one moment; 0 where all are.
+    repeated
+        Share of readings that are of the same moment as the one before.
+    """
+
+    step: float
+    repeated: float
+
+    @classmethod
+    def of(cls, times: FloatArray) -> "Pace":
+        """Learn from rising times (n,).
+
+        >>> Pace.of(np.array([0.0, 10.0, 20.0, 20.0, 30.0]))
+        Pace(step=10.0, repeated=0.25)
+        """
+        steps = np.diff(times)
+        onward = steps[steps > 0]
+        step = float(np.median(onward)) if len(onward) else 0.0
+        return cls(step, float(np.mean(steps <= 0)) if len(steps) else 0.0)
+
+    def unlike(self, other: "Pace", *, dates: bool) -> str:
+        """Tell in which way another pace is not this one; nothing where it is."""
+        if other.repeated > self.repeated + REPEATED:
+            return (
+                f"{other.repeated:.0%} of the readings are of the same moment as the one before, "
+                f"in what was learned from {self.repeated:.0%}; windows count readings, so they "
+                "may look odd for that. Leave out repeated ones, and give one file for each machine"
+            )
+        steps = self.step, other.step
+        if min(steps) <= 0 or max(steps) <= (1 + ANOTHER_STEP) * min(steps):
+            return ""
+        learned, given = (period_in_words(step, dates=dates) for step in steps)
+        return (
+            f"readings are {given} apart, in what was learned from {learned}; windows count "
+            "readings, so they may look odd for that. Bring them to the same step (as pandas' "
+            "resample does), or fit again with such readings"
+        )
 
 
 class Windowed(NamedTuple):
@@ -56,7 +104,7 @@ class Windowed(NamedTuple):
     order
         Shape (n,): places of the readings in the order of time.
     times
-        Shape (n,): when they were read, rising: days since 1970 of dates, else numbers.
+        Shape (n,): when they were read, rising: days since 1970 (UTC) of dates, else numbers.
     rows
         Shape (n - size + 1, q): the windows, by the place in time of their first reading.
     """
@@ -64,6 +112,13 @@ class Windowed(NamedTuple):
     order: NDArray[np.intp]
     times: FloatArray
     rows: pd.DataFrame
+
+
+class _Times(NamedTuple):
+    """When readings were made, shape (n,) each: in order, of dates by UTC; and as is written."""
+
+    times: FloatArray
+    clock: FloatArray
 
 
 class Windows:
@@ -75,7 +130,8 @@ class Windows:
         Readings of a window, 2 or more: about as many as what is looked for lasts.
     time
         Name, or place, of a column of dates or numbers by which readings are put in order; ``None``
-        if they come in order. It is not described itself.
+        if they come in order. It is not described itself. Dates with offsets are put in order by
+        UTC; a season of days, weeks or shifts goes by the clock that is written.
     period
         After how long a season starts anew: a number in the unit of ``time``, or of dates a text
         such as "1D"; "auto" looks for one; ``None``: there is none. A season needs ``time``, so
@@ -119,18 +175,25 @@ class Windows:
             If ``period`` is none, or is given without ``time``.
         """
         frame = self._long_enough(X)
-        times, rest = self._fit_time(frame)
+        (times, clock), rest = self._fit_time(frame)
         self._columns = Encoder(owner="SeriesDetector").fit(rest)
         self.report_ = self._columns.report()
         if not any(note.used and note.kind != "date" for note in self.report_):
             raise DataError("no column is left to describe windows by; give one besides the dates")
         order = np.argsort(times, kind="stable")
         numbers = self._numbers(rest.iloc[order])
-        self.period_ = self._found_period(times[order], numbers)
-        self._season: dict[str, FloatArray] = {}
+        self._length = self._found_length(times[order], numbers)
+        self.period_ = None if self._length is None else self._length.period
+        self._season: dict[str, Usual] = {}
+        self._origin = 0.0
         if self.period_ is not None:
-            phases = self._phases(times[order])
-            self._season = {name: _usual(values, phases) for name, values in numbers.items()}
+            if not self._by_clock():
+                clock = times
+            self._origin = float(np.floor(clock.min() / self.period_) * self.period_)
+            turns = self._turns(clock[order])
+            self._season = {name: Usual.fit(values, turns) for name, values in numbers.items()}
+        self._reach = self._known_until(times[order], clock[order], numbers)
+        self._pace = None if self.time is None else Pace.of(times[order])
         return self
 
     def of(self, X: Any) -> Windowed:
@@ -141,17 +204,30 @@ class Windows:
         DataError
             If there are fewer readings than a window has, or columns are missing or hold what `fit`
             has not seen there.
+
+        Warns
+        -----
+        SeriesWarning
+            If the season that was found is not exact enough for when readings were made, or these
+            follow each other faster or slower, or repeat their times more, than at `fit`.
+        DateWarning
+            If times have offsets from UTC where those of `fit` had none, or the other way round.
         """
         frame = self._long_enough(X)
-        times, rest = self._read_time(frame)
+        (times, clock), rest = self._read_time(frame)
         order = np.argsort(times, kind="stable")
-        rest, times = rest.iloc[order], times[order]
+        rest, times, clock = rest.iloc[order], times[order], clock[order]
+        if self.has_dates:
+            given = read_offsets(self._time_column(frame))
+            warn_of_offsets(str(self.time), self._offsets, given)
+        self._warn_of_times(times)
+        season = clock if self._by_clock() else times
         described: dict[str, Any] = {}
         for recipe, column in self._aligned(rest):
             if isinstance(recipe, Date):
                 continue
             if isinstance(recipe, Number):
-                found = self._of_numbers(recipe, _finite(recipe, column), times)
+                found = self._of_numbers(recipe, _finite(recipe, column), season)
             elif isinstance(recipe, Category):
                 found = self._of_levels(column)
             else:
@@ -171,12 +247,16 @@ class Windows:
             "time": self.time,
             "period": self._told_period(),
             "period_": self.period_,
+            "origin": self._origin,
+            "reach": self._reach,
+            "pace": self._pace,
             "time_format": self._time_format,
+            "offsets": self._offsets,
             "columns": columns,
         }
         arrays = {f"columns.{name}": array for name, array in arrays.items()}
         for place, name in enumerate(self._season):
-            arrays[f"season.{place}"] = self._season[name]
+            arrays[f"season.{place}"] = self._season[name].state()
         meta = {
             name: value.item() if isinstance(value, np.generic) else value
             for name, value in meta.items()
@@ -191,8 +271,12 @@ class Windows:
         windows._columns = Encoder.from_state(meta["columns"], numbers, owner="SeriesDetector")
         windows.report_ = windows._columns.report()
         windows.period_, windows._time_format = meta["period_"], meta["time_format"]
+        windows._offsets = meta.get("offsets", "")
+        windows._origin, windows._reach = meta.get("origin", 0.0), meta.get("reach")
+        windows._pace = Pace(*meta["pace"]) if meta.get("pace") else None
         windows._season = {
-            name: arrays[f"season.{place}"] for place, name in enumerate(meta["seasonal"])
+            name: Usual.from_state(arrays[f"season.{place}"])
+            for place, name in enumerate(meta["seasonal"])
         }
         return windows
 
@@ -210,9 +294,9 @@ class Windows:
             )
         return frame
 
-    def _fit_time(self, frame: pd.DataFrame) -> tuple[FloatArray, pd.DataFrame]:
-        """Learn how times are written; give them (n,), and the other columns."""
-        self._time_format = ""
+    def _fit_time(self, frame: pd.DataFrame) -> tuple["_Times", pd.DataFrame]:
+        """Learn how times are written; give them, and the other columns."""
+        self._time_format = self._offsets = ""
         if self.time is not None:
             column = self._time_column(frame)
             if column.dtype.kind in "iuf":
@@ -223,21 +307,27 @@ class Windows:
                 written = None if found is None else found.form
             dates = column.dtype.kind == "M" or isinstance(column.dtype, pd.PeriodDtype)
             self._time_format = "ISO8601" if dates else written or ""
+            self._offsets = read_offsets(column) if self._time_format else ""
         return self._read_time(frame)
 
-    def _read_time(self, frame: pd.DataFrame) -> tuple[FloatArray, pd.DataFrame]:
-        """Give times (n,), in days or as numbers or just the places, and the other columns."""
+    def _read_time(self, frame: pd.DataFrame) -> tuple["_Times", pd.DataFrame]:
+        """Give times, in days or as numbers or just the places, and the other columns."""
         if self.time is None:
-            return np.arange(len(frame), dtype=np.float64), frame
+            places = np.arange(len(frame), dtype=np.float64)
+            return _Times(places, places), frame
         column = self._time_column(frame)
-        times = read_days(column, self._time_format) if self._time_format else read_numbers(column)
+        if self._time_format:
+            times = read_days(column, self._time_format, local=False)
+            clock = read_days(column, self._time_format) if self._offsets else times
+        else:
+            times = clock = read_numbers(column)
         lacking = np.flatnonzero(~np.isfinite(times))
         if len(lacking):
             raise DataError(
                 f"column {str(self.time)!r} has no time in row {lacking[0] + 1}; fill it in, or "
                 "leave the row out"
             )
-        return times, frame.drop(columns=column.name)
+        return _Times(times, clock), frame.drop(columns=column.name)
 
     def _time_column(self, frame: pd.DataFrame) -> "pd.Series[Any]":
         names = [str(name) for name in frame.columns]
@@ -266,11 +356,11 @@ class Windows:
         }
 
     def _of_numbers(
-        self, recipe: Number, values: FloatArray, times: FloatArray
+        self, recipe: Number, values: FloatArray, season: FloatArray
     ) -> dict[str, FloatArray]:
         found = _described(values, self.size)
         if recipe.column in self._season:
-            usual = self._season[recipe.column][self._phases(times)]
+            usual = self._season[recipe.column].at(self._turns(season))
             found |= _off_season(values - usual, self.size)
         noise = NOISE * max(abs(recipe.below), abs(recipe.above))
         return {what: np.where(np.abs(v) <= noise, 0.0, v) for what, v in found.items()}
@@ -283,23 +373,17 @@ class Windows:
             "changes": _over(changed, self.size - 1, lambda block: block.sum(axis=1)),
         }
 
-    def _found_period(self, times: FloatArray, numbers: dict[str, FloatArray]) -> float | None:
+    def _found_length(
+        self, times: FloatArray, numbers: dict[str, FloatArray]
+    ) -> SeasonLength | None:
         if self.period is None:
             return None
         if self.period != "auto":
-            return self._given_period()
+            return SeasonLength(self._given_period())
         if self.time is None or not numbers:
             return None
-        steps = np.diff(times)
-        step = float(np.median(steps)) if len(steps) else 0.0
-        if step <= 0 or np.mean(np.abs(steps - step) <= NEAR * step) < REGULAR:
-            return None
-        lag = _lag(np.stack([*numbers.values()]))
-        if lag is None:
-            return None
-        period = lag * step
         natural = CALENDAR if self._time_format else ()
-        return next((day for day in natural if abs(period - day) <= SNAP * day), period)
+        return find_length(times, np.stack([*numbers.values()]), natural)
 
     def _given_period(self) -> float:
         if self.time is None:
@@ -330,11 +414,79 @@ class Windows:
         except (TypeError, ValueError):
             return 0.0
 
-    def _phases(self, times: FloatArray) -> NDArray[np.intp]:
-        """Which part of the period each time (n,) is in."""
+    def _known_until(
+        self, times: FloatArray, season: FloatArray, numbers: dict[str, FloatArray]
+    ) -> tuple[float, float] | None:
+        """Tell between which times a found period places readings in the season exactly enough.
+
+        Until then it is, in 19 of 20 cases, wrong by no more than moves what is usual by half as
+        much as readings lie around it. ``None`` where the period is exact.
+        """
+        if self._length is None or not self._length.error:
+            return None
+        turns = self._turns(season)
+        bearable = [
+            usual.bearable(BEARABLE * float(np.nanmean(np.abs(numbers[name] - usual.at(turns)))))
+            for name, usual in self._season.items()
+            if np.isfinite(numbers[name]).any()
+        ]
+        far = min(bearable) / (SURELY * self._length.error)
+        middle = self._length.middle
+        return float(min(times[0], middle - far)), float(max(times[-1], middle + far))
+
+    def _warn_of_times(self, times: FloatArray) -> None:
+        """Warn where rising times (n,) are other than what was learned holds for."""
+        if self._reach is not None and (times[0] < self._reach[0] or times[-1] > self._reach[1]):
+            assert self.period_ is not None
+            season = period_in_words(self.period_, dates=self.has_dates)
+            first, last = map(self._moment, self._reach)
+            warnings.warn(
+                f"column {str(self.time)!r}: the season that was found, {season}, is exact enough "
+                f"for readings from {first} to {last}; others are given, which may look odd for "
+                "that. Give period if you know it, or fit again with more or later readings",
+                SeriesWarning,
+                stacklevel=3,
+            )
+        if self._pace is not None:
+            other = self._pace.unlike(Pace.of(times), dates=self.has_dates)
+            if other:
+                told = f"column {str(self.time)!r}: {other}"
+                warnings.warn(told, SeriesWarning, stacklevel=3)
+
+    def _moment(self, time: float) -> str:
+        if not self.has_dates:
+            return f"{time:.6g}"
+        days = float(np.clip(time, -MOST_DAYS, MOST_DAYS))
+        return f"{EPOCH + pd.Timedelta(days=days):%Y-%m-%d %H:%M:%S}"
+
+    def _by_clock(self) -> bool:
+        """Whether the season goes by the clock that is written, and not by UTC.
+
+        As one of days and weeks does, and of shifts: of hours that go into a day. Of dates without
+        offsets both are the same.
+        """
+        hours = (self.period_ or 0.0) * 24
+        whole = hours >= 1 and abs(hours - round(hours)) < 1e-9
+        return whole and (round(hours) % 24 == 0 or 24 % round(hours) == 0)
+
+    def _turns(self, times: FloatArray) -> FloatArray:
+        """Where in the period, in [0, 1), each time (n,) is."""
         assert self.period_ is not None
-        turns = (times / self.period_ + 1e-9) % 1.0
-        return np.minimum((turns * BINS).astype(np.intp), BINS - 1)
+        rounding = max(1e-9, 4 * float(np.spacing(np.abs(times).max())) / self.period_)
+        return ((times - self._origin) / self.period_ + rounding) % 1.0
+
+
+def period_in_words(period: float, *, dates: bool) -> str:
+    """Tell the length of a season: of dates it is in days.
+
+    >>> [period_in_words(days, dates=True) for days in (7.0, 1.0, 12.42 / 24, 37.3 / 86400)]
+    ['7 days', '1 day', '12.42 h', '37.3 s']
+    """
+    if not dates:
+        return f"{period:.6g}"
+    unit, name = next((u for u in UNITS if period >= u[0]), UNITS[-1])
+    count = f"{period / unit:.6g}"
+    return f"{count} {name}s" if name == "day" and count != "1" else f"{count} {name}"
 
 
 def _finite(recipe: Number, column: "pd.Series[Any]") -> FloatArray:
@@ -384,42 +536,3 @@ def _over(values: FloatArray, size: int, summary: Callable[[Any], Any]) -> Float
             part = np.ma.masked_invalid(part)
         found[block] = np.ma.filled(summary(part), np.nan)
     return found
-
-
-def _usual(values: FloatArray, phases: NDArray[np.intp]) -> FloatArray:
-    """Median (48,) of the values (n,) of each phase; of all where a phase was not seen."""
-    known = ~np.isnan(values)
-    usual = np.full(BINS, np.median(values[known]) if known.any() else 0.0)
-    for phase in np.unique(phases[known]):
-        usual[phase] = np.median(values[known & (phases == phase)])
-    return usual
-
-
-def _lag(columns: FloatArray) -> int | None:
-    """After how many readings columns (c, n) repeat themselves; ``None`` if they do not.
-
-    The highest autocorrelation, on average over columns, behind the first that is negative.
-    """
-    count = columns.shape[1]
-    most = count // CYCLES
-    known = [column for column in columns if np.isfinite(column).any() and np.nanstd(column) > 0]
-    if most < LEAST_LAG or not known:
-        return None
-    correlation = np.mean([_autocorrelation(column) for column in known], axis=0)[: most + 1]
-    negative = np.flatnonzero(correlation < 0)
-    start = max(int(negative[0]), LEAST_LAG) if len(negative) else most
-    if start >= most:
-        return None
-    lag = start + int(np.argmax(correlation[start:]))
-    return lag if correlation[lag] > CORRELATED else None
-
-
-def _autocorrelation(column: FloatArray) -> FloatArray:
-    """Autocorrelation (n,) of values (n,), by all lags; the highest and lowest count for less."""
-    column = np.where(np.isnan(column), np.nanmedian(column), column)
-    clipped = np.clip(column, *np.quantile(column, [0.02, 0.98]))
-    places = np.arange(len(column))
-    centred = clipped - np.polyval(np.polyfit(places, clipped, 1), places)
-    spectrum = np.abs(np.fft.rfft(centred, 2 * len(column))) ** 2
-    found = np.fft.irfft(spectrum)[: len(column)]
-    return np.asarray(found / found[0] if found[0] > 0 else np.zeros(len(column)))

@@ -2,8 +2,11 @@ import json
 
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 
+from oddshot.errors import DateWarning
 from oddshot.mapping.encoding.encoder import Encoder
 
 SPELLINGS = {
@@ -52,11 +55,58 @@ def test_one_moment_is_one_date_in_every_spelling() -> None:
     meant = encoder.transform(pd.DataFrame({"d": moments}))
     for same in (
         moments.astype(str),
-        moments.dt.tz_localize("UTC").dt.tz_convert("Asia/Tokyo"),
         moments.astype(object),
-        moments.dt.strftime("%Y-%m-%dT%H:%M:%S+00:00"),
+        moments.dt.strftime("%Y-%m-%dT%H:%M:%S"),
     ):
         np.testing.assert_allclose(encoder.transform(pd.DataFrame({"d": same})), meant, atol=1e-9)
+
+
+def test_hours_and_days_are_those_that_are_written() -> None:
+    """Over a change of clocks the day begins when people's does; order and UTC do not matter."""
+    moments = pd.Series(pd.date_range("2024-03-20", periods=400, freq="h", tz="Europe/Berlin"))
+    naive = pd.DataFrame({"d": moments.dt.tz_localize(None)})
+    written = moments.map(pd.Timestamp.isoformat)
+    assert {text[-6:] for text in written} == {"+01:00", "+02:00"}
+    meant = Encoder().fit(naive).transform(naive)
+    stamps = pd.Series(pd.array(moments, dtype=pd.ArrowDtype(pa.timestamp("us", "Europe/Berlin"))))
+    for same in (moments, written, written.str.replace("T", " "), stamps):
+        frame = pd.DataFrame({"d": same})
+        encoder = Encoder().fit(frame)
+        np.testing.assert_allclose(encoder.transform(frame), meant, atol=1e-9)
+    for table in (pl.DataFrame({"d": moments}), pa.table({"d": pa.array(moments)})):
+        np.testing.assert_allclose(encoder.transform(table), meant, atol=1e-9)
+
+
+def test_other_offsets_than_those_of_fit_are_told() -> None:
+    moments = pd.Series(pd.date_range("2024-01-01", periods=40, freq="5h"))
+    aware = moments.dt.tz_localize("UTC")
+    frames = {
+        "without an offset from UTC": moments,
+        "in UTC": aware,
+        "with offsets from UTC": aware.dt.tz_convert("Asia/Tokyo"),
+    }
+    for learned, first in frames.items():
+        encoder = Encoder().fit(pd.DataFrame({"d": first}))
+        for given, other in frames.items():
+            for cells in (other, other.astype(str)):
+                frame = pd.DataFrame({"d": cells})
+                if given == learned:
+                    encoder.transform(frame)
+                    continue
+                with pytest.warns(DateWarning, match=f"'d' has dates {given}, .* were {learned}"):
+                    encoder.transform(frame)
+        encoder.transform(pd.DataFrame({"d": [None, None]}))
+
+
+def test_what_an_older_version_saved_goes_by_utc() -> None:
+    moments = pd.Series(pd.date_range("2024-01-01", periods=40, freq="5h", tz="Asia/Tokyo"))
+    frame = pd.DataFrame({"d": moments})
+    naive = pd.DataFrame({"d": moments.dt.tz_convert(None)})
+    settings, arrays = Encoder().fit(frame).state()
+    assert settings["columns"][0].pop("offsets") == "other"
+    settings["columns"][0]["origin"] -= 9 / 24
+    old = Encoder.from_state(settings, arrays)
+    np.testing.assert_allclose(old.transform(frame), Encoder().fit(naive).transform(naive))
 
 
 def test_time_goes_on_and_that_is_not_odd():

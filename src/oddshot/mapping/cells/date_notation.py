@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from oddshot.episodes import FloatArray
 from oddshot.frames import MISSING_WORDS
 from oddshot.mapping.cells import periods
-from oddshot.mapping.cells.days import days_of_texts
+from oddshot.mapping.cells.days import days_of_texts, offset_of
 from oddshot.mapping.cells.notation import FEW
 
 DATE_TEXT = re.compile(
@@ -106,18 +106,18 @@ def closest_date_format(
 
 
 def dates_or_none(
-    values: Sequence[Any], date_format: str, words: Collection[str] = ()
+    values: Sequence[Any], date_format: str, words: Collection[str] = (), *, local: bool = True
 ) -> FloatArray | None:
-    """All values as days since 1970, missing words and ``words`` as NaN.
+    """All values as days since 1970, see `days_of_texts`; missing words and ``words`` as NaN.
 
     ``None`` if one is no date.
     """
-    days, unread = days_and_unread(values, date_format, words)
+    days, unread = days_and_unread(values, date_format, words, local=local)
     return None if unread.any() else days
 
 
 def days_and_unread(
-    values: Sequence[Any], date_format: str, words: Collection[str]
+    values: Sequence[Any], date_format: str, words: Collection[str], *, local: bool = True
 ) -> tuple[FloatArray, NDArray[np.bool_]]:
     """Give days since 1970 of values (n,), NaN for gaps, and which are neither.
 
@@ -128,12 +128,27 @@ def days_and_unread(
     days = np.full(len(values), np.nan)
     at = [i for i, text in enumerate(texts) if unread[i] and isinstance(text, str)]
     for form in (date_format, "ISO8601"):
-        dated = days_of_texts([texts[i] for i in at], form)
+        dated = days_of_texts([texts[i] for i in at], form, local=local)
         if np.isnan(dated).sum() < np.isnan(days[at]).sum():
             days[at] = dated
         if not np.isnan(days[at]).any():
             break
     return days, unread & np.isnan(days)
+
+
+def offsets_of(values: Sequence[Any]) -> str:
+    """Tell what offsets from UTC values are written with.
+
+    "none", "UTC" where all that have one have that of UTC, or "other"; "" where nothing is written.
+
+    >>> offsets_of(["2024-03-01 05:00"]), offsets_of(["2024-03-01 05:00Z", "2024-03-01 05:00+01"])
+    ('none', 'other')
+    """
+    texts = [text for value in values if isinstance(text := _as_text(value), str)]
+    if not texts:
+        return ""
+    offsets = {offset_of(text) for text in texts} - {None}
+    return "none" if not offsets else "UTC" if offsets == {0} else "other"
 
 
 def _shorter(texts: Sequence[str], form: str) -> str:

@@ -4,6 +4,7 @@ Each reader has a sibling that tells which cells it could not read. What kind a 
 recognised at fit; cells that are something else are errors.
 """
 
+import warnings
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
@@ -12,12 +13,15 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from oddshot.episodes import FloatArray
-from oddshot.errors import DataError
-from oddshot.mapping.cells.date_notation import dates_or_none, days_and_unread
+from oddshot.errors import DataError, DateWarning
+from oddshot.mapping.cells.date_notation import dates_or_none, days_and_unread, offsets_of
 from oddshot.mapping.cells.days import COMPACT, DAY, SINCE_1970, days_of_numbers, since_1970
 from oddshot.mapping.cells.distinct import Column, distinct_values, occurrences
 from oddshot.mapping.cells.notation import DURATIONS, Notation, find_notation
 from oddshot.mapping.cells.truth_values import booleans_or_none, truth_or_none
+
+UTC_NAMES = ("UTC", "Etc/UTC", "GMT", "Etc/GMT", "Zulu", "Z", "+00:00", "UTC+00:00")
+OFFSETS = {"none": "without an offset from UTC", "UTC": "in UTC", "other": "with offsets from UTC"}
 
 
 def read_numbers(column: Column, notation: Notation | None = None) -> FloatArray:
@@ -53,19 +57,63 @@ def read_booleans(column: Column) -> FloatArray:
     return _by_distinct(column, booleans_or_none, "true or false")
 
 
-def read_days(column: Column, date_format: str, words: Collection[str] = ()) -> FloatArray:
-    """Shape (n,): days since 1970 (UTC); NaN where missing, and for ``words``.
+def read_days(
+    column: Column, date_format: str, words: Collection[str] = (), *, local: bool = True
+) -> FloatArray:
+    """Shape (n,): days since 1970; NaN where missing, and for ``words``.
 
-    Text is in the `date_format`. That may be one of `find_number_date`; then cells are numbers.
+    By the clock and calendar that are written or that a time zone has: the offset from UTC is left
+    out. Not ``local``, by UTC, in which they can be put in order. Text is in the `date_format`.
+    That may be one of `find_number_date`; then cells are numbers.
     """
     if date_format == COMPACT or date_format in SINCE_1970:
         return days_of_numbers(read_numbers(column), date_format)
     if isinstance(column.dtype, pd.PeriodDtype):
         return since_1970(pd.PeriodIndex(column).to_timestamp().tz_localize("UTC"))
     if column.dtype.kind == "M":
-        return since_1970(pd.DatetimeIndex(pd.to_datetime(column, utc=True)))
+        dates = pd.DatetimeIndex(pd.to_datetime(column, utc=True))
+        zone = _zone(column)
+        if local and zone is not None:
+            dates = dates.tz_convert(zone).tz_localize(None).tz_localize("UTC")
+        return since_1970(dates)
     gaps = frozenset(words)
-    return _by_distinct(column, lambda values: dates_or_none(values, date_format, gaps), "a date")
+    return _by_distinct(
+        column, lambda values: dates_or_none(values, date_format, gaps, local=local), "a date"
+    )
+
+
+def read_offsets(column: Column) -> str:
+    """Tell what offsets from UTC a column of dates has, see `offsets_of`; of numbers "none"."""
+    if column.dtype.kind == "M":
+        zone = _zone(column)
+        return "none" if zone is None else "UTC" if str(zone) in UTC_NAMES else "other"
+    if isinstance(column.dtype, pd.PeriodDtype) or column.dtype.kind in "iuf":
+        return "none"
+    return offsets_of(distinct_values(column)[1])
+
+
+def warn_of_offsets(name: str, learned: str, given: str) -> None:
+    """Warn where a column's offsets from UTC, as `read_offsets` tells them, are others than at fit.
+
+    Warns
+    -----
+    DateWarning
+        If both are known and differ.
+    """
+    if learned and given and learned != given:
+        warnings.warn(
+            f"column {name!r} has dates {OFFSETS[given]}, where those learned from were "
+            f"{OFFSETS[learned]}; hours and days count as they are written, so bring them to the "
+            "time zone learned from",
+            DateWarning,
+            stacklevel=3,
+        )
+
+
+def _zone(column: Column) -> Any:
+    """Give the time zone of a column of a date type; ``None`` where it has none."""
+    of_arrow = getattr(column.dtype, "pyarrow_dtype", column.dtype)
+    return getattr(of_arrow, "tz", None)
 
 
 def not_numbers(column: Column, notation: Notation | None = None) -> NDArray[np.bool_]:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from oddshot.episodes import FloatArray
 from oddshot.mapping.cells.days import hour_and_weekday
 from oddshot.mapping.cells.distinct import Column
-from oddshot.mapping.cells.reading import not_dates, read_days
+from oddshot.mapping.cells.reading import not_dates, read_days, read_offsets, warn_of_offsets
 from oddshot.mapping.encoding.number import Number
 from oddshot.mapping.encoding.seen_time import PARTS, SeenTime, drawn, nearest
 
@@ -29,6 +29,7 @@ class Date(Number):
     hole of fit's are brought elsewhere likewise. Only dates off by more than ten years, and by more
     than ten times that length, stay where they are, far outside, and single dates of fit far from
     all others, which count in no length.
+    Days, hours and weekdays are those that are written, whatever their offset from UTC.
     Hours and weekdays are used where fit saw each at least twice: on two days, in two weeks.
 
     Dates `beside` those of another column, as of an order and its delivery, are moved as these are,
@@ -44,6 +45,7 @@ class Date(Number):
     beside: str = ""  # the column that it goes with
     by_years: bool = False  # not so in what an older version saved
     seen: SeenTime = field(default_factory=SeenTime)  # as in what an older version saved
+    offsets: str = ""  # see `read_offsets`; an older version saved none, and went by UTC
 
     def outputs(self) -> list[str]:
         """Meaning of each encoded column."""
@@ -92,7 +94,11 @@ class Date(Number):
         return days
 
     def _days(self, column: Column) -> FloatArray:
-        return read_days(column, self.date_format, self.notation.words)
+        return read_days(column, self.date_format, self.notation.words, local=bool(self.offsets))
+
+    def warn_of_offsets(self, column: Column) -> None:
+        """Warn where a column has other offsets from UTC than that of fit."""
+        warn_of_offsets(self.column, self.offsets, read_offsets(column))
 
     def _among_those_of_fit(self, days: FloatArray) -> FloatArray:
         """Move days (n,) since the start by whole weeks, days, or parts of `length` into it."""

@@ -5,7 +5,7 @@ import numpy as np
 from oddshot.mapping.cells.days import SINCE_1970, begin_months, hour_and_weekday
 from oddshot.mapping.cells.distinct import Column
 from oddshot.mapping.cells.notation import Notation
-from oddshot.mapping.cells.reading import read_days
+from oddshot.mapping.cells.reading import read_days, read_offsets
 from oddshot.mapping.encoding.date import YEAR, Date
 from oddshot.mapping.encoding.left_out import LeftOut
 from oddshot.mapping.encoding.limits import limits_of
@@ -47,5 +47,6 @@ def date_recipe(
         begun=begun.tolist(),
         by_years=length >= YEAR and not len(begun),
         seen=seen,
+        offsets=read_offsets(column) or "none",
         notation=Notation(words=words),
     )

@@ -30,10 +30,11 @@ def decode(encoder: Encoder, encoded: FloatArray) -> pd.DataFrame:
     -------
     DataFrame
         Shape (n, source columns), named after these, of objects: numbers, truth values,
-        ``pandas.Timestamp`` (UTC, to the second), levels, and ``None`` for a gap; no columns that
-        are left out, but with what stands aside those that were constant, "another value" where
-        they are not. Where which of many levels it is does not stand aside, a category comes back
-        as the level where its count is unique, else in words: "one of 40 levels with 3 rows each".
+        ``pandas.Timestamp`` (as written, to the second), levels, and ``None`` for a gap; no columns
+        that are left out, but with what stands aside those that were constant, "another value"
+        where they are not. Where which of many levels it is does not stand aside, a category comes
+        back as the level where its count is unique, else in words: "one of 40 levels with 3 rows
+        each".
 
     Examples
     --------

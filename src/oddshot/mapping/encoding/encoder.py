@@ -11,8 +11,8 @@ category   a categorical type, text that repeats              one column a level
                                                               a gap is a level), then its rarity;
                                                               which of more levels stands aside
 date       a date type, dates stored as text (also May 2023,  days since the first, see `Date`; a
-           2023-Q2, 2023-W20, FY2023, Mon 5 June 2023)        flag if fit saw gaps; hour and weekday
-                                                              (UTC) on a circle if they vary, no
+           2023-Q2, 2023-W20, FY2023, Mon 5 June 2023)        flag if fit saw gaps; written hour and
+                                                              weekday on a circle if they vary, no
                                                               weekday where all begin a month
 constant   the same in all rows that fit saw                  nothing; whether a new row differs
                                                               stands aside (where no more than 64
@@ -170,6 +170,11 @@ class Encoder:
         DataError
             If columns are missing, the width differs, or a column of numbers or dates holds
             something else.
+
+        Warns
+        -----
+        DateWarning
+            If dates have offsets from UTC where those of `fit` had none, or the other way round.
         """
         if not hasattr(self, "n_features_in_"):
             raise NotFittedError("this Encoder is not fitted yet; call fit first")
@@ -182,6 +187,8 @@ class Encoder:
             assert isinstance(rows, pd.DataFrame)
             start = self._layout.starts[i]
             stop = start + len(column_recipe.outputs())
+            if isinstance(column_recipe, Date):
+                column_recipe.warn_of_offsets(rows.iloc[:, i])
             column_recipe.write(rows.iloc[:, i], encoded[:, start:stop])
         encoded += 0.0  # -0.0 becomes 0.0: a mapping knows its own rows by their bytes
         for place, (i, beside) in enumerate(asides, width):

@@ -55,6 +55,7 @@ def _settings(recipe: Recipe) -> dict[str, Any]:
         ("beside", ""),
         ("by_years", False),
         ("seen", asdict(SeenTime())),
+        ("offsets", ""),
         ("last_year", 0.0),
         ("dated_by", ""),
         ("part", ""),
