@@ -129,7 +129,7 @@ def test_what_to_do_next_names_no_pipe(home, tmp_path):
     write = (tmp_path / "moved.csv").write_text
     threading.Thread(target=write, args=(moved,), daemon=True).start()
     told = CliRunner().invoke(app, ["watch", str(home / "kept"), str(tmp_path / "moved.csv")])
-    assert f"to go on: oddshot refresh {home / 'kept'} FILE --out NEWER" in told.stdout
+    assert f"to go on: oddshot refresh {home / 'kept'} FILE --keep 0 --out NEWER" in told.stdout
 
 
 def test_label_refuses_a_pipe(tmp_path):
