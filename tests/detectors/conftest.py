@@ -7,6 +7,8 @@ import pytest
 from oddshot import FewShotDetector
 from small_detectors import detector, few_labels, odd_among
 
+collect_ignore = ["conftest.py"]  # for doctests: two of one name cannot be imported
+
 
 @pytest.fixture(scope="module")
 def fitted() -> FewShotDetector:

@@ -8,6 +8,8 @@ import pytest
 from oddshot.mapping.coordinates.block import Reference
 from oddshot.mapping.coordinates.spaces import Spaces, Views
 
+collect_ignore = ["conftest.py"]  # for doctests: two of one name cannot be imported
+
 
 @pytest.fixture(scope="session")
 def see() -> Callable[..., tuple[Reference, Views]]:
