@@ -1,4 +1,4 @@
-"""How messages say numbers of things."""
+"""How messages say numbers of things, and what is too long to be shown."""
 
 LONGEST_PATH, SHOWN = 1024, 80
 
