@@ -257,8 +257,7 @@ def _test_share(
     yield ColumnTest(change, p, float(p[0]))
 
 
-@np.errstate(invalid="ignore")  # infinities have no quantiles between them
-@np.errstate(all="ignore")  # numbers near the largest or smallest there are have no unit
+@np.errstate(all="ignore")  # of infinities, and of the largest numbers, there is no unit
 def unit_factor(old: FloatArray, new: FloatArray) -> float | None:
     """Tell by what numbers (m,) were multiplied to give others (n,); ``None`` if they were not.
 
