@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from rich.console import Console
 
-    from oddshot.detectors.drift.monitor import Drift
+    from oddshot.detectors.drift.finding import Drift
     from oddshot.detectors.few_shot import FewShotDetector
     from oddshot.detectors.verdicts.calibration import ThresholdRule
 

@@ -8,7 +8,8 @@ from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
 from oddshot.detectors.adapted_prior import AdaptedPrior
-from oddshot.detectors.drift.monitor import Drift, DriftMonitor
+from oddshot.detectors.drift.finding import Drift
+from oddshot.detectors.drift.monitor import DriftMonitor
 from oddshot.detectors.drift.refreshing import refreshed_context, warn_of_other_kinds
 from oddshot.detectors.fitted.kept_rows import KeptRows
 from oddshot.detectors.fitted.table import FittedTable

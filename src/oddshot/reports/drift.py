@@ -3,7 +3,7 @@
 import shlex
 from math import floor, log10
 
-from oddshot.detectors.drift.monitor import Drift
+from oddshot.detectors.drift.finding import Drift
 from oddshot.wording import counted
 
 SHOWN = 5

@@ -1,5 +1,4 @@
 import json
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -62,30 +61,6 @@ def test_far_more_flagged_than_promised_are_more_anomalies_by_whatever_column():
     assert odd.not_compared == ("when",)
     assert min(odd.p, odd.p_more) > 0.1  # only what is flagged tells
     assert (odd.flagged, odd.verdict) == (1, "more anomalies")
-
-
-@pytest.mark.parametrize(
-    ("flagged", "seen", "more"),
-    [
-        (0.04, 1000, False),  # three times 0.01, and 0.01 more, is usual
-        (0.06, 1000, False),
-        (0.07, 1000, True),
-        (0.2, 10, False),  # of a few rows chance may flag as many
-        (0.4, 10, True),
-        (None, 1000, False),
-    ],
-)
-def test_how_many_are_far_more_goes_by_the_rows(monitor, flagged, seen, more):
-    found = replace(
-        monitor.check(draw(100, 1), permutations=299),
-        p=0.5,
-        p_more=0.5,
-        flagged=flagged,
-        promised=0.01,
-        seen=seen,
-    )
-    assert found.more_anomalies == more
-    assert not replace(found, p=0.001).more_anomalies
 
 
 @pytest.mark.parametrize(

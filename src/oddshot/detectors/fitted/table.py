@@ -14,12 +14,8 @@ from oddshot.detectors.corrections.few_rows import (
     Fewer,
     can_spare,
 )
-from oddshot.detectors.corrections.lowering import Lowering
-from oddshot.detectors.corrections.novelty import LABELS_ALONE, Floor, Novelty
-from oddshot.detectors.corrections.raising import Raising
-from oddshot.detectors.corrections.second_opinion import SecondOpinion, asked_for
-from oddshot.detectors.corrections.solitary import Solitary
-from oddshot.detectors.fitted.heads import Heads
+from oddshot.detectors.corrections.novelty import LABELS_ALONE, Novelty
+from oddshot.detectors.fitted.judge import Judge
 from oddshot.detectors.fitted.kept_rows import KeptRows, rows_of_support
 from oddshot.detectors.given.groups import Groups
 from oddshot.detectors.given.tables import some_rows, table_rows
@@ -114,33 +110,18 @@ class FittedTable:
         if told_by_known is None and self._known_come_as_new:
             told_by_known = self._of_new.told_by_known(self)
         self._told_by_known = told_by_known or {}
-        self._heads = Heads(prior, mapping, told_by_known=self._told_by_known, novelty=novelty)
-        self._opinion: SecondOpinion | None = None
-        self._floor: Floor | None = None
-        self._solitary: Solitary | None = None
         self.clean = mapping.support.normal_share == 1.0
-        own = self._heads.told(mapping.typical_)
-        nothing_known = not self.clean and not len(mapping.known_)
-        if mapping.edition >= Edition.SEES_SOLITUDE and nothing_known and not overlap:
-            self._solitary = Solitary(Surprise().fit(own), mapping.typical_)
-            own = self._solitary.apply(own, mapping.typical_)
-        if asked_for(mapping):
-            opinion = SecondOpinion(mapping, own, self._heads.told(mapping.known_))
-            if opinion.counts:
-                self._opinion, own = opinion, opinion.of_typical(own)
-        free, known = self._heads.free(mapping.typical_), self._heads.free(mapping.known_)
-        if free is not None and known is not None:
-            self._floor = novelty.floor(own, free, known)
-            own = self._floor.apply(own, free)
-        unlowered = Surprise().fit(own)
-        self._lowering = Lowering(mapping, unlowered)
-        typical = self._lowering.apply(own, mapping.typical_rows_)
-        self._scale = Surprise().fit(typical)
-        self._raising = Raising(encoder, mapping, self._scale, self.copies)
-        self.typical_scores = self._raising.apply(typical, mapping.typical_rows_)
-        self.unlowered_scores = self.typical_scores
-        if typical is not own:
-            self.unlowered_scores = self._raising.apply(own, mapping.typical_rows_, unlowered)
+        self._judge = Judge(
+            prior,
+            encoder,
+            mapping,
+            told_by_known=self._told_by_known,
+            novelty=novelty,
+            copies=self.copies,
+            solitude=not self.clean and not overlap,
+        )
+        self.typical_scores = self._judge.typical_scores
+        self.unlowered_scores = self._judge.unlowered_scores
 
     @property
     def stands_for_new(self) -> bool:
@@ -164,10 +145,7 @@ class FittedTable:
                 return np.zeros(0)
             scale = Surprise().fit(self.unlowered_scores)
             return scale.scores_at(self._of_new.surprise_of_known(self))
-        told = self._heads.told(self._mapping.known_)
-        if self._opinion:
-            told = self._opinion.of_known(told)
-        return self._floored(told, self._mapping.known_)
+        return self._judge.told_of_known()
 
     @property
     def _known_come_as_new(self) -> bool:
@@ -278,8 +256,8 @@ class FittedTable:
     @np.errstate(under="ignore")
     def judged(self, pool: Pool, *, together: bool = True) -> FloatArray:
         """Raw scores (n,) of a pool, of this table or one that it came from by `with_labels`."""
-        said = self._judged(self._mapping.judge(pool), pool.rows)
-        return self._settled(said, pool, together=together)
+        told = self._judge.told(self._mapping.judge(pool), pool.rows)
+        return self._settled(told, pool, together=together)
 
     def with_labels(self, pool: Pool, labels: LabelArray, X: Any) -> Self:
         """Adapt to what has become known of a pool of rows X (n, d): see `Mapping.with_labels`."""
@@ -314,7 +292,7 @@ class FittedTable:
         """As `seen`, of encoded rows (n, p + q) in the support's order: mapped, and raw scores."""
         pool = self._mapping.pool(rows)
         coordinates = self._mapping.judge(pool)
-        return coordinates, self._settled(self._judged(coordinates, pool.rows), pool)
+        return coordinates, self._settled(self._judge.told(coordinates, pool.rows), pool)
 
     def probe(self) -> FloatArray:
         """Raw scores of a few rows, to tell whether a loaded detector gives what it gave before."""
@@ -594,9 +572,10 @@ class FittedTable:
     def scored_both_ways(self, rows: FloatArray) -> tuple[FloatArray, FloatArray]:
         """As `scored_arranged`, with ``together`` and without; rows are mapped once."""
         pool = self._mapping.pool(rows)
-        unraised = self._unraised(self._judged(self._mapping.judge(pool), pool.rows), pool)
+        told = self._judge.told(self._mapping.judge(pool), pool.rows)
+        unraised = self._unraised(told, pool)
         with_, without = (
-            self._raising.apply(unraised, pool, together=together) for together in (True, False)
+            self._judge.raised(unraised, pool, together=together) for together in (True, False)
         )
         return with_, without
 
@@ -610,30 +589,17 @@ class FittedTable:
         reach = 1e30  # far below what single precision holds
         return np.clip(rows[:, : self._mapping.support.width], -reach, reach).astype(np.float32)
 
-    def _settled(self, judged: FloatArray, pool: Pool, *, together: bool = True) -> FloatArray:
-        """Make what the head says (n,) of a pool of n rows their raw scores."""
-        return self._raising.apply(self._unraised(judged, pool), pool, together=together)
+    def _settled(self, told: FloatArray, pool: Pool, *, together: bool = True) -> FloatArray:
+        """Make what is told (n,) of a pool of n rows their raw scores."""
+        return self._judge.raised(self._unraised(told, pool), pool, together=together)
 
-    def _unraised(self, judged: FloatArray, pool: Pool) -> FloatArray:
-        judged, rows = self._lowering.apply(judged, pool), pool.rows
+    def _unraised(self, told: FloatArray, pool: Pool) -> FloatArray:
+        told = self._judge.lowered(told, pool)
         if self.spares_rows:
-            new = np.flatnonzero(self._mapping.places_.of(rows) < 0)
-            judged = judged.copy()
-            judged[new] = self._scale.scores_at(self._of_new.surprise(self, rows[new]))
-        return judged
-
-    def _judged(self, coordinates: Float32Array, rows: FloatArray) -> FloatArray:
-        """Raw scores (n,) of rows (n, p + q), mapped (n, C, 2)."""
-        told = self._heads.told(coordinates)
-        if self._solitary:
-            return self._solitary.apply(told, coordinates)
-        if self._opinion:
-            told = self._opinion.of(told, rows)
-        return self._floored(told, coordinates)
-
-    def _floored(self, told: FloatArray, coordinates: Float32Array) -> FloatArray:
-        free = self._heads.free(coordinates)
-        return told if self._floor is None or free is None else self._floor.apply(told, free)
+            new = np.flatnonzero(self._mapping.places_.of(pool.rows) < 0)
+            told = told.copy()
+            told[new] = self._judge.scores_at(self._of_new.surprise(self, pool.rows[new]))
+        return told
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what is made when needed."""

@@ -1,0 +1,123 @@
+"""What a mapped table says of rows: its heads, and the corrections one after another."""
+
+import numpy as np
+
+from oddshot.detectors.corrections.lowering import Lowering
+from oddshot.detectors.corrections.novelty import Floor, Novelty
+from oddshot.detectors.corrections.raising import Raising
+from oddshot.detectors.corrections.second_opinion import SecondOpinion, asked_for
+from oddshot.detectors.corrections.solitary import Solitary
+from oddshot.detectors.fitted.heads import Heads
+from oddshot.episodes import Float32Array, FloatArray
+from oddshot.mapping.editions import Edition
+from oddshot.mapping.encoding.encoder import Encoder
+from oddshot.mapping.mapping import Mapping, Pool
+from oddshot.priors import Prior
+from oddshot.thresholds.surprise import Surprise
+
+
+class Judge:
+    """Heads of a prior and what corrects them; raw scores have any scale, higher = odder.
+
+    A row goes through `told`, `lowered` and `raised`, in this order.
+
+    Parameters
+    ----------
+    prior
+        A prior for tables.
+    encoder, mapping
+        What the table taught.
+    told_by_known
+        Evidence (C,) of each kind that known anomalies give, in the place of the mapping's own.
+    novelty
+        What stays of the label-free view where there are known anomalies.
+    copies
+        Shape (m,): how many rows given to fit each typical row stands for.
+    solitude
+        Whether rows far from all others are raised, where no anomaly is known.
+
+    Attributes
+    ----------
+    typical_scores
+        Shape (m,): unlabelled and known normal rows, each compared with all but itself.
+    unlowered_scores
+        The same as they were before the like of known normal rows was lowered.
+
+    Raises
+    ------
+    PriorError
+        If the prior reads rows of another shape.
+    """
+
+    def __init__(
+        self,
+        prior: Prior,
+        encoder: Encoder,
+        mapping: Mapping,
+        *,
+        told_by_known: dict[str, FloatArray],
+        novelty: Novelty,
+        copies: FloatArray,
+        solitude: bool,
+    ) -> None:
+        self._mapping = mapping
+        self._heads = Heads(prior, mapping, told_by_known=told_by_known, novelty=novelty)
+        self._opinion: SecondOpinion | None = None
+        self._floor: Floor | None = None
+        self._solitary: Solitary | None = None
+        own = self._heads.told(mapping.typical_)
+        if solitude and mapping.edition >= Edition.SEES_SOLITUDE and not len(mapping.known_):
+            self._solitary = Solitary(Surprise().fit(own), mapping.typical_)
+            own = self._solitary.apply(own, mapping.typical_)
+        if asked_for(mapping):
+            opinion = SecondOpinion(mapping, own, self._heads.told(mapping.known_))
+            if opinion.counts:
+                self._opinion, own = opinion, opinion.of_typical(own)
+        free, known = self._heads.free(mapping.typical_), self._heads.free(mapping.known_)
+        if free is not None and known is not None:
+            self._floor = novelty.floor(own, free, known)
+            own = self._floor.apply(own, free)
+        unlowered = Surprise().fit(own)
+        self._lowering = Lowering(mapping, unlowered)
+        typical = self._lowering.apply(own, mapping.typical_rows_)
+        self._scale = Surprise().fit(typical)
+        self._raising = Raising(encoder, mapping, self._scale, copies)
+        self.typical_scores = self._raising.apply(typical, mapping.typical_rows_)
+        self.unlowered_scores = self.typical_scores
+        if typical is not own:
+            self.unlowered_scores = self._raising.apply(own, mapping.typical_rows_, unlowered)
+
+    def told(self, coordinates: Float32Array, rows: FloatArray) -> FloatArray:
+        """Raw scores (n,) of rows (n, p + q), mapped (n, C, 2), as the heads see them."""
+        told = self._heads.told(coordinates)
+        if self._solitary:
+            return self._solitary.apply(told, coordinates)
+        if self._opinion:
+            told = self._opinion.of(told, rows)
+        return self._floored(told, coordinates)
+
+    def told_of_known(self) -> FloatArray:
+        """Raw scores (k,) of the known anomalies, each by what has seen the other half of them."""
+        told = self._heads.told(self._mapping.known_)
+        if self._opinion:
+            told = self._opinion.of_known(told)
+        return self._floored(told, self._mapping.known_)
+
+    def lowered(self, told: FloatArray, pool: Pool) -> FloatArray:
+        """Lower those of what is told (n,) of a pool that are the like of known normal rows."""
+        return self._lowering.apply(told, pool)
+
+    def raised(self, lowered: FloatArray, pool: Pool, *, together: bool) -> FloatArray:
+        """Raise those of scores (n,) whose rows hold what typical rows do not.
+
+        Without ``together`` no row is raised by how its cells go together.
+        """
+        return self._raising.apply(lowered, pool, together=together)
+
+    def scores_at(self, decades: FloatArray) -> FloatArray:
+        """Scores (n,) that are so surprising among those of typical rows, not yet raised."""
+        return np.asarray(self._scale.scores_at(decades))
+
+    def _floored(self, told: FloatArray, coordinates: Float32Array) -> FloatArray:
+        free = self._heads.free(coordinates)
+        return told if self._floor is None or free is None else self._floor.apply(told, free)
