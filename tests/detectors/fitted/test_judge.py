@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from oddshot.detectors.corrections.novelty import LABELS_ALONE, Novelty
+from oddshot.detectors.fitted.heads import Heads
 from oddshot.detectors.fitted.judge import Judge
 from oddshot.mapping.encoding.encoder import Encoder
 from oddshot.mapping.mapping import Mapping
@@ -18,10 +19,9 @@ def judge(labels, novelty=LABELS_ALONE, *, solitude=True):
     support = draw_support(encoder.transform(ROWS), labels, seed=0, copies_once=True)
     mapping = Mapping().fit(support)
     made = Judge(
-        untrained_prior(),
+        Heads(untrained_prior(), mapping, told_by_known={}, novelty=novelty),
         encoder,
         mapping,
-        told_by_known={},
         novelty=novelty,
         copies=support.copies,
         solitude=solitude,

@@ -12,7 +12,6 @@ from oddshot.episodes import Float32Array, FloatArray
 from oddshot.mapping.editions import Edition
 from oddshot.mapping.encoding.encoder import Encoder
 from oddshot.mapping.mapping import Mapping, Pool
-from oddshot.priors import Prior
 from oddshot.thresholds.surprise import Surprise
 
 
@@ -23,14 +22,12 @@ class Judge:
 
     Parameters
     ----------
-    prior
-        A prior for tables.
+    heads
+        Of a prior, for the mapped table.
     encoder, mapping
         What the table taught.
-    told_by_known
-        Evidence (C,) of each kind that known anomalies give, in the place of the mapping's own.
     novelty
-        What stays of the label-free view where there are known anomalies.
+        As the heads have it.
     copies
         Shape (m,): how many rows given to fit each typical row stands for.
     solitude
@@ -42,38 +39,31 @@ class Judge:
         Shape (m,): unlabelled and known normal rows, each compared with all but itself.
     unlowered_scores
         The same as they were before the like of known normal rows was lowered.
-
-    Raises
-    ------
-    PriorError
-        If the prior reads rows of another shape.
     """
 
     def __init__(
         self,
-        prior: Prior,
+        heads: Heads,
         encoder: Encoder,
         mapping: Mapping,
         *,
-        told_by_known: dict[str, FloatArray],
         novelty: Novelty,
         copies: FloatArray,
         solitude: bool,
     ) -> None:
-        self._mapping = mapping
-        self._heads = Heads(prior, mapping, told_by_known=told_by_known, novelty=novelty)
+        self._heads, self._mapping = heads, mapping
         self._opinion: SecondOpinion | None = None
         self._floor: Floor | None = None
         self._solitary: Solitary | None = None
-        own = self._heads.told(mapping.typical_)
+        own = heads.told(mapping.typical_)
         if solitude and mapping.edition >= Edition.SEES_SOLITUDE and not len(mapping.known_):
             self._solitary = Solitary(Surprise().fit(own), mapping.typical_)
             own = self._solitary.apply(own, mapping.typical_)
         if asked_for(mapping):
-            opinion = SecondOpinion(mapping, own, self._heads.told(mapping.known_))
+            opinion = SecondOpinion(mapping, own, heads.told(mapping.known_))
             if opinion.counts:
                 self._opinion, own = opinion, opinion.of_typical(own)
-        free, known = self._heads.free(mapping.typical_), self._heads.free(mapping.known_)
+        free, known = heads.free(mapping.typical_), heads.free(mapping.known_)
         if free is not None and known is not None:
             self._floor = novelty.floor(own, free, known)
             own = self._floor.apply(own, free)

@@ -15,6 +15,7 @@ from oddshot.detectors.corrections.few_rows import (
     can_spare,
 )
 from oddshot.detectors.corrections.novelty import LABELS_ALONE, Novelty
+from oddshot.detectors.fitted.heads import Heads
 from oddshot.detectors.fitted.judge import Judge
 from oddshot.detectors.fitted.kept_rows import KeptRows, rows_of_support
 from oddshot.detectors.given.groups import Groups
@@ -112,10 +113,9 @@ class FittedTable:
         self._told_by_known = told_by_known or {}
         self.clean = mapping.support.normal_share == 1.0
         self._judge = Judge(
-            prior,
+            Heads(prior, mapping, told_by_known=self._told_by_known, novelty=novelty),
             encoder,
             mapping,
-            told_by_known=self._told_by_known,
             novelty=novelty,
             copies=self.copies,
             solitude=not self.clean and not overlap,
