@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -114,3 +116,14 @@ def test_no_factor(change):
 
 def test_a_shift_far_from_zero_is_no_factor():
     assert unit_factor(np.linspace(10, 11, 50), np.linspace(40, 41, 50)) is None
+
+
+def test_one_long_text_among_levels_costs_its_own_length(context):
+    window = context.sample(200, random_state=0).reset_index(drop=True)
+    window.loc[:9, "colour"] = "x" * 100_000
+    tracemalloc.start()
+    _, change = found(context, window)["colour", "new levels"]
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 20e6  # 600 times the text take 240 MB
+    assert len(change.detail) < 200

@@ -1,9 +1,11 @@
 import json
+import pickle
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from oddshot.mapping.encoding import category
 from oddshot.mapping.encoding.encoder import Encoder
 
 
@@ -89,3 +91,15 @@ def test_nested_values_at_scoring_are_an_unseen_level() -> None:
     encoded = encoder.transform(pd.DataFrame({"c": ["a", {"no": 1}, ["b"]]}))
     assert encoded[:, 0].tolist() == [1, 0, 0]
     assert encoded[1, -1] == encoded[2, -1] == -np.log10(0.5 / 3)
+
+
+def test_what_stands_for_levels_is_made_once_and_not_pickled(monkeypatch):
+    levels = [f"l{i}" for i in range(500)] * 2
+    encoder = Encoder().fit(pd.DataFrame({"c": levels}))
+    light = len(pickle.dumps(encoder))
+    asked = []
+    monkeypatch.setattr(category, "level_key", lambda name: asked.append(name) or name)
+    for _ in range(9):
+        encoder.transform(pd.DataFrame({"c": ["l3", "never"]}), aside=True)
+    assert len(asked) <= 500 + 9 * 2
+    assert len(pickle.dumps(encoder)) == light

@@ -21,6 +21,7 @@ from oddshot.thresholds.two_sample import (
     level_shares,
     level_shares_p,
 )
+from oddshot.wording import short
 
 MOST_LEVELS = 30  # rarer ones are compared as one
 UNITS = (24.0, 60.0, 3600.0, 2.54, 0.3048, 1.609344, 0.45359237)  # times, lengths, pounds
@@ -200,7 +201,7 @@ def _test_values(
 
 
 def _test_levels(
-    name: str, sides: Sides, levels: NDArray[np.str_], gaps: NDArray[np.bool_]
+    name: str, sides: Sides, levels: NDArray[np.object_], gaps: NDArray[np.bool_]
 ) -> Iterator[ColumnTest]:
     bulk, divisions = sides.among(~gaps)
     if not _both(sides.new[bulk]):
@@ -214,7 +215,7 @@ def _test_levels(
     most = int(np.abs(shares[:, 0]).argmax())
     chosen = codes == most
     before, after = (float(chosen[sides.new[bulk] == side].mean()) for side in (False, True))
-    which = f"{str(names[order[most]])!r}" if most < MOST_LEVELS else "rare levels"
+    which = f"{short(names[order[most]])!r}" if most < MOST_LEVELS else "rare levels"
     change = ColumnChange(
         name,
         "levels",
@@ -228,13 +229,13 @@ def _test_levels(
 
 
 def _test_new_levels(
-    name: str, sides: Sides, levels: NDArray[np.str_], known: set[str]
+    name: str, sides: Sides, levels: NDArray[np.object_], known: set[str]
 ) -> Iterator[ColumnTest]:
     unseen = ~np.isin(levels, [*known])
     found, counts = np.unique(levels[unseen & sides.new], return_counts=True)
     if not len(found):
         return
-    first = ", ".join(repr(str(level)) for level in found[np.argsort(-counts, kind="stable")][:3])
+    first = ", ".join(repr(short(level)) for level in found[np.argsort(-counts, kind="stable")][:3])
     more = f" and {len(found) - 3} more" if len(found) > 3 else ""
     yield from _test_share(name, "new levels", f"{first}{more} in", unseen, sides)
 
@@ -316,12 +317,13 @@ def _moved(old: FloatArray, new: FloatArray) -> str:
     return f"at most {grid[most]:.4g} in {before:.1%} of rows before, {after:.1%} now"
 
 
-def _levels(column: "pd.Series[Any]", spelled: dict[str, str]) -> NDArray[np.str_]:
+def _levels(column: "pd.Series[Any]", spelled: dict[str, str]) -> NDArray[np.object_]:
     """Names (n,) of levels; empty where missing. One level is named as it was ``spelled`` first."""
     codes, distinct = distinct_values(column)
     levels = map(level_name, distinct)
     names = [spelled.setdefault(level_key(level), level) for level in levels]
-    return np.array([*names, ""], dtype=np.str_)[codes]  # a gap has the code -1
+    # each name once: an array of texts would take the length of the longest for every row
+    return np.array([*names, ""], dtype=object)[codes]  # a gap has the code -1
 
 
 def _both(new: NDArray[np.bool_]) -> bool:

@@ -1,6 +1,8 @@
 """Columns of levels: which one a cell holds, how rare it is, and how surprising a new one."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +20,7 @@ NEARLY = 1e-9  # apart, as rarities are that are one but for rounding
 NEARLY_ALL = 0.9  # share of distinct texts from which a column names its rows
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Category:
     """A column of levels with their counts at fit; the level ``None`` stands for a gap.
 
@@ -48,8 +50,9 @@ class Category:
 
     def outputs(self) -> list[str]:
         """Meaning of each encoded column."""
-        shown = ["missing" if level is None else f"= {level}" for level in self.levels]
-        return [*shown, "rarity"] if self._one_hot() else ["rarity"]
+        if not self._one_hot():
+            return ["rarity"]
+        return ["missing" if level is None else f"= {level}" for level in self.levels] + ["rarity"]
 
     def aside(self) -> list[str]:
         """Meaning of each column that stands aside, see `Encoder`."""
@@ -78,8 +81,7 @@ class Category:
 
     def write_places(self, at: NDArray[np.intp], encoded: FloatArray) -> None:
         """Do the same for places (n,) of levels."""
-        counts = np.array([count or self.unseen_count() for count in (*self.counts, 0)])
-        encoded[:, -1] = -np.log10(counts / sum(self.counts))[at]
+        encoded[:, -1] = self._rarities[at]
         if self._one_hot():
             encoded[:, :-1] = at[:, None] == np.arange(len(self.levels))
 
@@ -123,15 +125,36 @@ class Category:
     def _places(self, column: Column) -> NDArray[np.intp]:
         """Places (n,) of the cells' levels, behind all others for one that fit did not see."""
         codes, distinct = distinct_values(column)
-        unseen = len(self.levels)
-        position = {level: i for i, level in enumerate(self.levels) if self.counts[i]}
-        by_key = {level_key(level): i for level, i in position.items() if level is not None}
+        found = [self._place(level_name(value)) for value in distinct]
+        gap = self._by_name.get(None, len(self.levels))
+        return np.array([*found, gap])[codes]  # a gap has the code -1
 
-        def place(level: str) -> int:
-            return position.get(level, by_key.get(level_key(level), unseen))
+    def _place(self, level: str) -> int:
+        known = self._by_name.get(level)
+        return self._by_key.get(level_key(level), len(self.levels)) if known is None else known
 
-        found = [place(level_name(value)) for value in distinct]
-        return np.array([*found, position.get(None, unseen)])[codes]  # a gap has the code -1
+    # columns may have as many levels as rows: what stands for them is made once, not block by block
+
+    @cached_property
+    def _by_name(self) -> dict[str | None, int]:
+        """Places of the levels that fit saw."""
+        return {level: i for i, level in enumerate(self.levels) if self.counts[i]}
+
+    @cached_property
+    def _by_key(self) -> dict[str, int]:
+        """The same, by what all spellings of a level share."""
+        return {level_key(level): i for level, i in self._by_name.items() if level is not None}
+
+    @cached_property
+    def _rarities(self) -> FloatArray:
+        """Rarity (levels + 1,) of each level, and of one that fit did not see."""
+        unseen = self.unseen_count()
+        counts = np.array([count or unseen for count in (*self.counts, 0)])
+        return np.asarray(-np.log10(counts / sum(self.counts)))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what is made when needed."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     def unseen_count(self) -> float:
         """Count behind the rarity of a level that fit did not see.
