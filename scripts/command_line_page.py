@@ -9,6 +9,7 @@ from typing import Any
 import typer
 
 from oddshot.cli import app
+from oddshot.data.sources import writable_suffixes
 
 PAGE = Path(__file__).parents[1] / "docs" / "command-line.md"
 TOP = """\
@@ -22,6 +23,22 @@ All commands with their options, as `oddshot COMMAND --help` (`-h`) shows them, 
 Exit codes: 0, done; 1, every run of `bench` failed; 2, a mistake in what was given, or a full disk,
 told in one line on standard error (of `watch`, see [drift](drift.md)); 3, `watch` raised an alarm;
 130, stopped with Ctrl-C.
+
+A table that is written keeps its rows and columns, in their order, as they were written; behind
+them come
+
+| column | what it holds |
+|---|---|
+| `anomaly_stretch` | of `series`: which stretch a reading lies in, the oddest is 1, none 0 |
+| `anomaly_p` | with `--alpha` or `--fdr`: how often a normal row scores as high |
+| `anomaly_reasons` | with `--reasons N`: why the N oddest rows are odd, in words; else empty |
+| `anomaly_score` | 0 and more, higher is odder; `10**-score` is the share of rows that are as odd |
+| `anomaly` | whether it counts as one: labelled rows by their label, others by the threshold |
+| `anomaly_rank` | 1 for the oddest row |
+
+Where the table has such a column already the new one is called `anomaly_2`, and so on. Text with
+decimal commas gets scores with decimal commas. Names of tables that are written end in
+{suffixes}. Tables that are read may be `.npy`, `.npz` and `.arff`, too.
 """
 VALUES = {int: "N", float: "X", str: "NAME"}  # what stands for a value without a name of its own
 
@@ -33,7 +50,9 @@ def page() -> str:
         f"| [`{name}`](#{name}) | {_paragraphs(command)[0]} |" for name, command in commands.items()
     ]
     contents = "\n".join(["| command | what it does |", "|---|---|", *rows, ""])
-    return "\n".join([TOP, contents, *map(_section, commands.values())])
+    return "\n".join(
+        [TOP.format(suffixes=writable_suffixes()), contents, *map(_section, commands.values())]
+    )
 
 
 def _section(command: Any) -> str:

@@ -78,7 +78,8 @@ def thresholds(found: dict[str, Any], _: Path) -> None:
 TOLD = {
     check.__name__.replace("_", "-"): check
     for check in (
-        autoencoder, drift, explanations, images, labelling, meta_learning, python, series, thresholds
+        autoencoder, drift, explanations, images, labelling, meta_learning, python, series,
+        thresholds,
     )
 }  # fmt: skip
 

@@ -180,3 +180,9 @@ def test_users_mistakes_are_one_line(folder, tmp_path):
         assert "holds no images, and --labels" in refused("detect", table, *options)
     (tmp_path / "empty").mkdir()
     assert "holds no images" in refused("detect", tmp_path / "empty")
+
+
+def test_the_quality_of_tables_is_not_that_of_images(folder):
+    assert "--quality fast compares with fewer rows" in refused(
+        "detect", folder, "--quality", "fast"
+    )

@@ -16,7 +16,7 @@ def file(tmp_path_factory):
     load = 10 + 4 * np.sin(2 * np.pi * np.arange(480) / 48) + generator.normal(0, 0.3, 480)
     load[300:312] = 13.5
     path = tmp_path_factory.mktemp("series") / "load.csv"
-    pd.DataFrame({"at": at, "load": load.round(3), "fault": [""] * 100 + ["no"] * 380}).to_csv(
+    pd.DataFrame({"at": at, "load": load.round(3), "fault": ["no"] * 100 + [""] * 380}).to_csv(
         path, index=False
     )
     return path
@@ -52,9 +52,20 @@ def test_stretches_are_listed_written_and_drawn(file, tmp_path):
     np.testing.assert_array_equal(same["anomaly_score"], written["anomaly_score"])
 
 
+def test_a_stretch_that_is_labelled_normal_is_none(file, tmp_path):
+    path, out = tmp_path / "checked.csv", tmp_path / "out.csv"
+    pd.read_csv(file).assign(fault="no").to_csv(path, index=False)
+    asked = ("--window", 8, "--time-column", "at", "--label-column", "fault")
+    said = told(path, *asked, "--contamination", 0.05, "--out", out)
+    assert "Labelled normal, though above the threshold" in said
+    assert "No stretch is above the threshold." in said
+    assert not pd.read_csv(out)["anomaly_stretch"].any()
+
+
 def test_the_first_readings_may_be_known_as_normal(file):
     said = told(file, "--window", 8, "--time-column", "at", "--normal", 200, "--alpha", 0.01)
     assert "200 known normal rows" in said
+    assert "Learned from the first 200 of 480 readings." in said
     assert "Threshold 2" in said
     found = float(said.split("rows score above it (")[1].split("%")[0])
     assert 1 < found < 15

@@ -135,6 +135,7 @@ def test_labels_of_a_file_to_calibrate_with_are_read(
     [
         (("--alpha", "0.1", "--budget", "3"), "--alpha and --budget each set the threshold"),
         (("--fdr", "0.1", "--contamination", "0.1"), "--fdr and --contamination each set"),
+        (("--calibrate", "cross"), "--calibrate cross is what a promise rests on, and none is"),
         (("--budget", "many"), "--budget is 'many'; write a number of rows, as in 20, or 20/1000"),
         (("--alpha", "2"), "alpha is 2.0; it must be a number between 0 and 1"),
         (("--budget", "9/3"), "--budget is '9/3'; give fewer rows than those they are of"),
@@ -233,9 +234,9 @@ def test_groups_are_held_out_together(customers):
             ["--label-column", "hour", "--leave-out", "hour"],
             "'hour' is the label column, which is not learned from",
         ),
-        (["--group-column", "", "--calibrate", "cross"], "has no column ''"),
+        (["--group-column", "", "--calibrate", "cross", "--alpha", "0.1"], "has no column ''"),
         (
-            ["--group-column", "shop", "--calibrate", "cross"],
+            ["--group-column", "shop", "--calibrate", "cross", "--alpha", "0.1"],
             "known.csv' has no column 'shop'",
         ),
     ],

@@ -81,7 +81,7 @@ def detect(
     check_outputs(file, out, report)
     check_reasons(reasons, file, out)
     promise = Promise(alpha, fdr, budget, calibrate, group_column, threshold)
-    promise.check(contamination=contamination)
+    promise.check(contamination=contamination, keeps=False)
     asked = Asked(label_column, tuple(leave_out or ()), group_column, labels, size, skip_damaged)
     whole = report is not None or reasons > 0 or promise != Promise()
     table = None if whole or out is None else long_table(file, out)

@@ -229,8 +229,13 @@ def fitted(
     read: Input, contamination: str, seed: int, quality: str = "standard"
 ) -> "FewShotDetector":
     """Fit a detector on what was read."""
+    from oddshot.data.images import looks_like_images
     from oddshot.detectors.few_shot import FewShotDetector
 
+    if quality == "fast" and looks_like_images(read.rows):
+        raise SettingError(
+            "--quality fast compares with fewer rows of a table; with images, leave it out"
+        )
     detector = FewShotDetector(
         prior=read.prior,
         contamination=share_of(contamination),

@@ -133,6 +133,9 @@ def series(
             n_jobs=-1,
         )
         taught = slice(normal or None)
+        if normal:
+            learned = f"Learned from the first {normal:,} of {len(rows):,} readings."
+            read = read._replace(notes=(*read.notes, learned))
         detector.fit(rows[taught], None if read.labels is None else read.labels[taught])
     if alpha is not None:
         detector.set_threshold(alpha=alpha)
@@ -155,9 +158,12 @@ def _tell(
     top: int,
 ) -> None:
     """Write what was asked for, then say what was found."""
+    found = scored_rows(detector, file, read, fitted=fitted)
     with naming(file):
         stretches = detector.stretches(read.rows)
-    found = _numbered(scored_rows(detector, file, read, fitted=fitted), stretches)
+    called = found.rows[found.verdict].to_numpy(dtype=bool)  # labels go before scores
+    stretches = [stretch for stretch in stretches if called[stretch.places].any()]
+    found = _numbered(found, stretches)
     peaks = [stretch.peak for stretch in stretches[: max(top, EXPLAINED)]]
     reasons = list(detector.explain(read.rows, peaks)) if peaks else []
     written = []

@@ -24,8 +24,15 @@ class Promise(NamedTuple):
     group_column: str | None = None
     threshold: float | None = None
 
-    def check(self, *, contamination: str = "auto") -> None:
+    def check(self, *, contamination: str = "auto", keeps: bool = True) -> None:
         """Refuse options that contradict each other, before any work is done.
+
+        Parameters
+        ----------
+        contamination
+            The option of that name.
+        keeps
+            Whether the detector is kept: what calibrates it counts later.
 
         Raises
         ------
@@ -46,6 +53,11 @@ class Promise(NamedTuple):
             raise SettingError(
                 f"--group-column {self.group_column} says what is held out together; add "
                 "--calibrate cross, or leave the column out with --leave-out"
+            )
+        if self.calibrate is not None and not keeps and not given:
+            raise SettingError(
+                f"--calibrate {self.calibrate} is what a promise rests on, and none is asked for; "
+                "add --alpha 0.05 or --fdr 0.1, or leave it out"
             )
         if self.threshold is not None and not 0 <= self.threshold < inf:
             raise SettingError(f"--threshold is {self.threshold:g}; give a score, 0 or more")
