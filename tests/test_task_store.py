@@ -1,3 +1,5 @@
+import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -143,6 +145,35 @@ def test_processes_make_the_same_tasks(tmp_path, maker):
     assert done[0] == (0, 5)
     assert done[-1] == (5, 5)
     assert len(done) == 4
+
+
+def test_runs_at_the_same_time_share_the_work(tmp_path, maker):
+    begun, looked, go_on = (threading.Event() for _ in range(3))
+    made, stores = [], []
+
+    def slowly(number: int) -> MappedTask:
+        made.append(number)
+        begun.set()
+        go_on.wait(10)
+        return maker(number)
+
+    def fill(progress) -> None:
+        given = {"key": KEY, "folder": tmp_path / "episodes", "shard_size": 2}
+        stores.append(TaskStore.fill(slowly, 4, **given, progress=progress))
+
+    runs = [threading.Thread(target=fill, args=[told]) for told in (None, lambda *_: looked.set())]
+    runs[0].start()
+    begun.wait(10)
+    runs[1].start()
+    looked.wait(10)
+    time.sleep(0.1)  # the second comes to where the first is
+    go_on.set()
+    for run in runs:
+        run.join()
+    assert sorted(made) == [0, 1, 2, 3]
+    for mine, theirs in zip(*stores, strict=True):
+        assert_same(mine, theirs)
+    assert not list((tmp_path / "episodes").rglob("*.partial"))
 
 
 def test_no_task(maker):

@@ -10,7 +10,7 @@ import os
 import re
 import shlex
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -40,7 +40,7 @@ def save_state(
 
     The tensors go into a file named after their content, then the JSON that names it replaces the
     old one in a single step, then the old tensors go. A kill at any time leaves the old state or
-    the new one. One process writes a folder at a time.
+    the new one. One process writes a folder at a time (`sole_writer`).
 
     Parameters
     ----------
@@ -101,31 +101,38 @@ def save_state(
 
 
 @contextmanager
-def sole_writer(folder: Path) -> Iterator[None]:
+def sole_writer(folder: Path, *, wait: bool = False) -> Iterator[None]:
     """Hold a folder, made where there is none, for the only process that writes it.
 
-    A process that is killed holds it no longer; an empty file ``.lock`` stays. Where the folder
-    cannot be written or its file system knows no locks, nothing is held.
+    A process that is killed holds it no longer; an empty file ``.lock`` stays. What holds a folder
+    may hold it again. Where the folder cannot be written or its file system knows no locks, nothing
+    is held.
+
+    Parameters
+    ----------
+    folder
+        What to hold.
+    wait
+        Wait for its turn while another process holds it.
 
     Raises
     ------
     SettingError
-        Another process holds it.
+        Another process holds it, and ``wait`` is False.
     """
-    lock = filelock.FileLock(folder / ".lock", timeout=0)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-    except filelock.Timeout:
-        raise SettingError(
-            f"{folder} is being written by another process; wait for its end, or give another --out"
-        ) from None
-    except (OSError, NotImplementedError):
-        pass
-    try:
+    lock = filelock.FileLock(Path(os.path.realpath(folder), ".lock"), is_singleton=True)
+    with ExitStack() as held:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            held.enter_context(lock.acquire(timeout=-1 if wait else 0))
+        except filelock.Timeout:
+            raise SettingError(
+                f"{folder} is being written by another process; wait for its end, or give another "
+                "--out"
+            ) from None
+        except (OSError, NotImplementedError):
+            pass
         yield
-    finally:
-        lock.release()
 
 
 def load_state(path: str | Path, *, kind: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
