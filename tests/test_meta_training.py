@@ -1,4 +1,5 @@
 import json
+import threading
 from dataclasses import replace
 
 import numpy as np
@@ -251,6 +252,27 @@ def test_settings_of_the_wrong_kind_are_named_before_tables_are_read(tables):
             progress=lambda *stage: told.append(stage),
         )
     assert not told
+
+
+def test_a_folder_that_another_run_writes_is_refused_before_anything_is_mapped(
+    tmp_path, tables, episodes
+):
+    refused = []
+
+    def again() -> None:
+        with pytest.raises(SettingError, match="is being written by another process") as caught:
+            meta_train(tables, out=tmp_path, **QUICK)
+        refused.append(caught)
+
+    def told(stage, done, *_) -> None:
+        if stage == "map" and done == 0:
+            other = threading.Thread(target=again)
+            other.start()
+            other.join()
+            assert not episodes
+
+    meta_train(tables, out=tmp_path, **QUICK, progress=told)
+    assert len(refused) == 1
 
 
 @pytest.mark.parametrize("name", ["out", "episode_store"])

@@ -238,6 +238,15 @@ def test_a_run_killed_at_random_moments_ends_bit_identical(tmp_path, synthetic_t
     assert reproducible(log_of(killed)) == reproducible(log_of(whole))
 
 
+def test_a_folder_that_another_run_writes_is_refused(tmp_path, synthetic_tasks):
+    with started(QUICK, tmp_path, pause=60) as run:
+        run.stdout.readline()
+        with pytest.raises(SettingError, match="is being written by another process"):
+            train(synthetic_tasks(8), **QUICK, out=tmp_path)
+        run.kill()
+    train(synthetic_tasks(8), **QUICK, validation=synthetic_tasks(2, seed=1), out=tmp_path)
+
+
 @pytest.mark.parametrize(
     ("change", "named"),
     [

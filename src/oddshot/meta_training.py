@@ -1,6 +1,7 @@
 """From labelled tables to one `Prior`: map a stream of episodes, then train a learner on it."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from hashlib import sha256
@@ -29,7 +30,7 @@ from oddshot.learners import require_settings
 from oddshot.learners.gated import GatedLearner
 from oddshot.mapping.mapping import COORDINATES, HOLLOW, PLAIN, map_episode
 from oddshot.outer_loop import TrainingPlan
-from oddshot.persistence import package_version
+from oddshot.persistence import package_version, sole_writer
 from oddshot.priors import Prior, plain
 from oddshot.run_log import require_folder
 from oddshot.task_store import TaskStore
@@ -135,7 +136,7 @@ def meta_train(
     DataError
         If a table cannot be read or lacks one of the classes.
     SettingError
-        If an argument or a setting has a value it cannot take.
+        If an argument or a setting has a value it cannot take, or another process writes ``out``.
     TrainingError
         If no table is left, ``out`` belongs to another run, or the loss is no longer finite.
     """
@@ -192,35 +193,36 @@ def meta_train(
             progress=lambda done, total: report("map", done, total, {}),
         )
 
-    store = in_turn(compute, mapped) if shelf else mapped()
-    trained_on = store.of_families({source.family for source in taught})
     chosen = dict(settings or {})
     if learner == GatedLearner.name and "anchor" not in chosen:
         chosen = {**anchored_to(PLAIN, HOLLOW), **chosen}
-    return train(
-        trained_on,
-        learner=learner,
-        settings=chosen,
-        validation=store.of_families(validating),
-        out=folder,
-        resume=resume,
-        checkpoint_every=checkpoint_every,
-        tensorboard=tensorboard,
-        **asdict(plan),
-        **asdict(compute),
-        on_step=lambda step, figures: report("train", step, steps, figures),
-        provenance={
-            "collections": sorted({source.collection for source in kept}),
-            "families": sorted({source.family for source in kept}),
-            "validation_families": sorted(validating),
-            "tables": len(kept),
-            "holdout": list(holdout),
-            "holdout_fold": holdout_fold and list(holdout_fold),
-            "kin_of_holdout": sorted(copies),
-            "episodes": episodes,
-            "coordinates": list(COORDINATES),
-        },
-    )
+    with sole_writer(folder) if folder and leads() else nullcontext():
+        store = in_turn(compute, mapped) if shelf else mapped()
+        trained_on = store.of_families({source.family for source in taught})
+        return train(
+            trained_on,
+            learner=learner,
+            settings=chosen,
+            validation=store.of_families(validating),
+            out=folder,
+            resume=resume,
+            checkpoint_every=checkpoint_every,
+            tensorboard=tensorboard,
+            **asdict(plan),
+            **asdict(compute),
+            on_step=lambda step, figures: report("train", step, steps, figures),
+            provenance={
+                "collections": sorted({source.collection for source in kept}),
+                "families": sorted({source.family for source in kept}),
+                "validation_families": sorted(validating),
+                "tables": len(kept),
+                "holdout": list(holdout),
+                "holdout_fold": holdout_fold and list(holdout_fold),
+                "kin_of_holdout": sorted(copies),
+                "episodes": episodes,
+                "coordinates": list(COORDINATES),
+            },
+        )
 
 
 def anchored_to(plain: Mapping[str, float], hollow: Sequence[str] = ()) -> dict[str, Any]:

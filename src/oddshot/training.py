@@ -6,6 +6,7 @@ from its last checkpoint to the same prior, bit for bit, on the same machine's C
 
 import platform
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -16,13 +17,13 @@ from typing import Any, TypeAlias
 import numpy as np
 import torch
 
-from oddshot.engines import PRECISIONS, Compute, Engine, launch
+from oddshot.engines import PRECISIONS, Compute, Engine, launch, leads
 from oddshot.episodes import MappedTask
 from oddshot.errors import TrainingError, is_whole, require
 from oddshot.learners import make_learner, prior_settings
 from oddshot.learners.learner import common_shape
 from oddshot.outer_loop import Job, OuterLoop, State, TrainingPlan
-from oddshot.persistence import is_saved, load_state, package_version, save_state
+from oddshot.persistence import is_saved, load_state, package_version, save_state, sole_writer
 from oddshot.priors import Prior
 from oddshot.run_log import RunLog, require_folder
 
@@ -116,7 +117,7 @@ def train(
     Raises
     ------
     SettingError
-        If an argument or a setting has a value it cannot take.
+        If an argument or a setting has a value it cannot take, or another process writes ``out``.
     DataError
         If two tasks were mapped to different widths.
     TrainingError
@@ -170,7 +171,8 @@ def train(
             "precision": PRECISIONS[precision],
         },
     )
-    return launch(compute, partial(_train, job, records), on_step)
+    with sole_writer(folder) if folder and leads() else nullcontext():
+        return launch(compute, partial(_train, job, records), on_step)
 
 
 def _sequence(tasks: Iterable[MappedTask]) -> Sequence[MappedTask]:
