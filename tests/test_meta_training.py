@@ -243,15 +243,42 @@ def test_settings_name_what_they_cannot_be(tables, name, value):
         meta_train(tables, **{**QUICK, name: value})
 
 
-def test_settings_of_the_wrong_kind_are_named_before_tables_are_read(tables):
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"settings": {"clip_norm": "abc"}}, "maml setting clip_norm is 'abc'; it must be a fini"),
+        ({"settings": {"outer_loss": "foo"}}, "maml setting outer_loss is 'foo'"),
+        ({"learner": "aae", "settings": {"hidden": 33}}, "aae setting hidden is 33"),
+        ({"learner": "gated", "settings": {"anchor": [99]}}, "gated setting anchor is"),
+        (
+            {"learner": "prototypical", "settings": {"encoder": "conv4"}},
+            "prototypical setting encoder is 'conv4'",
+        ),
+        ({"checkpoint_every": 0}, "checkpoint_every is 0"),
+        ({"batch_size": 2, "devices": 4}, "batch_size is 2; it must be 4 or more"),
+        ({"tensorboard": True}, "tensorboard is True; it must be False without out"),
+        (
+            {"patience": 2, "validation_fraction": 0},
+            "patience is 2; it must be None with validation_fraction=0",
+        ),
+        ({"out": ""}, "out is ''; it must be a folder"),
+        ({"episode_store": ""}, "episode_store is ''; it must be a folder"),
+    ],
+)
+def test_what_cannot_be_is_named_before_tables_are_read(tables, given, named):
     told = []
-    with pytest.raises(SettingError, match="maml setting clip_norm is 'abc'; it must be a finite"):
-        meta_train(
-            tables,
-            **{**QUICK, "settings": {"clip_norm": "abc"}},
-            progress=lambda *stage: told.append(stage),
-        )
+    if "devices" in given:
+        pytest.importorskip("lightning_fabric", reason="the train extra is not installed")
+    with pytest.raises(SettingError, match=named):
+        meta_train(tables, **{**QUICK, **given}, progress=lambda *stage: told.append(stage))
     assert not told
+
+
+def test_patience_without_a_family_to_validate_is_named_before_anything_is_mapped(episodes):
+    alike = [table(n, family="one") for n in range(2)]
+    with pytest.raises(SettingError, match=r"patience is 2; .* all tables left are of one .*'one'"):
+        meta_train(alike, **QUICK, patience=2)
+    assert not episodes
 
 
 def test_a_folder_that_another_run_writes_is_refused_before_anything_is_mapped(

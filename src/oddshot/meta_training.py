@@ -26,17 +26,21 @@ from oddshot.errors import (
     require,
 )
 from oddshot.frames import hash_rows, to_rows
-from oddshot.learners import require_settings
+from oddshot.learners import Shape, make_learner
 from oddshot.learners.gated import GatedLearner
+from oddshot.mapping.coordinates.calibration import CHANNELS
+from oddshot.mapping.coordinates.evidence import EVIDENCE, TABLE
 from oddshot.mapping.mapping import COORDINATES, HOLLOW, PLAIN, map_episode
 from oddshot.outer_loop import TrainingPlan
 from oddshot.persistence import package_version, sole_writer
 from oddshot.priors import Prior, plain
 from oddshot.run_log import require_folder
 from oddshot.task_store import TaskStore
-from oddshot.training import train
+from oddshot.training import require_run, train
 
 __all__ = ["EpisodeMapper", "meta_train", "table_sources", "train"]
+
+_SHAPE = Shape(len(COORDINATES), CHANNELS, len(EVIDENCE), len(TABLE))  # of every mapped table
 
 Folder: TypeAlias = str | Path
 Tasks: TypeAlias = Folder | Sequence[Folder] | Sequence[Table] | Sequence[tuple[Any, Any]]
@@ -145,7 +149,10 @@ def meta_train(
     fits = is_number(validation_fraction) and 0 <= validation_fraction < 1
     require(fits, "validation_fraction", validation_fraction, "in [0, 1)")
     require(is_whole(jobs) and jobs != 0, "jobs", jobs, "a number of processes, or -1 for all")
-    require_settings(learner, settings or {})
+    chosen = dict(settings or {})
+    if learner == GatedLearner.name and "anchor" not in chosen:
+        chosen = {**anchored_to(PLAIN, HOLLOW), **chosen}
+    make_learner(learner, _SHAPE, chosen)  # what it refuses is refused now, not after hours
     compute = Compute(devices, nodes, accelerator, precision)
     plan = TrainingPlan(
         seed=seed,
@@ -159,12 +166,14 @@ def meta_train(
         patience=patience,
         log_every=log_every,
     )
+    require_run(plan, compute, out=out, checkpoint_every=checkpoint_every, tensorboard=tensorboard)
+    validates = patience is None or validation_fraction > 0
+    require(validates, "patience", patience, "None with validation_fraction=0")
+    if episode_store is not None:
+        require_folder(episode_store, "episode_store")
     seed, episodes = plan.seed, int(episodes)
     folder = None if out is None else Path(out)
     shelf = Path(episode_store) if episode_store else folder and folder / "episodes"
-    for name, place in (("out", folder), ("episode_store", shelf)):
-        if place:
-            require_folder(place, name)
     report = progress if progress and leads() else (lambda *_: None)
     sources = table_sources(tasks)
     excluded = _held_out(sources, holdout, holdout_fold)
@@ -174,6 +183,13 @@ def meta_train(
     copies = kin_of(ties, excluded)
     kept = _kept(sources, excluded | copies)
     validating = _validation_families(kept, validation_fraction, seed)
+    require(
+        patience is None or bool(validating),
+        "patience",
+        patience,
+        "None without validation, and there is none: all tables left are of one family, "
+        f"{kept[0].family!r}",
+    )
     taught = _kept(kept, validating | kin_of(ties, validating))
     look = episode_settings or EpisodeSettings()
 
@@ -193,9 +209,6 @@ def meta_train(
             progress=lambda done, total: report("map", done, total, {}),
         )
 
-    chosen = dict(settings or {})
-    if learner == GatedLearner.name and "anchor" not in chosen:
-        chosen = {**anchored_to(PLAIN, HOLLOW), **chosen}
     with sole_writer(folder) if folder and leads() else nullcontext():
         store = in_turn(compute, mapped) if shelf else mapped()
         trained_on = store.of_families({source.family for source in taught})

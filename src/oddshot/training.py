@@ -25,7 +25,7 @@ from oddshot.learners.learner import common_shape
 from oddshot.outer_loop import Job, OuterLoop, State, TrainingPlan
 from oddshot.persistence import is_saved, load_state, package_version, save_state, sole_writer
 from oddshot.priors import Prior
-from oddshot.run_log import RunLog, require_folder
+from oddshot.run_log import RunLog, require_folder, summary_writer
 
 _HASHED = ("tasks", "validation")  # of a run's identity: what cannot be told apart by name
 _NAMED = 3  # differences in a message
@@ -137,18 +137,12 @@ def train(
         log_every=log_every,
     )
     compute = Compute(devices, nodes, accelerator, precision)
-    fits = is_whole(checkpoint_every) and checkpoint_every >= 1
-    require(fits, "checkpoint_every", checkpoint_every, "a whole number, 1 or more")
-    least = compute.processes
-    require(batch_size >= least, "batch_size", batch_size, f"{least} or more, a task a process")
-    require(not tensorboard or out is not None, "tensorboard", tensorboard, "False without out")
+    require_run(plan, compute, out=out, checkpoint_every=checkpoint_every, tensorboard=tensorboard)
     tasks, validation = _sequence(tasks), _sequence(validation)
     require(
         patience is None or len(validation) > 0, "patience", patience, "None without validation"
     )
     folder = None if out is None else Path(out)
-    if folder:
-        require_folder(folder, "out")
     if not len(tasks):
         raise TrainingError("there is no task to train on; give more tables or hold out fewer")
     chosen = make_learner(learner, common_shape(chain(tasks, validation)), settings)
@@ -173,6 +167,33 @@ def train(
     )
     with sole_writer(folder) if folder and leads() else nullcontext():
         return launch(compute, partial(_train, job, records), on_step)
+
+
+def require_run(
+    plan: TrainingPlan,
+    compute: Compute,
+    *,
+    out: str | Path | None,
+    checkpoint_every: int,
+    tensorboard: bool,
+) -> None:
+    """Refuse what no run can be, as far as that shows without tasks; arguments as of `train`.
+
+    Raises
+    ------
+    SettingError
+        If a value does not go with the others, ``out`` cannot be written, or TensorBoard is asked
+        for and not installed.
+    """
+    fits = is_whole(checkpoint_every) and checkpoint_every >= 1
+    require(fits, "checkpoint_every", checkpoint_every, "a whole number, 1 or more")
+    size, least = plan.batch_size, compute.processes
+    require(size >= least, "batch_size", size, f"{least} or more, a task a process")
+    require(not tensorboard or out is not None, "tensorboard", tensorboard, "False without out")
+    if tensorboard:
+        summary_writer()
+    if out is not None:
+        require_folder(out, "out")
 
 
 def _sequence(tasks: Iterable[MappedTask]) -> Sequence[MappedTask]:
