@@ -65,9 +65,7 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(SettingError, match=r"out is .*/file/in'; it must be a folder .* no folder"):
         require_folder(tmp_path / "file" / "in", "out")
-    with pytest.raises(
-        SettingError, match=r"out is ''; it must be a folder; give '.' for"
-    ):
+    with pytest.raises(SettingError, match=r"out is ''; it must be a folder; give '.' for"):
         require_folder("", "out")
     with pytest.raises(SettingError, match=r"file: cannot be written \(.*\); choose a folder"):
         RunLog(tmp_path / "file", 0)

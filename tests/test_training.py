@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 import torch
 
-from oddshot.errors import DataError, SettingError, TrainingError
-from oddshot.learners import collate, restore
+from oddshot.errors import DataError, PriorError, SettingError, TrainingError
+from oddshot.learners import LEARNERS, Learner, collate, restore
+from oddshot.losses import ranking_loss
 from oddshot.outer_loop import _by_family, _draw
 from oddshot.priors import Prior
 from oddshot.run_log import LOG_COLUMNS
@@ -492,6 +493,62 @@ def test_a_loss_that_is_not_finite_in_another_process_is_named_here(tmp_path, sy
     with pytest.raises(TrainingError, match=r"loss is not finite .* toy#1 \(seed 1\);"):
         train(tasks, **{**QUICK, "batch_size": 2, "devices": 2}, seed=seed, out=tmp_path)
     assert not (tmp_path / "oddshot.json").exists()
+
+
+def linear(**methods: object) -> type[Learner]:
+    """Make a class that no other process can import; some of its methods are replaced."""
+
+    class Linear(Learner):
+        name = "linear"
+
+        def initial_parameters(self, generator):
+            return {"weight": torch.randn(2 * self.shape.coordinates, generator=generator)}
+
+        def meta_loss(self, params, batch, *, done=1.0):
+            scores = self.detector(params, batch)(batch.query)
+            return ranking_loss(scores, batch.query_labels, batch.query_mask)
+
+        def detector(self, params, batch):
+            return lambda rows: rows.flatten(2) @ params["weight"]
+
+    return type("Linear", (Linear,), methods)
+
+
+def test_a_learner_of_ones_own(tmp_path, monkeypatch, synthetic_tasks):
+    tasks, given, kind = synthetic_tasks(4), {**QUICK, "settings": None}, linear()
+    prior = train(tasks, **given, learner=kind, out=tmp_path)
+    with pytest.raises(PriorError, match="no learner is called 'linear'; register one of your own"):
+        restore(Prior.load(tmp_path))
+    monkeypatch.setitem(LEARNERS, "linear", kind)
+    assert isinstance(restore(Prior.load(tmp_path))[0], kind)
+    assert_identical(train(tasks, **given, learner="linear"), prior)
+
+
+def test_a_learner_of_ones_own_in_two_processes(synthetic_tasks):
+    pytest.importorskip("lightning_fabric", reason="the train extra is not installed")
+    given = {**BOTH, "settings": None, "steps": 4, "learner": linear()}
+    one = train(synthetic_tasks(4), **{**given, "devices": 1})
+    two = train(synthetic_tasks(4), **given)
+    np.testing.assert_allclose(two.tensors["weight"], one.tensors["weight"], rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("methods", "told"),
+    [
+        ({"initial_parameters": lambda *_: {}}, "learner 'linear' has nothing to train; return"),
+        (
+            {"meta_loss": lambda self, params, batch, done: params["weight"].sum()},
+            r"meta_loss of learner 'linear' has shape \(\); return .* each of the 4 tasks",
+        ),
+        (
+            {"meta_loss": lambda self, params, batch, done: torch.ones(4)},
+            "meta_loss of learner 'linear' does not depend on its parameters; return",
+        ),
+    ],
+)
+def test_a_learner_that_cannot_be_trained_is_named(synthetic_tasks, methods, told):
+    with pytest.raises(TrainingError, match=told):
+        train(synthetic_tasks(4), **{**QUICK, "settings": None}, learner=linear(**methods))
 
 
 def test_fewer_tasks_than_processes(synthetic_tasks):

@@ -26,7 +26,7 @@ from oddshot.errors import (
     require,
 )
 from oddshot.frames import hash_rows, to_rows
-from oddshot.learners import Shape, make_learner
+from oddshot.learners import Learner, Shape, find_learner, make_learner
 from oddshot.learners.gated import GatedLearner
 from oddshot.mapping.coordinates.calibration import CHANNELS
 from oddshot.mapping.coordinates.evidence import EVIDENCE, TABLE
@@ -49,7 +49,7 @@ Progress: TypeAlias = Callable[[str, int, int, dict[str, Any]], None]
 
 def meta_train(
     tasks: Tasks,
-    learner: str = "maml",
+    learner: str | type[Learner] = "maml",
     *,
     settings: Mapping[str, Any] | None = None,
     out: str | Path | None = None,
@@ -87,7 +87,7 @@ def meta_train(
         Labelled tables: a folder of them or several, a sequence of `Table`, or of pairs (X, y),
         where y holds 1 for an anomaly and 0 for normal. Each needs both.
     learner
-        A name of ``oddshot.learners.LEARNERS``.
+        A name of ``oddshot.learners.LEARNERS``, or a class of one's own, see `train`.
     settings
         The learner's settings; what is not named keeps its default. The anchor of "gated" is
         `oddshot.mapping.mapping.PLAIN`.
@@ -150,7 +150,7 @@ def meta_train(
     require(fits, "validation_fraction", validation_fraction, "in [0, 1)")
     require(is_whole(jobs) and jobs != 0, "jobs", jobs, "a number of processes, or -1 for all")
     chosen = dict(settings or {})
-    if learner == GatedLearner.name and "anchor" not in chosen:
+    if find_learner(learner)[1] is GatedLearner and "anchor" not in chosen:
         chosen = {**anchored_to(PLAIN, HOLLOW), **chosen}
     make_learner(learner, _SHAPE, chosen)  # what it refuses is refused now, not after hours
     compute = Compute(devices, nodes, accelerator, precision)

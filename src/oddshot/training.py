@@ -20,7 +20,7 @@ import torch
 from oddshot.engines import PRECISIONS, Compute, Engine, launch, leads
 from oddshot.episodes import MappedTask
 from oddshot.errors import TrainingError, is_whole, require
-from oddshot.learners import make_learner, prior_settings
+from oddshot.learners import Learner, find_learner, make_learner, prior_settings
 from oddshot.learners.learner import common_shape
 from oddshot.outer_loop import Job, OuterLoop, State, TrainingPlan
 from oddshot.persistence import is_saved, load_state, package_version, save_state, sole_writer
@@ -36,7 +36,7 @@ OnStep: TypeAlias = Callable[[int, dict[str, float]], None]
 def train(
     tasks: Iterable[MappedTask],
     *,
-    learner: str = "maml",
+    learner: str | type[Learner] = "maml",
     settings: Mapping[str, Any] | None = None,
     seed: int = 0,
     steps: int = 2000,
@@ -72,7 +72,8 @@ def train(
     tasks
         What to learn from. A sequence is read as it is needed, anything else at once.
     learner, settings
-        Name and settings of the learner.
+        A name of ``oddshot.learners.LEARNERS``, or a class of one's own with a ``name``; its
+        settings. To use or load the prior, the class must stand in ``LEARNERS``.
     seed
         Decides initial parameters and batches.
     steps, batch_size
@@ -145,12 +146,14 @@ def train(
     folder = None if out is None else Path(out)
     if not len(tasks):
         raise TrainingError("there is no task to train on; give more tables or hold out fewer")
-    chosen = make_learner(learner, common_shape(chain(tasks, validation)), settings)
+    shape = common_shape(chain(tasks, validation))
+    name, kind = find_learner(learner)
     job = Job(
         tasks=tasks,
         validation=validation,
-        learner=learner,
-        settings=prior_settings(chosen),
+        learner=name,
+        kind=kind,
+        settings=prior_settings(make_learner(learner, shape, settings)),
         plan=plan,
     )
     records = _Records(
