@@ -78,7 +78,8 @@ def test_from_tables_to_a_prior(tmp_path, tables, episodes):
     assert len(prior.provenance["validation_families"]) == 1
     assert prior.provenance["validation_auroc"] > 0
     assert told[0] == ("read", 0, 6, {})
-    assert ("read", 6, 6, {}) in told
+    counts = {"tables": 6, "families": 6, "validation_families": 1}
+    assert told[6:8] == [("read", 6, 6, {}), ("read", 6, 6, counts)]
     assert ("map", 0, 10, {}) in told
     assert ("map", 10, 10, {}) in told
     assert told[-1][:3] == ("train", 3, 3)

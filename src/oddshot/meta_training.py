@@ -112,8 +112,8 @@ def meta_train(
     holdout_fold
         ``(i, n)``: of n folds of the families, made by a hash of their names, leave out fold i.
     validation_fraction
-        Share of the families that choose the best step instead of being trained on. They count as
-        seen. 0: train on all, keep the last step.
+        Share of the families that choose the best step instead of being trained on, at least one
+        of several. They count as seen. 0, or one family alone: train on all, keep the last step.
     episode_store
         Where mapped episodes are kept; by default ``out/episodes``. Runs over the same tables with
         the same seed can share it.
@@ -124,8 +124,9 @@ def meta_train(
     checkpoint_every, log_every, tensorboard
         What is kept of the training, and how often, see `train`.
     progress
-        Called with stage ("read", "map", "train"), done, total, and figures of the stage; where a
-        launcher started several processes, in the first one.
+        Called with stage ("read", "map", "train"), done, total, and figures of the stage, such as
+        tables and families at the end of "read"; where a launcher started several processes, in
+        the first one.
     devices, nodes, accelerator, precision
         What to train on, see `oddshot.engines.Compute` and `oddshot.engines.launch`. Episodes are
         mapped by ``jobs`` processes before.
@@ -190,6 +191,9 @@ def meta_train(
         "None without validation, and there is none: all tables left are of one family, "
         f"{kept[0].family!r}",
     )
+    counts = {"tables": len(kept), "families": len({source.family for source in kept})}
+    counts["validation_families"] = len(validating)
+    report("read", len(sources), len(sources), counts)
     taught = _kept(kept, validating | kin_of(ties, validating))
     look = episode_settings or EpisodeSettings()
 

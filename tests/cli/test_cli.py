@@ -400,6 +400,29 @@ def test_meta_train_shows_speed_loss_and_the_latest_validation(tmp_path, monkeyp
     assert "loss 0.25  validation auroc 0.875  tasks per second 321" in shown
 
 
+@pytest.mark.parametrize(
+    ("counts", "line"),
+    [
+        ((8, 5, 1), "8 tables, 5 families; validation by 1 of them chooses the best step"),
+        (
+            (8, 1, 0),
+            "8 tables, 1 family (tables with the same column names are one): without a family that "
+            "validates the last step is kept",
+        ),
+        ((8, 8, 0), "8 tables, 8 families: without a family that validates the last step is kept"),
+    ],
+)
+def test_meta_train_tells_how_many_families_there_are(tmp_path, monkeypatch, counts, line):
+    def fake(tasks, learner, **options):
+        names = ("tables", "families", "validation_families")
+        options["progress"]("read", 8, 8, dict(zip(names, counts, strict=True)))
+        return Prior("maml", {}, {"w": np.zeros(2)}, {})
+
+    replace(monkeypatch, "oddshot.meta_training", meta_train=fake)
+    told = ok("meta-train", tmp_path, "--out", tmp_path / "prior").splitlines()
+    assert told[0] == line
+
+
 def test_meta_train_names_what_shares_rows_with_held_out_tables(tmp_path, monkeypatch):
     def fake(tasks, learner, **options):
         return Prior("maml", {}, {"w": np.zeros(2)}, {"kin_of_holdout": ["copy", "twin"]})

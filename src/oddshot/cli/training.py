@@ -11,6 +11,7 @@ import typer
 from oddshot.cli.console import console_of_stdout, say, stages, tells_what_is_kept
 from oddshot.cli.options import Jobs, Seed
 from oddshot.errors import SettingError
+from oddshot.wording import counted
 
 
 def meta_train(
@@ -104,6 +105,12 @@ def meta_train(
         from oddshot.meta_training import meta_train
 
         with stages() as report:
+
+            def told(stage: str, done: int, total: int, info: dict[str, Any]) -> None:
+                report(stage, done, total, info)
+                if "families" in info:
+                    say(console_of_stdout(), _families(**info))
+
             prior = meta_train(
                 tasks,
                 learner=learner,
@@ -131,7 +138,7 @@ def meta_train(
                 nodes=nodes,
                 accelerator=accelerator,
                 precision=precision,
-                progress=report,
+                progress=told,
             )
     if not leads():
         return
@@ -140,6 +147,14 @@ def meta_train(
     if kin := prior.provenance.get("kin_of_holdout"):
         say(console, f"Left out, too, for sharing rows with what is held out: {', '.join(kin)}")
     say(console, f"Kept in {out}; use it with: oddshot detect FILE --prior {out}")
+
+
+def _families(*, tables: int, families: int, validation_families: int) -> str:
+    found = f"{counted(tables, 'tables')}, {counted(families, 'families')}"
+    if validation_families:
+        return f"{found}; validation by {validation_families} of them chooses the best step"
+    alike = " (tables with the same column names are one)" if tables > families == 1 else ""
+    return f"{found}{alike}: without a family that validates the last step is kept"
 
 
 def _kept(out: Path, store: Path | None) -> str:
