@@ -274,6 +274,18 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path, synthetic_tasks, chang
         train(tasks, **{**QUICK, **change}, out=tmp_path)
 
 
+def test_a_damaged_checkpoint_says_how_to_start_over(tmp_path, synthetic_tasks):
+    tasks = synthetic_tasks(4)
+    whole = train(tasks, **QUICK, out=tmp_path)
+    (tensors,) = (tmp_path / "checkpoint").glob("*.safetensors")
+    tensors.write_bytes(tensors.read_bytes()[:-1])
+    remedy = r"is damaged .*; delete the folder checkpoint, or start over with resume=False"
+    with pytest.raises(PriorError, match=remedy):
+        train(tasks, **QUICK, out=tmp_path)
+    assert_identical(train(tasks, **QUICK, out=tmp_path, resume=False), whole)
+    assert_identical(train(tasks, **QUICK, out=tmp_path), whole)
+
+
 def test_a_checkpoint_of_other_tasks_is_refused(tmp_path, synthetic_tasks):
     tasks = synthetic_tasks(4)
     train(tasks, **QUICK, out=tmp_path)

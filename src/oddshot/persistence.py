@@ -135,7 +135,9 @@ def sole_writer(folder: Path, *, wait: bool = False) -> Iterator[None]:
         yield
 
 
-def load_state(path: str | Path, *, kind: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+def load_state(
+    path: str | Path, *, kind: str, remedy: str = "restore it or save again"
+) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """Read what `save_state` wrote and check that it is whole.
 
     Parameters
@@ -144,6 +146,8 @@ def load_state(path: str | Path, *, kind: str) -> tuple[dict[str, Any], dict[str
         The folder.
     kind
         What it must hold.
+    remedy
+        What to do where it is damaged.
 
     Returns
     -------
@@ -157,7 +161,7 @@ def load_state(path: str | Path, *, kind: str) -> tuple[dict[str, Any], dict[str
         version; the message says which, and what to do.
     """
     path = Path(path)
-    state = _read_json(path)
+    state = _read_json(path, remedy)
     missing = {"kind", "format_version", "tensors", "sha256", "meta"} - state.keys()
     if missing or not isinstance(state["meta"], dict):
         what = f"lacks {', '.join(map(repr, sorted(missing)))}" if missing else "has no meta data"
@@ -169,15 +173,13 @@ def load_state(path: str | Path, *, kind: str) -> tuple[dict[str, Any], dict[str
             f"this version reads formats up to {FORMAT_VERSION}, upgrade Oddshot"
         )
     if state.get("meta_sha256", _digest(state["meta"])) != _digest(state["meta"]):  # older: none
-        raise PriorError(
-            f"{path / STATE_FILE}: was changed or is damaged; restore it or save again"
-        )
+        raise PriorError(f"{path / STATE_FILE}: was changed or is damaged; {remedy}")
     if state["kind"] != kind:
         found, give = state["kind"], f"give the {kind}'s folder"
         if kind in TAKEN_BY and found in TAKEN_BY:
             give += f", or use: {TAKEN_BY[found]} {shlex.quote(str(path))} FILE"
         raise PriorError(f"{path}: holds a {found}, not a {kind}; {give}")
-    return state["meta"], _read_tensors(path, str(state["tensors"]), str(state["sha256"]))
+    return state["meta"], _read_tensors(path, str(state["tensors"]), str(state["sha256"]), remedy)
 
 
 @contextmanager
@@ -277,7 +279,7 @@ def _plain(path: Path, name: str, array: NDArray[Any]) -> NDArray[Any]:
     return np.asarray(array, dtype=array.dtype.newbyteorder("="), order="C")
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def _read_json(path: Path, remedy: str) -> dict[str, Any]:
     file = path / STATE_FILE
     if not os.path.exists(path):
         raise PriorError(f"{path}: does not exist; give the folder that was saved")
@@ -288,28 +290,27 @@ def _read_json(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise PriorError(f"{file}: cannot be read ({error.strerror}); check its access") from error
     except (ValueError, RecursionError) as error:
-        raise PriorError(f"{file}: is damaged (no valid JSON); restore it or save again") from error
+        raise PriorError(f"{file}: is damaged (no valid JSON); {remedy}") from error
     if not isinstance(state, dict):
         raise PriorError(f"{file}: holds no state; Oddshot did not write it, give another one")
     return state
 
 
-def _read_tensors(path: Path, name: str, digest: str) -> dict[str, NDArray[Any]]:
+def _read_tensors(path: Path, name: str, digest: str, remedy: str) -> dict[str, NDArray[Any]]:
     file = path / name
     if not _TENSOR_FILE.fullmatch(name):
-        raise PriorError(f"{path / STATE_FILE}: names {name!r} as its tensors; restore it")
+        raise PriorError(f"{path / STATE_FILE}: names {name!r} as its tensors; {remedy}")
     try:
         payload = file.read_bytes()
     except FileNotFoundError as error:
-        raise PriorError(f"{file}: is missing; restore it or save again") from error
+        raise PriorError(f"{file}: is missing; {remedy}") from error
     except OSError as error:
         raise PriorError(f"{file}: cannot be read ({error.strerror}); check its access") from error
     if sha256(payload).hexdigest() != digest:
         raise PriorError(
-            f"{file}: is damaged ({len(payload)} bytes that do not match their hash); "
-            "restore it or save again"
+            f"{file}: is damaged ({len(payload)} bytes that do not match their hash); {remedy}"
         )
     try:
         return dict(safetensors.load(payload))
     except (SafetensorError, KeyError, ValueError) as error:
-        raise PriorError(f"{file}: holds no tensors that can be read; save again") from error
+        raise PriorError(f"{file}: holds no tensors that can be read; {remedy}") from error

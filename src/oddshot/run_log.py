@@ -35,12 +35,25 @@ class RunLog:
     Raises
     ------
     SettingError
-        If TensorBoard is asked for and not installed, or the folder cannot be written.
+        If TensorBoard is asked for and not installed, the folder cannot be written, or what stands
+        at ``log.csv`` is no log.
     """
 
     def __init__(self, folder: Path, step: int, *, tensorboard: bool = False) -> None:
         self._path = folder / "log.csv"
-        lines = self._path.read_text().splitlines(keepends=True) if self._path.exists() else []
+        try:
+            lines = self._path.read_text("utf-8").splitlines(keepends=True)
+        except (FileNotFoundError, NotADirectoryError):
+            lines = []
+        except UnicodeDecodeError as error:
+            raise SettingError(
+                f"{self._path}: is no log of a training run; take it away or choose another folder"
+            ) from error
+        except OSError as error:
+            raise SettingError(
+                f"{self._path}: cannot be read ({error.strerror}); take it away or choose another "
+                "folder"
+            ) from error
         kept = [line for line in lines if line.endswith("\n") and 0 < _line_step(line) <= step]
         try:
             folder.mkdir(parents=True, exist_ok=True)

@@ -294,7 +294,8 @@ def _prior(job: Job, records: _Records, run: OuterLoop) -> Prior:
 
 
 def _read_checkpoint(path: Path, identity: Mapping[str, Any]) -> State:
-    meta, tensors = load_state(path, kind="checkpoint")
+    remedy = "delete the folder checkpoint, or start over with resume=False (--no-resume)"
+    meta, tensors = load_state(path, kind="checkpoint", remedy=remedy)
     run = meta.pop("run", {})
     differing = list(_differences(run, identity))
     if differing:

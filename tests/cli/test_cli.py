@@ -352,7 +352,8 @@ def test_meta_train_passes_its_options_on(tmp_path, monkeypatch):
         "--setting", "one_class=False",
         "--holdout-fold", "1/4", "--batch-size", "4", "--validation-fraction", "0",
         "--episode-store", tmp_path / "store", "--optimizer", "sgd", "--schedule", "constant",
-        "--clip-norm", "10", "--patience", "5", "--checkpoint-every", "20", "--log-every", "10",
+        "--clip-norm", "10", "--patience", "5", "--no-resume",
+        "--checkpoint-every", "20", "--log-every", "10",
         "--tensorboard", "--devices", "2", "--nodes", "3", "--accelerator", "auto",
         "--precision", "bf16",
     )  # fmt: skip
@@ -369,6 +370,7 @@ def test_meta_train_passes_its_options_on(tmp_path, monkeypatch):
         "schedule": "constant",
         "clip_norm": 10,
         "patience": 5,
+        "resume": False,
         "checkpoint_every": 20,
         "log_every": 10,
         "tensorboard": True,

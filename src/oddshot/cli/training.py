@@ -71,6 +71,10 @@ def meta_train(
         typer.Option("--episode-store", metavar="DIR", help="Share mapped episodes between runs."),
     ] = None,
     jobs: Jobs = 1,
+    no_resume: Annotated[
+        bool,
+        typer.Option("--no-resume", help="Start the training over; mapped episodes are kept."),
+    ] = False,
     checkpoint_every: Annotated[
         int,
         typer.Option(
@@ -131,6 +135,7 @@ def meta_train(
                 validation_fraction=validation_fraction,
                 episode_store=episode_store,
                 jobs=jobs,
+                resume=not no_resume,
                 checkpoint_every=checkpoint_every,
                 log_every=log_every,
                 tensorboard=tensorboard,
