@@ -329,6 +329,8 @@ def test_tasks_may_come_from_a_generator(synthetic_tasks):
 
 def test_a_folder_that_cannot_be_written_is_named_at_once(tmp_path, synthetic_tasks):
     (tmp_path / "taken").write_text("")
+    with pytest.raises(SettingError, match="out is ''; it must be a folder"):
+        train(synthetic_tasks(2), **QUICK, out="")
     for out in (tmp_path / "taken", tmp_path / "taken" / "deep" / "down"):
         with pytest.raises(SettingError, match=r"out is '.*a folder .*taken' is no folder"):
             train(synthetic_tasks(2), **QUICK, out=out)
@@ -412,6 +414,12 @@ def test_patience_ends_the_run_and_survives_a_stop(tmp_path, synthetic_tasks, fa
 
 def test_a_run_that_is_not_stopped_says_so(synthetic_tasks):
     assert train(synthetic_tasks(4), **QUICK).provenance["stopped_at"] is None
+
+
+def test_a_precision_may_be_a_number_as_lightning_has_it(synthetic_tasks):
+    assert train(synthetic_tasks(4), **QUICK, precision=32).provenance["precision"] == "32-true"
+    with pytest.raises(SettingError, match="precision is '16'; it must be 32 or 32-true or bf16"):
+        train(synthetic_tasks(4), **QUICK, precision=16)
 
 
 def test_plain_gradient_descent_at_a_constant_rate(tmp_path, synthetic_tasks):

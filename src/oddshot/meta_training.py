@@ -77,7 +77,7 @@ def meta_train(
     devices: int = 1,
     nodes: int = 1,
     accelerator: str = "cpu",
-    precision: str = "32",
+    precision: str | int = "32",
 ) -> Prior:
     """Learn from many labelled tables how to detect anomalies in the next one.
 
@@ -154,7 +154,7 @@ def meta_train(
     if find_learner(learner)[1] is GatedLearner and "anchor" not in chosen:
         chosen = {**anchored_to(PLAIN, HOLLOW), **chosen}
     make_learner(learner, _SHAPE, chosen)  # what it refuses is refused now, not after hours
-    compute = Compute(devices, nodes, accelerator, precision)
+    compute = Compute(devices, nodes, accelerator, str(precision))
     plan = TrainingPlan(
         seed=seed,
         steps=steps,

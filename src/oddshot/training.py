@@ -58,7 +58,7 @@ def train(
     devices: int = 1,
     nodes: int = 1,
     accelerator: str = "cpu",
-    precision: str = "32",
+    precision: str | int = "32",
 ) -> Prior:
     """Train a learner on mapped tasks: an optimiser follows the gradient of the mean meta-loss.
 
@@ -137,7 +137,7 @@ def train(
         patience=patience,
         log_every=log_every,
     )
-    compute = Compute(devices, nodes, accelerator, precision)
+    compute = Compute(devices, nodes, accelerator, str(precision))
     require_run(plan, compute, out=out, checkpoint_every=checkpoint_every, tensorboard=tensorboard)
     tasks, validation = _sequence(tasks), _sequence(validation)
     require(
@@ -165,7 +165,7 @@ def train(
         ran_on={
             "processes": compute.processes,
             "accelerator": compute.device_type,
-            "precision": PRECISIONS[precision],
+            "precision": PRECISIONS[compute.precision],
         },
     )
     with sole_writer(folder) if folder and leads() else nullcontext():
