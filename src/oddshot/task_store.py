@@ -147,7 +147,7 @@ class TaskStore(Sequence[MappedTask]):
 
     @classmethod
     def open(cls, folder: Path) -> "TaskStore":
-        """Read all shards that a `fill` has kept, whatever their key.
+        """Read all shards that a `fill` has kept, whatever their key; not those under way.
 
         Raises
         ------
@@ -155,7 +155,7 @@ class TaskStore(Sequence[MappedTask]):
             If a shard is damaged.
         """
         shards = []
-        for place in sorted(folder.iterdir()):
+        for place in filter(is_saved, sorted(folder.iterdir())):
             meta, tensors = load_state(place, kind=_KIND)
             shards.append(Shard(meta["first"], meta["tasks"], tensors))
         return cls(shards)

@@ -444,8 +444,9 @@ def test_meta_train_names_the_extra_that_several_processes_need(tmp_path, monkey
     ("made", "kept"),
     [
         ("", "nothing is kept yet; the same command starts anew"),
+        ("prior/episodes/000000", "nothing is kept yet; the same command starts anew"),
         (
-            "prior/episodes",
+            "prior/episodes/000000/oddshot.json",
             "mapped episodes are kept in {}/prior/episodes, and the same command go",
         ),
         ("prior/checkpoint", "training so far is kept in {}/prior, and the same command goes on"),

@@ -166,7 +166,7 @@ def _kept(out: Path, store: Path | None) -> str:
     if os.path.exists(out / "checkpoint"):
         return f"training so far is kept in {out}"
     episodes = out / "episodes" if store is None else store
-    return f"mapped episodes are kept in {episodes}" if os.path.exists(episodes) else ""
+    return f"mapped episodes are kept in {episodes}" if any(episodes.glob("*/*.json")) else ""
 
 
 _AS_JSON = {"True": "true", "False": "false", "None": "null"}
