@@ -303,6 +303,13 @@ def test_a_folder_that_another_run_writes_is_refused_before_anything_is_mapped(
     assert len(refused) == 1
 
 
+def test_a_file_in_the_place_of_the_episodes_is_named(tmp_path, tables, episodes):
+    (tmp_path / "episodes").write_text("")
+    with pytest.raises(SettingError, match=r"episode_store is '.*episodes'; it must be a folder"):
+        meta_train(tables, **QUICK, out=tmp_path)
+    assert not episodes
+
+
 @pytest.mark.parametrize("name", ["out", "episode_store"])
 def test_a_folder_that_cannot_be_written_is_named_before_tables_are_read(tmp_path, tables, name):
     (tmp_path / "file").write_text("")

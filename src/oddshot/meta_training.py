@@ -170,11 +170,12 @@ def meta_train(
     require_run(plan, compute, out=out, checkpoint_every=checkpoint_every, tensorboard=tensorboard)
     validates = patience is None or validation_fraction > 0
     require(validates, "patience", patience, "None with validation_fraction=0")
-    if episode_store is not None:
-        require_folder(episode_store, "episode_store")
-    seed, episodes = plan.seed, int(episodes)
     folder = None if out is None else Path(out)
-    shelf = Path(episode_store) if episode_store else folder and folder / "episodes"
+    place = folder and folder / "episodes" if episode_store is None else episode_store
+    if place is not None:
+        require_folder(place, "episode_store")
+    shelf = None if place is None else Path(place)
+    seed, episodes = plan.seed, int(episodes)
     report = progress if progress and leads() else (lambda *_: None)
     sources = table_sources(tasks)
     excluded = _held_out(sources, holdout, holdout_fold)
