@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import typer
 
 from oddshot.cli import app
+from oddshot.learners import LEARNERS
 
 DOCS = Path(__file__).parents[1] / "docs"
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
@@ -53,6 +55,11 @@ def labelling(found: dict[str, Any], _: Path) -> None:
 def meta_learning(found: dict[str, Any], _: Path) -> None:
     assert found["losses"].shape == (32,)
     assert all(value.grad is not None for value in found["params"].values())
+    for name, value in found["module"].named_parameters():
+        assert torch.equal(value, found["of_first"][name])
+    assert found["prior"].settings["spread"] == 0.2
+    assert found["scores"].shape == (60,)
+    assert LEARNERS.pop("linear") is found["Linear"]
 
 
 def python(found: dict[str, Any], _: Path) -> None:

@@ -1,4 +1,5 @@
 import json
+import threading
 from dataclasses import replace
 
 import numpy as np
@@ -77,7 +78,8 @@ def test_from_tables_to_a_prior(tmp_path, tables, episodes):
     assert len(prior.provenance["validation_families"]) == 1
     assert prior.provenance["validation_auroc"] > 0
     assert told[0] == ("read", 0, 6, {})
-    assert ("read", 6, 6, {}) in told
+    counts = {"tables": 6, "families": 6, "validation_families": 1}
+    assert told[6:8] == [("read", 6, 6, {}), ("read", 6, 6, counts)]
     assert ("map", 0, 10, {}) in told
     assert ("map", 10, 10, {}) in told
     assert told[-1][:3] == ("train", 3, 3)
@@ -242,15 +244,70 @@ def test_settings_name_what_they_cannot_be(tables, name, value):
         meta_train(tables, **{**QUICK, name: value})
 
 
-def test_settings_of_the_wrong_kind_are_named_before_tables_are_read(tables):
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"settings": {"clip_norm": "abc"}}, "maml setting clip_norm is 'abc'; it must be a fini"),
+        ({"settings": {"outer_loss": "foo"}}, "maml setting outer_loss is 'foo'"),
+        ({"learner": "aae", "settings": {"hidden": 33}}, "aae setting hidden is 33"),
+        ({"learner": "gated", "settings": {"anchor": [99]}}, "gated setting anchor is"),
+        (
+            {"learner": "prototypical", "settings": {"encoder": "conv4"}},
+            "prototypical setting encoder is 'conv4'",
+        ),
+        ({"checkpoint_every": 0}, "checkpoint_every is 0"),
+        ({"batch_size": 2, "devices": 4}, "batch_size is 2; it must be 4 or more"),
+        ({"tensorboard": True}, "tensorboard is True; it must be False without out"),
+        (
+            {"patience": 2, "validation_fraction": 0},
+            "patience is 2; it must be None with validation_fraction=0",
+        ),
+        ({"out": ""}, "out is ''; it must be a folder"),
+        ({"episode_store": ""}, "episode_store is ''; it must be a folder"),
+    ],
+)
+def test_what_cannot_be_is_named_before_tables_are_read(tables, given, named):
     told = []
-    with pytest.raises(SettingError, match="maml setting clip_norm is 'abc'; it must be a finite"):
-        meta_train(
-            tables,
-            **{**QUICK, "settings": {"clip_norm": "abc"}},
-            progress=lambda *stage: told.append(stage),
-        )
+    if "devices" in given:
+        pytest.importorskip("lightning_fabric", reason="the train extra is not installed")
+    with pytest.raises(SettingError, match=named):
+        meta_train(tables, **{**QUICK, **given}, progress=lambda *stage: told.append(stage))
     assert not told
+
+
+def test_patience_without_a_family_to_validate_is_named_before_anything_is_mapped(episodes):
+    alike = [table(n, family="one") for n in range(2)]
+    with pytest.raises(SettingError, match=r"patience is 2; .* all tables left are of one .*'one'"):
+        meta_train(alike, **QUICK, patience=2)
+    assert not episodes
+
+
+def test_a_folder_that_another_run_writes_is_refused_before_anything_is_mapped(
+    tmp_path, tables, episodes
+):
+    refused = []
+
+    def again() -> None:
+        with pytest.raises(SettingError, match="is being written by another process") as caught:
+            meta_train(tables, out=tmp_path, **QUICK)
+        refused.append(caught)
+
+    def told(stage, done, *_) -> None:
+        if stage == "map" and done == 0:
+            other = threading.Thread(target=again)
+            other.start()
+            other.join()
+            assert not episodes
+
+    meta_train(tables, out=tmp_path, **QUICK, progress=told)
+    assert len(refused) == 1
+
+
+def test_a_file_in_the_place_of_the_episodes_is_named(tmp_path, tables, episodes):
+    (tmp_path / "episodes").write_text("")
+    with pytest.raises(SettingError, match=r"episode_store is '.*episodes'; it must be a folder"):
+        meta_train(tables, **QUICK, out=tmp_path)
+    assert not episodes
 
 
 @pytest.mark.parametrize("name", ["out", "episode_store"])

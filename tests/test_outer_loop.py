@@ -40,6 +40,7 @@ def job(tasks) -> Job:
         tasks=tasks,
         validation=(),
         learner="gated",
+        kind=type(learner),
         settings=prior_settings(learner),
         plan=PLAN,
     )

@@ -3,6 +3,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -282,9 +283,12 @@ def test_a_folder_has_one_writer_until_that_is_killed(tmp_path: Path) -> None:
             sole_writer(folder),
         ):
             pass
-        other.kill()
-    with sole_writer(folder):
-        pass
+        ended = threading.Event()
+        later = threading.Timer(0.2, lambda: (ended.set(), other.kill()))
+        later.start()
+        with sole_writer(folder, wait=True), sole_writer(folder):
+            assert ended.is_set()
+        later.join()
 
 
 def test_where_no_lock_can_be_had_nothing_is_held(tmp_path: Path) -> None:

@@ -53,6 +53,20 @@ def test_tensorboard_shows_every_step_once(tmp_path):
     killed.close()
 
 
+@pytest.mark.parametrize("content", ["step\n1".encode("utf-16"), b"\xff\x00\x80"])
+def test_a_file_in_the_place_of_the_log_is_left_alone_and_named(tmp_path, content):
+    (tmp_path / "log.csv").write_bytes(content)
+    with pytest.raises(SettingError, match=r"log.csv: is no log of a training run; take it away"):
+        RunLog(tmp_path, 0)
+    assert (tmp_path / "log.csv").read_bytes() == content
+
+
+def test_a_folder_in_the_place_of_the_log_is_named(tmp_path):
+    (tmp_path / "log.csv").mkdir()
+    with pytest.raises(SettingError, match=r"log.csv: cannot be read \(.*\); take it away or"):
+        RunLog(tmp_path, 0)
+
+
 def test_without_tensorboard_the_extra_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "torch.utils.tensorboard", None)
     with pytest.raises(SettingError, match=r"pip install 'oddshot\[train\]'"):
@@ -65,5 +79,7 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(SettingError, match=r"out is .*/file/in'; it must be a folder .* no folder"):
         require_folder(tmp_path / "file" / "in", "out")
+    with pytest.raises(SettingError, match=r"out is ''; it must be a folder; give '.' for"):
+        require_folder("", "out")
     with pytest.raises(SettingError, match=r"file: cannot be written \(.*\); choose a folder"):
         RunLog(tmp_path / "file", 0)

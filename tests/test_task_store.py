@@ -1,3 +1,5 @@
+import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -114,6 +116,7 @@ def test_more_and_fewer_tasks_use_what_is_there(tmp_path, maker):
 
 def test_what_was_kept_can_be_opened_without_its_key(tmp_path, maker):
     filled = TaskStore.fill(maker, 5, key=KEY, folder=tmp_path / "store", shard_size=2)
+    (tmp_path / "store" / "000006").mkdir()  # a run has begun to make it
     opened = TaskStore.open(tmp_path / "store")
     assert len(opened) == 5
     for found, expected in zip(opened, filled, strict=True):
@@ -143,6 +146,35 @@ def test_processes_make_the_same_tasks(tmp_path, maker):
     assert done[0] == (0, 5)
     assert done[-1] == (5, 5)
     assert len(done) == 4
+
+
+def test_runs_at_the_same_time_share_the_work(tmp_path, maker):
+    begun, looked, go_on = (threading.Event() for _ in range(3))
+    made, stores = [], []
+
+    def slowly(number: int) -> MappedTask:
+        made.append(number)
+        begun.set()
+        go_on.wait(10)
+        return maker(number)
+
+    def fill(progress) -> None:
+        given = {"key": KEY, "folder": tmp_path / "episodes", "shard_size": 2}
+        stores.append(TaskStore.fill(slowly, 4, **given, progress=progress))
+
+    runs = [threading.Thread(target=fill, args=[told]) for told in (None, lambda *_: looked.set())]
+    runs[0].start()
+    begun.wait(10)
+    runs[1].start()
+    looked.wait(10)
+    time.sleep(0.1)  # the second comes to where the first is
+    go_on.set()
+    for run in runs:
+        run.join()
+    assert sorted(made) == [0, 1, 2, 3]
+    for mine, theirs in zip(*stores, strict=True):
+        assert_same(mine, theirs)
+    assert not list((tmp_path / "episodes").rglob("*.partial"))
 
 
 def test_no_task(maker):

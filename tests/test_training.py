@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 import torch
 
-from oddshot.errors import DataError, SettingError, TrainingError
-from oddshot.learners import collate, restore
+from oddshot.errors import DataError, PriorError, SettingError, TrainingError
+from oddshot.learners import LEARNERS, Learner, collate, restore
+from oddshot.losses import ranking_loss
 from oddshot.outer_loop import _by_family, _draw
 from oddshot.priors import Prior
 from oddshot.run_log import LOG_COLUMNS
@@ -238,6 +239,15 @@ def test_a_run_killed_at_random_moments_ends_bit_identical(tmp_path, synthetic_t
     assert reproducible(log_of(killed)) == reproducible(log_of(whole))
 
 
+def test_a_folder_that_another_run_writes_is_refused(tmp_path, synthetic_tasks):
+    with started(QUICK, tmp_path, pause=60) as run:
+        run.stdout.readline()
+        with pytest.raises(SettingError, match="is being written by another process"):
+            train(synthetic_tasks(8), **QUICK, out=tmp_path)
+        run.kill()
+    train(synthetic_tasks(8), **QUICK, validation=synthetic_tasks(2, seed=1), out=tmp_path)
+
+
 @pytest.mark.parametrize(
     ("change", "named"),
     [
@@ -262,6 +272,18 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path, synthetic_tasks, chang
     train(tasks, **QUICK, out=tmp_path)
     with pytest.raises(TrainingError, match=f"{named}.*choose another folder or delete it"):
         train(tasks, **{**QUICK, **change}, out=tmp_path)
+
+
+def test_a_damaged_checkpoint_says_how_to_start_over(tmp_path, synthetic_tasks):
+    tasks = synthetic_tasks(4)
+    whole = train(tasks, **QUICK, out=tmp_path)
+    (tensors,) = (tmp_path / "checkpoint").glob("*.safetensors")
+    tensors.write_bytes(tensors.read_bytes()[:-1])
+    remedy = r"is damaged .*; delete the folder checkpoint, or start over with resume=False"
+    with pytest.raises(PriorError, match=remedy):
+        train(tasks, **QUICK, out=tmp_path)
+    assert_identical(train(tasks, **QUICK, out=tmp_path, resume=False), whole)
+    assert_identical(train(tasks, **QUICK, out=tmp_path), whole)
 
 
 def test_a_checkpoint_of_other_tasks_is_refused(tmp_path, synthetic_tasks):
@@ -307,6 +329,8 @@ def test_tasks_may_come_from_a_generator(synthetic_tasks):
 
 def test_a_folder_that_cannot_be_written_is_named_at_once(tmp_path, synthetic_tasks):
     (tmp_path / "taken").write_text("")
+    with pytest.raises(SettingError, match="out is ''; it must be a folder"):
+        train(synthetic_tasks(2), **QUICK, out="")
     for out in (tmp_path / "taken", tmp_path / "taken" / "deep" / "down"):
         with pytest.raises(SettingError, match=r"out is '.*a folder .*taken' is no folder"):
             train(synthetic_tasks(2), **QUICK, out=out)
@@ -390,6 +414,12 @@ def test_patience_ends_the_run_and_survives_a_stop(tmp_path, synthetic_tasks, fa
 
 def test_a_run_that_is_not_stopped_says_so(synthetic_tasks):
     assert train(synthetic_tasks(4), **QUICK).provenance["stopped_at"] is None
+
+
+def test_a_precision_may_be_a_number_as_lightning_has_it(synthetic_tasks):
+    assert train(synthetic_tasks(4), **QUICK, precision=32).provenance["precision"] == "32-true"
+    with pytest.raises(SettingError, match="precision is '16'; it must be 32 or 32-true or bf16"):
+        train(synthetic_tasks(4), **QUICK, precision=16)
 
 
 def test_plain_gradient_descent_at_a_constant_rate(tmp_path, synthetic_tasks):
@@ -483,6 +513,62 @@ def test_a_loss_that_is_not_finite_in_another_process_is_named_here(tmp_path, sy
     with pytest.raises(TrainingError, match=r"loss is not finite .* toy#1 \(seed 1\);"):
         train(tasks, **{**QUICK, "batch_size": 2, "devices": 2}, seed=seed, out=tmp_path)
     assert not (tmp_path / "oddshot.json").exists()
+
+
+def linear(**methods: object) -> type[Learner]:
+    """Make a class that no other process can import; some of its methods are replaced."""
+
+    class Linear(Learner):
+        name = "linear"
+
+        def initial_parameters(self, generator):
+            return {"weight": torch.randn(2 * self.shape.coordinates, generator=generator)}
+
+        def meta_loss(self, params, batch, *, done=1.0):
+            scores = self.detector(params, batch)(batch.query)
+            return ranking_loss(scores, batch.query_labels, batch.query_mask)
+
+        def detector(self, params, batch):
+            return lambda rows: rows.flatten(2) @ params["weight"]
+
+    return type("Linear", (Linear,), methods)
+
+
+def test_a_learner_of_ones_own(tmp_path, monkeypatch, synthetic_tasks):
+    tasks, given, kind = synthetic_tasks(4), {**QUICK, "settings": None}, linear()
+    prior = train(tasks, **given, learner=kind, out=tmp_path)
+    with pytest.raises(PriorError, match="no learner is called 'linear'; register one of your own"):
+        restore(Prior.load(tmp_path))
+    monkeypatch.setitem(LEARNERS, "linear", kind)
+    assert isinstance(restore(Prior.load(tmp_path))[0], kind)
+    assert_identical(train(tasks, **given, learner="linear"), prior)
+
+
+def test_a_learner_of_ones_own_in_two_processes(synthetic_tasks):
+    pytest.importorskip("lightning_fabric", reason="the train extra is not installed")
+    given = {**BOTH, "settings": None, "steps": 4, "learner": linear()}
+    one = train(synthetic_tasks(4), **{**given, "devices": 1})
+    two = train(synthetic_tasks(4), **given)
+    np.testing.assert_allclose(two.tensors["weight"], one.tensors["weight"], rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("methods", "told"),
+    [
+        ({"initial_parameters": lambda *_: {}}, "learner 'linear' has nothing to train; return"),
+        (
+            {"meta_loss": lambda self, params, batch, done: params["weight"].sum()},
+            r"meta_loss of learner 'linear' has shape \(\); return .* each of the 4 tasks",
+        ),
+        (
+            {"meta_loss": lambda self, params, batch, done: torch.ones(4)},
+            "meta_loss of learner 'linear' does not depend on its parameters; return",
+        ),
+    ],
+)
+def test_a_learner_that_cannot_be_trained_is_named(synthetic_tasks, methods, told):
+    with pytest.raises(TrainingError, match=told):
+        train(synthetic_tasks(4), **{**QUICK, "settings": None}, learner=linear(**methods))
 
 
 def test_fewer_tasks_than_processes(synthetic_tasks):

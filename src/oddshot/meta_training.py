@@ -1,6 +1,7 @@
 """From labelled tables to one `Prior`: map a stream of episodes, then train a learner on it."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from hashlib import sha256
@@ -25,17 +26,21 @@ from oddshot.errors import (
     require,
 )
 from oddshot.frames import hash_rows, to_rows
-from oddshot.learners import require_settings
+from oddshot.learners import Learner, Shape, find_learner, make_learner
 from oddshot.learners.gated import GatedLearner
+from oddshot.mapping.coordinates.calibration import CHANNELS
+from oddshot.mapping.coordinates.evidence import EVIDENCE, TABLE
 from oddshot.mapping.mapping import COORDINATES, HOLLOW, PLAIN, map_episode
 from oddshot.outer_loop import TrainingPlan
-from oddshot.persistence import package_version
+from oddshot.persistence import package_version, sole_writer
 from oddshot.priors import Prior, plain
 from oddshot.run_log import require_folder
 from oddshot.task_store import TaskStore
-from oddshot.training import train
+from oddshot.training import require_run, train
 
 __all__ = ["EpisodeMapper", "meta_train", "table_sources", "train"]
+
+_SHAPE = Shape(len(COORDINATES), CHANNELS, len(EVIDENCE), len(TABLE))  # of every mapped table
 
 Folder: TypeAlias = str | Path
 Tasks: TypeAlias = Folder | Sequence[Folder] | Sequence[Table] | Sequence[tuple[Any, Any]]
@@ -44,7 +49,7 @@ Progress: TypeAlias = Callable[[str, int, int, dict[str, Any]], None]
 
 def meta_train(
     tasks: Tasks,
-    learner: str = "maml",
+    learner: str | type[Learner] = "maml",
     *,
     settings: Mapping[str, Any] | None = None,
     out: str | Path | None = None,
@@ -72,7 +77,7 @@ def meta_train(
     devices: int = 1,
     nodes: int = 1,
     accelerator: str = "cpu",
-    precision: str = "32",
+    precision: str | int = "32",
 ) -> Prior:
     """Learn from many labelled tables how to detect anomalies in the next one.
 
@@ -82,7 +87,7 @@ def meta_train(
         Labelled tables: a folder of them or several, a sequence of `Table`, or of pairs (X, y),
         where y holds 1 for an anomaly and 0 for normal. Each needs both.
     learner
-        A name of ``oddshot.learners.LEARNERS``.
+        A name of ``oddshot.learners.LEARNERS``, or a class of one's own, see `train`.
     settings
         The learner's settings; what is not named keeps its default. The anchor of "gated" is
         `oddshot.mapping.mapping.PLAIN`.
@@ -107,8 +112,8 @@ def meta_train(
     holdout_fold
         ``(i, n)``: of n folds of the families, made by a hash of their names, leave out fold i.
     validation_fraction
-        Share of the families that choose the best step instead of being trained on. They count as
-        seen. 0: train on all, keep the last step.
+        Share of the families that choose the best step instead of being trained on, at least one
+        of several. They count as seen. 0, or one family alone: train on all, keep the last step.
     episode_store
         Where mapped episodes are kept; by default ``out/episodes``. Runs over the same tables with
         the same seed can share it.
@@ -119,8 +124,9 @@ def meta_train(
     checkpoint_every, log_every, tensorboard
         What is kept of the training, and how often, see `train`.
     progress
-        Called with stage ("read", "map", "train"), done, total, and figures of the stage; where a
-        launcher started several processes, in the first one.
+        Called with stage ("read", "map", "train"), done, total, and figures of the stage, such as
+        tables and families at the end of "read"; where a launcher started several processes, in
+        the first one.
     devices, nodes, accelerator, precision
         What to train on, see `oddshot.engines.Compute` and `oddshot.engines.launch`. Episodes are
         mapped by ``jobs`` processes before.
@@ -135,7 +141,7 @@ def meta_train(
     DataError
         If a table cannot be read or lacks one of the classes.
     SettingError
-        If an argument or a setting has a value it cannot take.
+        If an argument or a setting has a value it cannot take, or another process writes ``out``.
     TrainingError
         If no table is left, ``out`` belongs to another run, or the loss is no longer finite.
     """
@@ -144,8 +150,11 @@ def meta_train(
     fits = is_number(validation_fraction) and 0 <= validation_fraction < 1
     require(fits, "validation_fraction", validation_fraction, "in [0, 1)")
     require(is_whole(jobs) and jobs != 0, "jobs", jobs, "a number of processes, or -1 for all")
-    require_settings(learner, settings or {})
-    compute = Compute(devices, nodes, accelerator, precision)
+    chosen = dict(settings or {})
+    if find_learner(learner)[1] is GatedLearner and "anchor" not in chosen:
+        chosen = {**anchored_to(PLAIN, HOLLOW), **chosen}
+    make_learner(learner, _SHAPE, chosen)  # what it refuses is refused now, not after hours
+    compute = Compute(devices, nodes, accelerator, str(precision))
     plan = TrainingPlan(
         seed=seed,
         steps=steps,
@@ -158,12 +167,15 @@ def meta_train(
         patience=patience,
         log_every=log_every,
     )
-    seed, episodes = plan.seed, int(episodes)
+    require_run(plan, compute, out=out, checkpoint_every=checkpoint_every, tensorboard=tensorboard)
+    validates = patience is None or validation_fraction > 0
+    require(validates, "patience", patience, "None with validation_fraction=0")
     folder = None if out is None else Path(out)
-    shelf = Path(episode_store) if episode_store else folder and folder / "episodes"
-    for name, place in (("out", folder), ("episode_store", shelf)):
-        if place:
-            require_folder(place, name)
+    place = folder and folder / "episodes" if episode_store is None else episode_store
+    if place is not None:
+        require_folder(place, "episode_store")
+    shelf = None if place is None else Path(place)
+    seed, episodes = plan.seed, int(episodes)
     report = progress if progress and leads() else (lambda *_: None)
     sources = table_sources(tasks)
     excluded = _held_out(sources, holdout, holdout_fold)
@@ -173,6 +185,16 @@ def meta_train(
     copies = kin_of(ties, excluded)
     kept = _kept(sources, excluded | copies)
     validating = _validation_families(kept, validation_fraction, seed)
+    require(
+        patience is None or bool(validating),
+        "patience",
+        patience,
+        "None without validation, and there is none: all tables left are of one family, "
+        f"{kept[0].family!r}",
+    )
+    counts = {"tables": len(kept), "families": len({source.family for source in kept})}
+    counts["validation_families"] = len(validating)
+    report("read", len(sources), len(sources), counts)
     taught = _kept(kept, validating | kin_of(ties, validating))
     look = episode_settings or EpisodeSettings()
 
@@ -192,35 +214,33 @@ def meta_train(
             progress=lambda done, total: report("map", done, total, {}),
         )
 
-    store = in_turn(compute, mapped) if shelf else mapped()
-    trained_on = store.of_families({source.family for source in taught})
-    chosen = dict(settings or {})
-    if learner == GatedLearner.name and "anchor" not in chosen:
-        chosen = {**anchored_to(PLAIN, HOLLOW), **chosen}
-    return train(
-        trained_on,
-        learner=learner,
-        settings=chosen,
-        validation=store.of_families(validating),
-        out=folder,
-        resume=resume,
-        checkpoint_every=checkpoint_every,
-        tensorboard=tensorboard,
-        **asdict(plan),
-        **asdict(compute),
-        on_step=lambda step, figures: report("train", step, steps, figures),
-        provenance={
-            "collections": sorted({source.collection for source in kept}),
-            "families": sorted({source.family for source in kept}),
-            "validation_families": sorted(validating),
-            "tables": len(kept),
-            "holdout": list(holdout),
-            "holdout_fold": holdout_fold and list(holdout_fold),
-            "kin_of_holdout": sorted(copies),
-            "episodes": episodes,
-            "coordinates": list(COORDINATES),
-        },
-    )
+    with sole_writer(folder) if folder and leads() else nullcontext():
+        store = in_turn(compute, mapped) if shelf else mapped()
+        trained_on = store.of_families({source.family for source in taught})
+        return train(
+            trained_on,
+            learner=learner,
+            settings=chosen,
+            validation=store.of_families(validating),
+            out=folder,
+            resume=resume,
+            checkpoint_every=checkpoint_every,
+            tensorboard=tensorboard,
+            **asdict(plan),
+            **asdict(compute),
+            on_step=lambda step, figures: report("train", step, steps, figures),
+            provenance={
+                "collections": sorted({source.collection for source in kept}),
+                "families": sorted({source.family for source in kept}),
+                "validation_families": sorted(validating),
+                "tables": len(kept),
+                "holdout": list(holdout),
+                "holdout_fold": holdout_fold and list(holdout_fold),
+                "kin_of_holdout": sorted(copies),
+                "episodes": episodes,
+                "coordinates": list(COORDINATES),
+            },
+        )
 
 
 def anchored_to(plain: Mapping[str, float], hollow: Sequence[str] = ()) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from torch import Tensor
 from oddshot.engines import Engine
 from oddshot.episodes import MappedTask
 from oddshot.errors import TrainingError, is_number, is_whole, require
-from oddshot.learners import Learner, Params, Shape, TaskBatch, collate, make_learner
+from oddshot.learners import Learner, Params, Shape, TaskBatch, collate
 from oddshot.persistence import under
 from oddshot.priors import plain
 
@@ -107,8 +107,8 @@ class Job:
     ----------
     tasks, validation
         Mapped tasks.
-    learner, settings
-        Name, and what a prior remembers; a learner itself need not travel between processes.
+    learner, kind, settings
+        Name, class, and what a prior remembers; a learner itself need not travel between processes.
     plan
         How.
     """
@@ -116,13 +116,14 @@ class Job:
     tasks: Sequence[MappedTask]
     validation: Sequence[MappedTask]
     learner: str
+    kind: type[Learner]
     settings: Mapping[str, Any]
     plan: TrainingPlan
 
     def build(self) -> Learner:
         """Make the learner."""
         settings = dict(self.settings)
-        return make_learner(self.learner, Shape(**settings.pop("shape")), settings)
+        return self.kind(Shape(**settings.pop("shape")), **settings)
 
     def identity(self) -> dict[str, Any]:
         """Return what two runs must have in common to go the same way, as JSON can hold it."""
@@ -155,6 +156,11 @@ class OuterLoop:
         drawn = self.learner.initial_parameters(torch.Generator().manual_seed(self.plan.seed))
         self.params = {n: p.to(engine.device) for n, p in {**drawn, **constants}.items()}
         self.trained = {n: self.params[n].requires_grad_() for n in drawn if n not in constants}
+        if not self.trained:
+            raise TrainingError(
+                f"learner {job.learner!r} has nothing to train; return parameters from its "
+                "initial_parameters that its constants do not replace"
+            )
         self.optimizer = OPTIMIZERS[self.plan.optimizer](
             list(self.trained.values()),
             lr=self.plan.learning_rate,
@@ -196,6 +202,7 @@ class OuterLoop:
         with self.engine.autocast():
             done = self.step / self.plan.steps
             losses = self.learner.meta_loss(self.params, batch, done=done).float()
+        self._require_losses(losses, len(batch))
         values = list(self.trained.values())
         mine = torch.autograd.grad(
             losses.sum() / size, values, allow_unused=True, materialize_grads=True
@@ -310,6 +317,16 @@ class OuterLoop:
         batch = collate(tasks)
         moved = {f.name: getattr(batch, f.name).to(self.engine.device) for f in fields(batch)}
         return replace(batch, **moved)
+
+    def _require_losses(self, losses: Tensor, tasks: int) -> None:
+        shape = tuple(losses.shape)
+        if shape == (tasks,) and losses.requires_grad:
+            return
+        what = "does not depend on its parameters" if shape == (tasks,) else f"has shape {shape}"
+        raise TrainingError(
+            f"the meta_loss of learner {self.job.learner!r} {what}; "
+            f"return a differentiable loss for each of the {tasks} tasks, shape ({tasks},)"
+        )
 
     def _refuse(
         self, what: str, tasks: Sequence[MappedTask], rate: float, *, after: bool = False

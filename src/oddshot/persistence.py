@@ -10,7 +10,7 @@ import os
 import re
 import shlex
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -40,7 +40,7 @@ def save_state(
 
     The tensors go into a file named after their content, then the JSON that names it replaces the
     old one in a single step, then the old tensors go. A kill at any time leaves the old state or
-    the new one. One process writes a folder at a time.
+    the new one. One process writes a folder at a time (`sole_writer`).
 
     Parameters
     ----------
@@ -101,34 +101,43 @@ def save_state(
 
 
 @contextmanager
-def sole_writer(folder: Path) -> Iterator[None]:
+def sole_writer(folder: Path, *, wait: bool = False) -> Iterator[None]:
     """Hold a folder, made where there is none, for the only process that writes it.
 
-    A process that is killed holds it no longer; an empty file ``.lock`` stays. Where the folder
-    cannot be written or its file system knows no locks, nothing is held.
+    A process that is killed holds it no longer; an empty file ``.lock`` stays. What holds a folder
+    may hold it again. Where the folder cannot be written or its file system knows no locks, nothing
+    is held.
+
+    Parameters
+    ----------
+    folder
+        What to hold.
+    wait
+        Wait for its turn while another process holds it.
 
     Raises
     ------
     SettingError
-        Another process holds it.
+        Another process holds it, and ``wait`` is False.
     """
-    lock = filelock.FileLock(folder / ".lock", timeout=0)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-    except filelock.Timeout:
-        raise SettingError(
-            f"{folder} is being written by another process; wait for its end, or give another --out"
-        ) from None
-    except (OSError, NotImplementedError):
-        pass
-    try:
+    lock = filelock.FileLock(Path(os.path.realpath(folder), ".lock"), is_singleton=True)
+    with ExitStack() as held:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            held.enter_context(lock.acquire(timeout=-1 if wait else 0))
+        except filelock.Timeout:
+            raise SettingError(
+                f"{folder} is being written by another process; wait for its end, or give another "
+                "--out"
+            ) from None
+        except (OSError, NotImplementedError):
+            pass
         yield
-    finally:
-        lock.release()
 
 
-def load_state(path: str | Path, *, kind: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+def load_state(
+    path: str | Path, *, kind: str, remedy: str = "restore it or save again"
+) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """Read what `save_state` wrote and check that it is whole.
 
     Parameters
@@ -137,6 +146,8 @@ def load_state(path: str | Path, *, kind: str) -> tuple[dict[str, Any], dict[str
         The folder.
     kind
         What it must hold.
+    remedy
+        What to do where it is damaged.
 
     Returns
     -------
@@ -150,7 +161,7 @@ def load_state(path: str | Path, *, kind: str) -> tuple[dict[str, Any], dict[str
         version; the message says which, and what to do.
     """
     path = Path(path)
-    state = _read_json(path)
+    state = _read_json(path, remedy)
     missing = {"kind", "format_version", "tensors", "sha256", "meta"} - state.keys()
     if missing or not isinstance(state["meta"], dict):
         what = f"lacks {', '.join(map(repr, sorted(missing)))}" if missing else "has no meta data"
@@ -162,15 +173,13 @@ def load_state(path: str | Path, *, kind: str) -> tuple[dict[str, Any], dict[str
             f"this version reads formats up to {FORMAT_VERSION}, upgrade Oddshot"
         )
     if state.get("meta_sha256", _digest(state["meta"])) != _digest(state["meta"]):  # older: none
-        raise PriorError(
-            f"{path / STATE_FILE}: was changed or is damaged; restore it or save again"
-        )
+        raise PriorError(f"{path / STATE_FILE}: was changed or is damaged; {remedy}")
     if state["kind"] != kind:
         found, give = state["kind"], f"give the {kind}'s folder"
         if kind in TAKEN_BY and found in TAKEN_BY:
             give += f", or use: {TAKEN_BY[found]} {shlex.quote(str(path))} FILE"
         raise PriorError(f"{path}: holds a {found}, not a {kind}; {give}")
-    return state["meta"], _read_tensors(path, str(state["tensors"]), str(state["sha256"]))
+    return state["meta"], _read_tensors(path, str(state["tensors"]), str(state["sha256"]), remedy)
 
 
 @contextmanager
@@ -270,7 +279,7 @@ def _plain(path: Path, name: str, array: NDArray[Any]) -> NDArray[Any]:
     return np.asarray(array, dtype=array.dtype.newbyteorder("="), order="C")
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def _read_json(path: Path, remedy: str) -> dict[str, Any]:
     file = path / STATE_FILE
     if not os.path.exists(path):
         raise PriorError(f"{path}: does not exist; give the folder that was saved")
@@ -281,28 +290,27 @@ def _read_json(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise PriorError(f"{file}: cannot be read ({error.strerror}); check its access") from error
     except (ValueError, RecursionError) as error:
-        raise PriorError(f"{file}: is damaged (no valid JSON); restore it or save again") from error
+        raise PriorError(f"{file}: is damaged (no valid JSON); {remedy}") from error
     if not isinstance(state, dict):
         raise PriorError(f"{file}: holds no state; Oddshot did not write it, give another one")
     return state
 
 
-def _read_tensors(path: Path, name: str, digest: str) -> dict[str, NDArray[Any]]:
+def _read_tensors(path: Path, name: str, digest: str, remedy: str) -> dict[str, NDArray[Any]]:
     file = path / name
     if not _TENSOR_FILE.fullmatch(name):
-        raise PriorError(f"{path / STATE_FILE}: names {name!r} as its tensors; restore it")
+        raise PriorError(f"{path / STATE_FILE}: names {name!r} as its tensors; {remedy}")
     try:
         payload = file.read_bytes()
     except FileNotFoundError as error:
-        raise PriorError(f"{file}: is missing; restore it or save again") from error
+        raise PriorError(f"{file}: is missing; {remedy}") from error
     except OSError as error:
         raise PriorError(f"{file}: cannot be read ({error.strerror}); check its access") from error
     if sha256(payload).hexdigest() != digest:
         raise PriorError(
-            f"{file}: is damaged ({len(payload)} bytes that do not match their hash); "
-            "restore it or save again"
+            f"{file}: is damaged ({len(payload)} bytes that do not match their hash); {remedy}"
         )
     try:
         return dict(safetensors.load(payload))
     except (SafetensorError, KeyError, ValueError) as error:
-        raise PriorError(f"{file}: holds no tensors that can be read; save again") from error
+        raise PriorError(f"{file}: holds no tensors that can be read; {remedy}") from error

@@ -35,12 +35,25 @@ class RunLog:
     Raises
     ------
     SettingError
-        If TensorBoard is asked for and not installed, or the folder cannot be written.
+        If TensorBoard is asked for and not installed, the folder cannot be written, or what stands
+        at ``log.csv`` is no log.
     """
 
     def __init__(self, folder: Path, step: int, *, tensorboard: bool = False) -> None:
         self._path = folder / "log.csv"
-        lines = self._path.read_text().splitlines(keepends=True) if self._path.exists() else []
+        try:
+            lines = self._path.read_text("utf-8").splitlines(keepends=True)
+        except (FileNotFoundError, NotADirectoryError):
+            lines = []
+        except UnicodeDecodeError as error:
+            raise SettingError(
+                f"{self._path}: is no log of a training run; take it away or choose another folder"
+            ) from error
+        except OSError as error:
+            raise SettingError(
+                f"{self._path}: cannot be read ({error.strerror}); take it away or choose another "
+                "folder"
+            ) from error
         kept = [line for line in lines if line.endswith("\n") and 0 < _line_step(line) <= step]
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -49,7 +62,9 @@ class RunLog:
             raise SettingError(
                 f"{folder}: cannot be written ({error.strerror}); choose a folder that can"
             ) from error
-        self._events = _event_writer(folder / "tensorboard", step) if tensorboard else None
+        # TensorBoard then hides what an earlier process logged from this step on
+        events = str(folder / "tensorboard")
+        self._events = summary_writer()(events, purge_step=step + 1) if tensorboard else None
 
     def write(self, step: int, figures: Mapping[str, float]) -> None:
         """Append the figures of ``step``, named as in ``LOG_COLUMNS``; one may be absent."""
@@ -70,7 +85,24 @@ class RunLog:
             self._events.close()
 
 
-def require_folder(folder: Path, name: str) -> None:
+def summary_writer() -> Any:
+    """Return TensorBoard's writer of event files.
+
+    Raises
+    ------
+    SettingError
+        If it is not installed.
+    """
+    try:
+        from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415 - slow, and an extra
+    except ImportError as error:
+        raise SettingError(
+            "tensorboard is True, but TensorBoard is not installed; pip install 'oddshot[train]'"
+        ) from error
+    return SummaryWriter
+
+
+def require_folder(folder: str | Path, name: str) -> None:
     """Refuse a folder that cannot be made or written, before work is spent on what goes there.
 
     Parameters
@@ -83,23 +115,15 @@ def require_folder(folder: Path, name: str) -> None:
     Raises
     ------
     SettingError
-        If a file or a folder without access stands where it would be.
+        If it is empty, which would mean this folder, or a file or a folder without access stands
+        where it would be.
     """
+    require(str(folder) != "", name, folder, "a folder; give '.' for this one")
+    folder = Path(folder)
     there = next(place for place in (folder, *folder.parents) if os.path.exists(place))
     fits = os.path.isdir(there) and os.access(there, os.W_OK | os.X_OK)
     is_what = "cannot be written" if os.path.isdir(there) else "is no folder"
     require(fits, name, str(folder), f"a folder that can be written, but {str(there)!r} {is_what}")
-
-
-def _event_writer(folder: Path, step: int) -> Any:
-    try:
-        from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415 - slow, and an extra
-    except ImportError as error:
-        raise SettingError(
-            "tensorboard is True, but TensorBoard is not installed; pip install 'oddshot[train]'"
-        ) from error
-    # TensorBoard then hides what an earlier process logged from this step on
-    return SummaryWriter(str(folder), purge_step=step + 1)
 
 
 def _line_step(line: str) -> int:

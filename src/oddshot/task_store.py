@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 
 from oddshot.episodes import MappedTask, SupportSummary
 from oddshot.errors import PriorError, TrainingError
-from oddshot.persistence import is_saved, load_state, save_state
+from oddshot.persistence import is_saved, load_state, save_state, sole_writer
 
 _ROWS = ("support", "query")
 _LABELS = ("support_labels", "query_labels")
@@ -110,7 +110,8 @@ class TaskStore(Sequence[MappedTask]):
             made with another key are refused.
         folder
             Where shards are kept, one folder each, written at once or not at all; a whole shard is
-            not made again, a damaged one is. ``None``: in memory alone.
+            not made again, a damaged one is. Runs may share it, at the same time, too: what one is
+            making the others wait for. ``None``: in memory alone.
         shard_size
             Tasks a shard.
         jobs
@@ -146,7 +147,7 @@ class TaskStore(Sequence[MappedTask]):
 
     @classmethod
     def open(cls, folder: Path) -> "TaskStore":
-        """Read all shards that a `fill` has kept, whatever their key.
+        """Read all shards that a `fill` has kept, whatever their key; not those under way.
 
         Raises
         ------
@@ -154,7 +155,7 @@ class TaskStore(Sequence[MappedTask]):
             If a shard is damaged.
         """
         shards = []
-        for place in sorted(folder.iterdir()):
+        for place in filter(is_saved, sorted(folder.iterdir())):
             meta, tensors = load_state(place, kind=_KIND)
             shards.append(Shard(meta["first"], meta["tasks"], tensors))
         return cls(shards)
@@ -186,12 +187,22 @@ class TaskStore(Sequence[MappedTask]):
 def _make(
     make: Callable[[int], MappedTask], numbers: range, key: Mapping[str, Any], folder: Path | None
 ) -> Shard:
-    with threadpool_limits(1):  # the same sums in the same order, however many jobs there are
-        shard = Shard.pack(numbers.start, [make(number) for number in numbers])
-    if folder:
+    if not folder:
+        return _packed(make, numbers)
+    place = _place(folder, numbers)
+    with sole_writer(place, wait=True):
+        kept = _find(folder, numbers, key)  # another run may have made it in the meantime
+        if kept is not None:
+            return kept
+        shard = _packed(make, numbers)
         meta = {"key": key, "first": shard.first, "tasks": shard.tasks}
-        save_state(_place(folder, numbers), kind=_KIND, meta=meta, tensors=shard.tensors)
+        save_state(place, kind=_KIND, meta=meta, tensors=shard.tensors)
     return shard
+
+
+def _packed(make: Callable[[int], MappedTask], numbers: range) -> Shard:
+    with threadpool_limits(1):  # the same sums in the same order, however many jobs there are
+        return Shard.pack(numbers.start, [make(number) for number in numbers])
 
 
 def _find(folder: Path, numbers: range, key: Mapping[str, Any]) -> Shard | None:

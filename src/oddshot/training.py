@@ -6,6 +6,7 @@ from its last checkpoint to the same prior, bit for bit, on the same machine's C
 
 import platform
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -16,15 +17,15 @@ from typing import Any, TypeAlias
 import numpy as np
 import torch
 
-from oddshot.engines import PRECISIONS, Compute, Engine, launch
+from oddshot.engines import PRECISIONS, Compute, Engine, launch, leads
 from oddshot.episodes import MappedTask
 from oddshot.errors import TrainingError, is_whole, require
-from oddshot.learners import make_learner, prior_settings
+from oddshot.learners import Learner, find_learner, make_learner, prior_settings
 from oddshot.learners.learner import common_shape
 from oddshot.outer_loop import Job, OuterLoop, State, TrainingPlan
-from oddshot.persistence import is_saved, load_state, package_version, save_state
+from oddshot.persistence import is_saved, load_state, package_version, save_state, sole_writer
 from oddshot.priors import Prior
-from oddshot.run_log import RunLog, require_folder
+from oddshot.run_log import RunLog, require_folder, summary_writer
 
 _HASHED = ("tasks", "validation")  # of a run's identity: what cannot be told apart by name
 _NAMED = 3  # differences in a message
@@ -35,7 +36,7 @@ OnStep: TypeAlias = Callable[[int, dict[str, float]], None]
 def train(
     tasks: Iterable[MappedTask],
     *,
-    learner: str = "maml",
+    learner: str | type[Learner] = "maml",
     settings: Mapping[str, Any] | None = None,
     seed: int = 0,
     steps: int = 2000,
@@ -57,7 +58,7 @@ def train(
     devices: int = 1,
     nodes: int = 1,
     accelerator: str = "cpu",
-    precision: str = "32",
+    precision: str | int = "32",
 ) -> Prior:
     """Train a learner on mapped tasks: an optimiser follows the gradient of the mean meta-loss.
 
@@ -71,7 +72,8 @@ def train(
     tasks
         What to learn from. A sequence is read as it is needed, anything else at once.
     learner, settings
-        Name and settings of the learner.
+        A name of ``oddshot.learners.LEARNERS``, or a class of one's own with a ``name``; its
+        settings. To use or load the prior, the class must stand in ``LEARNERS``.
     seed
         Decides initial parameters and batches.
     steps, batch_size
@@ -116,7 +118,7 @@ def train(
     Raises
     ------
     SettingError
-        If an argument or a setting has a value it cannot take.
+        If an argument or a setting has a value it cannot take, or another process writes ``out``.
     DataError
         If two tasks were mapped to different widths.
     TrainingError
@@ -135,27 +137,23 @@ def train(
         patience=patience,
         log_every=log_every,
     )
-    compute = Compute(devices, nodes, accelerator, precision)
-    fits = is_whole(checkpoint_every) and checkpoint_every >= 1
-    require(fits, "checkpoint_every", checkpoint_every, "a whole number, 1 or more")
-    least = compute.processes
-    require(batch_size >= least, "batch_size", batch_size, f"{least} or more, a task a process")
-    require(not tensorboard or out is not None, "tensorboard", tensorboard, "False without out")
+    compute = Compute(devices, nodes, accelerator, str(precision))
+    require_run(plan, compute, out=out, checkpoint_every=checkpoint_every, tensorboard=tensorboard)
     tasks, validation = _sequence(tasks), _sequence(validation)
     require(
         patience is None or len(validation) > 0, "patience", patience, "None without validation"
     )
     folder = None if out is None else Path(out)
-    if folder:
-        require_folder(folder, "out")
     if not len(tasks):
         raise TrainingError("there is no task to train on; give more tables or hold out fewer")
-    chosen = make_learner(learner, common_shape(chain(tasks, validation)), settings)
+    shape = common_shape(chain(tasks, validation))
+    name, kind = find_learner(learner)
     job = Job(
         tasks=tasks,
         validation=validation,
-        learner=learner,
-        settings=prior_settings(chosen),
+        learner=name,
+        kind=kind,
+        settings=prior_settings(make_learner(learner, shape, settings)),
         plan=plan,
     )
     records = _Records(
@@ -167,10 +165,38 @@ def train(
         ran_on={
             "processes": compute.processes,
             "accelerator": compute.device_type,
-            "precision": PRECISIONS[precision],
+            "precision": PRECISIONS[compute.precision],
         },
     )
-    return launch(compute, partial(_train, job, records), on_step)
+    with sole_writer(folder) if folder and leads() else nullcontext():
+        return launch(compute, partial(_train, job, records), on_step)
+
+
+def require_run(
+    plan: TrainingPlan,
+    compute: Compute,
+    *,
+    out: str | Path | None,
+    checkpoint_every: int,
+    tensorboard: bool,
+) -> None:
+    """Refuse what no run can be, as far as that shows without tasks; arguments as of `train`.
+
+    Raises
+    ------
+    SettingError
+        If a value does not go with the others, ``out`` cannot be written, or TensorBoard is asked
+        for and not installed.
+    """
+    fits = is_whole(checkpoint_every) and checkpoint_every >= 1
+    require(fits, "checkpoint_every", checkpoint_every, "a whole number, 1 or more")
+    size, least = plan.batch_size, compute.processes
+    require(size >= least, "batch_size", size, f"{least} or more, a task a process")
+    require(not tensorboard or out is not None, "tensorboard", tensorboard, "False without out")
+    if tensorboard:
+        summary_writer()
+    if out is not None:
+        require_folder(out, "out")
 
 
 def _sequence(tasks: Iterable[MappedTask]) -> Sequence[MappedTask]:
@@ -268,7 +294,8 @@ def _prior(job: Job, records: _Records, run: OuterLoop) -> Prior:
 
 
 def _read_checkpoint(path: Path, identity: Mapping[str, Any]) -> State:
-    meta, tensors = load_state(path, kind="checkpoint")
+    remedy = "delete the folder checkpoint, or start over with resume=False (--no-resume)"
+    meta, tensors = load_state(path, kind="checkpoint", remedy=remedy)
     run = meta.pop("run", {})
     differing = list(_differences(run, identity))
     if differing:

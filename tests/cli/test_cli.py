@@ -352,7 +352,8 @@ def test_meta_train_passes_its_options_on(tmp_path, monkeypatch):
         "--setting", "one_class=False",
         "--holdout-fold", "1/4", "--batch-size", "4", "--validation-fraction", "0",
         "--episode-store", tmp_path / "store", "--optimizer", "sgd", "--schedule", "constant",
-        "--clip-norm", "10", "--patience", "5", "--checkpoint-every", "20", "--log-every", "10",
+        "--clip-norm", "10", "--patience", "5", "--no-resume",
+        "--checkpoint-every", "20", "--log-every", "10",
         "--tensorboard", "--devices", "2", "--nodes", "3", "--accelerator", "auto",
         "--precision", "bf16",
     )  # fmt: skip
@@ -369,6 +370,7 @@ def test_meta_train_passes_its_options_on(tmp_path, monkeypatch):
         "schedule": "constant",
         "clip_norm": 10,
         "patience": 5,
+        "resume": False,
         "checkpoint_every": 20,
         "log_every": 10,
         "tensorboard": True,
@@ -400,6 +402,29 @@ def test_meta_train_shows_speed_loss_and_the_latest_validation(tmp_path, monkeyp
     assert "loss 0.25  validation auroc 0.875  tasks per second 321" in shown
 
 
+@pytest.mark.parametrize(
+    ("counts", "line"),
+    [
+        ((8, 5, 1), "8 tables, 5 families; validation by 1 of them chooses the best step"),
+        (
+            (8, 1, 0),
+            "8 tables, 1 family (tables with the same column names are one): without a family that "
+            "validates the last step is kept",
+        ),
+        ((8, 8, 0), "8 tables, 8 families: without a family that validates the last step is kept"),
+    ],
+)
+def test_meta_train_tells_how_many_families_there_are(tmp_path, monkeypatch, counts, line):
+    def fake(tasks, learner, **options):
+        names = ("tables", "families", "validation_families")
+        options["progress"]("read", 8, 8, dict(zip(names, counts, strict=True)))
+        return Prior("maml", {}, {"w": np.zeros(2)}, {})
+
+    replace(monkeypatch, "oddshot.meta_training", meta_train=fake)
+    told = ok("meta-train", tmp_path, "--out", tmp_path / "prior").splitlines()
+    assert told[0] == line
+
+
 def test_meta_train_names_what_shares_rows_with_held_out_tables(tmp_path, monkeypatch):
     def fake(tasks, learner, **options):
         return Prior("maml", {}, {"w": np.zeros(2)}, {"kin_of_holdout": ["copy", "twin"]})
@@ -419,8 +444,9 @@ def test_meta_train_names_the_extra_that_several_processes_need(tmp_path, monkey
     ("made", "kept"),
     [
         ("", "nothing is kept yet; the same command starts anew"),
+        ("prior/episodes/000000", "nothing is kept yet; the same command starts anew"),
         (
-            "prior/episodes",
+            "prior/episodes/000000/oddshot.json",
             "mapped episodes are kept in {}/prior/episodes, and the same command go",
         ),
         ("prior/checkpoint", "training so far is kept in {}/prior, and the same command goes on"),

@@ -6,8 +6,10 @@ from oddshot.episodes import MappedTask, SupportSummary
 from oddshot.errors import DataError, PriorError, SettingError
 from oddshot.learners import (
     LEARNERS,
+    Learner,
     Shape,
     collate,
+    find_learner,
     make_learner,
     prior_settings,
     restore,
@@ -79,7 +81,10 @@ def test_a_prior_gives_its_learner_back(tmp_path):
 def test_a_prior_that_does_not_fit_is_refused():
     learner = make_learner("maml", Shape(3, 2, 5, 2))
     settings = prior_settings(learner)
-    with pytest.raises(PriorError, match="no learner is called 'later'"):
+    register = (
+        r"no learner is called 'later'; register .* \(oddshot.learners.LEARNERS\['later'\] = its"
+    )
+    with pytest.raises(PriorError, match=register):
         restore(Prior("later", settings, {}, {}))
     with pytest.raises(PriorError, match="no setting 'later'"):
         restore(Prior("maml", {**settings, "later": 1}, {}, {}))
@@ -128,6 +133,24 @@ def test_a_learner_takes_its_own_settings_back(name):
 def test_none_stands_where_a_setting_can_do_without():
     assert make_learner("relation", Shape(4, 2, 3, 2), {"direct": None}).settings["direct"] is None
     assert make_learner("maml", Shape(4, 2, 3, 2), {"clip_norm": 2}).settings["clip_norm"] == 2
+
+
+def test_a_class_is_a_learner_too_if_its_name_is_its_own(monkeypatch):
+    class Mine(LEARNERS["maml"]):
+        name = "mine"
+
+    class Nameless(LEARNERS["maml"]):
+        pass
+
+    assert find_learner("maml") == find_learner(LEARNERS["maml"]) == ("maml", LEARNERS["maml"])
+    assert find_learner(Mine) == ("mine", Mine)
+    assert isinstance(make_learner(Mine, Shape(4, 2, 3, 2)), Mine)
+    with pytest.raises(SettingError, match="learner 'mine' has no setting 'steps'"):
+        make_learner(Mine, Shape(4, 2, 3, 2), {"steps": 3})
+    with pytest.raises(SettingError, match="name of learner Nameless is 'maml'; it must be a word"):
+        find_learner(Nameless)
+    with pytest.raises(SettingError, match="name of learner Learner is None"):
+        find_learner(Learner)
 
 
 def test_a_learner_that_was_added_may_have_settings_of_its_own_kinds(monkeypatch):

@@ -11,6 +11,7 @@ import typer
 from oddshot.cli.console import console_of_stdout, say, stages, tells_what_is_kept
 from oddshot.cli.options import Jobs, Seed
 from oddshot.errors import SettingError
+from oddshot.wording import counted
 
 
 def meta_train(
@@ -70,6 +71,10 @@ def meta_train(
         typer.Option("--episode-store", metavar="DIR", help="Share mapped episodes between runs."),
     ] = None,
     jobs: Jobs = 1,
+    no_resume: Annotated[
+        bool,
+        typer.Option("--no-resume", help="Start the training over; mapped episodes are kept."),
+    ] = False,
     checkpoint_every: Annotated[
         int,
         typer.Option(
@@ -104,6 +109,12 @@ def meta_train(
         from oddshot.meta_training import meta_train
 
         with stages() as report:
+
+            def told(stage: str, done: int, total: int, info: dict[str, Any]) -> None:
+                report(stage, done, total, info)
+                if "families" in info:
+                    say(console_of_stdout(), _families(**info))
+
             prior = meta_train(
                 tasks,
                 learner=learner,
@@ -124,6 +135,7 @@ def meta_train(
                 validation_fraction=validation_fraction,
                 episode_store=episode_store,
                 jobs=jobs,
+                resume=not no_resume,
                 checkpoint_every=checkpoint_every,
                 log_every=log_every,
                 tensorboard=tensorboard,
@@ -131,7 +143,7 @@ def meta_train(
                 nodes=nodes,
                 accelerator=accelerator,
                 precision=precision,
-                progress=report,
+                progress=told,
             )
     if not leads():
         return
@@ -142,11 +154,19 @@ def meta_train(
     say(console, f"Kept in {out}; use it with: oddshot detect FILE --prior {out}")
 
 
+def _families(*, tables: int, families: int, validation_families: int) -> str:
+    found = f"{counted(tables, 'tables')}, {counted(families, 'families')}"
+    if validation_families:
+        return f"{found}; validation by {validation_families} of them chooses the best step"
+    alike = " (tables with the same column names are one)" if tables > families == 1 else ""
+    return f"{found}{alike}: without a family that validates the last step is kept"
+
+
 def _kept(out: Path, store: Path | None) -> str:
     if os.path.exists(out / "checkpoint"):
         return f"training so far is kept in {out}"
     episodes = out / "episodes" if store is None else store
-    return f"mapped episodes are kept in {episodes}" if os.path.exists(episodes) else ""
+    return f"mapped episodes are kept in {episodes}" if any(episodes.glob("*/*.json")) else ""
 
 
 _AS_JSON = {"True": "true", "False": "false", "None": "null"}

@@ -23,6 +23,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, suppre
 from datetime import timedelta
 from typing import IO, Any, TypeVar, cast
 
+import cloudpickle
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.plugins.environments.cluster_environment import ClusterEnvironment
@@ -175,7 +176,7 @@ def _followers(compute: Compute, port: int, work: Work[C, T], threads: int) -> I
     """Keep the processes of the ranks above 0 alive; with an error here they are ended."""
     environment = {
         **os.environ,
-        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+        "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),
         "OMP_NUM_THREADS": str(threads),
     }
     command = [sys.executable, "-P", "-c", f"from {__name__} import _follow; _follow()"]
@@ -192,7 +193,8 @@ def _followers(compute: Compute, port: int, work: Work[C, T], threads: int) -> I
     try:
         for rank, follower in enumerate(followers, start=1):
             with suppress(BrokenPipeError):  # it has died; that is found below
-                pickle.dump((compute, rank, port, work), _pipe(follower.stdin))
+                # by value what only this process can import, as a class of a notebook
+                cloudpickle.dump((compute, rank, port, work), _pipe(follower.stdin))
                 _pipe(follower.stdin).flush()
         for follower in followers:
             answer = _pipe(follower.stdout).read(1)

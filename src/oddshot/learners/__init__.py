@@ -37,9 +37,9 @@ __all__ = [
     "Shape",
     "TaskBatch",
     "collate",
+    "find_learner",
     "make_learner",
     "prior_settings",
-    "require_settings",
     "restore",
 ]
 
@@ -59,13 +59,15 @@ LEARNERS: dict[str, type[Learner]] = {
 }
 
 
-def make_learner(name: str, shape: Shape, settings: Mapping[str, Any] | None = None) -> Learner:
-    """Build a learner by name.
+def make_learner(
+    learner: str | type[Learner], shape: Shape, settings: Mapping[str, Any] | None = None
+) -> Learner:
+    """Build a learner.
 
     Parameters
     ----------
-    name
-        One of ``LEARNERS``.
+    learner
+        One of ``LEARNERS``, by name, or a class.
     shape
         Widths of the mapped tasks.
     settings
@@ -74,30 +76,40 @@ def make_learner(name: str, shape: Shape, settings: Mapping[str, Any] | None = N
     Raises
     ------
     SettingError
-        If no learner has that name, or it has no such setting or cannot take its value; the message
-        lists what there is.
+        If no learner has that name or a class none of its own, or the learner has no such setting
+        or cannot take its value; the message lists what there is.
 
     Examples
     --------
     >>> make_learner("maml", Shape(4, 2, 3, 2), {"hidden": [8]}).settings["hidden"]
     [8]
     """
+    name, kind = find_learner(learner)
     settings = plain(settings or {})
-    require_settings(name, settings)
-    return LEARNERS[name](shape, **settings)
+    _require_settings(name, kind, settings)
+    return kind(shape, **settings)
 
 
-def require_settings(name: str, settings: Mapping[str, Any]) -> None:
-    """Refuse what no learner of that name can be built with, as far as that shows without tasks.
+def find_learner(learner: str | type[Learner]) -> tuple[str, type[Learner]]:
+    """Return the name and the class of a learner that is given by either.
 
     Raises
     ------
     SettingError
-        If no learner has that name, or it has no such setting or takes values of another kind.
+        If no learner has that name, or if a class has none, or that of another.
     """
-    if name not in LEARNERS:
-        raise SettingError(f"no learner is called {name!r}; choose one of {', '.join(LEARNERS)}")
-    kind, settings = LEARNERS[name], plain(settings)
+    if isinstance(learner, type) and issubclass(learner, Learner):
+        name = getattr(learner, "name", None)
+        fits = isinstance(name, str) and LEARNERS.get(name, learner) is learner
+        require(fits, f"name of learner {learner.__name__}", name, "a word of its own")
+        return learner.name, learner
+    if learner not in LEARNERS:
+        raise SettingError(f"no learner is called {learner!r}; choose one of {', '.join(LEARNERS)}")
+    return learner, LEARNERS[learner]
+
+
+def _require_settings(name: str, kind: type[Learner], settings: Mapping[str, Any]) -> None:
+    """Refuse settings that a learner has not, and values of another kind than it takes."""
     parameters = signature(kind).parameters
     known = [n for n in parameters if n not in {"shape", *kind.fixed}]
     unknown = [n for n in settings if n not in known]
@@ -158,6 +170,12 @@ def restore(prior: Prior) -> tuple[Learner, Params]:
     PriorError
         If the prior is of a learner that this version lacks, or its settings or tensors do not fit.
     """
+    if prior.learner not in LEARNERS:
+        raise PriorError(
+            f"{prior!r} cannot be used here: no learner is called {prior.learner!r}; register one "
+            f"of your own (oddshot.learners.LEARNERS[{prior.learner!r}] = its class), or train or "
+            "load another"
+        )
     settings = plain(prior.settings)
     try:
         learner = make_learner(prior.learner, Shape(**settings.pop("shape")), settings)
