@@ -86,7 +86,11 @@ def test_saving_again_replaces_and_leaves_foreign_files_alone(tmp_path):
     for value in (1.0, 2.0):
         save_state(tmp_path, kind="note", meta={}, tensors={"a": np.array(value)})
     assert load_state(tmp_path, kind="note")[1]["a"] == 2.0
-    assert len(list(tmp_path.iterdir())) == 4
+    assert sorted(entry.name for entry in tmp_path.iterdir() if entry.name[0] != ".")[:2] == [
+        "mine.txt",
+        STATE_FILE,
+    ]
+    assert len([*tmp_path.glob("tensors-*")]) == 2
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), np.float32(1), {1, 2}])
@@ -289,6 +293,24 @@ def test_a_folder_has_one_writer_until_that_is_killed(tmp_path: Path) -> None:
         with sole_writer(folder, wait=True), sole_writer(folder):
             assert ended.is_set()
         later.join()
+
+
+SAVE = """
+import sys
+import numpy as np
+from oddshot.persistence import save_state
+for _ in range(40):
+    save_state(sys.argv[1], kind="note", meta={}, tensors={"a": np.random.rand(9)})
+"""
+
+
+def test_a_state_is_whole_while_others_save_there(tmp_path: Path) -> None:
+    save_state(tmp_path, kind="note", meta={}, tensors={"a": np.zeros(9)})
+    others = [subprocess.Popen([sys.executable, "-c", SAVE, tmp_path]) for _ in range(2)]
+    while any(other.poll() is None for other in others):
+        assert load_state(tmp_path, kind="note")[1]["a"].shape == (9,)
+    assert [other.wait() for other in others] == [0, 0]
+    assert load_state(tmp_path, kind="note")[1]["a"].any()
 
 
 def test_where_no_lock_can_be_had_nothing_is_held(tmp_path: Path) -> None:

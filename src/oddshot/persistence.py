@@ -29,6 +29,7 @@ T = TypeVar("T")
 FORMAT_VERSION = 1
 STATE_FILE = "oddshot.json"
 TAKEN_BY = {"detector": "oddshot score", "series detector": "oddshot series"}  # kinds, commands
+MOST_SECONDS = 60.0  # that saving waits for its turn: a save takes less than one
 _TENSOR_FILE = re.compile(r"tensors-[0-9a-f]{16}\.safetensors")
 _LEFTOVER = re.compile(r"(oddshot\.json|tensors-[0-9a-f]{16}\.safetensors)\.partial")
 
@@ -40,7 +41,7 @@ def save_state(
 
     The tensors go into a file named after their content, then the JSON that names it replaces the
     old one in a single step, then the old tensors go. A kill at any time leaves the old state or
-    the new one. One process writes a folder at a time (`sole_writer`).
+    the new one. Processes that write one folder wait for each other (`sole_writer`).
 
     Parameters
     ----------
@@ -57,6 +58,8 @@ def save_state(
     ------
     PriorError
         If the folder cannot be written, or if ``meta`` holds NaN, infinity or what JSON cannot.
+    SettingError
+        If another process goes on writing there.
 
     Examples
     --------
@@ -88,12 +91,13 @@ def save_state(
         ) from error
     try:
         path.mkdir(parents=True, exist_ok=True)
-        replace_file(path / tensor_file, payload)
-        replace_file(path / STATE_FILE, text.encode(errors="backslashreplace"))
-        for entry in path.iterdir():
-            stale = _TENSOR_FILE.fullmatch(entry.name) and entry.name != tensor_file
-            if stale or _LEFTOVER.fullmatch(entry.name):
-                entry.unlink(missing_ok=True)
+        with sole_writer(path, wait=MOST_SECONDS):
+            replace_file(path / tensor_file, payload)
+            replace_file(path / STATE_FILE, text.encode(errors="backslashreplace"))
+            for entry in path.iterdir():
+                stale = _TENSOR_FILE.fullmatch(entry.name) and entry.name != tensor_file
+                if stale or _LEFTOVER.fullmatch(entry.name):
+                    entry.unlink(missing_ok=True)
     except OSError as error:
         raise PriorError(
             f"{path}: cannot be written ({error.strerror}); choose a folder that can"
@@ -101,7 +105,7 @@ def save_state(
 
 
 @contextmanager
-def sole_writer(folder: Path, *, wait: bool = False) -> Iterator[None]:
+def sole_writer(folder: Path, *, wait: bool | float = False) -> Iterator[None]:
     """Hold a folder, made where there is none, for the only process that writes it.
 
     A process that is killed holds it no longer; an empty file ``.lock`` stays. What holds a folder
@@ -113,18 +117,18 @@ def sole_writer(folder: Path, *, wait: bool = False) -> Iterator[None]:
     folder
         What to hold.
     wait
-        Wait for its turn while another process holds it.
+        Wait for its turn while another process holds it; a number: for so many seconds.
 
     Raises
     ------
     SettingError
-        Another process holds it, and ``wait`` is False.
+        Another process holds it, and there is no time left to wait.
     """
     lock = filelock.FileLock(Path(os.path.realpath(folder), ".lock"), is_singleton=True)
     with ExitStack() as held:
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            held.enter_context(lock.acquire(timeout=-1 if wait else 0))
+            held.enter_context(lock.acquire(timeout=-1 if wait is True else float(wait)))
         except filelock.Timeout:
             raise SettingError(
                 f"{folder} is being written by another process; wait for its end, or give another "
@@ -161,25 +165,17 @@ def load_state(
         version; the message says which, and what to do.
     """
     path = Path(path)
-    state = _read_json(path, remedy)
-    missing = {"kind", "format_version", "tensors", "sha256", "meta"} - state.keys()
-    if missing or not isinstance(state["meta"], dict):
-        what = f"lacks {', '.join(map(repr, sorted(missing)))}" if missing else "has no meta data"
-        raise PriorError(f"{path / STATE_FILE}: {what}; Oddshot did not write it, give another one")
-    found = state["format_version"]
-    if not isinstance(found, int) or not 1 <= found <= FORMAT_VERSION:
-        raise PriorError(
-            f"{path}: has format {found!r}, written by Oddshot {state.get('oddshot_version')}; "
-            f"this version reads formats up to {FORMAT_VERSION}, upgrade Oddshot"
-        )
-    if state.get("meta_sha256", _digest(state["meta"])) != _digest(state["meta"]):  # older: none
-        raise PriorError(f"{path / STATE_FILE}: was changed or is damaged; {remedy}")
-    if state["kind"] != kind:
-        found, give = state["kind"], f"give the {kind}'s folder"
-        if kind in TAKEN_BY and found in TAKEN_BY:
-            give += f", or use: {TAKEN_BY[found]} {shlex.quote(str(path))} FILE"
-        raise PriorError(f"{path}: holds a {found}, not a {kind}; {give}")
-    return state["meta"], _read_tensors(path, str(state["tensors"]), str(state["sha256"]), remedy)
+    state = _read_state(path, kind, remedy)
+    while True:
+        try:
+            tensors = _read_tensors(path, str(state["tensors"]), str(state["sha256"]), remedy)
+        except PriorError:
+            now = _read_state(path, kind, remedy)
+            if now["tensors"] == state["tensors"]:
+                raise
+            state = now  # another process has just saved there
+        else:
+            return state["meta"], tensors
 
 
 @contextmanager
@@ -277,6 +273,29 @@ def _plain(path: Path, name: str, array: NDArray[Any]) -> NDArray[Any]:
             f"{path}: tensor {name!r} is of type {array.dtype}; give float64, int64 or bool"
         )
     return np.asarray(array, dtype=array.dtype.newbyteorder("="), order="C")
+
+
+def _read_state(path: Path, kind: str, remedy: str) -> dict[str, Any]:
+    """Read the JSON of a state, and check that it is one of this kind."""
+    state = _read_json(path, remedy)
+    missing = {"kind", "format_version", "tensors", "sha256", "meta"} - state.keys()
+    if missing or not isinstance(state["meta"], dict):
+        what = f"lacks {', '.join(map(repr, sorted(missing)))}" if missing else "has no meta data"
+        raise PriorError(f"{path / STATE_FILE}: {what}; Oddshot did not write it, give another one")
+    found = state["format_version"]
+    if not isinstance(found, int) or not 1 <= found <= FORMAT_VERSION:
+        raise PriorError(
+            f"{path}: has format {found!r}, written by Oddshot {state.get('oddshot_version')}; "
+            f"this version reads formats up to {FORMAT_VERSION}, upgrade Oddshot"
+        )
+    if state.get("meta_sha256", _digest(state["meta"])) != _digest(state["meta"]):  # older: none
+        raise PriorError(f"{path / STATE_FILE}: was changed or is damaged; {remedy}")
+    if state["kind"] != kind:
+        found, give = state["kind"], f"give the {kind}'s folder"
+        if kind in TAKEN_BY and found in TAKEN_BY:
+            give += f", or use: {TAKEN_BY[found]} {shlex.quote(str(path))} FILE"
+        raise PriorError(f"{path}: holds a {found}, not a {kind}; {give}")
+    return state
 
 
 def _read_json(path: Path, remedy: str) -> dict[str, Any]:
