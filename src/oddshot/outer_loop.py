@@ -225,6 +225,7 @@ class OuterLoop:
         """Return the mean loss of the steps in ``losses``."""
         return sum(self.losses) / len(self.losses)
 
+    @torch.inference_mode(False)
     def validate(self) -> float:
         """Return the AUROC, a mean over tasks, then families; keep the parameters of the best.
 

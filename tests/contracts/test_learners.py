@@ -98,6 +98,23 @@ def test_the_order_of_support_rows_does_not_matter(name, synthetic_tasks):
     assert_close(scores(learner, params, [shuffled])[0], scores(learner, params, [task])[0])
 
 
+def test_inference_mode_changes_nothing(name, synthetic_tasks):
+    tasks = synthetic_tasks(2)
+
+    def judged() -> tuple[torch.Tensor, torch.Tensor]:
+        learner, params = start(name, tasks)
+        batch = collate(tasks).to(torch.float64)
+        params = {n: p.double() for n, p in params.items()}
+        return learner.detector(params, batch)(batch.query), learner.meta_loss(params, batch)
+
+    with torch.no_grad():
+        scores, losses = judged()
+    with torch.inference_mode():
+        same_scores, same_losses = judged()
+    assert torch.equal(scores, same_scores)
+    assert torch.equal(losses, same_losses)
+
+
 def test_a_detector_looks_at_no_query_and_changes_nothing(name, synthetic_tasks):
     tasks = synthetic_tasks(2)
     learner, params = start(name, tasks)

@@ -539,6 +539,26 @@ def test_rows_with_a_gradient_are_refused_where_it_would_be_lost():
             adaptation.meta_loss(NETWORK, params, rows(support, y), rows(query, v))
 
 
+@pytest.mark.parametrize("second_order", [True, False])
+@pytest.mark.parametrize("act", [torch.nn.SiLU, torch.nn.Tanh])
+def test_inference_mode_changes_nothing(act, second_order):
+    module = torch.nn.Sequential(torch.nn.Linear(2, 4), act(), torch.nn.Linear(4, 1)).double()
+    adaptation = Adaptation(steps=2, clip_norm=1.0, second_order=second_order)
+
+    def taught():
+        network = from_module(module)
+        support, query = (rows(*side) for side in sides().values())
+        params = start_normalising(adaptation, network)
+        adapted = adaptation.adapted(network, params, support)
+        return *adapted.values(), adaptation.meta_loss(network, params, support, query)
+
+    with torch.no_grad():
+        expected = taught()
+    with torch.inference_mode():
+        found = taught()
+    assert all(map(torch.equal, found, expected))
+
+
 def test_steps_and_statistics_must_go_together():
     network = normalising()
     stored = Adaptation(steps=2, rate=0.2, normalisation="stored")

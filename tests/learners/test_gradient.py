@@ -200,3 +200,16 @@ def test_reptile_moves_towards_what_support_and_query_together_adapt_to(syntheti
             expected[name] += (value - mine[name]).detach()
     found = torch.autograd.grad(losses.sum(), list(params.values()))
     torch.testing.assert_close(found, tuple(expected.values()))
+
+
+def test_inference_mode_changes_nothing(synthetic_tasks):
+    tasks = synthetic_tasks(2)
+
+    def judged() -> Tensor:
+        learner, params, batch = setup(tasks, inner_loss="focal")
+        return learner.detector(params, batch)(batch.query)
+
+    with torch.no_grad():
+        expected = judged()
+    with torch.inference_mode():
+        assert torch.equal(judged(), expected)

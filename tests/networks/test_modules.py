@@ -517,6 +517,18 @@ def test_no_tasks_are_named_where_nobody_knows_what_they_make(one_by_one):
         network(of_tasks(trained(network), 0), normal(0, 4, 1, 4, 4))
 
 
+def test_a_network_that_ran_in_inference_mode_can_be_trained():
+    module = mlp()
+    module[0].requires_grad_(False)
+    with torch.inference_mode():
+        network = ModuleNetwork(module)
+        network(of_tasks(network.initial_parameters(generator()), 2), torch.ones(2, 4, 3))
+    params = trained(network, dtype=torch.float32)
+    rows = torch.ones(2, 4, 3, requires_grad=True)
+    network(of_tasks(params, 2), rows).sum().backward()
+    assert all(value.grad is not None for value in (rows, *params.values()))
+
+
 def test_an_error_of_the_inputs_stays_what_it_is():
     network = ModuleNetwork(mlp())
     with pytest.raises(RuntimeError, match="cannot be multiplied") as caught:

@@ -22,6 +22,7 @@ from torch.autograd.function import once_differentiable
 from oddshot.errors import DataError, SettingError, is_number, is_whole, require
 from oddshot.learners.inner_loop import Objective, Rows, adapt, trajectory
 from oddshot.networks import Network, Params, Rates, Statistics, redirect
+from oddshot.networks.host import differentiable, out_of_inference
 from oddshot.networks.network import depends_on_more, one_a_task
 
 RATE = "rate."  # prefix of learned step sizes among the parameters
@@ -139,6 +140,7 @@ class Adaptation:
             rates[RATE + name] = torch.full(shape, self.rate, dtype=params[name].dtype)
         return {**params, **rates}
 
+    @differentiable()
     def adapted(
         self,
         network: Network,
@@ -206,6 +208,7 @@ class Adaptation:
             raise _no_statistics()
         return network(adapted, query, network.run(adapted, support)[1])
 
+    @differentiable()
     def meta_loss(
         self,
         network: Network,
@@ -329,6 +332,7 @@ class Adaptation:
 
         return gradient
 
+    @differentiable()
     @torch.no_grad()
     def collect(
         self,
@@ -396,6 +400,7 @@ class Adaptation:
                 f"steps see {' and '.join(map(str, sorted(counts)))} tasks; give each step rows of "
                 "the same tasks"
             )
+        rows = [replace(part, inputs=out_of_inference(part.inputs)) for part in rows]
         return Objective(network, rows, self.decay, statistics)
 
     def _adapting(self, network: Network, params: Params) -> list[str]:
@@ -592,7 +597,8 @@ def _shared(params: Params) -> Params:
 
 def _for_tasks(shared: Params, objective: Objective) -> Params:
     tasks = len(objective.rows[0].inputs)
-    return {name: value.expand(tasks, *value.shape) for name, value in shared.items()}
+    started = {name: out_of_inference(value) for name, value in shared.items()}
+    return {name: value.expand(tasks, *value.shape) for name, value in started.items()}
 
 
 def _add(one: Statistics, other: Statistics) -> Statistics:

@@ -36,6 +36,7 @@ from oddshot.learners.standardisation import (
 )
 from oddshot.losses import binary_cross_entropy, ranking_loss
 from oddshot.networks import Params, PerceptronCoder
+from oddshot.networks.host import differentiable, out_of_inference
 
 _OUTER: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
     "ranking": ranking_loss,
@@ -202,6 +203,7 @@ class AutoencoderLearner(Learner):
         require_normal_rows(tasks)
         return moments(tasks)
 
+    @differentiable()
     def meta_loss(
         self,
         params: Params,
@@ -225,6 +227,7 @@ class AutoencoderLearner(Learner):
         generator = self._losses(support, chance, others)["generator"]
         return loss + self._upkeep * (kept + generator)
 
+    @differentiable()
     def detector(self, params: Params, batch: TaskBatch) -> Detector:
         """Adapt all four networks to each task's support; scores are logits of being an anomaly.
 
@@ -253,7 +256,8 @@ class AutoencoderLearner(Learner):
             for player, rate in self._first_rates.items()
         }
         owners = _owners(params)
-        here = {n: params[n].expand(len(support.rows), *params[n].shape) for n in owners}
+        start = {n: out_of_inference(params[n]) for n in owners}
+        here = {n: value.expand(len(support.rows), *value.shape) for n, value in start.items()}
         for step, chance in enumerate(self._chances(steps, support)):
             left = 1 - step / steps
             slopes = self._slopes(support, chance, here, graph=graph)

@@ -22,6 +22,7 @@ from oddshot.losses import (
     row_weights,
 )
 from oddshot.networks import Params, Perceptron, SmoothCrossEntropy
+from oddshot.networks.host import differentiable
 
 _Score: TypeAlias = Callable[[Tensor, Tensor, Tensor], Tensor]
 
@@ -169,6 +170,7 @@ class GradientLearner(Learner):
         """Draw the network, and the step sizes that are learned."""
         return self._adaptation.initial_parameters(self._network, generator)
 
+    @differentiable()
     def meta_loss(self, params: Params, batch: TaskBatch, *, done: float = 1.0) -> Tensor:
         """Outer loss (B,) of the adapted detectors on the queries."""
         outer = self._outer_loss
@@ -183,6 +185,7 @@ class GradientLearner(Learner):
             support = self._support(batch, one_class=self._one_class)
         return self._adaptation.meta_loss(self._network, params, support, query, done=done)
 
+    @differentiable()
     def detector(self, params: Params, batch: TaskBatch) -> Detector:
         """Adapt the network to each task's support; scores are logits of being an anomaly."""
         adapted = self._adaptation.adapted(

@@ -18,6 +18,7 @@ from torch import Tensor
 from oddshot.episodes import ANOMALY, UNLABELLED, MappedTask
 from oddshot.errors import DataError, require
 from oddshot.networks import Params
+from oddshot.networks.host import differentiable
 
 Detector: TypeAlias = Callable[[Tensor], Tensor]
 
@@ -87,12 +88,14 @@ class TaskBatch:
     def __len__(self) -> int:
         return len(self.support)
 
+    @differentiable()
     def to(self, dtype: torch.dtype) -> "TaskBatch":
         """Return the batch with its real numbers in another precision."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return replace(self, **{n: v.to(dtype) for n, v in values.items() if v.is_floating_point()})
 
 
+@differentiable()
 def collate(tasks: Sequence[MappedTask]) -> TaskBatch:
     """Stack tasks into one batch; shorter supports and queries are padded at the end.
 

@@ -14,6 +14,7 @@ from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.utils.parametrize import is_parametrized
 
 from oddshot.errors import DataError, SettingError
+from oddshot.networks.host import differentiable
 from oddshot.networks.network import Network, Params, Statistics
 
 _NATIVE = nn.modules.batchnorm._BatchNorm
@@ -99,7 +100,8 @@ class ModuleNetwork(Network):
         self._head = _head(module, head)
         self._redraw, self._one_by_one = redraw, _with_padding(module, one_by_one)
         self._growth = _growth(module)
-        self._pristine = _Runner.of(module)
+        with differentiable():
+            self._pristine = _Runner.of(module)
         self._idle: dict[tuple[torch.device, torch.dtype], list[_Runner]] = {}
         if redraw:
             _require_resettable(self._pristine.module)
@@ -229,8 +231,9 @@ class ModuleNetwork(Network):
         try:
             runner = idle.pop()
         except IndexError:
-            runner = deepcopy(self._pristine)
-            runner.module.to(device=like.device, dtype=like.dtype)
+            with differentiable():
+                runner = deepcopy(self._pristine)
+                runner.module.to(device=like.device, dtype=like.dtype)
         yield runner
         idle.append(runner)  # unless an error left it in an unknown state
 
