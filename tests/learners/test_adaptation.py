@@ -575,6 +575,34 @@ def test_steps_and_statistics_must_go_together():
         none.adapted(network, none.initial_parameters(network, torch.Generator()), support, steps=2)
 
 
+class Scaled(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer, self.scale = torch.nn.Linear(2, 1), torch.nn.Parameter(torch.tensor(0.3))
+
+    def forward(self, rows):
+        return self.layer(rows) * self.scale
+
+
+@pytest.mark.parametrize("options", [{"clip_norm": 0.1}, {"reptile": True}])
+def test_a_parameter_may_be_one_number(options):
+    """Written (1,) or as a number, it is the same parameter."""
+    grads = []
+    for shape in ((), (1,)):
+        module = Scaled().double()
+        module.scale.data = module.scale.data.reshape(shape)
+        torch.nn.init.constant_(module.layer.weight, 0.5)
+        torch.nn.init.zeros_(module.layer.bias)
+        network, adaptation = from_module(module), Adaptation(**options)
+        params = start_normalising(adaptation, network)
+        params = {n: p.requires_grad_() for n, p in params.items()}
+        support, query = (rows(*side) for side in sides().values())
+        losses = adaptation.meta_loss(network, params, support, query)
+        grads.append(torch.autograd.grad(losses.sum(), params["scale"])[0].reshape(1))
+    assert torch.equal(*grads)
+    assert grads[0] != 0
+
+
 def test_a_network_without_biases_cannot_adapt_them():
     network = from_module(torch.nn.Sequential(torch.nn.Linear(2, 1, bias=False)))
     params = network.initial_parameters(torch.Generator())

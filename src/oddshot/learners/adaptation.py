@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from oddshot.errors import DataError, SettingError, is_number, is_whole, require
-from oddshot.learners.inner_loop import Objective, Rows, adapt, trajectory
+from oddshot.learners.inner_loop import Objective, Rows, adapt, task_sums, trajectory
 from oddshot.networks import Network, Params, Rates, Statistics, redirect
 from oddshot.networks.host import differentiable, out_of_inference
 from oddshot.networks.network import depends_on_more, one_a_task
@@ -507,9 +507,7 @@ class Adaptation:
         with torch.no_grad():
             end = adapt(objective, start, rates, second_order=False, clip_norm=self.clip_norm)
             value = self._query_losses(objective, end, query, None)
-        pulls = [
-            (shared[name] * (start[name] - end[name]).detach()).flatten(1).sum(1) for name in shared
-        ]
+        pulls = [task_sums(shared[name] * (start[name] - end[name]).detach()) for name in shared]
         pull = torch.stack(pulls).sum(0)
         return value + (pull - pull.detach())
 

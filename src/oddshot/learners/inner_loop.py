@@ -141,8 +141,13 @@ def trajectory(
     return path
 
 
+def task_sums(values: Tensor) -> Tensor:
+    """Sum values (B, ...) of tasks, of which each may be one number: (B,)."""
+    return values.unsqueeze(-1).flatten(1).sum(1)
+
+
 def _clip(grads: Params, limit: float) -> Params:
-    squares = torch.stack([grad.square().flatten(1).sum(1) for grad in grads.values()]).sum(0)
+    squares = torch.stack([task_sums(grad.square()) for grad in grads.values()]).sum(0)
     # the norm has no derivative at 0, where nothing is scaled anyway
     norms = squares.clamp(min=torch.finfo(squares.dtype).tiny).sqrt()
     scale = (limit / norms).clamp(max=1)
