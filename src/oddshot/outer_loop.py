@@ -23,6 +23,7 @@ from oddshot.engines import Engine
 from oddshot.episodes import MappedTask
 from oddshot.errors import TrainingError, is_number, is_whole, require
 from oddshot.learners import Learner, Params, Shape, TaskBatch, collate, make_learner
+from oddshot.networks.network import one_a_task
 from oddshot.persistence import under
 from oddshot.priors import plain
 
@@ -186,6 +187,8 @@ class OuterLoop:
 
         Raises
         ------
+        SettingError
+            If the learner's loss has not one value a task.
         TrainingError
             In every process, if the loss or its gradient is not finite in any of them.
         """
@@ -196,6 +199,7 @@ class OuterLoop:
         with self.engine.autocast():
             done = self.step / self.plan.steps
             losses = self.learner.meta_loss(self.params, batch, done=done).float()
+        losses = one_a_task(losses, len(batch))
         values = list(self.trained.values())
         mine = torch.autograd.grad(
             losses.sum() / size, values, allow_unused=True, materialize_grads=True

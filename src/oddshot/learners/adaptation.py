@@ -184,7 +184,7 @@ class Adaptation:
         objective = self._objective(network, support, statistics)
         return adapt(
             objective,
-            _for_tasks(shared, objective),
+            _start(shared, objective),
             rates,
             second_order=self.second_order,
             clip_norm=self.clip_norm,
@@ -246,7 +246,7 @@ class Adaptation:
         _require_tasks(len(objective.rows[0].inputs), query)
         rates = self._rates(network, params, self.steps)
         if self.reptile:
-            start = _for_tasks(shared, objective)
+            start = _start(shared, objective)
             return self._towards_adapted(shared, objective, start, rates, query)
         weights = self._step_weights(done)
         through = None if self.second_order or self.learn_rates != "no" else shared
@@ -254,7 +254,7 @@ class Adaptation:
             follow = trajectory if len(weights) > 1 else _last
             path = follow(
                 objective,
-                _for_tasks(shared, objective),
+                _start(shared, objective),
                 rates,
                 second_order=self.second_order,
                 clip_norm=self.clip_norm,
@@ -366,7 +366,7 @@ class Adaptation:
             _require_some("query", query.inputs)
             path = trajectory(
                 objective,
-                _for_tasks(_shared(params), objective),
+                _start(_shared(params), objective),
                 self._rates(network, params, steps),
                 second_order=False,
                 clip_norm=self.clip_norm,
@@ -593,10 +593,13 @@ def _shared(params: Params) -> Params:
     return {name: value for name, value in params.items() if not name.startswith(RATE)}
 
 
+def _start(shared: Params, objective: Objective) -> Params:
+    return _for_tasks({n: out_of_inference(v) for n, v in shared.items()}, objective)
+
+
 def _for_tasks(shared: Params, objective: Objective) -> Params:
     tasks = len(objective.rows[0].inputs)
-    started = {name: out_of_inference(value) for name, value in shared.items()}
-    return {name: value.expand(tasks, *value.shape) for name, value in started.items()}
+    return {name: value.expand(tasks, *value.shape) for name, value in shared.items()}
 
 
 def _add(one: Statistics, other: Statistics) -> Statistics:
