@@ -575,6 +575,33 @@ def test_steps_and_statistics_must_go_together():
         none.adapted(network, none.initial_parameters(network, torch.Generator()), support, steps=2)
 
 
+@pytest.mark.parametrize("second_order", [True, False])
+def test_a_gradient_has_a_derivative_or_it_is_refused(second_order):
+    """A penalty on the meta-gradient is no constant."""
+    module = torch.nn.Sequential(torch.nn.Linear(2, 4), torch.nn.SiLU(), torch.nn.Linear(4, 1))
+    adaptation = Adaptation(steps=2, rate=0.1, second_order=second_order)
+    sides_ = sides().values()
+    support, query = (rows(*side) for side in sides_)
+    (u, v) = list(sides_)[1]
+    parts = [rows(u[part], v[part]) for part in (slice(2), slice(2, 5))]
+    slow, fast = ModuleNetwork(module.double()), from_module(module)
+    start = {n: p.requires_grad_() for n, p in start_normalising(adaptation, slow).items()}
+
+    def slopes(*params):
+        given = dict(zip(start, params, strict=True))
+        losses = adaptation.meta_loss(slow, given, support, query)
+        return torch.autograd.grad(losses.sum(), params, create_graph=True)
+
+    if second_order:
+        assert torch.autograd.gradcheck(slopes, tuple(start.values()))
+    assert all(slope.requires_grad for slope in slopes(*start.values()))
+    for network, judged in ((fast, query), (slow, parts)):
+        loss = adaptation.meta_loss(network, start, support, judged).sum()
+        with pytest.raises(SettingError, match=r"differentiated again .* as a ModuleNetwork"):
+            torch.autograd.grad(loss, tuple(start.values()), create_graph=True)
+        torch.autograd.grad(loss, tuple(start.values()))
+
+
 class Scaled(torch.nn.Module):
     def __init__(self):
         super().__init__()

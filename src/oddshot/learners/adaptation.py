@@ -17,13 +17,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from oddshot.errors import DataError, SettingError, is_number, is_whole, require
 from oddshot.learners.inner_loop import Objective, Rows, adapt, task_sums, trajectory
 from oddshot.networks import Network, Params, Rates, Statistics, redirect
 from oddshot.networks.host import differentiable, out_of_inference
-from oddshot.networks.network import depends_on_more, one_a_task
+from oddshot.networks.network import depends_on_more, differentiable_once, one_a_task
 
 RATE = "rate."  # prefix of learned step sizes among the parameters
 
@@ -540,7 +539,7 @@ class _Prepaid(torch.autograd.Function):
         return value.clone()
 
     @staticmethod
-    @once_differentiable
+    @differentiable_once
     def backward(ctx: Any, factors: Tensor) -> tuple[Any, ...]:
         grads = []
         for slope, rank in zip(ctx.known, ctx.ranks, strict=True):

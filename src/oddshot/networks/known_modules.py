@@ -75,7 +75,8 @@ class _LinearLayers(ModuleNetwork):
     """Linear layers under their own names, run by the formulas of `Perceptron`.
 
     They hold (out, in) and (out) where it holds (in, out) and (1, out). Rows with more axes than
-    one, or of another precision, which it does not take, run as those of any module.
+    one, or of another precision, which it does not take, and calls that `torch.func` looks on, run
+    as those of any module.
     """
 
     def __init__(self, perceptron: Perceptron, module: nn.Module, **options: Any) -> None:
@@ -129,7 +130,11 @@ class _LinearLayers(ModuleNetwork):
         )
 
     def _takes(self, params: Params, inputs: Tensor) -> bool:
-        return inputs.ndim == 3 and inputs.dtype == next(iter(params.values())).dtype
+        return (
+            inputs.ndim == 3
+            and inputs.dtype == next(iter(params.values())).dtype
+            and not torch._C._are_functorch_transforms_active()
+        )
 
     def _translated(self, params: Params) -> Params:
         return {

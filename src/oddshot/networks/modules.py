@@ -231,7 +231,7 @@ class ModuleNetwork(Network):
         try:
             runner = idle.pop()
         except IndexError:
-            with differentiable():
+            with differentiable(), torch._C._DisableFuncTorch():
                 runner = deepcopy(self._pristine)
                 runner.module.to(device=like.device, dtype=like.dtype)
         yield runner

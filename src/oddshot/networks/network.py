@@ -5,11 +5,11 @@ Every task has its own parameters, so one call runs B different networks, each o
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
 from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from oddshot.errors import SettingError
 
@@ -203,6 +203,22 @@ def depends_on_more(losses: Tensor, leaves: Sequence[Tensor]) -> bool:
     return False
 
 
+def differentiable_once(backward: Callable[..., tuple[Any, ...]]) -> Callable[..., tuple[Any, ...]]:
+    """Refuse to differentiate once more what a ``backward`` returns, which would be constants."""
+
+    @wraps(backward)
+    def once(ctx: Any, *grads: Tensor | None) -> tuple[Any, ...]:
+        if torch.is_grad_enabled():
+            raise SettingError(
+                "a gradient is to be differentiated again (create_graph), but those of linear "
+                "layers by formula, and of a query in parts, have no derivative; run the module as "
+                "a ModuleNetwork, with its query as one Rows"
+            )
+        return backward(ctx, *grads)
+
+    return once
+
+
 def redirect(params: Params, through: Params) -> Params:
     """Let the derivatives by tasks' parameters go to shared ones, summed over tasks."""
     redirected: Params = {}
@@ -219,7 +235,6 @@ class _Redirect(torch.autograd.Function):
         return values.detach()
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:  # noqa: ARG004
         return grad.sum(0), None
 

@@ -12,7 +12,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from oddshot.errors import SettingError, require
 from oddshot.networks.activations import ACTIVATIONS, Activation
@@ -30,14 +29,23 @@ from oddshot.networks.linear_layers import (
     total,
 )
 from oddshot.networks.loss_slopes import require_nothing_learned, slope_and_bend, slope_of
-from oddshot.networks.network import Loss, Network, Params, Rates, Statistics, one_a_task
+from oddshot.networks.network import (
+    Loss,
+    Network,
+    Params,
+    Rates,
+    Statistics,
+    differentiable_once,
+    one_a_task,
+)
 
 
 class Perceptron(Network):
     """Fully connected layers with a smooth or piecewise linear activation between them.
 
-    Its formulas know the derivatives by its parameters alone. Where a loss is to pass on a gradient
-    to something else, its inputs or what the loss learns, they refuse.
+    Its formulas know the derivatives by its parameters alone, and no derivative of what they return
+    as a gradient. Where a loss is to pass on a gradient to something else, its inputs or what the
+    loss learns, or a gradient is to be differentiated, they refuse.
 
     Parameters
     ----------
@@ -339,7 +347,7 @@ class _Losses(torch.autograd.Function):
         return losses
 
     @staticmethod
-    @once_differentiable
+    @differentiable_once
     def backward(ctx: Any, factors: Tensor) -> tuple[Any, ...]:
         act, weights, h, a, loss = ctx.state
         slope = factors[:, None, None] * slope_of(loss, a[-1])
@@ -371,7 +379,7 @@ class _Gradient(torch.autograd.Function):
         return tuple(_gradient(ctx.trace.h, ctx.trace.d, place) for place in places)
 
     @staticmethod
-    @once_differentiable
+    @differentiable_once
     def backward(ctx: Any, *along: Tensor | None) -> tuple[Any, ...]:
         directions: list[Tensor | None] = [None] * (2 * len(ctx.trace.weights))
         for place, direction in zip(ctx.places, along, strict=True):
@@ -404,7 +412,7 @@ class _Descent(torch.autograd.Function):
         return tuple(value.detach() for value in current)
 
     @staticmethod
-    @once_differentiable
+    @differentiable_once
     def backward(ctx: Any, *along: Tensor) -> tuple[Any, ...]:
         v = [direction.clone() for direction in along]
         for rates, trace in zip(reversed(ctx.steps), reversed(ctx.traces), strict=True):
