@@ -602,6 +602,38 @@ def test_a_gradient_has_a_derivative_or_it_is_refused(second_order):
         torch.autograd.grad(loss, tuple(start.values()))
 
 
+NETWORKS = {
+    "perceptron": NETWORK,
+    "linear layers": from_module(torch.nn.Sequential(torch.nn.Linear(2, 1))),
+    "module": from_module(torch.nn.Linear(2, 1)),
+}
+
+
+@pytest.mark.parametrize("network", NETWORKS.values(), ids=list(NETWORKS))
+@pytest.mark.parametrize("options", [{}, {"adapts": "head"}, {"clip_norm": 1.0}], ids=str)
+def test_parameters_that_are_missing_or_too_many_are_named(options, network):
+    adaptation = Adaptation(**options)
+    support, query = (rows(*side) for side in sides().values())
+    whole = start_normalising(adaptation, network)
+    first, *others = whole
+    less = {name: whole[name] for name in others}
+    for params, said in (
+        (less, rf"lack '{first}'; give those of initial_parameters"),
+        ({**less, "wieght": whole[first]}, rf"lack '{first}' and hold, unknown to .*, 'wieght'"),
+        ({}, r"none of the 0 parameters adapts, .*; give those of initial_parameters"),
+    ):
+        with pytest.raises(SettingError, match=said):
+            adaptation.meta_loss(network, params, support, query)
+        with pytest.raises(SettingError, match=said):
+            adaptation.adapted(network, params, support)
+
+
+def test_learned_rates_that_are_missing_are_named():
+    support = rows(*sides()["support"])
+    with pytest.raises(SettingError, match=r"lack 'rate.weight0', .* learn_rates is 'parameter'"):
+        Adaptation(learn_rates="parameter").adapted(NETWORK, start(Adaptation()), support)
+
+
 class Scaled(torch.nn.Module):
     def __init__(self):
         super().__init__()

@@ -414,8 +414,19 @@ class Adaptation:
     def _rates(self, network: Network, params: Params, steps: int) -> list[Rates]:
         require(is_whole(steps) and steps >= 0, "steps", steps, "a whole number, 0 or more")
         names = self._adapting(network, _shared(params))
+        if not names:
+            raise SettingError(
+                f"none of the {len(params)} parameters adapts, for adapts is {self.adapts!r}; give "
+                "those of initial_parameters, by their names"
+            )
         if self.learn_rates == "no":
             return [dict.fromkeys(names, self.rate)] * steps
+        lacking = [RATE + name for name in names if RATE + name not in params]
+        if lacking:
+            raise SettingError(
+                f"the parameters lack {', '.join(map(repr, lacking))}, for learn_rates is "
+                f"{self.learn_rates!r}; give those of this Adaptation's initial_parameters"
+            )
         learned = {name: params[RATE + name] for name in names}
         if self.learn_rates == "parameter":
             return [learned] * steps

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from oddshot.errors import SettingError, require
 from oddshot.networks.convolution import ConvolutionalNetwork
 from oddshot.networks.modules import ModuleNetwork, changes, is_plain_call
-from oddshot.networks.network import Loss, Network, Params, Rates, Statistics
+from oddshot.networks.network import Loss, Network, Params, Rates, Statistics, require_names
 from oddshot.networks.perceptron import Perceptron
 
 _ACTIVATIONS: dict[type[nn.Module], str] = {nn.ReLU: "relu", nn.SiLU: "silu"}
@@ -130,6 +130,7 @@ class _LinearLayers(ModuleNetwork):
         )
 
     def _takes(self, params: Params, inputs: Tensor) -> bool:
+        require_names(params, self._known)
         return (
             inputs.ndim == 3
             and inputs.dtype == next(iter(params.values())).dtype
@@ -167,6 +168,7 @@ class _ConvolutionalLayers(ModuleNetwork):
     def run(
         self, params: Params, inputs: Tensor, statistics: Statistics | None = None
     ) -> tuple[Tensor, Statistics]:
+        require_names(params, self._known)
         if not (_takes_formulas(params, inputs) and self._layers.pay_on(inputs)):
             return super().run(params, inputs, statistics)
         try:

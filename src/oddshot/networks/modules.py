@@ -15,7 +15,7 @@ from torch.nn.utils.parametrize import is_parametrized
 
 from oddshot.errors import DataError, SettingError
 from oddshot.networks.host import differentiable
-from oddshot.networks.network import Network, Params, Statistics
+from oddshot.networks.network import Network, Params, Statistics, require_names
 
 _NATIVE = nn.modules.batchnorm._BatchNorm
 _MANY = 500_000  # numbers of a task's first maps; from there on those of all tasks crowd the cache
@@ -102,6 +102,9 @@ class ModuleNetwork(Network):
         self._growth = _growth(module)
         with differentiable():
             self._pristine = _Runner.of(module)
+        self._known = frozenset(
+            n for n, p in self._pristine.module.named_parameters() if p.requires_grad
+        )
         self._idle: dict[tuple[torch.device, torch.dtype], list[_Runner]] = {}
         if redraw:
             _require_resettable(self._pristine.module)
@@ -141,13 +144,15 @@ class ModuleNetwork(Network):
         Raises
         ------
         SettingError
-            If the module cannot run under ``vmap``, or returns something else than a tensor with a
+            If parameters are missing, or there are more than the module trains; the module cannot
+            run under ``vmap``, or returns something else than a tensor with a
             row for each row of its input; rows and parameters differ in precision, and the module
             does not convert them; batch normalisation has a single value to take moments of, or
             ``statistics`` lack a layer.
         DataError
             If there are no tasks, and the module does not say what it would make of them.
         """
+        require_names(params, self._known)
         tasks = len(inputs)
         given = {
             name: (mean.expand(tasks, -1), variance.expand(tasks, -1))

@@ -4,7 +4,7 @@ Every task has its own parameters, so one call runs B different networks, each o
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from functools import wraps
 from typing import Any, TypeAlias
 
@@ -186,6 +186,22 @@ def one_a_task(losses: Tensor, tasks: int) -> Tensor:
             f"task, shape ({tasks},)"
         )
     return losses
+
+
+def require_names(params: Params, names: Set[str]) -> None:
+    """Refuse parameters of other names than those that a network has."""
+    if params.keys() == names:
+        return
+    named = [
+        f"{how} {', '.join(map(repr, sorted(which)))}"
+        for how, which in (
+            ("lack", names - params.keys()),
+            ("hold, unknown to the network,", params.keys() - names),
+        )
+        if which
+    ]
+    said = " and ".join(named)
+    raise SettingError(f"the parameters {said}; give those of initial_parameters, by their names")
 
 
 def depends_on_more(losses: Tensor, leaves: Sequence[Tensor]) -> bool:

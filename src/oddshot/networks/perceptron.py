@@ -37,6 +37,7 @@ from oddshot.networks.network import (
     Statistics,
     differentiable_once,
     one_a_task,
+    require_names,
 )
 
 
@@ -78,6 +79,7 @@ class Perceptron(Network):
         require(activation in ACTIVATIONS, "activation", activation, known)
         self._widths = list(widths)
         self._names = [name for layer in range(len(widths) - 1) for name in _names(layer)]
+        self._known = frozenset(self._names)
         self._act = ACTIVATIONS[activation]
 
     @property
@@ -145,8 +147,8 @@ class Perceptron(Network):
             As from `descend`.
         """
         self._require_rows(inputs, constant=graph)
-        places = [self._place(name) for name in names]
         values = self._values(params)
+        places = [self._place(name) for name in names]
         with _full_precision(inputs):
             if graph:
                 grads = _Gradient.apply(self._act, inputs, loss, places, *values)  # type: ignore[no-untyped-call]
@@ -178,14 +180,15 @@ class Perceptron(Network):
         self._require_rows(inputs, constant=graph)
         if any(isinstance(rate, Tensor) for step in rates for rate in step.values()):
             return super().descend(params, rates, inputs, loss, graph=graph)
-        steps = [{self._place(name): rate for name, rate in step.items()} for step in rates]
         values = self._values(params)
+        steps = [{self._place(name): rate for name, rate in step.items()} for step in rates]
         with _full_precision(inputs):
             descent = _Descent if graph else _ConstantDescent
             moved = descent.apply(self._act, inputs, loss, steps, *values)  # type: ignore[no-untyped-call]
         return dict(zip(self._names, moved, strict=True))
 
     def _values(self, params: Params) -> tuple[Tensor, ...]:
+        require_names(params, self._known)
         return tuple(params[name] for name in self._names)
 
     def _require_rows(self, inputs: Tensor, *, constant: bool = False) -> None:
