@@ -529,6 +529,15 @@ def test_a_network_that_ran_in_inference_mode_can_be_trained():
     assert all(value.grad is not None for value in (rows, *params.values()))
 
 
+@pytest.mark.parametrize("layer", [nn.ReLU(inplace=True), nn.Dropout(0.5, inplace=True)])
+def test_layers_that_work_in_place_leave_the_rows_alone(layer):
+    network = ModuleNetwork(built(lambda: nn.Sequential(layer, nn.Linear(3, 2))))
+    support, query = as_rows(support_and_query(4, (5, 3), (6, 3)))
+    given = support.inputs.clone()
+    Adaptation().meta_loss(network, trained(network), support, query).sum().backward()
+    assert torch.equal(support.inputs, given)
+
+
 def test_an_error_of_the_inputs_stays_what_it_is():
     network = ModuleNetwork(mlp())
     with pytest.raises(RuntimeError, match="cannot be multiplied") as caught:

@@ -29,7 +29,8 @@ class ModuleNetwork(Network):
     require a gradient; others, and buffers, are the same constants for all tasks. A parameter that
     layers share is one parameter, under its first name. What a forward pass writes to the module,
     buffers and attributes alike, is forgotten; an object that it changes in place, such as a list
-    that it appends to, stays changed.
+    that it appends to, stays changed. Layers with ``inplace=True`` write to a copy of the rows; a
+    ``forward`` that writes to its rows by itself changes them.
 
     - Dropout: in training mode, with masks of its own for every task and call, drawn from torch's
       global generator, so `torch.manual_seed` repeats them. In evaluation mode there is none.
@@ -100,6 +101,7 @@ class ModuleNetwork(Network):
         self._head = _head(module, head)
         self._redraw, self._one_by_one = redraw, _with_padding(module, one_by_one)
         self._growth = _growth(module)
+        self._in_place = any(getattr(layer, "inplace", False) for layer in module.modules())
         with differentiable():
             self._pristine = _Runner.of(module)
         self._known = frozenset(
@@ -153,6 +155,7 @@ class ModuleNetwork(Network):
             If there are no tasks, and the module does not say what it would make of them.
         """
         require_names(params, self._known)
+        inputs = inputs.clone() if self._in_place else inputs
         tasks = len(inputs)
         given = {
             name: (mean.expand(tasks, -1), variance.expand(tasks, -1))
