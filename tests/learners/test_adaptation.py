@@ -520,13 +520,26 @@ def test_what_a_loss_learns_has_its_gradient_or_is_refused():
         )
 
 
-def test_what_a_smooth_loss_learns_is_refused_too():
+def test_weights_that_a_smooth_loss_learns_have_their_gradient_or_are_refused():
     adaptation, params = setup({})
     (x, _), (u, v) = sides().values()
-    weights = torch.ones(TASKS, SHOTS, 1, dtype=torch.float64, requires_grad=True)
-    support = Rows(x, SmoothCrossEntropy(torch.ones_like(weights), weights))
+    learned = torch.full((TASKS, 1, 1), 0.5, dtype=torch.float64, requires_grad=True)
+
+    def weighed(inputs, weights):
+        weights = weights.expand(-1, inputs.shape[1], -1)
+        return Rows(inputs, SmoothCrossEntropy(torch.ones_like(weights), weights))
+
     with pytest.raises(SettingError, match="loss depends on a tensor that requires a gradient"):
-        adaptation.meta_loss(NETWORK, params, support, rows(u, v))
+        adaptation.meta_loss(NETWORK, params, weighed(x, learned), rows(u, v))
+    with pytest.raises(SettingError, match="loss depends on a tensor that requires a gradient"):
+        adaptation.meta_loss(NETWORK, params, rows(x, v[:, :SHOTS]), weighed(u, learned))
+    module = ModuleNetwork(torch.nn.Linear(2, 1).double())
+    start = {n: p.requires_grad_() for n, p in start_normalising(adaptation, module).items()}
+
+    def outer(weights):
+        return adaptation.meta_loss(module, start, weighed(x, weights), weighed(u, weights)).sum()
+
+    assert torch.autograd.gradcheck(outer, (learned,))
 
 
 def test_rows_with_a_gradient_are_refused_where_it_would_be_lost():
