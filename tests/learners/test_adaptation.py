@@ -377,11 +377,21 @@ def test_networks_without_batch_normalisation_are_never_transductive():
         ("decay", -0.1),
         ("multi_step", 1.5),
         ("normalisation", "none"),
+        ("second_order", "no"),
+        ("second_order", None),
+        ("reptile", 1),
     ],
 )
 def test_settings_name_what_they_cannot_be(setting, value):
     with pytest.raises(SettingError, match=f"{setting} is {value!r}; it must be"):
         Adaptation(**{setting: value})
+
+
+@pytest.mark.parametrize("done", [-1, 2, float("nan"), "half"])
+def test_what_is_done_is_a_share(done):
+    adaptation, params = setup({"multi_step": 0.5})
+    with pytest.raises(SettingError, match=f"done is {done!r}; it must be a share from 0 to 1"):
+        meta(adaptation, params, done=done)
 
 
 def test_reptile_cannot_learn_rates():

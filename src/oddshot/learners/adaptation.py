@@ -99,6 +99,9 @@ class Adaptation:
         steps, rate, clip, decay = self.steps, self.rate, self.clip_norm, self.decay
         require(is_whole(steps) and steps >= 0, "steps", steps, "a whole number, 0 or more")
         require(is_number(rate) and rate > 0, "rate", rate, "a number above 0")
+        for name in ("second_order", "reptile"):
+            value = getattr(self, name)
+            require(isinstance(value, bool), name, value, "True or False")
         require(self.adapts in _ADAPTS, "adapts", self.adapts, " or ".join(_ADAPTS))
         require(
             self.learn_rates in _LEARN_RATES,
@@ -233,13 +236,16 @@ class Adaptation:
         Raises
         ------
         SettingError
-            If the network has nothing to adapt, a loss returns another shape than (B,), or a
-            gradient would have to go where the way of computing it does not lead: that of a query
-            in parts, and of networks with formulas of their own, ends at the parameters.
+            If ``done`` is no share, the network has nothing to adapt, a loss returns another shape
+            than (B,), or a gradient would have to go where the way of computing it does not lead:
+            that of a query in parts, and of networks with formulas of their own, ends at the
+            parameters.
         DataError
             If there are no tasks, no rows of the support, or none of a query whose loss is not
             finite then; or support and query are of different numbers of tasks.
         """
+        fits = is_number(done) and 0 <= done <= 1
+        require(fits, "done", done, "a share from 0 to 1")
         shared = _shared(params)
         objective = self._objective(network, support)
         _require_tasks(len(objective.rows[0].inputs), query)
