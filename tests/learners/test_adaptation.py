@@ -394,6 +394,22 @@ def test_what_is_done_is_a_share(done):
         meta(adaptation, params, done=done)
 
 
+def test_what_is_no_rows_and_no_network_is_named():
+    adaptation, params = setup({})
+    support = rows(*sides()["support"])
+    for wrong in (support.inputs, sides()["support"], iter([support])):
+        with pytest.raises(SettingError, match=r"support is given as .*; give Rows\(inputs,"):
+            adaptation.adapted(NETWORK, params, wrong)
+        with pytest.raises(SettingError, match=r"query is given as .*; give Rows\(inputs,"):
+            adaptation.meta_loss(NETWORK, params, support, wrong)
+    with pytest.raises(SettingError, match="network is Linear; make a module one with"):
+        adaptation.adapted(torch.nn.Linear(2, 1), params, support)
+    with pytest.raises(SettingError, match="network is Linear; make a module one with"):
+        adaptation.initial_parameters(torch.nn.Linear(2, 1), torch.Generator())
+    with pytest.raises(SettingError, match="generator is 0; it must be a torch"):
+        adaptation.initial_parameters(NETWORK, 0)
+
+
 def test_reptile_cannot_learn_rates():
     with pytest.raises(SettingError, match="learn_rates is 'step'; it must be no where reptile"):
         Adaptation(reptile=True, learn_rates="step")

@@ -538,6 +538,20 @@ def test_layers_that_work_in_place_leave_the_rows_alone(layer):
     assert torch.equal(support.inputs, given)
 
 
+def test_what_is_no_module_of_its_own_is_named():
+    for wrong in (nn.Linear, "linear"):
+        with pytest.raises(SettingError, match=r"module is .*; it must be an instance of torch"):
+            from_module(wrong)
+    with pytest.raises(SettingError, match=r"DataParallel spreads .*; give its \.module"):
+        from_module(nn.Sequential(nn.DataParallel(mlp())))
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+def test_modules_by_torch_jit_are_named():
+    with pytest.raises(SettingError, match=r"is compiled by torch\.jit, .* that it was made of"):
+        from_module(torch.jit.trace(mlp(), torch.ones(4, 3)))
+
+
 def test_an_error_of_the_inputs_stays_what_it_is():
     network = ModuleNetwork(mlp())
     with pytest.raises(RuntimeError, match="cannot be multiplied") as caught:

@@ -133,6 +133,8 @@ class Adaptation:
 
     def initial_parameters(self, network: Network, generator: torch.Generator) -> Params:
         """Draw the network's parameters, and add the step sizes that are learned."""
+        _require_network(network)
+        require(isinstance(generator, torch.Generator), "generator", generator, "a torch.Generator")
         params = network.initial_parameters(generator)
         if self.learn_rates == "no":
             return params
@@ -394,7 +396,7 @@ class Adaptation:
         support: Rows | Sequence[Rows],
         statistics: Sequence[Statistics] | None = None,
     ) -> Objective:
-        rows = [support] if isinstance(support, Rows) else support
+        rows = _parts("support", support)
         if not rows:
             raise DataError("the support holds no rows; give those of one step at least")
         for part in rows:
@@ -418,6 +420,7 @@ class Adaptation:
         return biases
 
     def _rates(self, network: Network, params: Params, steps: int) -> list[Rates]:
+        _require_network(network)
         require(is_whole(steps) and steps >= 0, "steps", steps, "a whole number, 0 or more")
         names = self._adapting(network, _shared(params))
         if not names:
@@ -566,8 +569,26 @@ class _Prepaid(torch.autograd.Function):
         return (None, None, *grads)
 
 
+def _require_network(network: Network) -> None:
+    if not isinstance(network, Network):
+        raise SettingError(
+            f"network is {type(network).__name__}; make a module one with "
+            "oddshot.networks.from_module"
+        )
+
+
+def _parts(side: str, rows: Rows | Sequence[Rows]) -> Sequence[Rows]:
+    parts = [rows] if isinstance(rows, Rows) else rows
+    if not isinstance(parts, Sequence) or not all(isinstance(part, Rows) for part in parts):
+        raise SettingError(
+            f"the {side} is given as {type(rows).__name__}; give Rows(inputs, loss), or a list of "
+            "them"
+        )
+    return parts
+
+
 def _require_tasks(tasks: int, query: Rows | Sequence[Rows]) -> None:
-    parts = [query] if isinstance(query, Rows) else query
+    parts = _parts("query", query)
     for part in parts:
         _require_some("query", part.inputs, of=1)
     found = sum(len(part.inputs) for part in parts)

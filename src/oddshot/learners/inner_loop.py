@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from oddshot.errors import SettingError
 from oddshot.networks import Loss, Network, Params, Rates, Statistics, autograd_gradient, step_down
 
 
@@ -23,6 +24,13 @@ class Rows:
 
     inputs: Tensor
     loss: Loss
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.inputs, Tensor):
+            raise SettingError(
+                f"inputs are given as {type(self.inputs).__name__}; give a tensor, such as "
+                "torch.tensor(inputs)"
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,10 +65,11 @@ class ModuleNetwork(Network):
     Raises
     ------
     SettingError
-        If the module has no parameter to train, or one whose shape is not known yet; ``head``
-        matches none; parameters are to be redrawn but a layer does not say how; batch normalisation
-        does more than torch's; an embedding rewrites its weights, or cannot run as it is asked to;
-        a tensor is complex, or computed from others and kept, as the weight is by the deprecated
+        If the module is none, made by `torch.jit` or spread over devices; it has no parameter to
+        train, or one whose shape is not known yet; ``head`` matches none; parameters are to be
+        redrawn but a layer does not say how; batch normalisation does more than torch's; an
+        embedding rewrites its weights, or cannot run as it is asked to; a tensor is complex, or
+        computed from others and kept, as the weight is by the deprecated
         ``torch.nn.utils.weight_norm``.
 
     Examples
@@ -88,6 +89,7 @@ class ModuleNetwork(Network):
         redraw: bool = False,
         one_by_one: bool | None = None,
     ) -> None:
+        _require_module(module)
         self._name = type(module).__name__
         _require_known_shapes(module)
         _require_real(module)
@@ -434,6 +436,20 @@ def _own(layer: nn.Module) -> list[nn.Parameter]:
 
 def _parametrizations(layer: nn.Module) -> list[nn.Module]:
     return list(cast(nn.Module, layer.parametrizations).modules()) if is_parametrized(layer) else []
+
+
+def _require_module(module: nn.Module) -> None:
+    if not isinstance(module, nn.Module):
+        raise SettingError(f"module is {module!r}; it must be an instance of torch.nn.Module")
+    for layer in module.modules():
+        kind = type(layer).__name__
+        if isinstance(layer, torch.jit.ScriptModule):
+            raise SettingError(
+                f"{kind} is compiled by torch.jit, so its parameters cannot be exchanged; give the "
+                "module that it was made of"
+            )
+        if isinstance(layer, nn.DataParallel | nn.parallel.DistributedDataParallel):
+            raise SettingError(f"{kind} spreads one module over devices; give its .module")
 
 
 def _require_known_shapes(module: nn.Module) -> None:
