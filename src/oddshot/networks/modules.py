@@ -44,7 +44,11 @@ class ModuleNetwork(Network):
       ``torch.nn.functional.embedding`` itself: ``vmap`` knows it for the first task only. Layers
       with ``max_norm``, which rewrite their weights, and ``sparse`` ones are refused.
     - Attention: the fused kernels of torch have no second derivative. For second order choose
-      ``torch.nn.attention.sdpa_kernel(SDPBackend.MATH)`` around training, and training mode.
+      ``torch.nn.attention.sdpa_kernel(SDPBackend.MATH)`` around training, and training mode:
+      `nn.TransformerEncoderLayer` has a kernel for evaluation mode that knows no derivative at all,
+      so set its dropout to 0 there, or run it ``one_by_one``.
+    - `nn.EmbeddingBag` has no second derivative in torch. For second order sum or average what
+      `nn.Embedding` finds.
 
     Threads may share a network.
 
