@@ -9,6 +9,7 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 from oddshot.episodes import MappedTask
+from oddshot.errors import DataError
 from oddshot.learners import LEARNERS, Learner, Shape, collate, make_learner
 
 # Learners of images take the tasks for images of 2 x 3 pixels in two colours.
@@ -54,6 +55,18 @@ def test_parameters_come_from_the_generator_alone(name, synthetic_tasks):
     assert torch.equal(torch.random.get_rng_state(), before)
     assert any(not torch.equal(other[n], params[n]) for n in params)
     assert all(value.dtype == torch.float32 for value in params.values())
+
+
+def test_queries_to_learn_from_are_asked_for(name, synthetic_tasks):
+    tasks = synthetic_tasks(3)
+    learner, _ = start(name, tasks)
+    nobody = [replace(t, query=t.query[:0], query_labels=t.query_labels[:0]) for t in tasks]
+    learner.constants([*nobody, tasks[0]])
+    if name == "reptile":  # learns from supports as well
+        learner.constants(nobody)
+        return
+    with pytest.raises(DataError, match=r"none of the 3 training queries has .* nothing to learn"):
+        learner.constants(nobody)
 
 
 def test_losses_and_gradients_are_finite(name, synthetic_tasks):

@@ -27,6 +27,7 @@ from oddshot.learners.learner import (
     TaskBatch,
     normal_rows,
     require_normal_rows,
+    require_queries,
 )
 from oddshot.learners.standardisation import (
     moments,
@@ -198,9 +199,11 @@ class AutoencoderLearner(Learner):
         Raises
         ------
         DataError
-            If the support of a task has neither normal nor unlabelled rows.
+            If the support of a task has neither normal nor unlabelled rows, or no query has
+            anything to learn from.
         """
         require_normal_rows(tasks)
+        require_queries(tasks, ranked=self._outer_loss is ranking_loss and not self._upkeep)
         return moments(tasks)
 
     @differentiable()

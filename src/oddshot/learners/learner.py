@@ -170,6 +170,20 @@ def require_normal_rows(tasks: Sequence[MappedTask]) -> None:
             raise _nothing_normal(repr(task.name))
 
 
+def require_queries(tasks: Sequence[MappedTask], *, ranked: bool) -> None:
+    """Refuse tasks of which no query teaches anything, with a `DataError`.
+
+    A loss that ranks learns from queries that hold both classes, others from any row.
+    """
+    if any(len(np.unique(task.query_labels)) > ranked for task in tasks):
+        return
+    needed = "both an anomaly and a normal row, which ranking takes" if ranked else "a row"
+    raise DataError(
+        f"none of the {len(tasks)} training queries has {needed}, so there is nothing to learn; "
+        "give tables with more labelled rows"
+    )
+
+
 class Learner(ABC):
     """The mapping from data sets to detectors, with parameters that meta-training finds.
 
