@@ -3,6 +3,7 @@ from dataclasses import FrozenInstanceError, replace
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from oddshot.episodes import Batch, Episode, MappedTask, SupportSummary, Table
 from oddshot.errors import DataError, LabelError
@@ -79,6 +80,29 @@ def test_a_mapped_task_checks_both_parts():
         mapped(query_labels=LABELS)
     with pytest.raises(DataError, match=r"support rows are \(3, 2\), query rows \(2, 2\)"):
         mapped(query=np.zeros((4, 2, 2), np.float32))
+
+
+def test_a_mapped_task_holds_float32_and_int8_whatever_it_is_given():
+    task = mapped()
+    rows = task.support.astype(np.float64)
+    summary = SupportSummary(task.summary.evidence.astype(np.float64), [0.0, 1.0])
+    for given in (rows, rows.astype(int), rows.tolist(), torch.tensor(rows)):
+        labels = [1, 0, True, 0.0]
+        found = replace(task, support=given, query_labels=labels, summary=summary)
+        kinds = (found.support, found.query_labels, found.summary.evidence, found.summary.table)
+        assert [array.dtype for array in kinds] == ["f4", "i1", "f4", "f4"]
+    assert replace(task).support is task.support
+
+
+def test_what_is_no_rows_or_no_numbers_is_named():
+    with pytest.raises(DataError, match=r"has query rows of shape \(4, 3\); give rows x coord"):
+        mapped(query=np.zeros((4, 3)))
+    with pytest.raises(DataError, match=r"support of task 'toy' cannot be read as numbers \(could"):
+        mapped(support=[[["a"]]])
+    with pytest.raises(DataError, match="support of task 'toy' cannot be read as numbers"):
+        mapped(support=torch.zeros(4, 3, 2, requires_grad=True))
+    with pytest.raises(LabelError, match=r"'toy' holds the label 0\.5 in row 1"):
+        mapped(support_labels=[0, 0.5, 1, 0])
 
 
 def test_values_are_frozen_and_copies_are_checked():

@@ -231,6 +231,45 @@ def test_squared_error_refuses_to_broadcast():
         squared_error(outputs, targets, mask)
 
 
+@pytest.mark.parametrize("loss", LOSSES.values(), ids=list(LOSSES))
+def test_labels_and_masks_are_those_of_the_rows(loss):
+    scores, labels, mask = batch()
+    for wrong in (
+        (scores, labels[:1], mask[:1]),
+        (scores, labels, mask[:, :1]),
+        (scores[0], labels[0], mask[0]),
+        (scores[..., None], labels, mask),
+    ):
+        with pytest.raises(DataError, match=r"mask of shape .*; give all three for the same"):
+            loss(*wrong)
+    with pytest.raises(DataError, match=r"mask is of torch\.int64; give True for rows, False for"):
+        loss(scores, labels, mask.long())
+    torch.testing.assert_close(loss(scores, labels.double(), mask), loss(scores, labels, mask))
+    half = torch.where(mask, labels.double(), torch.nan)
+    half[0, mask[0].nonzero()[0]] = 0.3
+    with pytest.raises(DataError, match=r"labels hold 0\.3; give whole numbers, 1 for an anomaly"):
+        loss(scores, half, mask)
+
+
+@pytest.mark.parametrize("wrong", [-100, -1, 3])
+def test_classes_that_there_are_not_are_named(wrong):
+    mask = torch.tensor([[True, False]])
+    cross_entropy(torch.zeros(1, 2, 3), torch.tensor([[0, wrong]]), mask)
+    with pytest.raises(DataError, match=rf"go with 3 outputs a row \(Target {wrong} .* 0 to 2"):
+        cross_entropy(torch.zeros(1, 2, 3), torch.tensor([[wrong, 0]]), mask)
+    with pytest.raises(DataError, match=r"labels hold 1\.5; give whole numbers"):
+        cross_entropy(torch.zeros(1, 2, 3), torch.tensor([[1.5, 0]]), mask)
+
+
+@pytest.mark.parametrize("value", [-1.0, float("nan"), float("inf")])
+def test_margin_and_hardness_are_numbers(value):
+    with pytest.raises(SettingError, match=f"hardness is {value}; it must be 0 or more"):
+        ranking_loss(*batch(), hardness=value)
+    if value != -1:
+        with pytest.raises(SettingError, match=f"margin is {value}; it must be a finite number"):
+            deviation_loss(*batch(), margin=value)
+
+
 @pytest.mark.parametrize("name", ["beta", "label_smoothing"])
 @pytest.mark.parametrize("value", [-0.1, 1.1, float("nan")])
 def test_shares_outside_0_to_1_are_refused(name, value):

@@ -6,6 +6,7 @@ import torch
 
 import oddshot.outer_loop as module
 from oddshot.engines import Engine
+from oddshot.errors import TrainingError
 from oddshot.learners import Shape, collate, make_learner, prior_settings
 from oddshot.outer_loop import Job, OuterLoop, TrainingPlan, _by_family, _draw
 
@@ -101,3 +102,13 @@ def test_parameters_and_batches_go_to_the_engines_device(synthetic_tasks):
 def test_schedules(schedule, rates):
     plan = replace(PLAN, schedule=schedule)
     assert [plan.rate(step) for step in (0, 5, 10)] == pytest.approx(rates)
+
+
+def test_a_learners_loss_has_one_value_a_task(monkeypatch, synthetic_tasks):
+    run = OuterLoop(job(synthetic_tasks(3)), Part())
+    many = run.learner.meta_loss
+    monkeypatch.setattr(
+        run.learner, "meta_loss", lambda *args, **options: many(*args, **options).mean()
+    )
+    with pytest.raises(TrainingError, match=r"has shape \(\); return .* each of the 7 tasks"):
+        run.advance()

@@ -6,13 +6,13 @@ Labels are ``1`` (known anomaly), ``0`` (known normal) and ``-1`` (unlabelled) e
 """
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from oddshot.errors import DataError, LabelError
+from oddshot.errors import DataError, LabelError, first_line
 
 FloatArray: TypeAlias = NDArray[np.float64]
 Float32Array: TypeAlias = NDArray[np.float32]
@@ -113,10 +113,16 @@ class SupportSummary:
     table: Float32Array
     hollow: float = 0.0
 
+    def __post_init__(self) -> None:
+        for name in ("evidence", "table"):
+            _hold(self, "summary of a support", name, np.float32)
+
 
 @dataclass(frozen=True, slots=True)
 class MappedTask:
     """An episode as learners see it: rows of calibrated coordinates, the same on every data set.
+
+    Other numbers, and lists or tensors of them, are converted to float32, labels to int8.
 
     Parameters
     ----------
@@ -145,14 +151,35 @@ class MappedTask:
     summary: SupportSummary
 
     def __post_init__(self) -> None:
-        _check_labels(self.name, self.support_labels, len(self.support))
-        _check_labels(self.name, self.query_labels, len(self.query))
-        _check_truth(f"task {self.name!r}", self.query_labels)
+        named = f"task {self.name!r}"
+        for side in ("support", "query"):
+            rows = _hold(self, named, side, np.float32)
+            if rows.ndim != 3:
+                raise DataError(
+                    f"{named} has {side} rows of shape {rows.shape}; give rows x coordinates x "
+                    "channels"
+                )
+            _check_labels(self.name, np.asarray(getattr(self, f"{side}_labels")), len(rows))
+            _hold(self, named, f"{side}_labels", np.int8)
+        _check_truth(named, self.query_labels)
         if self.support.shape[1:] != self.query.shape[1:]:
             raise DataError(
                 f"task {self.name!r}: support rows are {self.support.shape[1:]}, "
                 f"query rows {self.query.shape[1:]}; map both with one mapping"
             )
+
+
+def _hold(of: object, named: str, field: str, dtype: type[np.generic]) -> NDArray[Any]:
+    """Let a frozen value hold an array of a type in a field, and return it."""
+    try:
+        array = np.asarray(getattr(of, field), dtype)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise DataError(
+            f"{field} of {named} cannot be read as numbers ({first_line(error)}); give an array of "
+            "numbers"
+        ) from error
+    object.__setattr__(of, field, array)
+    return array
 
 
 def _check_truth(named: str, labels: LabelArray) -> None:

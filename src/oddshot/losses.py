@@ -8,16 +8,19 @@ influence, whatever it holds; a task without usable rows has loss 0 and gradient
 Detection has few anomalies among many rows, so its losses say how much a class weighs: rows count
 alike by default, ``balanced`` gives both classes the same weight, and ``beta`` leads from the one
 to the other.
+
+A `DataError` refuses labels or masks of another shape than the scores, labels that are no whole
+numbers, and masks that are not boolean.
 """
 
-from math import log
+from math import inf, log
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 from torch.nn.functional import logsigmoid, softplus
 
-from oddshot.errors import DataError, require
+from oddshot.errors import DataError, first_line, require
 
 
 def binary_cross_entropy(
@@ -62,6 +65,7 @@ def binary_cross_entropy(
     tensor([0.6931])
     """
     require(0 <= label_smoothing <= 1, "label_smoothing", label_smoothing, "in [0, 1]")
+    _require_rows(scores.shape, mask, labels)
     margins = _margins(scores, labels, mask)
     costs = -logsigmoid(margins)
     if label_smoothing:  # each side by itself: infinite ones must not meet
@@ -107,7 +111,8 @@ def focal_loss(
         If ``alpha`` or ``beta`` is outside [0, 1], or ``gamma`` below 0.
     """
     require(0 <= alpha <= 1, "alpha", alpha, "in [0, 1]")
-    require(0 <= gamma < float("inf"), "gamma", gamma, "0 or more")
+    require(0 <= gamma < inf, "gamma", gamma, "0 or more")
+    _require_rows(scores.shape, mask, labels)
     sides = torch.where(labels > 0, alpha, 1.0 - alpha)
     weights = sides * row_weights(labels, mask, scores, balanced=balanced, beta=beta)
     # rows without weight are padding, since 0 times the cost of an infinite score is NaN
@@ -156,7 +161,7 @@ def deviation_loss(
     Raises
     ------
     SettingError
-        If ``beta`` is outside [0, 1].
+        If ``beta`` is outside [0, 1], or ``margin`` not finite.
 
     Examples
     --------
@@ -164,6 +169,8 @@ def deviation_loss(
     >>> deviation_loss(scores, labels, torch.tensor([[True, True]]))
     tensor([0.7500])
     """
+    require(-inf < margin < inf, "margin", margin, "a finite number")
+    _require_rows(scores.shape, mask, labels)
     scores = torch.where(mask, scores, 0.0)
     costs = torch.where(labels > 0, (margin - scores).clamp(min=0), scores.abs())
     return (row_weights(labels, mask, scores, balanced=balanced, beta=beta) * costs).sum(-1)
@@ -188,7 +195,14 @@ def ranking_loss(scores: Tensor, labels: Tensor, mask: Tensor, *, hardness: floa
     -------
     Tensor
         Shape (B,); 0 for a task that lacks one of the classes.
+
+    Raises
+    ------
+    SettingError
+        If ``hardness`` is below 0 or not finite.
     """
+    require(0 <= hardness < inf, "hardness", hardness, "0 or more")
+    _require_rows(scores.shape, mask, labels)
     anomalies, is_anomaly = _of_class(scores, mask & (labels > 0))
     normals, is_normal = _of_class(scores, mask & (labels <= 0))
     costs = softplus(normals[:, None, :] - anomalies[:, :, None])
@@ -223,6 +237,8 @@ def cross_entropy(
     ------
     SettingError
         If ``label_smoothing`` is outside [0, 1].
+    DataError
+        If a class is outside 0..C-1, or no whole number; or shapes differ.
 
     Examples
     --------
@@ -230,12 +246,20 @@ def cross_entropy(
     tensor([1.3863])
     """
     require(0 <= label_smoothing <= 1, "label_smoothing", label_smoothing, "in [0, 1]")
-    costs = functional.cross_entropy(
-        torch.where(mask[..., None], logits, 0.0).flatten(0, 1),
-        torch.where(mask, classes, 0).flatten().long(),
-        reduction="none",
-        label_smoothing=label_smoothing,
-    )
+    _require_rows(logits.shape[:-1], mask, classes)
+    try:
+        costs = functional.cross_entropy(
+            torch.where(mask[..., None], logits, 0.0).flatten(0, 1),
+            torch.where(mask, classes, 0).flatten().long(),
+            reduction="none",
+            label_smoothing=label_smoothing,
+            ignore_index=torch.iinfo(torch.int64).min,  # torch's own is a class like any other
+        )
+    except IndexError as error:
+        raise DataError(
+            f"classes do not go with {logits.shape[-1]} outputs a row ({first_line(error)}); give "
+            f"whole numbers from 0 to {logits.shape[-1] - 1}"
+        ) from error
     return (_shares(mask, logits) * costs.reshape(mask.shape)).sum(-1)
 
 
@@ -257,7 +281,8 @@ def squared_error(outputs: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
     Raises
     ------
     DataError
-        If the shapes of outputs and targets differ: broadcasting would pair up different rows.
+        If the shapes of outputs, targets and mask differ: broadcasting would pair up different
+        rows.
 
     Examples
     --------
@@ -270,6 +295,7 @@ def squared_error(outputs: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
             f"{tuple(targets.shape)}; give both the same"
         )
     rows = outputs.shape[:2]
+    _require_rows(rows, mask)
     errors = (outputs - targets).reshape(*rows, outputs.shape[2:].numel())
     costs = torch.where(mask[..., None], errors, 0.0).square().mean(-1)
     return (_shares(mask, outputs) * costs).sum(-1)
@@ -297,6 +323,25 @@ def row_weights(
         effective = torch.expm1(effective * log(beta)) / (beta - 1)
     total = (counts / effective).sum(0).clamp(min=1)
     return (classes / effective).sum(0) / total
+
+
+def _require_rows(rows: torch.Size, mask: Tensor, labels: Tensor | None = None) -> None:
+    """Refuse labels and masks that would be broadcast, or read as something else than they say."""
+    labels = mask if labels is None else labels
+    if len(rows) != 2 or not rows == mask.shape == labels.shape:
+        raise DataError(
+            f"outputs are for rows {tuple(rows)}, labels of shape {tuple(labels.shape)} and the "
+            f"mask of shape {tuple(mask.shape)}; give all three for the same (tasks, rows)"
+        )
+    if mask.dtype != torch.bool:
+        raise DataError(f"the mask is of {mask.dtype}; give True for rows, False for padding")
+    if labels.is_floating_point() and not torch.compiler.is_compiling():
+        broken = mask & (labels != labels.round())
+        if broken.any():
+            raise DataError(
+                f"labels hold {labels[broken][0].item():g}; give whole numbers, 1 for an anomaly "
+                "and 0 for a normal row, or that of a class"
+            )
 
 
 def _margins(scores: Tensor, labels: Tensor, mask: Tensor) -> Tensor:

@@ -193,7 +193,8 @@ class OuterLoop:
         Raises
         ------
         TrainingError
-            In every process, if the loss or its gradient is not finite in any of them.
+            If the learner's loss has not one value a task, or does not depend on its parameters; in
+            every process, if the loss or its gradient is not finite in any of them.
         """
         began = perf_counter()
         size, rate = self.plan.batch_size, self.plan.rate(self.step)
@@ -232,6 +233,7 @@ class OuterLoop:
         """Return the mean loss of the steps in ``losses``."""
         return sum(self.losses) / len(self.losses)
 
+    @torch.inference_mode(False)
     def validate(self) -> float:
         """Return the AUROC, a mean over tasks, then families; keep the parameters of the best.
 

@@ -120,7 +120,7 @@ def train(
     SettingError
         If an argument or a setting has a value it cannot take, or another process writes ``out``.
     DataError
-        If two tasks were mapped to different widths.
+        If two tasks were mapped to different widths, or the learner can learn nothing from them.
     TrainingError
         If there is no task, no validation query with both classes, the loss, its gradient or a
         score is not finite, or the checkpoint in ``out`` belongs to another run.

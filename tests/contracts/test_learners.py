@@ -9,6 +9,7 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 from oddshot.episodes import MappedTask
+from oddshot.errors import DataError
 from oddshot.learners import LEARNERS, Learner, Shape, collate, make_learner
 
 # Learners of images take the tasks for images of 2 x 3 pixels in two colours.
@@ -56,6 +57,18 @@ def test_parameters_come_from_the_generator_alone(name, synthetic_tasks):
     assert all(value.dtype == torch.float32 for value in params.values())
 
 
+def test_queries_to_learn_from_are_asked_for(name, synthetic_tasks):
+    tasks = synthetic_tasks(3)
+    learner, _ = start(name, tasks)
+    nobody = [replace(t, query=t.query[:0], query_labels=t.query_labels[:0]) for t in tasks]
+    learner.constants([*nobody, tasks[0]])
+    if name == "reptile":  # learns from supports as well
+        learner.constants(nobody)
+        return
+    with pytest.raises(DataError, match=r"none of the 3 training queries has .* nothing to learn"):
+        learner.constants(nobody)
+
+
 def test_losses_and_gradients_are_finite(name, synthetic_tasks):
     tasks = synthetic_tasks(5)
     learner, params = start(name, tasks)
@@ -96,6 +109,23 @@ def test_the_order_of_support_rows_does_not_matter(name, synthetic_tasks):
     order = np.random.default_rng(0).permutation(len(task.support))
     shuffled = replace(task, support=task.support[order], support_labels=task.support_labels[order])
     assert_close(scores(learner, params, [shuffled])[0], scores(learner, params, [task])[0])
+
+
+def test_inference_mode_changes_nothing(name, synthetic_tasks):
+    tasks = synthetic_tasks(2)
+
+    def judged() -> tuple[torch.Tensor, torch.Tensor]:
+        learner, params = start(name, tasks)
+        batch = collate(tasks).to(torch.float64)
+        params = {n: p.double() for n, p in params.items()}
+        return learner.detector(params, batch)(batch.query), learner.meta_loss(params, batch)
+
+    with torch.no_grad():
+        scores, losses = judged()
+    with torch.inference_mode():
+        same_scores, same_losses = judged()
+    assert torch.equal(scores, same_scores)
+    assert torch.equal(losses, same_losses)
 
 
 def test_a_detector_looks_at_no_query_and_changes_nothing(name, synthetic_tasks):

@@ -133,10 +133,10 @@ def test_labels_may_be_strings_in_any_order():
     ("error", "message", "arguments"),
     [
         (SettingError, "ways is 4, but the pool has 3 classes; ask for fewer", {"ways": 4}),
-        (SettingError, "shots is 0; it must be 1 or more", {"shots": 0}),
-        (SettingError, "queries is -1; it must be 1 or more", {"queries": -1}),
-        (SettingError, "seed is -1; it must be 0 or more", {"seed": -1}),
-        (SettingError, "first is -2; it must be 0 or more", {"first": -2}),
+        (SettingError, "shots is 0; it must be a whole number, 1 or more", {"shots": 0}),
+        (SettingError, "queries is -1; it must be a whole number, 1 or more", {"queries": -1}),
+        (SettingError, "seed is -1; it must be a whole number, 0 or more", {"seed": -1}),
+        (SettingError, "first is -2; it must be a whole number, 0 or more", {"first": -2}),
         (DataError, r"class 'b' has 5 rows, but an episode takes 2 \+ 4 ", {"queries": 4}),
     ],
 )
@@ -163,3 +163,21 @@ def test_one_class_refuses_what_the_pool_cannot_give(labels, message):
 def test_labels_in_more_dimensions_are_refused():
     with pytest.raises(DataError, match=r"class labels have shape \(2, 3\); give one label a row"):
         ClassPool(np.zeros((2, 3)))
+
+
+@pytest.mark.parametrize(
+    ("argument", "value"),
+    [("shots", 1.5), ("queries", "3"), ("episodes", True), ("seed", None), ("first", 0.5)],
+)
+def test_numbers_are_whole(argument, value):
+    arguments = {"episodes": 1, "seed": 0, argument: value}
+    with pytest.raises(SettingError, match=f"{argument} is {value!r}; it must be a whole number"):
+        ClassPool([0, 0, 1, 1]).one_class(**arguments)
+
+
+@pytest.mark.parametrize("gap", [None, float("nan")])
+def test_a_gap_is_no_class(gap):
+    with pytest.raises(DataError, match=r"row 1 has no class \((nan|None)\); name one"):
+        ClassPool([0.5, gap, 1.5])
+    with pytest.raises(DataError, match=r"class labels cannot be sorted .*; give numbers"):
+        ClassPool(np.array(["a", 1], dtype=object))

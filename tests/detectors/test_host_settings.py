@@ -26,6 +26,7 @@ HOSTS = {
     "default device": default_device,
     "device": lambda: torch.device("meta"),
     "autocast": lambda: torch.autocast("cpu", torch.bfloat16),
+    "inference": torch.inference_mode,
     "numpy": lambda: np.errstate(all="raise"),
 }
 MAKE = {

@@ -377,11 +377,37 @@ def test_networks_without_batch_normalisation_are_never_transductive():
         ("decay", -0.1),
         ("multi_step", 1.5),
         ("normalisation", "none"),
+        ("second_order", "no"),
+        ("second_order", None),
+        ("reptile", 1),
     ],
 )
 def test_settings_name_what_they_cannot_be(setting, value):
     with pytest.raises(SettingError, match=f"{setting} is {value!r}; it must be"):
         Adaptation(**{setting: value})
+
+
+@pytest.mark.parametrize("done", [-1, 2, float("nan"), "half"])
+def test_what_is_done_is_a_share(done):
+    adaptation, params = setup({"multi_step": 0.5})
+    with pytest.raises(SettingError, match=f"done is {done!r}; it must be a share from 0 to 1"):
+        meta(adaptation, params, done=done)
+
+
+def test_what_is_no_rows_and_no_network_is_named():
+    adaptation, params = setup({})
+    support = rows(*sides()["support"])
+    for wrong in (support.inputs, sides()["support"], iter([support])):
+        with pytest.raises(SettingError, match=r"support is given as .*; give Rows\(inputs,"):
+            adaptation.adapted(NETWORK, params, wrong)
+        with pytest.raises(SettingError, match=r"query is given as .*; give Rows\(inputs,"):
+            adaptation.meta_loss(NETWORK, params, support, wrong)
+    with pytest.raises(SettingError, match="network is Linear; make a module one with"):
+        adaptation.adapted(torch.nn.Linear(2, 1), params, support)
+    with pytest.raises(SettingError, match="network is Linear; make a module one with"):
+        adaptation.initial_parameters(torch.nn.Linear(2, 1), torch.Generator())
+    with pytest.raises(SettingError, match="generator is 0; it must be a torch"):
+        adaptation.initial_parameters(NETWORK, 0)
 
 
 def test_reptile_cannot_learn_rates():
@@ -520,13 +546,26 @@ def test_what_a_loss_learns_has_its_gradient_or_is_refused():
         )
 
 
-def test_what_a_smooth_loss_learns_is_refused_too():
+def test_weights_that_a_smooth_loss_learns_have_their_gradient_or_are_refused():
     adaptation, params = setup({})
     (x, _), (u, v) = sides().values()
-    weights = torch.ones(TASKS, SHOTS, 1, dtype=torch.float64, requires_grad=True)
-    support = Rows(x, SmoothCrossEntropy(torch.ones_like(weights), weights))
+    learned = torch.full((TASKS, 1, 1), 0.5, dtype=torch.float64, requires_grad=True)
+
+    def weighed(inputs, weights):
+        weights = weights.expand(-1, inputs.shape[1], -1)
+        return Rows(inputs, SmoothCrossEntropy(torch.ones_like(weights), weights))
+
     with pytest.raises(SettingError, match="loss depends on a tensor that requires a gradient"):
-        adaptation.meta_loss(NETWORK, params, support, rows(u, v))
+        adaptation.meta_loss(NETWORK, params, weighed(x, learned), rows(u, v))
+    with pytest.raises(SettingError, match="loss depends on a tensor that requires a gradient"):
+        adaptation.meta_loss(NETWORK, params, rows(x, v[:, :SHOTS]), weighed(u, learned))
+    module = ModuleNetwork(torch.nn.Linear(2, 1).double())
+    start = {n: p.requires_grad_() for n, p in start_normalising(adaptation, module).items()}
+
+    def outer(weights):
+        return adaptation.meta_loss(module, start, weighed(x, weights), weighed(u, weights)).sum()
+
+    assert torch.autograd.gradcheck(outer, (learned,))
 
 
 def test_rows_with_a_gradient_are_refused_where_it_would_be_lost():
@@ -537,6 +576,26 @@ def test_rows_with_a_gradient_are_refused_where_it_would_be_lost():
             adaptation.meta_loss(NETWORK, params, rows(support, y), rows(query, v))
         with torch.no_grad():
             adaptation.meta_loss(NETWORK, params, rows(support, y), rows(query, v))
+
+
+@pytest.mark.parametrize("second_order", [True, False])
+@pytest.mark.parametrize("act", [torch.nn.SiLU, torch.nn.Tanh])
+def test_inference_mode_changes_nothing(act, second_order):
+    module = torch.nn.Sequential(torch.nn.Linear(2, 4), act(), torch.nn.Linear(4, 1)).double()
+    adaptation = Adaptation(steps=2, clip_norm=1.0, second_order=second_order)
+
+    def taught():
+        network = from_module(module)
+        support, query = (rows(*side) for side in sides().values())
+        params = start_normalising(adaptation, network)
+        adapted = adaptation.adapted(network, params, support)
+        return *adapted.values(), adaptation.meta_loss(network, params, support, query)
+
+    with torch.no_grad():
+        expected = taught()
+    with torch.inference_mode():
+        found = taught()
+    assert all(map(torch.equal, found, expected))
 
 
 def test_steps_and_statistics_must_go_together():
@@ -553,6 +612,93 @@ def test_steps_and_statistics_must_go_together():
     none = Adaptation(steps=0, learn_rates="step", normalisation="batch")
     with pytest.raises(SettingError, match="rates for no step; construct the Adaptation with"):
         none.adapted(network, none.initial_parameters(network, torch.Generator()), support, steps=2)
+
+
+@pytest.mark.parametrize("second_order", [True, False])
+def test_a_gradient_has_a_derivative_or_it_is_refused(second_order):
+    """A penalty on the meta-gradient is no constant."""
+    module = torch.nn.Sequential(torch.nn.Linear(2, 4), torch.nn.SiLU(), torch.nn.Linear(4, 1))
+    adaptation = Adaptation(steps=2, rate=0.1, second_order=second_order)
+    sides_ = sides().values()
+    support, query = (rows(*side) for side in sides_)
+    (u, v) = list(sides_)[1]
+    parts = [rows(u[part], v[part]) for part in (slice(2), slice(2, 5))]
+    slow, fast = ModuleNetwork(module.double()), from_module(module)
+    start = {n: p.requires_grad_() for n, p in start_normalising(adaptation, slow).items()}
+
+    def slopes(*params):
+        given = dict(zip(start, params, strict=True))
+        losses = adaptation.meta_loss(slow, given, support, query)
+        return torch.autograd.grad(losses.sum(), params, create_graph=True)
+
+    if second_order:
+        assert torch.autograd.gradcheck(slopes, tuple(start.values()))
+    assert all(slope.requires_grad for slope in slopes(*start.values()))
+    for network, judged in ((fast, query), (slow, parts)):
+        loss = adaptation.meta_loss(network, start, support, judged).sum()
+        with pytest.raises(SettingError, match=r"differentiated again .* as a ModuleNetwork"):
+            torch.autograd.grad(loss, tuple(start.values()), create_graph=True)
+        torch.autograd.grad(loss, tuple(start.values()))
+
+
+NETWORKS = {
+    "perceptron": NETWORK,
+    "linear layers": from_module(torch.nn.Sequential(torch.nn.Linear(2, 1))),
+    "module": from_module(torch.nn.Linear(2, 1)),
+}
+
+
+@pytest.mark.parametrize("network", NETWORKS.values(), ids=list(NETWORKS))
+@pytest.mark.parametrize("options", [{}, {"adapts": "head"}, {"clip_norm": 1.0}], ids=str)
+def test_parameters_that_are_missing_or_too_many_are_named(options, network):
+    adaptation = Adaptation(**options)
+    support, query = (rows(*side) for side in sides().values())
+    whole = start_normalising(adaptation, network)
+    first, *others = whole
+    less = {name: whole[name] for name in others}
+    for params, said in (
+        (less, rf"lack '{first}'; give those of initial_parameters"),
+        ({**less, "wieght": whole[first]}, rf"lack '{first}' and hold, unknown to .*, 'wieght'"),
+        ({}, r"none of the 0 parameters adapts, .*; give those of initial_parameters"),
+    ):
+        with pytest.raises(SettingError, match=said):
+            adaptation.meta_loss(network, params, support, query)
+        with pytest.raises(SettingError, match=said):
+            adaptation.adapted(network, params, support)
+
+
+def test_learned_rates_that_are_missing_are_named():
+    support = rows(*sides()["support"])
+    with pytest.raises(SettingError, match=r"lack 'rate.weight0', .* learn_rates is 'parameter'"):
+        Adaptation(learn_rates="parameter").adapted(NETWORK, start(Adaptation()), support)
+
+
+class Scaled(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer, self.scale = torch.nn.Linear(2, 1), torch.nn.Parameter(torch.tensor(0.3))
+
+    def forward(self, rows):
+        return self.layer(rows) * self.scale
+
+
+@pytest.mark.parametrize("options", [{"clip_norm": 0.1}, {"reptile": True}])
+def test_a_parameter_may_be_one_number(options):
+    """Written (1,) or as a number, it is the same parameter."""
+    grads = []
+    for shape in ((), (1,)):
+        module = Scaled().double()
+        module.scale.data = module.scale.data.reshape(shape)
+        torch.nn.init.constant_(module.layer.weight, 0.5)
+        torch.nn.init.zeros_(module.layer.bias)
+        network, adaptation = from_module(module), Adaptation(**options)
+        params = start_normalising(adaptation, network)
+        params = {n: p.requires_grad_() for n, p in params.items()}
+        support, query = (rows(*side) for side in sides().values())
+        losses = adaptation.meta_loss(network, params, support, query)
+        grads.append(torch.autograd.grad(losses.sum(), params["scale"])[0].reshape(1))
+    assert torch.equal(*grads)
+    assert grads[0] != 0
 
 
 def test_a_network_without_biases_cannot_adapt_them():

@@ -1,9 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from oddshot.errors import SettingError
+from oddshot.errors import DataError, SettingError
 from oddshot.learners import Shape, TaskBatch, collate
 from oddshot.learners.gradient import GradientLearner, ReptileLearner
 
@@ -200,3 +202,29 @@ def test_reptile_moves_towards_what_support_and_query_together_adapt_to(syntheti
             expected[name] += (value - mine[name]).detach()
     found = torch.autograd.grad(losses.sum(), list(params.values()))
     torch.testing.assert_close(found, tuple(expected.values()))
+
+
+def test_inference_mode_changes_nothing(synthetic_tasks):
+    tasks = synthetic_tasks(2)
+
+    def judged() -> Tensor:
+        learner, params, batch = setup(tasks, inner_loss="focal")
+        return learner.detector(params, batch)(batch.query)
+
+    with torch.no_grad():
+        expected = judged()
+    with torch.inference_mode():
+        assert torch.equal(judged(), expected)
+
+
+def test_training_that_can_learn_nothing_is_refused(synthetic_tasks):
+    tasks = synthetic_tasks(3)
+    normal = [replace(t, query_labels=np.zeros_like(t.query_labels)) for t in tasks]
+    odd = [replace(t, support_labels=np.ones_like(t.support_labels)) for t in tasks]
+    setup(tasks, outer_loss="bce", one_class=True)[0].constants(normal)
+    ranking = setup(tasks, outer_loss="ranking")[0]
+    ranking.constants([*normal, *odd])
+    with pytest.raises(DataError, match=r"none of the 3 .* both an anomaly and a normal row"):
+        ranking.constants(normal)
+    with pytest.raises(DataError, match="has neither normal nor unlabelled rows"):
+        setup(tasks, one_class=True)[0].constants(odd)

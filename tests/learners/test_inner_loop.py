@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from oddshot.errors import SettingError
 from oddshot.learners.inner_loop import Objective, Rows, adapt, trajectory
 from oddshot.networks import Network, Perceptron
 
@@ -188,3 +189,8 @@ def test_steps_in_one_go_equal_steps_one_by_one(second_order):
         torch.autograd.grad(rows.loss(network(together, inputs)).sum(), values),
         torch.autograd.grad(rows.loss(network(single, inputs)).sum(), values),
     )
+
+
+def test_rows_are_a_tensor():
+    with pytest.raises(SettingError, match=r"inputs are given as ndarray; give a tensor"):
+        Rows(torch.ones(2, 1, 1).numpy(), misses)

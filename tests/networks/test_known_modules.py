@@ -56,6 +56,22 @@ def test_linear_layers_run_by_formula_alike(options, activation):
     torch.testing.assert_close(*results, **EXACT)
 
 
+@pytest.mark.parametrize("options", [{}, {"learn_rates": "step"}, {"clip_norm": 0.1}], ids=str)
+def test_linear_layers_are_differentiated_by_torch_func(options):
+    network = from_module(linear_layers(nn.SiLU))
+    adaptation = Adaptation(steps=2, rate=0.1, **options)
+    support, query = as_rows(support_and_query(4, (5, 3), (6, 3)))
+    drawn = adaptation.initial_parameters(network, generator())
+    params = {n: p.double().requires_grad_() for n, p in drawn.items()}
+
+    def total(params):
+        return adaptation.meta_loss(network, params, support, query, done=0.5).sum()
+
+    found = torch.func.grad(total)({n: p.detach() for n, p in params.items()})
+    expected = torch.autograd.grad(total(params), list(params.values()), materialize_grads=True)
+    torch.testing.assert_close(list(found.values()), list(expected), **EXACT)
+
+
 @pytest.mark.parametrize("options", [{}, {"second_order": False}, {"learn_rates": "step"}], ids=str)
 def test_linear_layers_take_rows_with_more_axes(options):
     """Rows of windows, say: (B, n, T, in)."""

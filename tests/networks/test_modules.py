@@ -517,6 +517,41 @@ def test_no_tasks_are_named_where_nobody_knows_what_they_make(one_by_one):
         network(of_tasks(trained(network), 0), normal(0, 4, 1, 4, 4))
 
 
+def test_a_network_that_ran_in_inference_mode_can_be_trained():
+    module = mlp()
+    module[0].requires_grad_(False)
+    with torch.inference_mode():
+        network = ModuleNetwork(module)
+        network(of_tasks(network.initial_parameters(generator()), 2), torch.ones(2, 4, 3))
+    params = trained(network, dtype=torch.float32)
+    rows = torch.ones(2, 4, 3, requires_grad=True)
+    network(of_tasks(params, 2), rows).sum().backward()
+    assert all(value.grad is not None for value in (rows, *params.values()))
+
+
+@pytest.mark.parametrize("layer", [nn.ReLU(inplace=True), nn.Dropout(0.5, inplace=True)])
+def test_layers_that_work_in_place_leave_the_rows_alone(layer):
+    network = ModuleNetwork(built(lambda: nn.Sequential(layer, nn.Linear(3, 2))))
+    support, query = as_rows(support_and_query(4, (5, 3), (6, 3)))
+    given = support.inputs.clone()
+    Adaptation().meta_loss(network, trained(network), support, query).sum().backward()
+    assert torch.equal(support.inputs, given)
+
+
+def test_what_is_no_module_of_its_own_is_named():
+    for wrong in (nn.Linear, "linear"):
+        with pytest.raises(SettingError, match=r"module is .*; it must be an instance of torch"):
+            from_module(wrong)
+    with pytest.raises(SettingError, match=r"DataParallel spreads .*; give its \.module"):
+        from_module(nn.Sequential(nn.DataParallel(mlp())))
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+def test_modules_by_torch_jit_are_named():
+    with pytest.raises(SettingError, match=r"is compiled by torch\.jit, .* that it was made of"):
+        from_module(torch.jit.trace(mlp(), torch.ones(4, 3)))
+
+
 def test_an_error_of_the_inputs_stays_what_it_is():
     network = ModuleNetwork(mlp())
     with pytest.raises(RuntimeError, match="cannot be multiplied") as caught:

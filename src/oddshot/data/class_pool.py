@@ -9,11 +9,12 @@ with the numbers it has not had.
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from oddshot.data.splits import IndexArray
 from oddshot.episodes import ANOMALY, NORMAL
-from oddshot.errors import DataError, SettingError, require
+from oddshot.errors import DataError, SettingError, first_line, is_whole, require
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,8 @@ class ClassPool:
     Raises
     ------
     DataError
-        If ``labels`` is not one-dimensional.
+        If ``labels`` is not one-dimensional, a row has none (None or NaN), or they are of kinds
+        that cannot be compared.
 
     Examples
     --------
@@ -73,9 +75,17 @@ class ClassPool:
         given = np.asarray(labels)
         if given.ndim != 1:
             raise DataError(f"class labels have shape {given.shape}; give one label a row")
-        self.classes, classes, self._counts = np.unique(
-            given, return_inverse=True, return_counts=True
-        )
+        if (gaps := pd.isna(given)).any():
+            row = int(np.flatnonzero(gaps)[0])
+            raise DataError(f"row {row} has no class ({given[row]}); name one, or leave it out")
+        try:
+            self.classes, classes, self._counts = np.unique(
+                given, return_inverse=True, return_counts=True
+            )
+        except TypeError as error:
+            raise DataError(
+                f"class labels cannot be sorted ({first_line(error)}); give numbers, or strings"
+            ) from error
         self._starts = np.cumsum(self._counts) - self._counts
         self._rows: IndexArray = np.argsort(classes, kind="stable")  # class by class
 
@@ -112,7 +122,7 @@ class ClassPool:
         Raises
         ------
         SettingError
-            If there are fewer classes than ``ways``, or an argument is too small.
+            If there are fewer classes than ``ways``, or an argument is not whole or too small.
         DataError
             If a class has fewer than ``shots + queries`` rows.
         """
@@ -162,7 +172,7 @@ class ClassPool:
         Raises
         ------
         SettingError
-            If an argument is too small.
+            If an argument is not whole or too small.
         DataError
             If there is one class only, a class has fewer than ``shots + queries`` rows, or all
             other classes together have fewer than ``queries``.
@@ -244,6 +254,6 @@ def _repeat(values: IndexArray, times: int) -> IndexArray:
 
 def _check(episodes: int, seed: int, first: int, **sizes: int) -> None:
     for name, value in {"episodes": episodes, **sizes}.items():
-        require(value >= 1, name, value, "1 or more")
+        require(is_whole(value) and value >= 1, name, value, "a whole number, 1 or more")
     for name, value in {"seed": seed, "first": first}.items():
-        require(value >= 0, name, value, "0 or more")
+        require(is_whole(value) and value >= 0, name, value, "a whole number, 0 or more")

@@ -17,12 +17,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from oddshot.errors import DataError, SettingError, is_number, is_whole, require
-from oddshot.learners.inner_loop import Objective, Rows, adapt, trajectory
+from oddshot.learners.inner_loop import Objective, Rows, adapt, task_sums, trajectory
 from oddshot.networks import Network, Params, Rates, Statistics, redirect
-from oddshot.networks.network import depends_on_more, one_a_task
+from oddshot.networks.host import differentiable, out_of_inference
+from oddshot.networks.network import depends_on_more, differentiable_once, one_a_task
 
 RATE = "rate."  # prefix of learned step sizes among the parameters
 
@@ -99,6 +99,9 @@ class Adaptation:
         steps, rate, clip, decay = self.steps, self.rate, self.clip_norm, self.decay
         require(is_whole(steps) and steps >= 0, "steps", steps, "a whole number, 0 or more")
         require(is_number(rate) and rate > 0, "rate", rate, "a number above 0")
+        for name in ("second_order", "reptile"):
+            value = getattr(self, name)
+            require(isinstance(value, bool), name, value, "True or False")
         require(self.adapts in _ADAPTS, "adapts", self.adapts, " or ".join(_ADAPTS))
         require(
             self.learn_rates in _LEARN_RATES,
@@ -130,6 +133,8 @@ class Adaptation:
 
     def initial_parameters(self, network: Network, generator: torch.Generator) -> Params:
         """Draw the network's parameters, and add the step sizes that are learned."""
+        _require_network(network)
+        require(isinstance(generator, torch.Generator), "generator", generator, "a torch.Generator")
         params = network.initial_parameters(generator)
         if self.learn_rates == "no":
             return params
@@ -139,6 +144,7 @@ class Adaptation:
             rates[RATE + name] = torch.full(shape, self.rate, dtype=params[name].dtype)
         return {**params, **rates}
 
+    @differentiable()
     def adapted(
         self,
         network: Network,
@@ -182,7 +188,7 @@ class Adaptation:
         objective = self._objective(network, support, statistics)
         return adapt(
             objective,
-            _for_tasks(shared, objective),
+            _start(shared, objective),
             rates,
             second_order=self.second_order,
             clip_norm=self.clip_norm,
@@ -206,6 +212,7 @@ class Adaptation:
             raise _no_statistics()
         return network(adapted, query, network.run(adapted, support)[1])
 
+    @differentiable()
     def meta_loss(
         self,
         network: Network,
@@ -231,19 +238,22 @@ class Adaptation:
         Raises
         ------
         SettingError
-            If the network has nothing to adapt, a loss returns another shape than (B,), or a
-            gradient would have to go where the way of computing it does not lead: that of a query
-            in parts, and of networks with formulas of their own, ends at the parameters.
+            If ``done`` is no share, the network has nothing to adapt, a loss returns another shape
+            than (B,), or a gradient would have to go where the way of computing it does not lead:
+            that of a query in parts, and of networks with formulas of their own, ends at the
+            parameters.
         DataError
             If there are no tasks, no rows of the support, or none of a query whose loss is not
             finite then; or support and query are of different numbers of tasks.
         """
+        fits = is_number(done) and 0 <= done <= 1
+        require(fits, "done", done, "a share from 0 to 1")
         shared = _shared(params)
         objective = self._objective(network, support)
         _require_tasks(len(objective.rows[0].inputs), query)
         rates = self._rates(network, params, self.steps)
         if self.reptile:
-            start = _for_tasks(shared, objective)
+            start = _start(shared, objective)
             return self._towards_adapted(shared, objective, start, rates, query)
         weights = self._step_weights(done)
         through = None if self.second_order or self.learn_rates != "no" else shared
@@ -251,7 +261,7 @@ class Adaptation:
             follow = trajectory if len(weights) > 1 else _last
             path = follow(
                 objective,
-                _for_tasks(shared, objective),
+                _start(shared, objective),
                 rates,
                 second_order=self.second_order,
                 clip_norm=self.clip_norm,
@@ -329,6 +339,7 @@ class Adaptation:
 
         return gradient
 
+    @differentiable()
     @torch.no_grad()
     def collect(
         self,
@@ -362,7 +373,7 @@ class Adaptation:
             _require_some("query", query.inputs)
             path = trajectory(
                 objective,
-                _for_tasks(_shared(params), objective),
+                _start(_shared(params), objective),
                 self._rates(network, params, steps),
                 second_order=False,
                 clip_norm=self.clip_norm,
@@ -385,7 +396,7 @@ class Adaptation:
         support: Rows | Sequence[Rows],
         statistics: Sequence[Statistics] | None = None,
     ) -> Objective:
-        rows = [support] if isinstance(support, Rows) else support
+        rows = _parts("support", support)
         if not rows:
             raise DataError("the support holds no rows; give those of one step at least")
         for part in rows:
@@ -396,6 +407,7 @@ class Adaptation:
                 f"steps see {' and '.join(map(str, sorted(counts)))} tasks; give each step rows of "
                 "the same tasks"
             )
+        rows = [replace(part, inputs=out_of_inference(part.inputs)) for part in rows]
         return Objective(network, rows, self.decay, statistics)
 
     def _adapting(self, network: Network, params: Params) -> list[str]:
@@ -408,10 +420,22 @@ class Adaptation:
         return biases
 
     def _rates(self, network: Network, params: Params, steps: int) -> list[Rates]:
+        _require_network(network)
         require(is_whole(steps) and steps >= 0, "steps", steps, "a whole number, 0 or more")
         names = self._adapting(network, _shared(params))
+        if not names:
+            raise SettingError(
+                f"none of the {len(params)} parameters adapts, for adapts is {self.adapts!r}; give "
+                "those of initial_parameters, by their names"
+            )
         if self.learn_rates == "no":
             return [dict.fromkeys(names, self.rate)] * steps
+        lacking = [RATE + name for name in names if RATE + name not in params]
+        if lacking:
+            raise SettingError(
+                f"the parameters lack {', '.join(map(repr, lacking))}, for learn_rates is "
+                f"{self.learn_rates!r}; give those of this Adaptation's initial_parameters"
+            )
         learned = {name: params[RATE + name] for name in names}
         if self.learn_rates == "parameter":
             return [learned] * steps
@@ -502,9 +526,7 @@ class Adaptation:
         with torch.no_grad():
             end = adapt(objective, start, rates, second_order=False, clip_norm=self.clip_norm)
             value = self._query_losses(objective, end, query, None)
-        pulls = [
-            (shared[name] * (start[name] - end[name]).detach()).flatten(1).sum(1) for name in shared
-        ]
+        pulls = [task_sums(shared[name] * (start[name] - end[name]).detach()) for name in shared]
         pull = torch.stack(pulls).sum(0)
         return value + (pull - pull.detach())
 
@@ -537,7 +559,7 @@ class _Prepaid(torch.autograd.Function):
         return value.clone()
 
     @staticmethod
-    @once_differentiable
+    @differentiable_once
     def backward(ctx: Any, factors: Tensor) -> tuple[Any, ...]:
         grads = []
         for slope, rank in zip(ctx.known, ctx.ranks, strict=True):
@@ -547,8 +569,26 @@ class _Prepaid(torch.autograd.Function):
         return (None, None, *grads)
 
 
+def _require_network(network: Network) -> None:
+    if not isinstance(network, Network):
+        raise SettingError(
+            f"network is {type(network).__name__}; make a module one with "
+            "oddshot.networks.from_module"
+        )
+
+
+def _parts(side: str, rows: Rows | Sequence[Rows]) -> Sequence[Rows]:
+    parts = [rows] if isinstance(rows, Rows) else rows
+    if not isinstance(parts, Sequence) or not all(isinstance(part, Rows) for part in parts):
+        raise SettingError(
+            f"the {side} is given as {type(rows).__name__}; give Rows(inputs, loss), or a list of "
+            "them"
+        )
+    return parts
+
+
 def _require_tasks(tasks: int, query: Rows | Sequence[Rows]) -> None:
-    parts = [query] if isinstance(query, Rows) else query
+    parts = _parts("query", query)
     for part in parts:
         _require_some("query", part.inputs, of=1)
     found = sum(len(part.inputs) for part in parts)
@@ -588,6 +628,10 @@ def _last(
 
 def _shared(params: Params) -> Params:
     return {name: value for name, value in params.items() if not name.startswith(RATE)}
+
+
+def _start(shared: Params, objective: Objective) -> Params:
+    return _for_tasks({n: out_of_inference(v) for n, v in shared.items()}, objective)
 
 
 def _for_tasks(shared: Params, objective: Objective) -> Params:

@@ -27,6 +27,7 @@ from oddshot.learners.learner import (
     TaskBatch,
     normal_rows,
     require_normal_rows,
+    require_queries,
 )
 from oddshot.learners.standardisation import (
     moments,
@@ -36,6 +37,7 @@ from oddshot.learners.standardisation import (
 )
 from oddshot.losses import binary_cross_entropy, ranking_loss
 from oddshot.networks import Params, PerceptronCoder
+from oddshot.networks.host import differentiable, out_of_inference
 
 _OUTER: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
     "ranking": ranking_loss,
@@ -197,11 +199,14 @@ class AutoencoderLearner(Learner):
         Raises
         ------
         DataError
-            If the support of a task has neither normal nor unlabelled rows.
+            If the support of a task has neither normal nor unlabelled rows, or no query has
+            anything to learn from.
         """
         require_normal_rows(tasks)
+        require_queries(tasks, ranked=self._outer_loss is ranking_loss and not self._upkeep)
         return moments(tasks)
 
+    @differentiable()
     def meta_loss(
         self,
         params: Params,
@@ -225,6 +230,7 @@ class AutoencoderLearner(Learner):
         generator = self._losses(support, chance, others)["generator"]
         return loss + self._upkeep * (kept + generator)
 
+    @differentiable()
     def detector(self, params: Params, batch: TaskBatch) -> Detector:
         """Adapt all four networks to each task's support; scores are logits of being an anomaly.
 
@@ -253,7 +259,8 @@ class AutoencoderLearner(Learner):
             for player, rate in self._first_rates.items()
         }
         owners = _owners(params)
-        here = {n: params[n].expand(len(support.rows), *params[n].shape) for n in owners}
+        start = {n: out_of_inference(params[n]) for n in owners}
+        here = {n: value.expand(len(support.rows), *value.shape) for n, value in start.items()}
         for step, chance in enumerate(self._chances(steps, support)):
             left = 1 - step / steps
             slopes = self._slopes(support, chance, here, graph=graph)

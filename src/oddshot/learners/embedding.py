@@ -18,6 +18,7 @@ from oddshot.learners.learner import (
     beside_facts,
     normal_rows,
     require_normal_rows,
+    require_queries,
 )
 from oddshot.learners.metric import Prototypes, trimmed
 from oddshot.learners.standardisation import (
@@ -195,9 +196,11 @@ class EmbeddingLearner(Learner):
         Raises
         ------
         DataError
-            If the support of a task has neither normal nor unlabelled rows.
+            If the support of a task has neither normal nor unlabelled rows, or no query has what
+            the outer loss learns from.
         """
         require_normal_rows(tasks)
+        require_queries(tasks, ranked=self._outer_loss == "ranking")
         return {} if self._image else moments(tasks)
 
     def meta_loss(

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import gelu, softplus
 
 from oddshot.episodes import ANOMALY, UNLABELLED, MappedTask
-from oddshot.learners.learner import Detector, Learner, Shape, TaskBatch
+from oddshot.learners.learner import Detector, Learner, Shape, TaskBatch, require_queries
 from oddshot.losses import ranking_loss
 from oddshot.networks import Params
 
@@ -133,7 +133,14 @@ class GatedLearner(Learner):
         }
 
     def constants(self, tasks: Sequence[MappedTask]) -> Params:
-        """Take mean and spread of evidence and facts over the training tasks."""
+        """Take mean and spread of evidence and facts over the training tasks.
+
+        Raises
+        ------
+        DataError
+            If no query has both classes.
+        """
+        require_queries(tasks, ranked=True)
         evidence = np.stack([task.summary.evidence for task in tasks])
         table = np.stack([task.summary.table for task in tasks])
         values = {

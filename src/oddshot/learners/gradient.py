@@ -9,11 +9,19 @@ from typing import ClassVar, TypeAlias
 import torch
 from torch import Tensor
 
-from oddshot.episodes import ANOMALY
+from oddshot.episodes import ANOMALY, MappedTask
 from oddshot.errors import SettingError
 from oddshot.learners.adaptation import Adaptation
 from oddshot.learners.inner_loop import Rows
-from oddshot.learners.learner import Detector, Learner, Shape, TaskBatch, beside_facts
+from oddshot.learners.learner import (
+    Detector,
+    Learner,
+    Shape,
+    TaskBatch,
+    beside_facts,
+    require_normal_rows,
+    require_queries,
+)
 from oddshot.losses import (
     binary_cross_entropy,
     deviation_loss,
@@ -22,6 +30,7 @@ from oddshot.losses import (
     row_weights,
 )
 from oddshot.networks import Params, Perceptron, SmoothCrossEntropy
+from oddshot.networks.host import differentiable
 
 _Score: TypeAlias = Callable[[Tensor, Tensor, Tensor], Tensor]
 
@@ -169,6 +178,22 @@ class GradientLearner(Learner):
         """Draw the network, and the step sizes that are learned."""
         return self._adaptation.initial_parameters(self._network, generator)
 
+    def constants(self, tasks: Sequence[MappedTask]) -> Params:
+        """Return nothing: everything is trained.
+
+        Raises
+        ------
+        DataError
+            If no query has what the outer loss learns from, or, with ``one_class``, the support of
+            a task has neither normal nor unlabelled rows. Reptile learns from any row.
+        """
+        if not self._adaptation.reptile:
+            require_queries(tasks, ranked=self._outer_loss is ranking_loss)
+            if self._one_class:
+                require_normal_rows(tasks)
+        return {}
+
+    @differentiable()
     def meta_loss(self, params: Params, batch: TaskBatch, *, done: float = 1.0) -> Tensor:
         """Outer loss (B,) of the adapted detectors on the queries."""
         outer = self._outer_loss
@@ -183,6 +208,7 @@ class GradientLearner(Learner):
             support = self._support(batch, one_class=self._one_class)
         return self._adaptation.meta_loss(self._network, params, support, query, done=done)
 
+    @differentiable()
     def detector(self, params: Params, batch: TaskBatch) -> Detector:
         """Adapt the network to each task's support; scores are logits of being an anomaly."""
         adapted = self._adaptation.adapted(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from oddshot.errors import SettingError
 from oddshot.networks import Loss, Network, Params, Rates, Statistics, autograd_gradient, step_down
 
 
@@ -23,6 +24,13 @@ class Rows:
 
     inputs: Tensor
     loss: Loss
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.inputs, Tensor):
+            raise SettingError(
+                f"inputs are given as {type(self.inputs).__name__}; give a tensor, such as "
+                "torch.tensor(inputs)"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +149,13 @@ def trajectory(
     return path
 
 
+def task_sums(values: Tensor) -> Tensor:
+    """Sum values (B, ...) of tasks, of which each may be one number: (B,)."""
+    return values.unsqueeze(-1).flatten(1).sum(1)
+
+
 def _clip(grads: Params, limit: float) -> Params:
-    squares = torch.stack([grad.square().flatten(1).sum(1) for grad in grads.values()]).sum(0)
+    squares = torch.stack([task_sums(grad.square()) for grad in grads.values()]).sum(0)
     # the norm has no derivative at 0, where nothing is scaled anyway
     norms = squares.clamp(min=torch.finfo(squares.dtype).tiny).sqrt()
     scale = (limit / norms).clamp(max=1)

@@ -18,6 +18,7 @@ from torch import Tensor
 from oddshot.episodes import ANOMALY, UNLABELLED, MappedTask
 from oddshot.errors import DataError, require
 from oddshot.networks import Params
+from oddshot.networks.host import differentiable
 
 Detector: TypeAlias = Callable[[Tensor], Tensor]
 
@@ -87,12 +88,14 @@ class TaskBatch:
     def __len__(self) -> int:
         return len(self.support)
 
+    @differentiable()
     def to(self, dtype: torch.dtype) -> "TaskBatch":
         """Return the batch with its real numbers in another precision."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return replace(self, **{n: v.to(dtype) for n, v in values.items() if v.is_floating_point()})
 
 
+@differentiable()
 def collate(tasks: Sequence[MappedTask]) -> TaskBatch:
     """Stack tasks into one batch; shorter supports and queries are padded at the end.
 
@@ -165,6 +168,20 @@ def require_normal_rows(tasks: Sequence[MappedTask]) -> None:
     for task in tasks:
         if (task.support_labels == ANOMALY).all():
             raise _nothing_normal(repr(task.name))
+
+
+def require_queries(tasks: Sequence[MappedTask], *, ranked: bool) -> None:
+    """Refuse tasks of which no query teaches anything, with a `DataError`.
+
+    A loss that ranks learns from queries that hold both classes, others from any row.
+    """
+    if any(len(np.unique(task.query_labels)) > ranked for task in tasks):
+        return
+    needed = "both an anomaly and a normal row, which ranking takes" if ranked else "a row"
+    raise DataError(
+        f"none of the {len(tasks)} training queries has {needed}, so there is nothing to learn; "
+        "give tables with more labelled rows"
+    )
 
 
 class Learner(ABC):

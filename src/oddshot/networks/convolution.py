@@ -23,7 +23,7 @@ from torch import Tensor
 from torch.nn.functional import conv2d, max_pool2d, pad
 
 from oddshot.errors import SettingError, require
-from oddshot.networks.network import Network, Params, Statistics
+from oddshot.networks.network import Network, Params, Statistics, require_names
 
 _EPSILON = 1e-5  # added to variances, as torch does
 _CACHED = 320_000  # numbers of the first maps at a time; fewer make slow convolutions
@@ -127,6 +127,8 @@ class ConvolutionalNetwork(Network):
         self._filters, self._blocks, self._outputs = filters, blocks, outputs
         self._pooling, self._stride = pooling, _stride(pooling)
         self._mean = mean if mean is not None else not pooling
+        parts = ("weight", "scale", "bias")
+        self._known = self.head.union(f"{part}{n}" for n in range(blocks) for part in parts)
         self._features = filters[-1] * (1 if self._mean else sides[-1] ** 2)
 
     @property
@@ -181,6 +183,7 @@ class ConvolutionalNetwork(Network):
             If images have another shape or require a gradient, ``statistics`` lack a layer, or
             there are none and a layer has a single value a channel.
         """
+        require_names(params, self._known)
         names = [f"norm{block}" for block in range(self._blocks)]
         if inputs.ndim != 5 or inputs.shape[2:] != self._image:
             raise SettingError(

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from oddshot.errors import SettingError, require
 from oddshot.networks.convolution import ConvolutionalNetwork
 from oddshot.networks.modules import ModuleNetwork, changes, is_plain_call
-from oddshot.networks.network import Loss, Network, Params, Rates, Statistics
+from oddshot.networks.network import Loss, Network, Params, Rates, Statistics, require_names
 from oddshot.networks.perceptron import Perceptron
 
 _ACTIVATIONS: dict[type[nn.Module], str] = {nn.ReLU: "relu", nn.SiLU: "silu"}
@@ -75,7 +75,8 @@ class _LinearLayers(ModuleNetwork):
     """Linear layers under their own names, run by the formulas of `Perceptron`.
 
     They hold (out, in) and (out) where it holds (in, out) and (1, out). Rows with more axes than
-    one, or of another precision, which it does not take, run as those of any module.
+    one, or of another precision, which it does not take, and calls that `torch.func` looks on, run
+    as those of any module.
     """
 
     def __init__(self, perceptron: Perceptron, module: nn.Module, **options: Any) -> None:
@@ -129,7 +130,12 @@ class _LinearLayers(ModuleNetwork):
         )
 
     def _takes(self, params: Params, inputs: Tensor) -> bool:
-        return inputs.ndim == 3 and inputs.dtype == next(iter(params.values())).dtype
+        require_names(params, self._known)
+        return (
+            inputs.ndim == 3
+            and inputs.dtype == next(iter(params.values())).dtype
+            and not torch._C._are_functorch_transforms_active()
+        )
 
     def _translated(self, params: Params) -> Params:
         return {
@@ -162,6 +168,7 @@ class _ConvolutionalLayers(ModuleNetwork):
     def run(
         self, params: Params, inputs: Tensor, statistics: Statistics | None = None
     ) -> tuple[Tensor, Statistics]:
+        require_names(params, self._known)
         if not (_takes_formulas(params, inputs) and self._layers.pay_on(inputs)):
             return super().run(params, inputs, statistics)
         try:

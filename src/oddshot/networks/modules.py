@@ -14,7 +14,8 @@ from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.utils.parametrize import is_parametrized
 
 from oddshot.errors import DataError, SettingError
-from oddshot.networks.network import Network, Params, Statistics
+from oddshot.networks.host import differentiable
+from oddshot.networks.network import Network, Params, Statistics, require_names
 
 _NATIVE = nn.modules.batchnorm._BatchNorm
 _MANY = 500_000  # numbers of a task's first maps; from there on those of all tasks crowd the cache
@@ -28,7 +29,8 @@ class ModuleNetwork(Network):
     require a gradient; others, and buffers, are the same constants for all tasks. A parameter that
     layers share is one parameter, under its first name. What a forward pass writes to the module,
     buffers and attributes alike, is forgotten; an object that it changes in place, such as a list
-    that it appends to, stays changed.
+    that it appends to, stays changed. Layers with ``inplace=True`` write to a copy of the rows; a
+    ``forward`` that writes to its rows by itself changes them.
 
     - Dropout: in training mode, with masks of its own for every task and call, drawn from torch's
       global generator, so `torch.manual_seed` repeats them. In evaluation mode there is none.
@@ -42,7 +44,11 @@ class ModuleNetwork(Network):
       ``torch.nn.functional.embedding`` itself: ``vmap`` knows it for the first task only. Layers
       with ``max_norm``, which rewrite their weights, and ``sparse`` ones are refused.
     - Attention: the fused kernels of torch have no second derivative. For second order choose
-      ``torch.nn.attention.sdpa_kernel(SDPBackend.MATH)`` around training, and training mode.
+      ``torch.nn.attention.sdpa_kernel(SDPBackend.MATH)`` around training, and training mode:
+      `nn.TransformerEncoderLayer` has a kernel for evaluation mode that knows no derivative at all,
+      so set its dropout to 0 there, or run it ``one_by_one``.
+    - `nn.EmbeddingBag` has no second derivative in torch. For second order sum or average what
+      `nn.Embedding` finds.
 
     Threads may share a network.
 
@@ -63,10 +69,11 @@ class ModuleNetwork(Network):
     Raises
     ------
     SettingError
-        If the module has no parameter to train, or one whose shape is not known yet; ``head``
-        matches none; parameters are to be redrawn but a layer does not say how; batch normalisation
-        does more than torch's; an embedding rewrites its weights, or cannot run as it is asked to;
-        a tensor is complex, or computed from others and kept, as the weight is by the deprecated
+        If the module is none, made by `torch.jit` or spread over devices; it has no parameter to
+        train, or one whose shape is not known yet; ``head`` matches none; parameters are to be
+        redrawn but a layer does not say how; batch normalisation does more than torch's; an
+        embedding rewrites its weights, or cannot run as it is asked to; a tensor is complex, or
+        computed from others and kept, as the weight is by the deprecated
         ``torch.nn.utils.weight_norm``.
 
     Examples
@@ -86,6 +93,7 @@ class ModuleNetwork(Network):
         redraw: bool = False,
         one_by_one: bool | None = None,
     ) -> None:
+        _require_module(module)
         self._name = type(module).__name__
         _require_known_shapes(module)
         _require_real(module)
@@ -99,7 +107,12 @@ class ModuleNetwork(Network):
         self._head = _head(module, head)
         self._redraw, self._one_by_one = redraw, _with_padding(module, one_by_one)
         self._growth = _growth(module)
-        self._pristine = _Runner.of(module)
+        self._in_place = any(getattr(layer, "inplace", False) for layer in module.modules())
+        with differentiable():
+            self._pristine = _Runner.of(module)
+        self._known = frozenset(
+            n for n, p in self._pristine.module.named_parameters() if p.requires_grad
+        )
         self._idle: dict[tuple[torch.device, torch.dtype], list[_Runner]] = {}
         if redraw:
             _require_resettable(self._pristine.module)
@@ -139,13 +152,16 @@ class ModuleNetwork(Network):
         Raises
         ------
         SettingError
-            If the module cannot run under ``vmap``, or returns something else than a tensor with a
+            If parameters are missing, or there are more than the module trains; the module cannot
+            run under ``vmap``, or returns something else than a tensor with a
             row for each row of its input; rows and parameters differ in precision, and the module
             does not convert them; batch normalisation has a single value to take moments of, or
             ``statistics`` lack a layer.
         DataError
             If there are no tasks, and the module does not say what it would make of them.
         """
+        require_names(params, self._known)
+        inputs = inputs.clone() if self._in_place else inputs
         tasks = len(inputs)
         given = {
             name: (mean.expand(tasks, -1), variance.expand(tasks, -1))
@@ -229,8 +245,9 @@ class ModuleNetwork(Network):
         try:
             runner = idle.pop()
         except IndexError:
-            runner = deepcopy(self._pristine)
-            runner.module.to(device=like.device, dtype=like.dtype)
+            with differentiable(), torch._C._DisableFuncTorch():
+                runner = deepcopy(self._pristine)
+                runner.module.to(device=like.device, dtype=like.dtype)
         yield runner
         idle.append(runner)  # unless an error left it in an unknown state
 
@@ -423,6 +440,20 @@ def _own(layer: nn.Module) -> list[nn.Parameter]:
 
 def _parametrizations(layer: nn.Module) -> list[nn.Module]:
     return list(cast(nn.Module, layer.parametrizations).modules()) if is_parametrized(layer) else []
+
+
+def _require_module(module: nn.Module) -> None:
+    if not isinstance(module, nn.Module):
+        raise SettingError(f"module is {module!r}; it must be an instance of torch.nn.Module")
+    for layer in module.modules():
+        kind = type(layer).__name__
+        if isinstance(layer, torch.jit.ScriptModule):
+            raise SettingError(
+                f"{kind} is compiled by torch.jit, so its parameters cannot be exchanged; give the "
+                "module that it was made of"
+            )
+        if isinstance(layer, nn.DataParallel | nn.parallel.DistributedDataParallel):
+            raise SettingError(f"{kind} spreads one module over devices; give its .module")
 
 
 def _require_known_shapes(module: nn.Module) -> None:

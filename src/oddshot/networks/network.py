@@ -4,12 +4,12 @@ Every task has its own parameters, so one call runs B different networks, each o
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
+from functools import wraps
 from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from oddshot.errors import SettingError
 
@@ -188,6 +188,22 @@ def one_a_task(losses: Tensor, tasks: int) -> Tensor:
     return losses
 
 
+def require_names(params: Params, names: Set[str]) -> None:
+    """Refuse parameters of other names than those that a network has."""
+    if params.keys() == names:
+        return
+    named = [
+        f"{how} {', '.join(map(repr, sorted(which)))}"
+        for how, which in (
+            ("lack", names - params.keys()),
+            ("hold, unknown to the network,", params.keys() - names),
+        )
+        if which
+    ]
+    said = " and ".join(named)
+    raise SettingError(f"the parameters {said}; give those of initial_parameters, by their names")
+
+
 def depends_on_more(losses: Tensor, leaves: Sequence[Tensor]) -> bool:
     """Tell whether a derivative of losses leads anywhere else than to ``leaves``."""
     known, seen, ahead = {id(leaf) for leaf in leaves}, set(), [losses.grad_fn]
@@ -201,6 +217,22 @@ def depends_on_more(losses: Tensor, leaves: Sequence[Tensor]) -> bool:
             return True
         ahead += [before for before, _ in node.next_functions]
     return False
+
+
+def differentiable_once(backward: Callable[..., tuple[Any, ...]]) -> Callable[..., tuple[Any, ...]]:
+    """Refuse to differentiate once more what a ``backward`` returns, which would be constants."""
+
+    @wraps(backward)
+    def once(ctx: Any, *grads: Tensor | None) -> tuple[Any, ...]:
+        if torch.is_grad_enabled():
+            raise SettingError(
+                "a gradient is to be differentiated again (create_graph), but those of linear "
+                "layers by formula, and of a query in parts, have no derivative; run the module as "
+                "a ModuleNetwork, with its query as one Rows"
+            )
+        return backward(ctx, *grads)
+
+    return once
 
 
 def redirect(params: Params, through: Params) -> Params:
@@ -219,7 +251,6 @@ class _Redirect(torch.autograd.Function):
         return values.detach()
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:  # noqa: ARG004
         return grad.sum(0), None
 

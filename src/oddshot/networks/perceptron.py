@@ -12,7 +12,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from oddshot.errors import SettingError, require
 from oddshot.networks.activations import ACTIVATIONS, Activation
@@ -30,14 +29,24 @@ from oddshot.networks.linear_layers import (
     total,
 )
 from oddshot.networks.loss_slopes import require_nothing_learned, slope_and_bend, slope_of
-from oddshot.networks.network import Loss, Network, Params, Rates, Statistics, one_a_task
+from oddshot.networks.network import (
+    Loss,
+    Network,
+    Params,
+    Rates,
+    Statistics,
+    differentiable_once,
+    one_a_task,
+    require_names,
+)
 
 
 class Perceptron(Network):
     """Fully connected layers with a smooth or piecewise linear activation between them.
 
-    Its formulas know the derivatives by its parameters alone. Where a loss is to pass on a gradient
-    to something else, its inputs or what the loss learns, they refuse.
+    Its formulas know the derivatives by its parameters alone, and no derivative of what they return
+    as a gradient. Where a loss is to pass on a gradient to something else, its inputs or what the
+    loss learns, or a gradient is to be differentiated, they refuse.
 
     Parameters
     ----------
@@ -70,6 +79,7 @@ class Perceptron(Network):
         require(activation in ACTIVATIONS, "activation", activation, known)
         self._widths = list(widths)
         self._names = [name for layer in range(len(widths) - 1) for name in _names(layer)]
+        self._known = frozenset(self._names)
         self._act = ACTIVATIONS[activation]
 
     @property
@@ -137,8 +147,8 @@ class Perceptron(Network):
             As from `descend`.
         """
         self._require_rows(inputs, constant=graph)
-        places = [self._place(name) for name in names]
         values = self._values(params)
+        places = [self._place(name) for name in names]
         with _full_precision(inputs):
             if graph:
                 grads = _Gradient.apply(self._act, inputs, loss, places, *values)  # type: ignore[no-untyped-call]
@@ -170,14 +180,15 @@ class Perceptron(Network):
         self._require_rows(inputs, constant=graph)
         if any(isinstance(rate, Tensor) for step in rates for rate in step.values()):
             return super().descend(params, rates, inputs, loss, graph=graph)
-        steps = [{self._place(name): rate for name, rate in step.items()} for step in rates]
         values = self._values(params)
+        steps = [{self._place(name): rate for name, rate in step.items()} for step in rates]
         with _full_precision(inputs):
             descent = _Descent if graph else _ConstantDescent
             moved = descent.apply(self._act, inputs, loss, steps, *values)  # type: ignore[no-untyped-call]
         return dict(zip(self._names, moved, strict=True))
 
     def _values(self, params: Params) -> tuple[Tensor, ...]:
+        require_names(params, self._known)
         return tuple(params[name] for name in self._names)
 
     def _require_rows(self, inputs: Tensor, *, constant: bool = False) -> None:
@@ -339,7 +350,7 @@ class _Losses(torch.autograd.Function):
         return losses
 
     @staticmethod
-    @once_differentiable
+    @differentiable_once
     def backward(ctx: Any, factors: Tensor) -> tuple[Any, ...]:
         act, weights, h, a, loss = ctx.state
         slope = factors[:, None, None] * slope_of(loss, a[-1])
@@ -371,7 +382,7 @@ class _Gradient(torch.autograd.Function):
         return tuple(_gradient(ctx.trace.h, ctx.trace.d, place) for place in places)
 
     @staticmethod
-    @once_differentiable
+    @differentiable_once
     def backward(ctx: Any, *along: Tensor | None) -> tuple[Any, ...]:
         directions: list[Tensor | None] = [None] * (2 * len(ctx.trace.weights))
         for place, direction in zip(ctx.places, along, strict=True):
@@ -404,7 +415,7 @@ class _Descent(torch.autograd.Function):
         return tuple(value.detach() for value in current)
 
     @staticmethod
-    @once_differentiable
+    @differentiable_once
     def backward(ctx: Any, *along: Tensor) -> tuple[Any, ...]:
         v = [direction.clone() for direction in along]
         for rates, trace in zip(reversed(ctx.steps), reversed(ctx.traces), strict=True):

@@ -45,10 +45,8 @@ class SmoothCrossEntropy(SmoothLoss):
 
     def __call__(self, outputs: Tensor) -> Tensor:
         """Return losses (B,), in nats."""
-        costs = binary_cross_entropy_with_logits(
-            outputs, self._targets, self._weights, reduction="none"
-        )
-        return costs.sum((1, 2))
+        costs = binary_cross_entropy_with_logits(outputs, self._targets, reduction="none")
+        return (self._weights * costs).sum((1, 2))
 
     def slope(self, outputs: Tensor) -> Tensor:
         """Weigh chance less target."""
