@@ -123,3 +123,15 @@ def test_a_long_csv_is_scored_as_one_that_is_read_at_once(text, tmp_path, prior,
     at_once = run("score", kept, text, "--out", tmp_path / "whole.csv")
     assert in_blocks.replace("blocks.csv", "whole.csv") == at_once
     assert (tmp_path / "blocks.csv").read_text() == (tmp_path / "whole.csv").read_text()
+
+
+@pytest.mark.parametrize("name", ["bad.csv", "bad.parquet"])
+def test_a_cell_that_cannot_be_read_is_told_by_file_and_row(text, table, tmp_path, prior, name):
+    kept, bad = tmp_path / "kept", tmp_path / name
+    run("fit", text, "--out", kept, "--prior", prior)
+    cells = table.assign(code="00001", a=table["a"].astype(str))
+    cells.loc[200, "a"] = "abc"
+    cells.to_csv(bad, index=False) if name == "bad.csv" else cells.to_parquet(bad)
+    result = CliRunner().invoke(app, ["score", str(kept), str(bad), "--out", f"{bad}.{name}"])
+    assert result.exit_code == 2
+    assert f"{name}: column 'a' holds 'abc' in row 201, where a number" in result.output

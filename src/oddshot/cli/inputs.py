@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from oddshot.errors import DataError, SettingError
+from oddshot.errors import CellError, DataError, SettingError
 from oddshot.wording import counted
 
 if TYPE_CHECKING:
@@ -260,9 +260,11 @@ def with_hint_at_labels(read: Input) -> Input:
 
 @contextmanager
 def naming(file: str) -> Iterator[None]:
-    """Call rows that cannot be used by the name of their file, where errors call them X."""
+    """Say of rows that cannot be used, or of a cell, in which file they are."""
     try:
         yield
+    except CellError as error:
+        raise DataError(f"{_called(file)}: {error}") from error
     except DataError as error:
         told = str(error)
         if not told.startswith(("X lacks ", "X has ")):

@@ -1,6 +1,7 @@
 """Files of many rows: learned from in part, scored and written a block at a time."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -15,7 +16,7 @@ from oddshot.cli.inputs import (
     unlike_fit,
     without_results,
 )
-from oddshot.errors import SettingError
+from oddshot.errors import CellError, SettingError
 
 if TYPE_CHECKING:
     from oddshot.data.blocks import Blocks, ParquetBlocks
@@ -77,11 +78,20 @@ class LongTable(NamedTuple):
         done = 0
         with progress_bar("scored") as report:
             for frame in self.blocks.frames():
-                with naming(self.file):
+                with naming(self.file), _counting(done):
                     scores = detector.anomaly_score(frame)
                 yield scores
                 done += len(frame)
                 report(done, self.blocks.rows)
+
+
+@contextmanager
+def _counting(done: int) -> Iterator[None]:
+    """Count the rows of a block from the file's first, of which so many are above it."""
+    try:
+        yield
+    except CellError as error:
+        raise error.below(done) from error
 
 
 def long_table(file: str, out: Path | None = None) -> LongTable | None:
