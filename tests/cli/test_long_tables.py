@@ -67,6 +67,24 @@ def test_score_in_blocks_gives_what_score_gives(table, tmp_path, prior, monkeypa
     )
 
 
+def test_score_in_blocks_tells_what_moved_in_later_ones(table, tmp_path, prior, monkeypatch):
+    file, kept, moved = (tmp_path / name for name in ("long.parquet", "kept", "moved.parquet"))
+    table.assign(c=["x", "y"] * 150).to_parquet(file)
+    run("fit", file, "--out", kept, "--prior", prior)
+    later = table.assign(c=["x", "y"] * 32 + ["z"] * 236, d=0, a=table["a"] + 50)
+    later.loc[:63, "a"] -= 50
+    later.loc[100:, "b"] = np.nan
+    later.to_parquet(moved)
+    in_blocks = run("score", kept, moved, "--out", tmp_path / "blocks.parquet")
+    assert "Not there at fit, and ignored: 'd'." in in_blocks
+    assert "Column 'b' is empty in 66.7% of rows, 0.0% at fit." in in_blocks
+    assert "Column 'c' holds what fit did not see in 79% of rows" in in_blocks
+    assert "That is far more than the" in in_blocks
+    monkeypatch.setattr(long_tables, "LONG", COUNT)
+    at_once = run("score", kept, moved, "--out", tmp_path / "whole.parquet")
+    assert in_blocks.replace("blocks.parquet", "whole.parquet") == at_once
+
+
 def test_what_needs_all_rows_at_once_reads_them(table, tmp_path, prior):
     file = tmp_path / "long.parquet"
     for options in (["--out", tmp_path / "out.csv"], ["--top", 3], ["--fdr", 0.5]):
