@@ -225,6 +225,10 @@ def test_users_mistakes_are_one_line(file, tmp_path):
     assert "'fraud'" in refused("detect", file, "--label-column", "frau")
     assert "is the file that is read" in refused("detect", file, "--out", file)
     assert "is a folder" in refused("detect", file, "--out", tmp_path)
+    for path in ("/proc/out.csv", "/dev/null"):
+        if Path(path).parent.exists():
+            told = f"--out {path} cannot be written"
+            assert told in refused("detect", tmp_path / "nowhere.csv", "--out", path)
     assert "ends in .csv" in refused("detect", file, "--out", tmp_path / "a.xlsx")
     assert "ends in .csv" in refused("detect", file, "--out", tmp_path / "a.parquet.gz")
     assert "ends in .html" in refused("detect", file, "--report", file.with_suffix(".pdf"))
