@@ -50,7 +50,7 @@ MOST_DECODED = 2**25  # bytes by which the encoding of others is told
 
 
 class DelimitedBlocks:
-    r"""Rows of a CSV, TSV or other delimited text; see `Blocks`.
+    r"""Rows of a CSV, TSV or other delimited text of several columns; see `Blocks`.
 
     The file is read twice to begin with, to count its rows, see that all are equally wide, and find
     the columns that hold text anywhere; and once for each thing that is asked.
