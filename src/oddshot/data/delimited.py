@@ -150,11 +150,9 @@ def lines_above(text: str) -> int:
 
 
 def without_lines(text: str, number: int) -> str:
-    """Leave out so many lines at the beginning."""
-    lines = io.StringIO(text, newline="")
-    for _ in range(number):
-        lines.readline()
-    return lines.read()
+    """Leave out so many lines at the beginning, as `lines_above` counts them."""
+    lines = io.StringIO(text[:SAMPLE_CHARACTERS], newline="")
+    return text[sum(len(line) for line in islice(lines, number)) :]
 
 
 def _fields_of(text: str, dialect: Dialect, width: int, **how: Any) -> pd.DataFrame:
