@@ -5,7 +5,8 @@
     OddshotError (ValueError)
     |-- DataError          a table, file or column that cannot be used
     |   |-- SourceError    a file that cannot be found, read or understood
-    |   `-- LabelError     a label column or ``y`` that holds something else than labels
+    |   |-- LabelError     a label column or ``y`` that holds something else than labels
+    |   `-- CellError      a cell that holds something else than its column did at fit
     |-- SettingError       an option with a value it cannot take
     |   `-- CalibrationError   a probability without labels to learn it from
     |-- PriorError         a prior or detector file that is damaged, foreign or of another version
@@ -33,6 +34,34 @@ class SourceError(DataError):
 
 class LabelError(DataError):
     """A label column, or ``y``, holds something else than labels."""
+
+
+class CellError(DataError):
+    """A cell holds something else than its column did at fit.
+
+    Parameters
+    ----------
+    told
+        What holds what.
+    row
+        Where: a row of data, counted from 1.
+    remedy
+        What follows the row.
+
+    Examples
+    --------
+    >>> print(CellError("column 'kg' holds 'abc'", 3, "; correct it").below(1000))
+    column 'kg' holds 'abc' in row 1003; correct it
+    """
+
+    def __init__(self, told: str, row: int | None = None, remedy: str = "") -> None:
+        super().__init__(told if row is None else f"{told} in row {row}{remedy}")
+        self._told, self._row, self._remedy = told, row, remedy
+
+    def below(self, rows: int) -> "CellError":
+        """Count so many rows above those it came from."""
+        row = None if self._row is None else rows + self._row
+        return CellError(self._told, row, self._remedy)
 
 
 class SettingError(OddshotError):

@@ -1,4 +1,6 @@
+import os
 import re
+import signal
 import subprocess
 import sys
 import types
@@ -9,7 +11,9 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
+from oddshot import cli
 from oddshot.cli import app
+from oddshot.data.sources import writing
 from oddshot.evaluation import benchmarks
 from oddshot.evaluation.demonstration import rare_malignant
 from oddshot.evaluation.results import read_results
@@ -221,6 +225,10 @@ def test_users_mistakes_are_one_line(file, tmp_path):
     assert "'fraud'" in refused("detect", file, "--label-column", "frau")
     assert "is the file that is read" in refused("detect", file, "--out", file)
     assert "is a folder" in refused("detect", file, "--out", tmp_path)
+    for path in ("/proc/out.csv", "/dev/null"):
+        if Path(path).parent.exists():
+            told = f"--out {path} cannot be written"
+            assert told in refused("detect", tmp_path / "nowhere.csv", "--out", path)
     assert "ends in .csv" in refused("detect", file, "--out", tmp_path / "a.xlsx")
     assert "ends in .csv" in refused("detect", file, "--out", tmp_path / "a.parquet.gz")
     assert "ends in .html" in refused("detect", file, "--report", file.with_suffix(".pdf"))
@@ -569,3 +577,35 @@ def test_parquet_to_parquet_keeps_index_and_types(tmp_path):
     found = pd.read_parquet(tmp_path / "out.parquet")
     pd.testing.assert_frame_equal(found.iloc[:, :2], rows)
     assert list(found.columns[2:]) == ["anomaly_score", "anomaly", "anomaly_rank"]
+
+
+# The process
+
+
+def test_sigterm_leaves_no_partial_file(tmp_path, monkeypatch):
+    def killed():
+        with writing(tmp_path / "out.csv") as partial:
+            partial.write_text("a,b")
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(cli, "app", killed)
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 143
+    assert not [*tmp_path.iterdir()]
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_paths_are_told_as_they_were_given_whatever_the_locale():
+    run = (
+        r"from oddshot import cli; cli.app = lambda: print('Wrote', cli.sys.argv[1], '\u00e9'); "
+        "cli.main()"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", run, "gr\u00f6\u00dfe.csv".encode()],
+        env={**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+        capture_output=True,
+        check=True,
+    )
+    assert told.stdout.decode() == "Wrote gr\u00f6\u00dfe.csv \\xe9\n"

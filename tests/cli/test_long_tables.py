@@ -67,6 +67,24 @@ def test_score_in_blocks_gives_what_score_gives(table, tmp_path, prior, monkeypa
     )
 
 
+def test_score_in_blocks_tells_what_moved_in_later_ones(table, tmp_path, prior, monkeypatch):
+    file, kept, moved = (tmp_path / name for name in ("long.parquet", "kept", "moved.parquet"))
+    table.assign(c=["x", "y"] * 150).to_parquet(file)
+    run("fit", file, "--out", kept, "--prior", prior)
+    later = table.assign(c=["x", "y"] * 32 + ["z"] * 236, d=0, a=table["a"] + 50)
+    later.loc[:63, "a"] -= 50
+    later.loc[100:, "b"] = np.nan
+    later.to_parquet(moved)
+    in_blocks = run("score", kept, moved, "--out", tmp_path / "blocks.parquet")
+    assert "Not there at fit, and ignored: 'd'." in in_blocks
+    assert "Column 'b' is empty in 66.7% of rows, 0.0% at fit." in in_blocks
+    assert "Column 'c' holds what fit did not see in 79% of rows" in in_blocks
+    assert "That is far more than the" in in_blocks
+    monkeypatch.setattr(long_tables, "LONG", COUNT)
+    at_once = run("score", kept, moved, "--out", tmp_path / "whole.parquet")
+    assert in_blocks.replace("blocks.parquet", "whole.parquet") == at_once
+
+
 def test_what_needs_all_rows_at_once_reads_them(table, tmp_path, prior):
     file = tmp_path / "long.parquet"
     for options in (["--out", tmp_path / "out.csv"], ["--top", 3], ["--fdr", 0.5]):
@@ -123,3 +141,15 @@ def test_a_long_csv_is_scored_as_one_that_is_read_at_once(text, tmp_path, prior,
     at_once = run("score", kept, text, "--out", tmp_path / "whole.csv")
     assert in_blocks.replace("blocks.csv", "whole.csv") == at_once
     assert (tmp_path / "blocks.csv").read_text() == (tmp_path / "whole.csv").read_text()
+
+
+@pytest.mark.parametrize("name", ["bad.csv", "bad.parquet"])
+def test_a_cell_that_cannot_be_read_is_told_by_file_and_row(text, table, tmp_path, prior, name):
+    kept, bad = tmp_path / "kept", tmp_path / name
+    run("fit", text, "--out", kept, "--prior", prior)
+    cells = table.assign(code="00001", a=table["a"].astype(str))
+    cells.loc[200, "a"] = "abc"
+    cells.to_csv(bad, index=False) if name == "bad.csv" else cells.to_parquet(bad)
+    result = CliRunner().invoke(app, ["score", str(kept), str(bad), "--out", f"{bad}.{name}"])
+    assert result.exit_code == 2
+    assert f"{name}: column 'a' holds 'abc' in row 201, where a number" in result.output

@@ -84,6 +84,8 @@ def test_missing_words(word: str) -> None:
     [
         ("a,b\n1,2\n3\n4,5\n", "f: line 3 has 1 fields, the lines above 2"),
         ("a,b\n1,2\n3,4,5\n", "f: line 3 has 3 fields"),
+        ('a,b\n1,2\n""\n4,5\n', "f: line 3 has 1 fields, the lines above 2"),
+        ("a,b\n1\r,2\n", "f: line 2 has 1 fields, the lines above 2"),
         ('a,b\n"1,1",2\n"x\ny",4,5\n', "f: line 3 has 3 fields"),
         ("a,b,\n1,2\n", "f: line 2 has 2 fields"),
         ("\n\na,b\n1,2\n1\n", "f: line 5 has 1 fields"),

@@ -210,8 +210,10 @@ def test_what_is_not_there_is_named(tmp_path):
         read_images(tmp_path / "none.png")
     with pytest.raises(SourceError, match=r"none\.npz' does not exist"):
         read_images(tmp_path / "none.npz")
-    (tmp_path / "table.csv").write_text("a,b\n1,2\n")
     with pytest.raises(SourceError, match=r"holds no images; give a folder with files such as"):
+        read_images(tmp_path)
+    (tmp_path / "table.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(SourceError, match=r"no images, but 1 table \(table.csv\); tables are read"):
         read_images(tmp_path)
     with pytest.raises(SourceError, match=r"table\.csv' cannot be read as an image \(it is no"):
         read_images(tmp_path / "table.csv")

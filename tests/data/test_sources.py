@@ -275,6 +275,12 @@ def test_unreadable_files_are_explained_in_one_line(
 def test_missing_files_and_folders(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"'none\.csv' does not exist; check the path"):
         read_table("none.csv")
+    for name in ("part1.csv", "part2.csv"):
+        (tmp_path / name).write_text("a,b\n1,2\n")
+    with pytest.raises(
+        SourceError, match=r"it stands for 2 files \(.*part1.csv', ...\); tables are"
+    ):
+        read_table(tmp_path / "part*.csv")
     with pytest.raises(SourceError, match="is a folder; give one file in it"):
         read_table(tmp_path)
     with pytest.raises(SourceError, match="cannot be read"):

@@ -1,10 +1,14 @@
 """Delimited text, a block of rows at a time."""
 
 import gzip
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from oddshot.data.sources import read_table
 from oddshot.data.text_blocks import DelimitedBlocks, is_long_text
@@ -82,9 +86,67 @@ def test_names_come_without_spaces_around_them(tmp_path):
     assert (tmp_path / "out.csv").read_text() == "a;label;a;n\n1,5;1;3;0\n2,5;;4;1\n"
 
 
+def test_lines_above_a_table_are_left_out(tmp_path):
+    path, out = tmp_path / "table.csv", tmp_path / "out.csv"
+    rows = "day;amount;shop;by\n" + "".join(f"{n};{n},5;a;b\n" for n in range(9))
+    for above, lines in (("Export of 2024\n", 1), ("Export; made 2024-05-01\n", 1), ("#\na\n", 2)):
+        path.write_text(above + rows)
+        assert is_long_text(path, least_bytes=0)
+        blocks = DelimitedBlocks(path, block_rows=4)
+        assert blocks.notes == read_table(path).notes
+        assert f"{lines} line" in blocks.notes[0]
+        assert pd.concat(blocks.frames())["amount"].tolist() == [n + 0.5 for n in range(9)]
+        blocks.write_beside({"n": np.arange(9)}, out)
+        assert out.read_text().splitlines()[:2] == ["day;amount;shop;by;n", "0;0,5;a;b;0"]
+        path.write_text(above + rows + "9;9,5\n")
+        with pytest.raises(SourceError, match=f"line {lines + 11} has 2 fields"):
+            DelimitedBlocks(path)
+
+
+def test_truth_values_in_some_blocks_and_numbers_in_others_are_text(tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text("a,b,c\nTrue,True,1\nFalse,False,0\n1,,1\n0,True,0\n")
+    together = pd.concat(DelimitedBlocks(path, block_rows=2).frames(), ignore_index=True)
+    assert together["a"].tolist() == read_table(path).rows["a"].tolist()
+    assert together["a"].tolist() == ["True", "False", "1", "0"]
+    assert together["c"].tolist() == [1, 0, 1, 0]
+
+
+CELLS = ["1", "2.5", "a", "b c", "", " ", '""', ' "x"', '"x,y"', '"p\nq"', "\t", "#", "True", "NA"]
+LINES = ["", "  ", "\t", " \t", '""', ' ""', '"', ",", "#x", "'", 'a"b,1', '"a"b,1', '\t"a\n1",2']
+SMALL_LINES = st.sampled_from(LINES) | st.tuples(*[st.sampled_from(CELLS)] * 2).map(",".join)
+
+
+@given(st.lists(SMALL_LINES, min_size=2, max_size=7), st.sampled_from(["\n", "\r\n"]))
+def test_blocks_hold_what_is_read_as_a_whole_or_both_are_refused(lines, end):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "table.csv")
+        path.write_bytes(end.join(["u,v", "1,2", *lines, ""]).encode())
+        found = []
+        for read in (lambda: read_table(path).rows, lambda: pd.concat(frames(path))):
+            try:
+                found.append(read().astype(object).fillna("gap").map(plain).to_numpy().tolist())
+            except SourceError as error:
+                found.append(str(error))
+        assert found[0] == found[1]
+
+
+def frames(path):
+    blocks = DelimitedBlocks(path, block_rows=2)
+    blocks.write_beside({"n": np.arange(blocks.rows)}, path.with_name("out.csv"))
+    return blocks.frames()
+
+
+def plain(cell):
+    return cell if isinstance(cell, str | bool) else str(float(cell))
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        ('a,b\n1,2\n""\n3,4\n', "line 3 has 1 fields, the lines above 2"),
+        ("a,b\r  \r,\r3,2\r", "2 rows are counted in it, but 1 read; end its lines with"),
+        ("a,b\n1,\0\n", "is not a text but binary"),
         ("a,b\n1,2\n3\n", "line 3 has 1 fields, the lines above 2"),
         ("a,b\n1,2\n3,4,5\n", "line 3 has 3 fields"),
         ("a,b\n", "holds a header and no row"),
@@ -93,7 +155,7 @@ def test_names_come_without_spaces_around_them(tmp_path):
 )
 def test_what_cannot_be_read_is_said(tmp_path, text, message):
     path = tmp_path / "table.csv"
-    path.write_text(text)
+    path.write_text(text, newline="")
     with pytest.raises(SourceError, match=message):
         DelimitedBlocks(path)
 

@@ -1,19 +1,22 @@
 """The command line ``oddshot``; ``oddshot --help`` lists its commands.
 
 Exit codes: 0 done; 1 every run of `bench` failed; 2 a mistake of the user's, or a full disk, in one
-line on standard error; 3 `watch` found drift; 130 stopped with Ctrl-C. Any other exception is a
-defect of ours and escapes with its traceback.
+line on standard error; 3 `watch` found drift; 130 stopped with Ctrl-C; 143 ended by SIGTERM. Any
+other exception is a defect of ours and escapes with its traceback.
 
 Nothing heavy is imported before a command needs it, so that ``oddshot --help`` answers at once.
 """
 
+import codecs
 import errno
 import io
 import os
 import re
+import signal
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
@@ -111,10 +114,39 @@ app.command(cls=_NoEmptyPaths)(refresh)
 
 def main() -> None:
     """Run the command line; letters that the output's encoding lacks are written as escapes."""
+    codecs.register_error("oddshot", _bytes_or_escape)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
-    app()
+            stream.reconfigure(errors="oddshot")
+    with _cleaning_up():
+        app()
+
+
+def _bytes_or_escape(error: UnicodeError) -> tuple[str | bytes, int]:
+    """Write a letter that cannot be encoded as an escape, and a path's bytes as they came."""
+    assert isinstance(error, UnicodeEncodeError)
+    letter = error.object[error.start]
+    is_byte = "\udc80" <= letter <= "\udcff"  # PEP 383: in a path that the locale cannot decode
+    written: str | bytes
+    if is_byte:
+        written = letter.encode("utf-8", "surrogateescape")
+    else:
+        written = letter.encode("ascii", "backslashreplace").decode("ascii")
+    return written, error.start + 1
+
+
+@contextmanager
+def _cleaning_up() -> Iterator[None]:
+    """Clean up after SIGTERM as after Ctrl-C: it becomes an exception, and exits with 143."""
+    before = signal.getsignal(signal.SIGTERM)
+    if before is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _show_version(asked: bool) -> None:

@@ -15,7 +15,6 @@ from oddshot.cli.inputs import (
     naming,
     read_input,
     scored_rows,
-    unlike_fit,
     with_hint_at_labels,
 )
 from oddshot.cli.long_tables import long_table, score_beside
@@ -42,6 +41,7 @@ from oddshot.cli.options import (
 )
 from oddshot.cli.outputs import check_outputs, write_beside
 from oddshot.cli.thresholds import Promise
+from oddshot.cli.unlike_fit import UnlikeFit
 from oddshot.errors import SettingError
 from oddshot.wording import counted
 
@@ -192,8 +192,9 @@ def score(
         read = read._replace(notes=read.notes + promise.keep(detector, read))
     found = scored_rows(detector, file, read, fitted=False)
     if found.columns:
-        unlike = unlike_fit(detector, read.frame, found.flagged)
-        found = replace(found, notes=(*found.notes, *unlike))
+        unlike = UnlikeFit(detector)
+        unlike.look_at(read.frame)
+        found = replace(found, notes=(*found.notes, *unlike.told(found.flagged)))
     found = promise.add_p_values(found, detector, read.rows)
     found = with_reasons(found, detector, read, reasons)
     _tell(found, detector, read, [str(folder), file], out=out, report=report, top=top)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from oddshot.errors import DataError, SettingError
+from oddshot.errors import CellError, DataError, SettingError
 from oddshot.wording import counted
 
 if TYPE_CHECKING:
@@ -22,10 +22,6 @@ if TYPE_CHECKING:
     from oddshot.episodes import LabelArray
     from oddshot.priors import Prior
     from oddshot.reports.detection import Detection
-
-MANY_UNSEEN = 0.2  # share of rows with levels that fit did not see, of which a user is told
-UNUSUAL, CLEARLY = 3.0, 1e-3  # times as many flagged, or gaps, as at fit, and how surely
-MOST_TOLD = 5  # columns that have become empty
 
 
 class Asked(NamedTuple):
@@ -265,9 +261,11 @@ def with_hint_at_labels(read: Input) -> Input:
 
 @contextmanager
 def naming(file: str) -> Iterator[None]:
-    """Call rows that cannot be used by the name of their file, where errors call them X."""
+    """Say of rows that cannot be used, or of a cell, in which file they are."""
     try:
         yield
+    except CellError as error:
+        raise DataError(f"{_called(file)}: {error}") from error
     except DataError as error:
         told = str(error)
         if not told.startswith(("X lacks ", "X has ")):
@@ -300,54 +298,6 @@ def scored_rows(
         notes=read.notes,
         label_column=read.label_column,
     )
-
-
-def unlike_fit(detector: "FewShotDetector", frame: "pd.DataFrame", flagged: int) -> tuple[str, ...]:
-    """Say in what new rows are unlike those of fit: columns, gaps, levels, far more anomalies.
-
-    Parameters
-    ----------
-    detector
-        Fitted before.
-    frame
-        Shape (n, d): the new rows, or some of them.
-    flagged
-        How many are above the threshold.
-    """
-    notes = []
-    known = {str(name) for name in getattr(detector, "feature_names_in_", ())}
-    new = [str(name) for name in frame if str(name) not in known] if known else []
-    if new:
-        notes.append(f"Not there at fit, and ignored: {', '.join(map(repr, new[:5]))}.")
-    emptied = {
-        column: shares
-        for column, shares in detector.missing_shares(frame).items()
-        if _far_more(round(shares[1] * len(frame)), len(frame), shares[0])
-    }
-    for column, (before, now) in [*emptied.items()][:MOST_TOLD]:
-        notes.append(f"Column {column!r} is empty in {now:.1%} of rows, {before:.1%} at fit.")
-    if len(emptied) > MOST_TOLD:
-        notes.append(f"So are {counted(len(emptied) - MOST_TOLD, 'more columns')}.")
-    for column, share in detector.unseen_levels(frame).items():
-        if share > MANY_UNSEEN and column not in emptied:
-            notes.append(
-                f"Column {column!r} holds what fit did not see in {share:.0%} of rows; if that "
-                "does not matter, fit again with --leave-out."
-            )
-    if _far_more(flagged, len(frame), detector.contamination_):
-        notes.append(
-            f"That is far more than the {detector.contamination_:.1%} at fit; oddshot watch tells "
-            "whether the rows have moved."
-        )
-    return tuple(notes)
-
-
-def _far_more(count: int, rows: int, share: float) -> bool:
-    """Tell whether so many of the rows are plainly more than three times a share."""
-    from scipy.stats import binom
-
-    usual = min(1.0, UNUSUAL * share + 0.01)
-    return bool(binom.sf(count - 1, rows, usual) < CLEARLY)
 
 
 def share_of(contamination: str) -> str | float:

@@ -1,6 +1,7 @@
 """Files of many rows: learned from in part, scored and written a block at a time."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -12,10 +13,10 @@ from oddshot.cli.inputs import (
     check_for_table,
     naming,
     set_aside,
-    unlike_fit,
     without_results,
 )
-from oddshot.errors import SettingError
+from oddshot.cli.unlike_fit import UnlikeFit
+from oddshot.errors import CellError, SettingError
 
 if TYPE_CHECKING:
     from oddshot.data.blocks import Blocks, ParquetBlocks
@@ -72,16 +73,29 @@ class LongTable(NamedTuple):
             return np.full(self.blocks.rows, -1, dtype=np.int8)
         return self.blocks.labels(column)
 
-    def scores(self, detector: "FewShotDetector") -> Iterator["FloatArray"]:
-        """Score block by block."""
+    def scores(
+        self, detector: "FewShotDetector", unlike: UnlikeFit | None = None
+    ) -> Iterator["FloatArray"]:
+        """Score block by block, each of which ``unlike`` looks at, too."""
         done = 0
         with progress_bar("scored") as report:
             for frame in self.blocks.frames():
-                with naming(self.file):
+                with naming(self.file), _counting(done):
                     scores = detector.anomaly_score(frame)
+                    if unlike is not None:
+                        unlike.look_at(frame)
                 yield scores
                 done += len(frame)
                 report(done, self.blocks.rows)
+
+
+@contextmanager
+def _counting(done: int) -> Iterator[None]:
+    """Count the rows of a block from the file's first, of which so many are above it."""
+    try:
+        yield
+    except CellError as error:
+        raise error.below(done) from error
 
 
 def long_table(file: str, out: Path | None = None) -> LongTable | None:
@@ -150,19 +164,18 @@ def score_beside(
 
     from oddshot.reports.detection import scored_beside
 
+    unlike = UnlikeFit(detector) if learned is None else None
     found = scored_beside(
         table.blocks.columns,
-        np.concatenate([*table.scores(detector)]),
+        np.concatenate([*table.scores(detector, unlike)]),
         float(detector.threshold_),
         source=table.file,
         columns=detector.column_report_,
         labels=None if learned is None else table.labels(label_column),
         notes=() if learned is None else learned.notes,
     )
-    if learned is None:
-        first = next(iter(table.blocks.frames()))
-        above = int(found.rows[found.verdict].head(len(first)).sum())
-        found = replace(found, notes=(*found.notes, *unlike_fit(detector, first, above)))
+    if unlike is not None:
+        found = replace(found, notes=(*found.notes, *unlike.told(found.flagged)))
     table.blocks.write_beside({str(n): found.rows[n].to_numpy() for n in found.rows.columns}, out)
     console = console_of_stdout()
     for line in found.told():

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
 from oddshot.errors import SettingError
@@ -102,8 +103,17 @@ def write_beside(
 
 
 def _check(called: str, file: str, path: Path) -> None:
+    from oddshot.persistence import replaceable
+
     if file != "-" and os.path.exists(path) and os.path.exists(file) and path.samefile(file):
         raise SettingError(f"{called} is the file that is read; choose another name")
     if os.path.isdir(path):
         raise SettingError(f"{called} is a folder; give the name of a file")
     make_folder(called, path.parent, "its folder")
+    try:
+        with TemporaryFile(dir=replaceable(path).parent):
+            pass
+    except OSError as error:
+        raise SettingError(
+            f"{called} cannot be written ({error.strerror}); give a file in a folder you may write"
+        ) from error

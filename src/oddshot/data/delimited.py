@@ -8,10 +8,10 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,9 +19,6 @@ import pandas as pd
 from oddshot.errors import SourceError
 from oddshot.frames import MISSING_WORDS, NUMBER_TEXT
 from oddshot.wording import counted
-
-if TYPE_CHECKING:
-    import _csv
 
 DELIMITERS = "\t;|,"  # the rarer inside a field, the earlier; comma last: it may be a decimal point
 SPELLED = (str.lower, str.upper, str.title)
@@ -89,7 +86,9 @@ def read_delimited(text: str, called: str) -> tuple[pd.DataFrame, tuple[str, ...
     SourceError
         If there is no row, or a line has too few or too many fields.
     """
-    text, before = _without_preamble(_with_line_feeds(text))
+    text = _with_line_feeds(text)
+    before = lines_above(text)
+    text = without_lines(text, before)
     try:
         dialect = sniff(text)
         width = _check_widths(text, dialect.delimiter, called, before)
@@ -99,8 +98,7 @@ def read_delimited(text: str, called: str) -> tuple[pd.DataFrame, tuple[str, ...
     if not len(frame):
         raise SourceError(f"{called} holds a header and no row; add rows beneath it")
     frame = without_points(frame, pointed(frame, dialect))
-    skipped = (f"Left out above the table: {counted(before, 'lines')}.",) if before else ()
-    return frame, (*skipped, *notes_on(frame, dialect))
+    return frame, notes_on(frame, dialect, before)
 
 
 def delimited_cells(text: str) -> tuple[pd.DataFrame, Dialect]:
@@ -109,7 +107,8 @@ def delimited_cells(text: str) -> tuple[pd.DataFrame, Dialect]:
     Identifiers keep their leading zeros, numbers their digits, and gaps their words. Columns have
     the names of the header, equal ones too. How it is written is told for writing more columns.
     """
-    text, _ = _without_preamble(_with_line_feeds(text))
+    text = _with_line_feeds(text)
+    text = without_lines(text, lines_above(text))
     dialect = sniff(text)
     width = _check_widths(text, dialect.delimiter, "the text")
     cells = _fields_of(
@@ -127,28 +126,33 @@ def _with_line_feeds(text: str) -> str:
     return text if "\n" in text else text.replace("\r", "\n")
 
 
-def _without_preamble(text: str) -> tuple[str, int]:
-    """Leave out titles and comments above a table, and tell how many lines they are.
+def lines_above(text: str) -> int:
+    """Count the lines of titles and comments above a table.
 
-    They are the first lines, up to ten, that have fewer fields than nearly all others, where a
-    header follows. A single line that is but one field short is none: it may be the header, of a
+    They are the first rows, up to ten, that have fewer fields than nearly all others, where a
+    header follows. A single row that is but one field short is none: it may be the header, of a
     table whose rows begin with a name or end with a delimiter.
     """
-    sample = text[:SAMPLE_CHARACTERS]
-    rows = {d: [row for row in _rows(sample, d) if row][:SAMPLE_ROWS] for d in DELIMITERS}
-    delimiter = max(DELIMITERS, key=lambda d: _agreement(rows[d]))
-    widths = [len(row) for row in rows[delimiter]]
+    sample = _sample(text)
+    rows = {d: [*islice(_rows(sample, d), SAMPLE_ROWS)] for d in DELIMITERS}
+    delimiter = max(DELIMITERS, key=lambda d: _agreement([row for _, row in rows[d]]))
+    widths = [len(row) for _, row in rows[delimiter]]
     (width, count), *_ = Counter(widths).most_common(1) or [(1, 0)]
     above = next((at for at, found in enumerate(widths) if found >= width), 0)
     if not 0 < above <= MOST_ABOVE or width == 1 or count < ENOUGH_BELOW * (len(widths) - above):
-        return text, 0
-    below = [row for row in rows[delimiter][above:] if len(row) == width]
+        return 0
+    below = [row for _, row in rows[delimiter][above:] if len(row) == width]
     if (above == 1 and widths[0] == width - 1) or not _is_header(below):
-        return text, 0
-    lines = _rows(sample, delimiter)
-    for _ in islice((row for row in lines if row), above):
-        pass
-    return "\n".join(text.split("\n")[lines.line_num :]), lines.line_num
+        return 0
+    header, _ = rows[delimiter][above]
+    lines = islice(io.StringIO(sample, newline=""), header - 1)
+    return max(number for number, line in enumerate(lines, 1) if line.strip())
+
+
+def without_lines(text: str, number: int) -> str:
+    """Leave out so many lines at the beginning, as `lines_above` counts them."""
+    lines = io.StringIO(text[:SAMPLE_CHARACTERS], newline="")
+    return text[sum(len(line) for line in islice(lines, number)) :]
 
 
 def _fields_of(text: str, dialect: Dialect, width: int, **how: Any) -> pd.DataFrame:
@@ -221,17 +225,37 @@ def without_points(frame: pd.DataFrame, names: set[str]) -> pd.DataFrame:
     return frame.assign(**numbers)
 
 
-def cell_reader(text: TextIO, delimiter: str) -> "_csv.Reader":
-    """Read lines of text as cells of any length."""
+def numbered_rows(text: Iterable[str], delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """Give rows as cells of any length, each with the line that it begins in.
+
+    Parameters
+    ----------
+    text
+        Lines with their ends. Those of spaces alone are no rows, for pandas skips them; a quoted
+        cell without content is a row of one field.
+    delimiter
+        What stands between cells.
+    """
+    last = ""
+
+    def kept(line: str) -> str:
+        nonlocal last
+        last = line
+        return line
+
     csv.field_size_limit(2**31 - 1)
-    return csv.reader(text, delimiter=delimiter, skipinitialspace=True)
+    reader = csv.reader(map(kept, text), delimiter=delimiter, skipinitialspace=True)
+    start = 1
+    for row in reader:
+        is_blank = len(row) <= 1 and not "".join(row).strip(" \t") and not last.strip(" \t\r\n")
+        if not is_blank:
+            yield start, row
+        start = reader.line_num + 1
 
 
 def sniff(text: str) -> Dialect:
     """Find delimiter, decimal point and header from the first lines of a text."""
-    sample = text[:SAMPLE_CHARACTERS]
-    if len(text) > SAMPLE_CHARACTERS:
-        sample = sample[: sample.rfind("\n") + 1] or sample
+    sample = _sample(text)
     candidates = {delimiter: _fields(sample, delimiter) for delimiter in DELIMITERS}
     delimiter = max(DELIMITERS, key=lambda d: _agreement(candidates[d]))  # the first of equals
     rows = candidates[delimiter]
@@ -247,22 +271,26 @@ def sniff(text: str) -> Dialect:
         rows = [[cell.replace(",", ".") for cell in row] for row in rows]
     if not rows or not _is_header(rows):
         return Dialect(delimiter, decimal, None)
-    header = next(row for row in _rows(sample, delimiter) if not _is_blank(row))
+    _, header = next(_rows(sample, delimiter))
     return Dialect(delimiter, decimal, tuple(header))
 
 
+def _sample(text: str) -> str:
+    """Give the first lines of a text, whole ones where it is longer."""
+    sample = text[:SAMPLE_CHARACTERS]
+    if len(text) > SAMPLE_CHARACTERS:
+        sample = sample[: sample.rfind("\n") + 1] or sample
+    return sample
+
+
 def _fields(text: str, delimiter: str) -> list[list[str]]:
-    """Give the cells of the first rows that are not blank, without spaces around them."""
-    rows = (row for row in _rows(text, delimiter) if not _is_blank(row))
-    return [[cell.strip() for cell in row] for row in islice(rows, SAMPLE_ROWS)]
+    """Give the cells of the first rows, without spaces around them."""
+    rows = islice(_rows(text, delimiter), SAMPLE_ROWS)
+    return [[cell.strip() for cell in row] for _, row in rows]
 
 
-def _is_blank(row: list[str]) -> bool:
-    return row in ([], [""])
-
-
-def _rows(text: str, delimiter: str) -> "_csv.Reader":
-    return cell_reader(io.StringIO(text, newline=""), delimiter)
+def _rows(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    return numbered_rows(io.StringIO(text, newline=""), delimiter)
 
 
 def _agreement(rows: list[list[str]]) -> float:
@@ -332,53 +360,55 @@ def _kind(cell: str) -> str:
 
 def _check_widths(text: str, delimiter: str, called: str, before: int = 0) -> int:
     """Give the number of fields in every line, or say which differs; so many lines are above."""
-    lines = _rows(text, delimiter)
-    width = len(next((row for row in lines if not _is_blank(row)), [""]))
-    if '"' not in text and _all_lines_have(text, delimiter, width - 1):
-        return width
-    for _ in rows_of_width(_rows(text, delimiter), called, before):
+    _, first = next(_rows(text, delimiter), (1, [""]))
+    if '"' not in text and _all_lines_have(text, delimiter, len(first) - 1):
+        return len(first)
+    for _ in rows_of_width(io.StringIO(text, newline=""), delimiter, called, before):
         pass
-    return width
+    return len(first)
 
 
-def rows_of_width(lines: "_csv.Reader", called: str, before: int = 0) -> Iterator[list[str]]:
-    """Give the rows that are not blank, all as wide as the first; so many lines are above.
+def rows_of_width(
+    text: Iterable[str], delimiter: str, called: str, before: int = 0
+) -> Iterator[list[str]]:
+    """Give the rows of `numbered_rows`, all as wide as the first; so many lines are above.
 
     Raises
     ------
     SourceError
         If one is not, with its line.
     """
-    width, start = 0, 1
-    for row in lines:
-        if not _is_blank(row):
-            width = width or len(row)
-            if len(row) != width:
-                raise SourceError(
-                    f"{called}: line {before + start} has {len(row)} fields, the lines above "
-                    f"{width}; "
-                    'correct it, put text that holds the delimiter in "quotes", close open quotes'
-                )
-            yield row
-        start = lines.line_num + 1
+    width = 0
+    for line, row in numbered_rows(text, delimiter):
+        width = width or len(row)
+        if len(row) != width:
+            raise SourceError(
+                f"{called}: line {before + line} has {len(row)} fields, the lines above {width}; "
+                'correct it, put text that holds the delimiter in "quotes", close open quotes'
+            )
+        yield row
 
 
 def _all_lines_have(text: str, delimiter: str, count: int) -> bool:
+    if text.count("\r") > text.count("\r\n"):  # of which each ends a line
+        return False
     content = np.frombuffer(text.encode(), dtype=np.uint8)
     ends = np.append(np.flatnonzero(content == ord("\n")), len(content))
     counts = np.diff(np.searchsorted(np.flatnonzero(content == ord(delimiter)), ends), prepend=0)
     return bool(np.all(counts == count))
 
 
-def notes_on(frame: pd.DataFrame, dialect: Dialect) -> tuple[str, ...]:
-    """Say what a reader should know of the header."""
+def notes_on(frame: pd.DataFrame, dialect: Dialect, before: int) -> tuple[str, ...]:
+    """Say what a reader should know of the header, and that so many lines are above it."""
+    above = (f"Left out above the table: {counted(before, 'lines')}.",) if before else ()
     if dialect.names is None:
-        return ("No header was found; columns are counted from 0.",)
+        return (*above, "No header was found; columns are counted from 0.")
     called = [*zip(dialect.names, map(str, frame.columns), strict=True)]
     spaced = [new for old, new in called if old != new == old.strip()]
     more = f" and {len(spaced) - MOST_NAMED} more" if len(spaced) > MOST_NAMED else ""
     told = f"Left out spaces around names: {', '.join(map(repr, spaced[:MOST_NAMED]))}{more}."
     return (
+        *above,
         *((told,) if spaced else ()),
         *(
             f"column {new!r} has the header {old!r} in the file"

@@ -30,9 +30,11 @@ from oddshot.data.pixels import (
     pillow,
     stack_pixels,
 )
+from oddshot.data.sources import FORMATS, table_suffix
 from oddshot.data.streams import is_read_once
 from oddshot.episodes import UNLABELLED, Float32Array, LabelArray
 from oddshot.errors import DataError, LabelError, SourceError, first_line, require
+from oddshot.wording import counted
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -268,6 +270,13 @@ def _in_folder(folder: Path) -> _Found:
     ]
     pictures = [file for file in files if file.suffix.lower() in SUFFIXES]
     kept = [file for file in pictures if MASKS not in file.parts]
+    tables = [str(file) for file in files if table_suffix(Path(file)) in FORMATS]
+    if not kept and tables:
+        raise SourceError(
+            f"{str(folder)!r} holds no images, but {counted(len(tables), 'tables')} "
+            f"({_listed(tables)}); tables are read one file at a time: give one, or put them "
+            "together"
+        )
     if not kept:
         raise SourceError(
             f"{str(folder)!r} holds no images; give a folder with files such as "

@@ -46,6 +46,7 @@ FORMATS = {
 }  # fmt: skip
 MAGIC = {b"PAR1": "parquet", b"ARROW1": "arrow", b"FEA1": "arrow", b"\xff\xff\xff\xff": "stream",
          b"\x93NUMPY": "npy"}  # fmt: skip
+HEAD = 8192  # bytes that tell text from others
 GZIP = b"\x1f\x8b"
 ZIP = b"PK\x03\x04"
 LABEL_ARRAYS = ("y", "test_labels")
@@ -317,18 +318,28 @@ def _text_format(text: str) -> str:
 
 def _decoded(data: bytes, called: str) -> tuple[str, tuple[str, ...]]:
     """Give the text of a file and notes on its encoding."""
-    encoding = marked(data)
-    if encoding is None:
-        head = np.frombuffer(data[:8192], dtype=np.uint8)
-        control = (head < 32) & ~np.isin(head, (9, 10, 12, 13, 26))
-        if (head == 0).any() or control.mean() > 0.02:
-            raise SourceError(f"{called} is not a text but binary; save it as CSV or Parquet")
-        encoding = "utf-8-sig"
+    check_is_text(data[:HEAD], called)
     try:
-        return data.decode(encoding), ()
+        return data.decode(marked(data) or "utf-8-sig"), ()
     except UnicodeDecodeError:
         found = other_than_utf8(data)
         return data.decode(found.codec, errors=found.errors), (found.note,)
+
+
+def check_is_text(head: bytes, called: str) -> None:
+    """Refuse what is binary, by its first ``HEAD`` bytes.
+
+    Raises
+    ------
+    SourceError
+        If it is; what is ``called`` so holds them.
+    """
+    if marked(head) is not None:
+        return
+    codes = np.frombuffer(head, dtype=np.uint8)
+    control = (codes < 32) & ~np.isin(codes, (9, 10, 12, 13, 26))
+    if (codes == 0).any() or control.sum() > 0.02 * len(codes):
+        raise SourceError(f"{called} is not a text but binary; save it as CSV or Parquet")
 
 
 def _from_delimited(data: bytes, called: str) -> Content:

@@ -5,13 +5,14 @@ again is held in memory (`hold`).
 """
 
 import errno
+import glob
 import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from oddshot.errors import SourceError
-from oddshot.wording import short
+from oddshot.wording import counted, short
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ def read_bytes(source: Source) -> bytes:
     try:
         return sys.stdin.buffer.read() if standard else Path(source).read_bytes()
     except FileNotFoundError as error:
-        raise SourceError(f"{called} does not exist; check the path") from error
+        raise SourceError(f"{called} does not exist; {_remedy(str(source))}") from error
     except IsADirectoryError as error:
         raise SourceError(f"{called} is a folder; give one file in it") from error
     except (OSError, ValueError) as error:
@@ -85,6 +86,16 @@ def read_bytes(source: Source) -> bytes:
             why = "it is too long for a path; give that of a file, or - for standard input"
             raise SourceError(f"{called} cannot be read: {why}") from error
         raise SourceError(f"{called} cannot be read: {error}; check path and rights") from error
+
+
+def _remedy(path: str) -> str:
+    found = sorted(glob.glob(path)) if glob.has_magic(path) else []
+    if not found:
+        return "check the path"
+    return (
+        f"it stands for {counted(len(found), 'files')} ({found[0]!r}, ...); tables are read one "
+        "file at a time: give one, or put them together"
+    )
 
 
 def title_of(source: Source) -> str:

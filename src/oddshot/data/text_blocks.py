@@ -14,25 +14,29 @@ from typing import IO, BinaryIO, ClassVar, cast
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pandas.api.types import is_integer_dtype, is_numeric_dtype
+from pandas.api.types import is_bool_dtype, is_integer_dtype, is_numeric_dtype
 
 from oddshot.data.blocks import BLOCK_ROWS, chosen
 from oddshot.data.delimited import (
     SAMPLE_CHARACTERS,
-    cell_reader,
     layout,
+    lines_above,
     notes_on,
+    numbered_rows,
     pointed,
     rows_of_width,
     sniff,
     values,
+    without_lines,
     without_points,
 )
 from oddshot.data.encodings import Encoding, other_than_utf8
 from oddshot.data.labels import parse_labels
 from oddshot.data.sources import (
     GZIP,
+    HEAD,
     MAGIC,
+    check_is_text,
     column_position,
     is_delimited,
     separators,
@@ -46,7 +50,7 @@ MOST_DECODED = 2**25  # bytes by which the encoding of others is told
 
 
 class DelimitedBlocks:
-    r"""Rows of a CSV, TSV or other delimited text; see `Blocks`.
+    r"""Rows of a CSV, TSV or other delimited text of several columns; see `Blocks`.
 
     The file is read twice to begin with, to count its rows, see that all are equally wide, and find
     the columns that hold text anywhere; and once for each thing that is asked.
@@ -81,10 +85,11 @@ class DelimitedBlocks:
         self._path, self._block_rows = Path(path), block_rows
         self._encoding = Encoding("utf-8-sig", "strict", "")
         self.notes: tuple[str, ...] = ()
+        self._check_is_text()
         try:
             self._survey()
         except UnicodeDecodeError:
-            with open(self._path, "rb") as plain, unpacked(self._path, plain) as file:
+            with self._opened() as file:
                 self._encoding = other_than_utf8(file.read(MOST_DECODED))
             self.notes = (self._encoding.note,)
             self._survey()
@@ -137,27 +142,44 @@ class DelimitedBlocks:
                 rows = islice(old, self._block_rows)
                 table.writerows([*cells, *more] for cells, more in zip(rows, added, strict=True))
 
+    def _check_is_text(self) -> None:
+        with self._opened() as file:
+            check_is_text(file.read(HEAD), repr(str(self._path)))
+
     def _survey(self) -> None:
         """Find out how the text is written, and count its rows."""
+        self._above = 0
         with self._reading() as text:
             sample = text.read(SAMPLE_CHARACTERS + 1)  # more than is looked at: a line may be cut
         if not sample.strip():
             raise SourceError(f"{str(self._path)!r} is empty; give a file with rows")
-        self._dialect = sniff(sample)
+        self._above = lines_above(sample)
+        self._dialect = sniff(without_lines(sample, self._above))
         lines = self._cells()
         self._width = len(next(lines))
         self.rows = sum(1 for _ in lines) + (self._dialect.names is None)
         if not self.rows:
             raise SourceError(f"{str(self._path)!r} holds a header and no row; add rows beneath it")
+        self._read_through()
+
+    def _read_through(self) -> None:
+        """Find the columns that hold text anywhere, or numbers with points between thousands."""
         self.columns: list[str] = []
         self._texts: set[str] = set()
         self._pointed: set[str] = set()
         found: set[str] = set()
         other: set[str] = set()
+        truth: set[str] = set()
+        numbers: set[str] = set()
+        read = 0
         for frame in self.frames():
             self.columns = [str(name) for name in frame.columns]
             kinds = dict(zip(self.columns, frame.dtypes, strict=True))
+            read += len(frame)
             self._texts |= {name for name, kind in kinds.items() if not is_numeric_dtype(kind)}
+            here = {name for name, kind in kinds.items() if is_bool_dtype(kind)}
+            truth |= here
+            numbers |= kinds.keys() - self._texts - here
             here = pointed(frame, self._dialect)
             found |= here
             whole = {
@@ -166,21 +188,35 @@ class DelimitedBlocks:
                 if is_integer_dtype(kind) or frame[name].isna().all()
             }
             other |= kinds.keys() - here - whole
+        if read != self.rows:
+            raise SourceError(
+                f"{str(self._path)!r}: {self.rows:,} rows are counted in it, but {read:,} read; "
+                "end its lines with line feeds, and close open quotes"
+            )
+        self._texts |= truth & numbers
         self._pointed = found - other
-        self.notes = (*self.notes, *notes_on(frame, self._dialect))
+        self.notes = (*self.notes, *notes_on(frame, self._dialect, self._above))
 
     def _cells(self) -> Iterator[list[str]]:
         """Give rows as they are written, header first, without blank lines."""
         with self._reading() as text:
-            reader = cell_reader(text, self._dialect.delimiter)
-            yield from rows_of_width(reader, repr(str(self._path)))
+            called = repr(str(self._path))
+            yield from rows_of_width(text, self._dialect.delimiter, called, self._above)
 
     @contextmanager
     def _reading(self) -> Iterator[io.TextIOWrapper]:
+        with self._opened() as file:
+            codec, errors, _ = self._encoding
+            text = io.TextIOWrapper(file, encoding=codec, errors=errors, newline="")
+            for _ in range(self._above):
+                text.readline()
+            yield text
+
+    @contextmanager
+    def _opened(self) -> Iterator[IO[bytes]]:
         try:
             with open(self._path, "rb") as plain, unpacked(self._path, plain) as file:
-                codec, errors, _ = self._encoding
-                yield io.TextIOWrapper(file, encoding=codec, errors=errors, newline="")
+                yield file
         except (OSError, EOFError, zlib.error, csv.Error, pd.errors.ParserError) as error:
             raise SourceError(
                 f"{str(self._path)!r} cannot be read: {error}; write or copy it again"
@@ -216,5 +252,7 @@ def is_long_text(path: str | os.PathLike[str], *, least_bytes: int) -> bool:
     if head.startswith((b"\xff\xfe", b"\xfe\xff", *MAGIC)):
         return False
     sample = head.decode("utf-8-sig", errors="replace")
-    rows = rows_of_width(cell_reader(io.StringIO(sample, newline=""), sniff(sample).delimiter), "")
-    return len(next(rows, [])) > 1
+    sample = without_lines(sample, lines_above(sample))
+    rows = numbered_rows(io.StringIO(sample, newline=""), sniff(sample).delimiter)
+    _, first = next(rows, (1, []))
+    return len(first) > 1

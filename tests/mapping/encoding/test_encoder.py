@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.exceptions import NotFittedError
 
-from oddshot.errors import DataError
-from oddshot.mapping.encoding.encoder import Encoder
+from oddshot.errors import CellError, DataError
+from oddshot.mapping.encoding.encoder import BLOCK_ROWS, Encoder
 from small_frames import mixed_frame
 
 # What a column holds
@@ -125,6 +125,15 @@ def test_what_cannot_be_read_is_named_with_its_row(
     encoder = Encoder().fit(pd.DataFrame({"x": values}))
     with pytest.raises(DataError, match=message):
         encoder.transform(pd.DataFrame({"x": [values[0], bad]}, dtype=object))
+
+
+def test_a_row_is_counted_among_all_where_it_is_encoded_in_a_block():
+    rows = pd.DataFrame({"x": np.arange(6 * BLOCK_ROWS) / 7})
+    encoder = Encoder().fit(rows)
+    rows = rows.astype(object)
+    rows.iloc[-3, 0] = "ERR"
+    with pytest.raises(CellError, match=f"'x' holds 'ERR' in row {len(rows) - 2}, where"):
+        list(encoder.blocks(rows))
 
 
 def test_a_row_is_encoded_alike_alone_or_in_company() -> None:

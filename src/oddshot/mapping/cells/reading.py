@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from oddshot.episodes import FloatArray
-from oddshot.errors import DataError, DateWarning
+from oddshot.errors import CellError, DataError, DateWarning
 from oddshot.mapping.cells.date_notation import dates_or_none, days_and_unread, offsets_of
 from oddshot.mapping.cells.days import COMPACT, DAY, SINCE_1970, days_of_numbers, since_1970
 from oddshot.mapping.cells.distinct import Column, distinct_values, occurrences
@@ -152,10 +152,10 @@ def _by_distinct(
     known = read(distinct)
     if known is None:
         wrong = next(i for i, value in enumerate(distinct) if read([value]) is None)
-        raise DataError(
-            f"column {str(column.name)!r} holds {distinct[wrong]!r} in row "
-            f"{int(np.argmax(codes == wrong)) + 1}, where {what} was learned; "
-            "correct it, or leave it empty"
+        raise CellError(
+            f"column {str(column.name)!r} holds {distinct[wrong]!r}",
+            int(np.argmax(codes == wrong)) + 1,
+            f", where {what} was learned; correct it, or leave it empty",
         )
     return np.append(known, np.nan)[codes]  # a gap has the code -1
 

@@ -37,7 +37,7 @@ from numpy.typing import NDArray
 from sklearn.exceptions import NotFittedError
 
 from oddshot.episodes import FloatArray
-from oddshot.errors import DataError
+from oddshot.errors import CellError, DataError
 from oddshot.frames import RawRows, as_frame, take_rows, to_rows
 from oddshot.mapping.encoding.category import Category
 from oddshot.mapping.encoding.column_note import ColumnNote
@@ -200,10 +200,10 @@ class Encoder:
         cells = NARROW_CELLS // max(1, len(self.encoded_names_))
         for block in cut(rows.shape[0], min(4 * BLOCK_ROWS, max(BLOCK_ROWS, cells))):
             try:
-                yield self.transform(take_rows(rows, block), aside=aside)
-            except DataError:
-                self.transform(rows)  # raises again, with the number the row has among all
-                raise
+                encoded = self.transform(take_rows(rows, block), aside=aside)
+            except CellError as error:
+                raise error.below(block.start) from None
+            yield encoded
 
     @property
     def seen_columns(self) -> dict[str, Any]:
