@@ -94,7 +94,7 @@ def test_cells_are_written_as_they_came(run, tmp_path, command, source):
         "watch HOME/kept TABLE",
         "refresh HOME/kept TABLE --label-column fraud --out OUT/new",
         "score HOME/kept HOME/other.csv --calibrate TABLE --alpha 0.01 --top 1",
-        "detect HOME/other.csv --prior HOME/prior --label-column fraud --calibrate TABLE --alpha 0.1 --top 1",
+        "detect HOME/other.csv --prior HOME/prior --calibrate TABLE --alpha 0.1 --top 1",
     ],
 )
 def test_all_rows_are_read_with_their_header(run, command, source):

@@ -12,6 +12,7 @@ from oddshot.mapping.cells.reading import not_booleans, not_numbers, read_boolea
 
 GAP_RANGES = 10.0  # how far outside a gap lies that fit never saw, in ranges with both margins
 FIRST_YEAR, LAST_YEAR = 1900.0, 2100.0
+ROUNDED = 1e-6  # of a number: as much may be rounding, as by single precision
 MONTHS, LAST_PART = 12.0, 2100_12.0  # of a year; the last year and month
 
 
@@ -21,7 +22,8 @@ class Number:
 
     Gaps become `fill` (the median) and are flagged if fit saw some, else a value far outside, see
     `gap`; infinities become `below` and `above` (the extremes, moved out by the range); all is
-    clipped to [`low`, `high`], the median plus and minus 1e6 spreads, and to 1e100 at most.
+    clipped to [`low`, `high`], the median plus and minus 1e6 spreads, and to 1e100 at most. What
+    differs from one of the `usual` values by rounding alone counts as that.
     """
 
     column: str
@@ -38,6 +40,9 @@ class Number:
     dated_by: str = field(default="", kw_only=True)  # the column of dates of which it is a part,
     part: str = field(default="", kw_only=True)  # and which one
     last_year: float = field(default=0.0, kw_only=True)  # of a column of years, which go on
+    usual: tuple[float, ...] = field(
+        default=(), kw_only=True
+    )  # fractions held by many rows, sorted
 
     @property
     def cause(self) -> str:
@@ -76,7 +81,16 @@ class Number:
         """Shape (n,): the cells as numbers; NaN where missing."""
         if self.kind == "boolean":
             return read_booleans(column)
-        return read_numbers(column, self.notation)
+        return self.unrounded(read_numbers(column, self.notation))
+
+    def unrounded(self, values: FloatArray) -> FloatArray:
+        """Shape (n,): values, those within rounding of a usual one as that."""
+        if not self.usual:
+            return values
+        usual = np.array(self.usual)
+        margin = ROUNDED * np.abs(usual)
+        at = np.searchsorted(np.column_stack([usual - margin, usual + margin]).ravel(), values)
+        return np.where(at % 2 == 1, usual[np.minimum(at // 2, len(usual) - 1)], values)
 
     def unread(self, column: Column) -> NDArray[np.bool_]:
         """Shape (n,): which cells cannot be read."""

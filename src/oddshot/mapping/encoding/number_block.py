@@ -25,8 +25,8 @@ class NumberBlock:
 
     `numbers` are their recipes, `source` (q,) their positions in the rows, `gap` to `last` (q,)
     their parameters; `varying` and `flagged` pick those with a value and those with a flag, which
-    stand at `value_at` and `flag_at` in the encoded rows. `dated` and `lasting`: whether there are
-    dates among them, and durations.
+    stand at `value_at` and `flag_at` in the encoded rows, `rounded` those with usual values.
+    `dated` and `lasting`: whether there are dates among them, and durations.
     """
 
     numbers: list[Number]
@@ -41,6 +41,7 @@ class NumberBlock:
     value_at: NDArray[np.intp]
     flagged: NDArray[np.intp]
     flag_at: NDArray[np.intp]
+    rounded: list[int]
     dated: bool
     lasting: bool
 
@@ -68,6 +69,7 @@ class NumberBlock:
             value_at=start[varies],
             flagged=np.flatnonzero(missing),
             flag_at=(start + varies)[missing],
+            rounded=[j for j, (_, r) in enumerate(numbers) if r.usual],
             dated=any(isinstance(r, Date) for _, r in numbers),
             lasting=any(r.notation.holds == DURATIONS for _, r in numbers),
         )
@@ -80,7 +82,10 @@ class NumberBlock:
         if matrix is not None:
             chosen = matrix if len(used) == matrix.shape[1] else matrix[:, used]
             dense = chosen.toarray() if sp.issparse(chosen) else chosen
-            return np.array(dense, dtype=np.float64, order="C")
+            read = np.array(dense, dtype=np.float64, order="C")
+            for j in self.rounded:
+                read[:, j] = self.numbers[j].unrounded(read[:, j])
+            return read
         assert isinstance(rows, pd.DataFrame)
         columns = np.empty((len(rows), len(used)))
         days: dict[str, FloatArray] = {}

@@ -7,8 +7,9 @@ from oddshot.mapping.cells.column_names import says_identifier, says_year
 from oddshot.mapping.cells.notation import PLAIN, Notation
 from oddshot.mapping.encoding.left_out import LeftOut, constant_recipe
 from oddshot.mapping.encoding.limits import limits_of, one_differs, order_statistic
-from oddshot.mapping.encoding.number import FIRST_YEAR, LAST_YEAR, Number
+from oddshot.mapping.encoding.number import FIRST_YEAR, LAST_YEAR, ROUNDED, Number
 
+USUAL_SHARE, FEWEST_USUAL, MOST_USUAL = 0.001, 3, 256  # of rows that hold a value; of values
 COLLISIONS = 10.0  # pairs of equal integers that chance would give; numbers of rows have none
 
 
@@ -58,8 +59,37 @@ def number_recipe(
     alone = one_differs(finite, zeros, count - len(finite) - zeros)
     last = _last_year(name, finite) if named and not zeros else 0.0
     return Number(
-        name, kind, *limits, missing, varies, notation=notation, alone=alone, last_year=last
+        name,
+        kind,
+        *limits,
+        missing,
+        varies,
+        notation=notation,
+        alone=alone,
+        last_year=last,
+        usual=_usual(finite, count) if kind == "number" else (),
     )
+
+
+def _usual(ordered: FloatArray, rows: int) -> tuple[float, ...]:
+    """Give fractions that many rows hold, of sorted values, but none that has others next to it.
+
+    Whole numbers are exact in any precision that is written; and where other values are within
+    rounding, they are no rounding.
+    """
+    differs = ordered[1:] != ordered[:-1]
+    if differs.all():
+        return ()
+    first = np.flatnonzero(np.append(True, differs))
+    values, counts = ordered[first], np.diff(np.append(first, len(ordered)))
+    margin = 2 * ROUNDED * np.abs(values)
+    apart = np.append(True, np.diff(values) > margin[1:]) & np.append(
+        np.diff(values) > margin[:-1], True
+    )
+    often = counts >= max(FEWEST_USUAL, USUAL_SHARE * rows)
+    chosen = np.flatnonzero(apart & often & (values != np.floor(values)))
+    most = chosen[np.argsort(-counts[chosen], kind="stable")[:MOST_USUAL]]
+    return tuple(values[np.sort(most)].tolist())
 
 
 def _names_rows(name: str, ordered: FloatArray) -> str:

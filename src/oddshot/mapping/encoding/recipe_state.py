@@ -57,6 +57,7 @@ def _settings(recipe: Recipe) -> dict[str, Any]:
         ("seen", asdict(SeenTime())),
         ("offsets", ""),
         ("last_year", 0.0),
+        ("usual", ()),
         ("dated_by", ""),
         ("part", ""),
     ):
@@ -75,6 +76,7 @@ def _restored(column: dict[str, Any], rows: Iterator[list[float]]) -> Recipe:
             told.get("comma", False), tuple(told.get("words", ())), units, told.get("holds", "")
         )
     if kind == "number":
+        column["usual"] = tuple(column.get("usual", ()))
         fill, low, high, below, above, missing, varies = next(rows)
         return Number(
             column.pop("column"),
