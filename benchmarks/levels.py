@@ -146,7 +146,7 @@ def real_combinations(data: Path, prior: Prior, draws: int) -> str:
 def never_met(detector: FewShotDetector, rows: pd.DataFrame) -> np.ndarray:
     """Tell which rows hold two levels that never met."""
     table = detector._fitted
-    encoded, raising = table.arranged(rows), table._raising
+    encoded, raising = table.arranged(rows), table._judge._raising
     own = np.zeros(len(rows), dtype=bool)
     return raising._met.decades(raising._levels(encoded), own) > 0
 
@@ -159,10 +159,10 @@ def without_combinations(detector: FewShotDetector) -> Score:
         none = Combinations().fit(np.zeros((1, 0), dtype=np.intp), np.zeros(0), np.ones(1))
         judges = [judge for judge, _ in table._of_new.judges(table)] if table.spares_rows else []
         for judge in (table, *judges):
-            assert isinstance(judge._raising, Raising)
-            judge._raising._met = none
+            assert isinstance(judge._judge._raising, Raising)
+            judge._judge._raising._met = none
             # both see rarities that no longer fit
-            judge._raising._dependencies = judge._raising._bonds = None
+            judge._judge._raising._dependencies = judge._judge._raising._bonds = None
         return detector._scale.apply(table.scored(rows))
 
     return score

@@ -79,7 +79,7 @@ def others(detector: FewShotDetector, train: pd.DataFrame, seed: int) -> dict[st
     """Oddshot's score by coordinates alone, and the peers."""
     table, encoder = detector._fitted, Encoder().fit(train)
     scores: dict[str, Score] = {
-        "oddshot, coordinates alone": lambda rows: table._judged(*table.seen(rows)[1::-1])
+        "oddshot, coordinates alone": lambda rows: table._judge.told(*table.seen(rows)[1::-1])
     }
     encoded, unlabelled = encoder.transform(train), np.full(len(train), -1, dtype=np.int8)
     for peer in find_peers(PEERS):

@@ -184,7 +184,7 @@ def blocks(given: argparse.Namespace) -> None:
         for name, places in block_places().items():
             without = coordinates.copy()
             without[:, places] = 0
-            raw = detector._fitted._judged(without, encoded)
+            raw = detector._fitted._judge.told(without, encoded)
             found.setdefault(name, []).append(judged(trial, raw))
     print(f"milliseconds of fit and score at {given.rows:,} x {given.columns} with ten labels, one")
     print(f"thread; then mean AUROC/AP without the block: {', '.join(scores)}")

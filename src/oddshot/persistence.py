@@ -10,7 +10,7 @@ import os
 import re
 import shlex
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -41,7 +41,7 @@ def save_state(
 
     The tensors go into a file named after their content, then the JSON that names it replaces the
     old one in a single step, then the old tensors go. A kill at any time leaves the old state or
-    the new one. Processes that write one folder wait for each other (`sole_writer`).
+    the new one. Processes that save into one folder wait for each other.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ def save_state(
         ) from error
     try:
         path.mkdir(parents=True, exist_ok=True)
-        with sole_writer(path, wait=MOST_SECONDS):
+        with _turn(path):
             replace_file(path / tensor_file, payload)
             replace_file(path / STATE_FILE, text.encode(errors="backslashreplace"))
             for entry in path.iterdir():
@@ -105,7 +105,7 @@ def save_state(
 
 
 @contextmanager
-def sole_writer(folder: Path, *, wait: bool | float = False) -> Iterator[None]:
+def sole_writer(folder: Path, *, wait: bool = False) -> Iterator[None]:
     """Hold a folder, made where there is none, for the only process that writes it.
 
     A process that is killed holds it no longer; an empty file ``.lock`` stays. What holds a folder
@@ -117,14 +117,32 @@ def sole_writer(folder: Path, *, wait: bool | float = False) -> Iterator[None]:
     folder
         What to hold.
     wait
-        Wait for its turn while another process holds it; a number: for so many seconds.
+        Wait for its turn while another process holds it.
 
     Raises
     ------
     SettingError
-        Another process holds it, and there is no time left to wait.
+        Another process holds it, and ``wait`` is False.
     """
-    lock = filelock.FileLock(Path(os.path.realpath(folder), ".lock"), is_singleton=True)
+    with _held(Path(os.path.realpath(folder), ".lock"), folder, wait):
+        yield
+
+
+@contextmanager
+def _turn(folder: Path) -> Iterator[None]:
+    """Wait for the turn among processes that save into a folder; no lock stays in it."""
+    lock = Path(os.path.realpath(folder), ".saving")
+    with _held(lock, folder, MOST_SECONDS):
+        try:
+            yield
+        finally:
+            with suppress(OSError):
+                lock.unlink(missing_ok=True)
+
+
+@contextmanager
+def _held(file: Path, folder: Path, wait: bool | float) -> Iterator[None]:
+    lock = filelock.FileLock(file, is_singleton=True)
     with ExitStack() as held:
         try:
             folder.mkdir(parents=True, exist_ok=True)

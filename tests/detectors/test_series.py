@@ -254,8 +254,9 @@ def test_windows_that_overlap_are_not_raised_for_being_alone(tmp_path):
     rng = np.random.default_rng(0)
     load = np.sin(np.arange(600) * np.pi / 12) + rng.normal(0, 0.1, 600)
     detector = SeriesDetector(window=12).fit(load[:, None])
-    assert detector.detector_._fitted._solitary is None
+    assert detector.detector_._fitted._judge._solitary is None
     detector.save(tmp_path / "kept")
     loaded = SeriesDetector.load(tmp_path / "kept")
-    assert loaded.detector_._fitted._solitary is None
-    assert FewShotDetector().fit(detector.windows(load[:, None]).rows)._fitted._solitary is not None
+    assert loaded.detector_._fitted._judge._solitary is None
+    alone = FewShotDetector().fit(detector.windows(load[:, None]).rows)
+    assert alone._fitted._judge._solitary is not None

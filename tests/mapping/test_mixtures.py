@@ -87,13 +87,13 @@ def test_the_detector_looks_only_where_all_rows_are_known_normal() -> None:
     odd[:, 1] += np.where(odd[:, 1] > 1, -1.0, 1.5)
     clean = FewShotDetector(prior=untrained_prior()).fit(normal, np.zeros(400, dtype=int))
     unlabelled = FewShotDetector(prior=untrained_prior()).fit(normal)
-    assert unlabelled._fitted._raising._dependencies is None
+    assert unlabelled._fitted._judge._raising._dependencies is None
     assert (
         (clean.anomaly_score(odd) >= 2).mean() > 0.5 > (unlabelled.anomaly_score(odd) >= 2).mean()
     )
     few = np.where(np.arange(440) < 400, 0, 1)
     told = FewShotDetector(prior=untrained_prior()).fit(np.concatenate([normal, odd]), few)
-    assert told._fitted._raising._dependencies is None
+    assert told._fitted._judge._raising._dependencies is None
 
 
 def test_an_earlier_edition_does_not_look() -> None:
@@ -102,8 +102,8 @@ def test_an_earlier_edition_does_not_look() -> None:
         FittedTable.fit(untrained_prior(), rows, labels, seed=0, threads=1, edition=edition)
         for edition in (Edition.SEES_DEPENDENCIES - 1, Edition.SEES_DEPENDENCIES)
     )
-    assert earlier._raising._dependencies is None
-    assert now._raising._dependencies is not None
+    assert earlier._judge._raising._dependencies is None
+    assert now._judge._raising._dependencies is not None
 
 
 @pytest.mark.parametrize("rows", [

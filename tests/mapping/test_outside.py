@@ -218,7 +218,7 @@ def test_what_a_person_calls_normal_is_watched_no_more():
     told = ranking.detector.predict(changed)
     assert told[[0, 2, 3, 4, 5]].tolist() == [-1, 1, 1, 1, 1]  # one state is new still
     fitted = ranking.detector._fitted
-    assert not fitted._raising._outside.decades(fitted.arranged(changed[6:])).any()
+    assert not fitted._judge._raising._outside.decades(fitted.arranged(changed[6:])).any()
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ def fitted(labels, rows=ROWS, **settings):
 
 
 def lowering(detector):
-    return detector._fitted._lowering
+    return detector._fitted._judge._lowering
 
 
 def near(rows, others):
@@ -72,7 +72,7 @@ def test_scores_are_lowered_as_the_rows_nearby_say(known):
     detector = fitted(labelled(normal=10, known=known), novel=0.0)
     table = detector._fitted
     pool = table.pool(FRESH)
-    before = table._judged(table._mapping.judge(pool), pool.rows)
+    before = table._judge.told(table._mapping.judge(pool), pool.rows)
     scale = lowering(detector)._scale
     normal = table._mapping.typical_rows_.seen[:10]
     anomalies = table._mapping.known_rows_.seen
@@ -102,7 +102,7 @@ def test_a_known_normal_row_is_judged_without_itself():
     detector = fitted(labels, rows)
     table = detector._fitted
     pool = table.pool(np.concatenate([lonely, lonely + 1e-3]))
-    before = table._judged(table._mapping.judge(pool), pool.rows)
+    before = table._judge.told(table._mapping.judge(pool), pool.rows)
     after = lowering(detector).apply(before, pool)
     assert after[0] == before[0]
     assert after[1] < before[1]
@@ -121,7 +121,7 @@ def test_without_a_mixture_nothing_changes(labels, rows):
     detector = fitted(labels, rows)
     table = detector._fitted
     pool = table.pool(FRESH)
-    scores = table._judged(table._mapping.judge(pool), pool.rows)
+    scores = table._judge.told(table._mapping.judge(pool), pool.rows)
     assert table._mapping.normal_among_unlabelled_ == 0
     assert lowering(detector).apply(scores, pool) is scores
 
@@ -204,8 +204,8 @@ def test_what_an_older_version_saved_scores_as_it_did(tmp_path):
         parts.setdefault(part, {})[rest] = array
     old = FittedTable.restored(table.prior, meta | {"seed": table.seed}, parts, threads=1)
     pool = old.pool(FRESH)
-    scores = old._judged(old._mapping.judge(pool), pool.rows)
-    assert old._lowering.apply(scores, pool) is scores
+    scores = old._judge.told(old._mapping.judge(pool), pool.rows)
+    assert old._judge._lowering.apply(scores, pool) is scores
     assert old._mapping.of_other(old.support).edition == 1
     assert old.state()[0]["edition"] == 1
 
@@ -213,7 +213,7 @@ def test_what_an_older_version_saved_scores_as_it_did(tmp_path):
 def test_it_stands_on_a_scale_of_scores_before_it():
     detector = fitted(labelled(normal=10))
     table = detector._fitted
-    own = table._judged(table._mapping.typical_, table.support.typical)
+    own = table._judge.told(table._mapping.typical_, table.support.typical)
     made = Lowering(table._mapping, lowering(detector)._scale)
     np.testing.assert_array_equal(made._scale.reference, np.sort(own))
 

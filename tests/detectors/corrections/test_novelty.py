@@ -37,7 +37,7 @@ def test_all_of_the_label_free_surprise_stays_where_asked(fitted):
     raw = {}
     for name, table in tables.items():
         rows, coordinates, _ = table.seen(new)
-        raw[name] = table._judged(coordinates, rows)
+        raw[name] = table._judge.told(coordinates, rows)
     plain = fitted["no labels"].anomaly_score(new)
     assert (raw[1.0] >= 0.99 * bounded(plain)).all()
     assert (raw[0.5] >= 0.99 * bounded(plain / 2)).all()

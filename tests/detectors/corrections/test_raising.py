@@ -33,7 +33,7 @@ def told():
 def raised(detector, rows, own):
     """Scores (n,) in decades of rows that were given ``own`` decades before."""
     table, scale = detector._fitted, detector._scale
-    return scale.apply(table._raising.apply(scale.scores_at(own), table.pool(rows)))
+    return scale.apply(table._judge._raising.apply(scale.scores_at(own), table.pool(rows)))
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def test_other_rows_keep_their_scores(detector, told, own):
 
 def test_rows_that_are_outside_all_alike_keep_their_order(detector):
     table = detector._fitted
-    alone = table._judged(*table.seen(ABSURD)[1::-1])
+    alone = table._judge.told(*table.seen(ABSURD)[1::-1])
     assert (np.argsort(detector.anomaly_score(ABSURD)) == np.argsort(alone)).all()
 
 
@@ -70,7 +70,7 @@ def test_columns_that_no_longer_go_together_count_little_beyond_what_flags_them(
     found = {}
     for edition in (Edition.BOUNDS_DEPENDENCIES - 1, Edition.BOUNDS_DEPENDENCIES):
         mapping = Mapping(edition=edition).fit(table._mapping.support)
-        raising = Raising(table.encoder, mapping, table._scale, table.copies)
+        raising = Raising(table.encoder, mapping, table._judge._scale, table.copies)
         pool = mapping.pool(table.arranged([[-1.0, -1.0], [0.0, 0.9]]))
         found[edition] = raising._together(pool)
     unbounded, bounded = found.values()

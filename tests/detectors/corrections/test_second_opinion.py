@@ -60,20 +60,20 @@ def detector(table):
 
 def test_an_interaction_is_found_in_new_rows(detector):
     new, truth = interaction(1)
-    assert detector._fitted._opinion is not None
+    assert detector._fitted._judge._opinion is not None
     assert roc_auc_score(truth, detector.anomaly_score(new)) > 0.8
 
 
 def test_with_fewer_labels_the_head_judges_alone(table):
     X, odd = table
     few = FewShotDetector(random_state=0).fit(X, known(odd, FEWEST - 1))
-    assert few._fitted._opinion is None
+    assert few._fitted._judge._opinion is None
 
 
 def test_where_the_head_knows_it_nothing_changes(monkeypatch):
     X, odd = shift(0)
     with_trees = FewShotDetector(random_state=0).fit(X, known(odd, 60))
-    assert with_trees._fitted._opinion is None
+    assert with_trees._fitted._judge._opinion is None
     monkeypatch.setattr("oddshot.detectors.corrections.second_opinion.FEWEST", ROWS)
     alone = FewShotDetector(random_state=0).fit(X, known(odd, 60))
     np.testing.assert_array_equal(with_trees.anomaly_score(X), alone.anomaly_score(X))
@@ -85,7 +85,7 @@ def test_labels_that_say_nothing_are_not_believed():
         X = np.random.default_rng(seed).normal(size=(600, 8))
         y = np.full(600, -1)
         y[rng.permutation(600)[:FEWEST]] = 1
-        assert FewShotDetector(random_state=0).fit(X, y)._fitted._opinion is None
+        assert FewShotDetector(random_state=0).fit(X, y)._fitted._judge._opinion is None
 
 
 def test_scores_do_not_depend_on_order_company_units_or_threads(table, detector):
@@ -113,7 +113,7 @@ def test_saved_pickled_or_told_later_it_says_the_same(table, detector, tmp_path)
     later = FewShotDetector(random_state=0).fit(X, known(odd, 60))
     more = np.flatnonzero(odd)[60:80]
     later.partial_fit(X[more], np.ones(20, dtype=int))
-    assert later._fitted._opinion is not None
+    assert later._fitted._judge._opinion is not None
     assert np.corrcoef(later.anomaly_score(new), scores)[0, 1] > 0.9
 
 
@@ -157,7 +157,7 @@ def test_known_anomalies_that_are_equal_or_far_away_or_all_there_is():
         scores = FewShotDetector(random_state=0).fit(rows, y).anomaly_score(rows)
         assert scores[:80].min() > np.quantile(scores[80:], 0.9)
     few = FewShotDetector(random_state=0).fit(X[:120], np.maximum(y[:120], 0))
-    assert few._fitted._opinion is None
+    assert few._fitted._judge._opinion is None
 
 
 def test_ranks_are_those_of_a_plain_count():

@@ -111,7 +111,7 @@ def test_it_looks_where_there_is_no_other_hint(labels, edition, looks):
     given = np.full(len(rows), -1, dtype=np.int8)
     given[list(labels)] = list(labels.values())
     made = FittedTable.fit(untrained_prior(), rows, given, seed=0, threads=1, edition=edition)
-    assert (made._solitary is not None) is looks
+    assert (made._judge._solitary is not None) is looks
 
 
 def test_known_normal_rows_bring_their_like_down():
