@@ -52,6 +52,14 @@ def test_reasons_are_drawn_largest_first_with_the_typical_row_beside():
     assert 'class="mark clear"' in html
 
 
+def test_cards_tell_values_apart():
+    usual = replace(USUAL, values={"amount": 1000.0, "shop": None})
+    row = replace(ROW, values=(1000.04, "a"), typical=usual, change=Change({"amount": 1000.01}, 1))
+    html = reasons(found(), as_written(found(), Evidence(explained={2: row})))
+    assert "<bdi>1000.04</bdi></td><td><bdi>1000</bdi></td>" in html
+    assert "amount = 1000.01 (score" in html
+
+
 def test_a_mixture_has_no_single_reason():
     mixture = replace(ROW, contributions=np.zeros(2))
     assert "it is the mixture" in reasons(found(), Evidence(explained={2: mixture}))

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from oddshot.reports.detection import Detection
+from oddshot.wording import DIGITS, short_number
 
 MAX_SHOWN, MAX_TITLE = 48, 200
 LONG_WORD, LONG_PART = 10, 16  # a longer word may be broken after a mark, and a part of it anywhere
@@ -94,8 +95,8 @@ def cell(value: Any) -> str:
     return f"<td>{brief(text_of(value))}</td>"
 
 
-def number(value: Any) -> str:
-    """Write a number with at most five digits that count, large ones with thousands.
+def number(value: Any, digits: int = DIGITS) -> str:
+    """Write a number with the digits that count, large ones whole and with thousands.
 
     Whole numbers of an integer type stay as they are: they may be years or identifiers.
 
@@ -106,7 +107,7 @@ def number(value: Any) -> str:
     """
     if isinstance(value, int | np.integer):
         return str(value)
-    return f"{value:,.0f}" if 1e5 <= abs(value) < 1e15 else f"{value:.5g}"
+    return short_number(float(value), digits, thousands=True)
 
 
 def name_of(found: Detection, place: int) -> object:
@@ -120,7 +121,7 @@ def text_of(value: object) -> str:
         return ""
     if isinstance(value, pd.Timestamp) and value == value.normalize():
         return str(value.date())
-    return f"{value:.5g}" if isinstance(value, float | np.floating) else str(value)
+    return short_number(float(value)) if isinstance(value, float | np.floating) else str(value)
 
 
 def clock_of(values: "pd.Series[Any]") -> Callable[[Any], Any]:

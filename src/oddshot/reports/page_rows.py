@@ -9,7 +9,7 @@ import pandas as pd
 
 from oddshot.detectors.explanations.alternatives import CounterExample
 from oddshot.detectors.explanations.explanation import Explanation
-from oddshot.detectors.explanations.words import told
+from oddshot.detectors.explanations.words import digits_of, told
 from oddshot.episodes import ANOMALY, NORMAL
 from oddshot.reports.detection import Detection
 from oddshot.reports.evidence import Evidence
@@ -43,26 +43,29 @@ def as_written(found: Detection, evidence: Evidence) -> Evidence:
     own = found.rows.iloc[:, : found.own]
     clocks = {str(name): clock_of(own.iloc[:, i]) for i, name in enumerate(own.columns)}
 
-    def said(name: str, value: Any) -> str:
-        return _said(clocks[name](value) if name in clocks else value)
+    def written(row: Explanation) -> Explanation:
+        digits = digits_of(row)
 
-    def each(cells: Mapping[str, Any]) -> dict[str, Any]:
-        return {name: said(name, value) for name, value in cells.items()}
+        def said(name: str, value: Any) -> str:
+            return _said(clocks[name](value) if name in clocks else value, digits[name])
 
-    def example(other: CounterExample) -> CounterExample:
-        return replace(other, values=each(other.values))
+        def each(cells: Mapping[str, Any]) -> dict[str, Any]:
+            return {name: said(name, value) for name, value in cells.items()}
 
-    explained = {
-        place: replace(
+        def example(other: CounterExample) -> CounterExample:
+            return replace(other, values=each(other.values))
+
+        return replace(
             row,
             values=tuple(map(said, row.columns, row.values)),
             typical=example(row.typical),
             anomaly=row.anomaly and example(row.anomaly),
             change=row.change and replace(row.change, values=each(row.change.values)),
         )
-        for place, row in evidence.explained.items()
-    }
-    return replace(evidence, explained=explained)
+
+    return replace(
+        evidence, explained={place: written(row) for place, row in evidence.explained.items()}
+    )
 
 
 def oddest(found: Detection, evidence: Evidence, count: int) -> str:
@@ -271,9 +274,9 @@ def _contributions(row: Explanation) -> str:
     )
 
 
-def _said(value: object) -> str:
+def _said(value: object, digits: int) -> str:
     if isinstance(value, float | np.floating) and not np.isnan(value):
-        return number(value)
+        return number(value, digits)
     return text_of(value) or "missing"
 
 
