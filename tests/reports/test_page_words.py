@@ -8,6 +8,7 @@ from oddshot.reports.page_words import (
     headline,
     how_to_label,
     labels_told,
+    meaning,
     sure,
     title_of_list,
 )
@@ -21,6 +22,12 @@ def found(labels=None):
 
 def test_headline():
     assert headline(found()) == "4 of 100 rows look odd"
+
+
+def test_what_a_score_means_holds_for_rows_like_those_learned_from():
+    assert "of rows like those it learned from, one in ten scores 1 or more" in meaning(found())
+    learned = found(np.full(100, -1, dtype=np.int8))
+    assert "it is: one in ten rows scores 1 or more, one in a hundred 2" in meaning(learned)
 
 
 def test_sureness_is_told_by_kind_and_known_anomalies_apart():

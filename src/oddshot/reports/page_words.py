@@ -37,9 +37,11 @@ def meaning(found: Detection) -> str:
     """Say what a score is, and what the threshold asks."""
     known = found.labels is not None and bool((found.labels >= 0).any())
     labelled = f", and labelled {found.things} are what they are labelled as" if known else ""
+    new = f"of {found.things} like those it learned from, " if found.labels is None else ""
     return (
-        f"Oddshot gave every {found.things[:-1]} a score for how unusual it is: one in ten "
-        f"{found.things} scores 1 or more, one in a hundred 2, one in a thousand 3, and so on. "
+        f"Oddshot gave every {found.things[:-1]} a score for how unusual it is: {new}one in ten "
+        f"{'' if new else f'{found.things} '}scores 1 or more, one in a hundred 2, one in a "
+        "thousand 3, and so on. "
         f"Those above {found.threshold:.3g}, the threshold, are called odd here{labelled}. Odd "
         "does not mean wrong: it means worth a person's look, the highest score first."
     )
