@@ -92,6 +92,15 @@ def test_how_the_threshold_was_chosen(rows, labels, detector, evidence):
     assert rule(promised) == str(promised.threshold_rule_)
 
 
+def test_copies_that_the_threshold_counts_once_are_told():
+    numbers = np.random.default_rng(0).normal(size=(300, 2))
+    copied = np.concatenate([numbers, np.zeros((5, 2))])
+    page = detection_report(FewShotDetector(prior=untrained_prior()).fit(copied), copied)
+    assert "by the scores of the 301 rows, copies counted once (as they are" in page
+    page = detection_report(FewShotDetector(prior=untrained_prior()).fit(numbers), numbers)
+    assert "by the scores of the 300 rows (as they are" in page
+
+
 def test_a_kept_detector_tells_its_threshold_alike(rows, found, detector, evidence, tmp_path):
     detector.save(tmp_path / "detector")
     kept = FewShotDetector.load(tmp_path / "detector")
