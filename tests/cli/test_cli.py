@@ -210,6 +210,12 @@ def test_report_is_written(file, tmp_path):
     assert "row017" in (tmp_path / "new" / "report.html").read_text()
 
 
+def test_the_command_for_labels_on_a_page_keeps_options(file, tmp_path):
+    page = tmp_path / "page.html"
+    ok("detect", file, "--leave-out", "shop", "--seed", 3, "--report", page)
+    assert f"oddshot label {file} --seed 3 --leave-out shop</code>" in page.read_text()
+
+
 def test_fit_then_score_gives_detects_scores(file, tmp_path):
     told = ok("fit", file, "--label-column", "fraud", "--out", tmp_path / "kept")
     assert "score new rows with: oddshot score" in told

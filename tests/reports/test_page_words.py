@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -102,6 +104,18 @@ def test_the_command_for_labels_is_named(source, column, command):
     rows = pd.DataFrame({"x": range(9)})
     settings = {"source": source, "columns": ("x",), "label_column": column}
     assert command in how_to_label(scored(rows, np.zeros(9), 1.0, **settings))
+
+
+def test_the_command_for_labels_keeps_options():
+    rows = pd.DataFrame({"x": range(9)})
+    settings = {"source": "a.csv", "columns": ("x",), "label_column": "fraud"}
+    made = scored(rows, np.zeros(9), 1.0, **settings)
+    options = ("--seed", "7", "--leave-out", "a b")
+    told = how_to_label(replace(made, options=options))
+    assert "label a.csv --label-column fraud --seed 7 --leave-out &#x27;a b&#x27;</code>" in told
+    images = scored(rows, np.zeros(9), 1.0, source="nuts", columns=())
+    told = how_to_label(replace(images, options=options[:2]))
+    assert "detect nuts --labels TABLE --seed 7</code>" in told
 
 
 @pytest.mark.parametrize("labels", [None, np.full(100, -1, dtype=np.int8)])

@@ -44,6 +44,8 @@ class Detection:
         How many of the columns, the first ones, are the user's.
     label_column
         Which of these the labels came from, if any did.
+    options
+        What else `oddshot` was given and needs again to learn from the same: words of a command.
     """
 
     source: str
@@ -57,6 +59,7 @@ class Detection:
     notes: tuple[str, ...] = ()
     own: int = 0
     label_column: str | None = None
+    options: tuple[str, ...] = ()
 
     @property
     def flagged(self) -> int:

@@ -122,7 +122,11 @@ def how_to_label(found: Detection) -> str:
     is_path = bool(PurePath(source).suffix) or "/" in source
     if not found.columns:
         command = _command(
-            "detect", source if is_path or " " not in source else "FOLDER", "--labels", "TABLE"
+            "detect",
+            source if is_path or " " not in source else "FOLDER",
+            "--labels",
+            "TABLE",
+            *found.options,
         )
         return (
             "Say of these whether they are anomalies or normal, in a table with the columns file "
@@ -130,7 +134,7 @@ def how_to_label(found: Detection) -> str:
             "it learns from each."
         )
     column = [] if found.label_column is None else ["--label-column", found.label_column]
-    command = _command("label", source if is_path else "FILE", *column)
+    command = _command("label", source if is_path else "FILE", *column, *found.options)
     return (
         f"To say of these whether they are anomalies or normal, run {command} in a terminal: it "
         "asks about one row after the other, and learns from each answer."
