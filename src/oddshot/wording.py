@@ -6,6 +6,7 @@ from math import floor, isfinite, log10
 DIGITS, MOST_DIGITS = 5, 12  # numbers that are alike in twelve digits differ by rounding
 LEAST_PLAIN, MOST_PLAIN = 1e-4, 1e15  # with an exponent beyond
 THOUSANDS_FROM = 1e5
+LEAST_SHARE = 0.001
 LONGEST_PATH, SHOWN = 1024, 80
 
 
@@ -52,6 +53,19 @@ def digits_apart(values: Iterable[float], digits: int = DIGITS) -> int:
         if count == MOST_DIGITS
         or len({short_number(number, count) for number in numbers}) == different
     )
+
+
+def share_of(share: float) -> str:
+    """Say a share of rows in percent; one that is neither none nor all is not called so.
+
+    >>> share_of(0.25), share_of(0.0), share_of(0.0003), share_of(0.9998)
+    ('25.0%', '0.0%', 'under 0.1%', 'over 99.9%')
+    """
+    if 0 < share < LEAST_SHARE:
+        return f"under {LEAST_SHARE:.1%}"
+    if 1 - LEAST_SHARE < share < 1:
+        return f"over {1 - LEAST_SHARE:.1%}"
+    return f"{share:.1%}"
 
 
 def short(text: str) -> str:

@@ -42,6 +42,13 @@ def test_what_is_told():
     assert "Labelled as anomalies, though not above the threshold, and called such: 1." in told
 
 
+def test_few_rows_of_many_are_not_told_as_none():
+    rows = pd.DataFrame({"x": np.zeros(6000)})
+    scores = np.r_[3.0, 3.0, np.zeros(5998)]
+    told = scored(rows, scores, 1.5, source="a", columns=NOTES).told()
+    assert "Threshold 1.5: 2 rows score above it (under 0.1%)." in told
+
+
 def test_a_row_that_is_known_to_be_an_anomaly_is_one():
     detection = found(labels=np.array([1, -1, -1, -1], dtype=np.int8))
     assert list(detection.rows["anomaly"]) == [True] * 4

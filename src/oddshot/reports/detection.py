@@ -10,7 +10,7 @@ from scipy.stats import rankdata
 
 from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, FloatArray, LabelArray
 from oddshot.mapping.encoding.column_note import ColumnNote
-from oddshot.wording import counted
+from oddshot.wording import counted, share_of
 
 NEW_COLUMNS = ("anomaly_score", "anomaly", "anomaly_rank")
 P_VALUE, REASONS = "anomaly_p", "anomaly_reasons"  # columns before these, where they were asked for
@@ -156,7 +156,7 @@ class Detection:
         above = int((self.scores > self.threshold).sum())
         told = f"{counted(above, self.things)} score{'s' * (above == 1)}"
         share = above / max(len(self.rows), 1)
-        lines.append(f"Threshold {self.threshold:.4g}: {told} above it ({share:.1%}).")
+        lines.append(f"Threshold {self.threshold:.4g}: {told} above it ({share_of(share)}).")
         return lines + list(self.notes)
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from oddshot.episodes import Float32Array, FloatArray
 from oddshot.thresholds.conformal import calibration_rows_needed, least_p_value
-from oddshot.wording import counted
+from oddshot.wording import counted, share_of
 
 IndexArray = NDArray[np.intp]
 
@@ -228,8 +228,8 @@ def doubt_of_gaps(share: float) -> str:
     if share < MANY_FIRST_GAPS:
         return ""
     return (
-        f"about {share:.1%} of new rows are to be expected with a gap in a column where fit saw "
-        "none, and score higher than those given to fit; call calibrate and go by p_values, or "
+        f"about {share_of(share)} of new rows are to be expected with a gap in a column where fit "
+        "saw none, and score higher than those given to fit; call calibrate and go by p_values, or "
         "give it rows that fit has not seen"
     )
 
