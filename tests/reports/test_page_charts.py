@@ -62,7 +62,12 @@ def test_the_map_names_odd_ones_and_marks_known_ones():
     assert "known anomaly</li>" in svg
     assert "known normal" not in svg
     assert "2 of 3 are drawn" in svg
-    assert "25% of all differences" in svg
+    assert "25% of all differences, so an odd image may well lie in the crowd" in svg
+
+
+def test_a_map_of_all_differences_hides_none():
+    svg = plane(found([0.0, 2.0]), RowMap(np.arange(2), np.eye(2), 1.0))
+    assert "The two directions show 100% of all differences.</figcaption>" in svg
 
 
 def test_known_normal_ones_have_a_mark_of_their_own():

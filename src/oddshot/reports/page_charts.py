@@ -14,6 +14,7 @@ MAP_HEIGHT = 460
 LOGARITHMIC_FROM = 60  # in the longest bar; a bar of one row must be seen beside it
 ODD_POINT = '<circle class="point" cx="10" cy="10" r="5"/>'
 OTHER_POINT = '<path class="cloud" d="M10 10h0"/>'
+NEARLY_ALL = 0.95  # of the differences: the map then shows what is odd
 ONE_ROW = 0.3  # decades: how high one row stands on a logarithmic axis
 
 
@@ -85,6 +86,12 @@ def plane(found: Detection, where: RowMap) -> str:
         marks += "".join(_told(label, x[i], y[i]) for i in at)
         if len(at):
             legend.append((_told(label, 10, 10), f"known {kind}"))
+    hidden = (
+        f", so an odd {thing} may well lie in the crowd: what makes it odd is then not to be seen "
+        "from this side"
+        if where.share < NEARLY_ALL
+        else ""
+    )
     some = f" {len(where.places):,} of {len(scores):,} are drawn." * (len(x) < len(scores))
     return (
         f'<figure><svg viewBox="0 0 {WIDTH} {MAP_HEIGHT}" role="img" aria-label="Map of the '
@@ -92,8 +99,7 @@ def plane(found: Detection, where: RowMap) -> str:
         f'd="{cloud}"/>{marks}{points}</svg>{_legend(legend)}<figcaption>'
         f"{found.things.capitalize()} that are alike lie near each other; odd ones are coloured, "
         f"and named on pointing at them.{some} "
-        f"The two directions show {where.share:.0%} of all differences, so an odd {thing} may well "
-        "lie in the crowd: what makes it odd is then not to be seen from this side."
+        f"The two directions show {where.share:.0%} of all differences{hidden}."
         "</figcaption></figure>"
     )
 

@@ -49,6 +49,8 @@ def test_nothing_is_said_of_changes_that_were_not_sought_or_are_not_needed():
 
 def test_small_and_negative_contributions_are_no_reasons():
     assert reasons(explained(contributions=np.array([0.004, -1.0]))) == []
+    assert len(reasons(explained(contributions=np.array([1.6, 0.046])))) == 1
+    assert len(reasons(explained(contributions=np.array([1.6, 0.17])))) == 2
 
 
 def test_a_value_that_the_typical_row_has_too_is_said_to_be_so():

@@ -11,6 +11,7 @@ from oddshot.detectors.explanations.alternatives import Change, CounterExample
 from oddshot.wording import DIGITS, digits_apart, short_number
 
 MOST_RARE = 1_000_000  # rarer than this nobody can say
+LEAST_PART = 0.1  # of the largest contribution, below which one is no reason
 
 
 class Explained(Protocol):
@@ -108,12 +109,11 @@ def told(found: Explained, *, top: int = 3, sought: bool = True) -> list[str]:
 def reasons(found: Explained, *, top: int = 3) -> list[str]:
     """Name the columns that make a row odd, one sentence each, the largest contribution first.
 
-    Contributions are in the unit of the score; those too small to be written are left out.
+    Contributions are in the unit of the score; those too small to be written, or beside the
+    largest, are left out.
     """
     lines, digits = [], digits_of(found)
-    for column, value, part in found.top(top):
-        if round(part, 2) <= 0:
-            continue
+    for column, value, part in telling(found, top):
         cell, typical = (
             shown(each, digits[column]) for each in (value, found.typical.values[column])
         )
@@ -124,6 +124,12 @@ def reasons(found: Explained, *, top: int = 3) -> list[str]:
         )
         lines.append(f"{column} is {cell} ({part:+.2g}){beside}.")
     return lines
+
+
+def telling(found: Explained, top: int) -> list[tuple[str, Any, float]]:
+    """Columns, values and contributions that are reasons, ``top`` at most, largest first."""
+    parts = [each for each in found.top(top) if round(each[2], 2) > 0]
+    return [each for each in parts if each[2] >= LEAST_PART * parts[0][2]]
 
 
 def digits_of(found: Explained) -> dict[str, int]:
