@@ -65,7 +65,14 @@ def test_a_mixture_has_no_single_reason():
     assert "it is the mixture" in reasons(found(), Evidence(explained={2: mixture}))
     assert reason_of(mixture) == "no single column, but the mixture"
     assert reason_of(None) == ""
+    usual = replace(mixture, score=0.5)
+    assert reason_of(usual) == "nothing stands out"
+    assert "<p>No column stands out.</p>" in reasons(found(), Evidence(explained={2: usual}))
     assert reason_of(ROW).startswith("<bdi>shop</bdi> = <bdi>&lt;there&gt;</bdi>, ")
+
+
+def test_what_is_small_beside_the_main_reason_is_no_reason():
+    assert "amount" not in reason_of(replace(ROW, contributions=np.array([0.046, 1.6])))
 
 
 def test_columns_that_tell_most_come_first_and_labels_are_shown_once():
@@ -79,7 +86,7 @@ def test_columns_that_tell_most_come_first_and_labels_are_shown_once():
     assert 'class="mark known"' in html
     assert 'class="mark likely"' in html
     assert 'class="mark usual"' in html
-    assert "Reasons are given for the 1 oddest only" in html
+    assert "Reasons are given for the oddest only" in html
     assert "not shown" not in html  # labels are
 
 

@@ -24,6 +24,15 @@ def found(labels=None):
 
 def test_headline():
     assert headline(found()) == "4 of 100 rows look odd"
+    one = pd.DataFrame({"x": [1]})
+    alone = scored(one, np.array([2.0]), 1.0, source="a", columns=("x",))
+    assert headline(alone) == "The one row looks odd"
+    assert (
+        "among 1 ordinary row some are as odd"
+        in sure(scored(one, np.array([0.2]), 0.1, source="a", columns=("x",)), Evidence())[0]
+    )
+    usual = scored(one, np.array([0.2]), 1.0, source="a", columns=("x",))
+    assert headline(usual) == "The one row does not look odd"
 
 
 def test_what_a_score_means_holds_for_rows_like_those_learned_from():
@@ -54,6 +63,14 @@ def test_why_no_verdict_is_clear():
     assert told[3].startswith("Of rows that were learned from one is always the oddest")
     new = sure(scored(rows, scores, 2.0, source="a", columns=("x",)), Evidence())
     assert not any("learned from" in line for line in new)
+
+
+@pytest.mark.parametrize(("highest", "written"), [(2.4783, "2.48"), (3.499, "3.499")])
+def test_the_highest_score_is_told_as_in_the_table_and_below_what_is_needed(highest, written):
+    rows = pd.DataFrame({"x": range(1581)})
+    scores = np.r_[highest, np.zeros(1580)]
+    (line,) = sure(scored(rows, scores, 2.0, source="a", columns=("x",)), Evidence())[1:]
+    assert line.endswith(f"the highest of these is {written}.")
 
 
 def test_the_oddest_row_that_was_learned_from_is_not_likely_for_that():

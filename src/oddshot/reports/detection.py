@@ -16,6 +16,7 @@ NEW_COLUMNS = ("anomaly_score", "anomaly", "anomaly_rank")
 P_VALUE, REASONS = "anomaly_p", "anomaly_reasons"  # columns before these, where they were asked for
 
 KNOWN, CLEAR, LIKELY, POSSIBLE = "known", "clear", "likely", "worth a look"
+MOST_TOLD = 5  # columns left out, and columns with a note
 CLEAR_TO, LIKELY_TO = 0.1, 0.5  # ordinary rows that are expected to score as high
 
 
@@ -130,16 +131,17 @@ class Detection:
         used = [note for note in self.columns if note.used]
         of = f"; {len(used)} of {len(self.columns)} columns used" if self.columns else ""
         lines = [f"{self.source}: {counted(len(self.rows), self.things)}{of}."]
-        lines += [
+        left_out = [
             f"Left out: column '{note.column}' ({note.reason})."
             for note in self.columns
             if not note.used
         ]
-        lines += [
+        noted = [
             f"Column '{note.column}': {note.reason}."
             for note in self.columns
             if note.cause in ("words", "unit", "points", "digits", "mixed")
         ]
+        lines += [*_first(left_out, "more columns left out"), *_first(noted, "more such columns")]
         if self.labels is not None:
             anomalies = int((self.labels == ANOMALY).sum())
             normal = int((self.labels == NORMAL).sum())
@@ -265,6 +267,15 @@ def scored_beside(
         labels=labels,
         notes=tuple(said),
     )
+
+
+def _first(lines: list[str], things: str) -> list[str]:
+    """Tell some lines about columns, and how many more there are."""
+    more = len(lines) - MOST_TOLD
+    if more <= 1:
+        return lines
+    where = "detect --report, or column_report_ in Python, tells of them"
+    return [*lines[:MOST_TOLD], f"And {counted(more, things)}; {where}."]
 
 
 def free_name(wanted: str, names: Iterable[object]) -> str:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from oddshot.detectors.explanations.alternatives import CounterExample
 from oddshot.detectors.explanations.explanation import Explanation
-from oddshot.detectors.explanations.words import digits_of, told
+from oddshot.detectors.explanations.words import digits_of, telling, told
 from oddshot.episodes import ANOMALY, NORMAL
 from oddshot.reports.detection import Detection
 from oddshot.reports.evidence import Evidence
@@ -82,10 +82,9 @@ def oddest(found: Detection, evidence: Evidence, count: int) -> str:
     if isinstance(found.rows.index, pd.RangeIndex) and found.columns:
         said += " Rows are counted from 0."
     if 0 < len(evidence.explained) < len(places):
-        said += (
-            f" Reasons are given for the {len(evidence.explained)} oddest only: of so many columns "
-            "more would take long."
-        )
+        number = len(evidence.explained)
+        which = "oddest" if number == 1 else f"{number} oddest"
+        said += f" Reasons are given for the {which} only: of so many columns more would take long."
     if hidden:
         said += f" {counted(hidden, 'more columns')} {'is' if hidden == 1 else 'are'} not shown."
     table = _table(found, places, columns, f"The oddest {found.things}", sortable=True)
@@ -122,9 +121,10 @@ def reason_of(row: Explanation | None) -> str:
     """Name the two columns that make a row odd most of all; nothing where it is not explained."""
     if row is None:
         return ""
-    top = [(column, value) for column, value, part in row.top(2) if round(part, 2) > 0]
-    said = ", ".join(f"{brief(column, 24)} = {brief(value, 24)}" for column, value in top)
-    return said or "no single column, but the mixture"
+    said = ", ".join(
+        f"{brief(column, 24)} = {brief(value, 24)}" for column, value, _ in telling(row, 2)
+    )
+    return said or ("no single column, but the mixture" if row.flagged else "nothing stands out")
 
 
 def left_out(found: Detection) -> str:
@@ -257,6 +257,8 @@ def _contributions(row: Explanation) -> str:
     """Draw what each column adds to a row's score, beside the nearest typical row."""
     top = [(c, v, part) for c, v, part in row.top(REASONS) if round(part, 2) > 0]
     if not top:
+        if not row.flagged:
+            return "<p>No column stands out.</p>"
         return "<p>No single column makes it odd: it is the mixture.</p>"
     longest = max(part for _, _, part in top)
     lines = "".join(

@@ -169,7 +169,7 @@ class ThresholdRule:
             "contamination": "about {share:.3g}% of the rows given to fit are above it",
             "alpha": "at most {alpha:.3g}% of normal rows are expected above it",
             "fdr": "at most {fdr:.3g}% of the rows above it are expected to be normal",
-            "budget": "at most {alerts:.0f} of {rows:.0f} rows are expected above it",
+            "budget": "at most {alerts:,.0f} of {rows:,.0f} rows are expected above it",
             "f_beta": "the best F{beta:g}",
             "cost": "the least cost, a false alarm at {false_alarm:.15g} and a miss at {miss:.15g}",
             "value": "{value:.4g}, as given",
