@@ -48,7 +48,8 @@ def test_reasons_are_drawn_largest_first_with_the_typical_row_beside():
     assert "<bdi>&lt;there&gt;</bdi></td><td><bdi>missing</bdi>" in html
     assert "<bdi>250,000</bdi></td><td><bdi>100</bdi></td>" in html
     assert "+3" in html
-    assert "Smallest change found that makes it normal: amount = 140 (score then 0.9)." in html
+    change = "<bdi>amount</bdi> = <bdi>140</bdi> (score then 0.9)."
+    assert f"Smallest change found that makes it normal: {change}" in html
     assert 'class="mark clear"' in html
 
 
@@ -57,7 +58,17 @@ def test_cards_tell_values_apart():
     row = replace(ROW, values=(1000.04, "a"), typical=usual, change=Change({"amount": 1000.01}, 1))
     html = reasons(found(), as_written(found(), Evidence(explained={2: row})))
     assert "<bdi>1000.04</bdi></td><td><bdi>1000</bdi></td>" in html
-    assert "amount = 1000.01 (score" in html
+    assert "= <bdi>1000.01</bdi> (score" in html
+
+
+def test_names_and_cells_in_sentences_keep_their_direction_and_are_cut():
+    name, long = "סכום \u2068x\u2069", "y" * 300
+    usual = CounterExample(1, {name: "1", long: "<b>"}, 0.2, (name, long))
+    row = replace(ROW, columns=(name, long), values=("2", "c"), typical=usual, change=None)
+    html = reasons(found(), Evidence(explained={2: row}))
+    assert "differs only in <bdi>סכום x</bdi> (<bdi>1</bdi>), <bdi title=" in html
+    assert html.count("<bdi") == html.count("</bdi>")
+    assert "(<bdi>&lt;b&gt;</bdi>)." in html
 
 
 def test_a_mixture_has_no_single_reason():
@@ -127,15 +138,14 @@ def test_times_are_written_as_their_column_has_them():
     html = oddest(table, evidence, 3) + reasons(table, evidence)
     assert "</span> 00:00" in html
     assert "</span> 10:00" in html
-    assert "shop = 2024-01-07 02:55 and amount = 250,000 (score" in html
+    day = '<bdi>shop</bdi> = <bdi><span class="whole">2024-01-07</span> 02:55</bdi> and '
+    assert f"{day}<bdi>amount</bdi> = <bdi>250,000</bdi> (score" in html
     assert ":00:00" not in html
     text = scored(
         rows.assign(shop=["2024-01-06 04:07", None, "x"]),
         table.scores, 1.0, source="a", columns=notes,
     )  # fmt: skip
-    assert "shop = 2024-01-07 02:55 and" in reasons(
-        text, as_written(text, Evidence(explained={2: row}))
-    )
+    assert day in reasons(text, as_written(text, Evidence(explained={2: row})))
 
 
 def test_a_column_that_the_detector_did_not_see_is_shown():

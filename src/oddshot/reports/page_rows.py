@@ -1,5 +1,6 @@
 """The tables of a page: the oddest rows, their reasons, rows to label, columns."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -24,6 +25,9 @@ MAX_OTHERS = 3  # that the detector did not use, and a person may know the row b
 MAX_TO_LABEL = 6  # columns beside the rows to label
 MAX_NOTES = 100
 REASONS = 4
+ISOLATE, POP = "\u2068", "\u2069"
+NO_ISOLATES = dict.fromkeys(map(ord, (ISOLATE, POP)))
+SET_OFF = re.compile(f"{ISOLATE}([^{POP}]*){POP}")
 LABELS = {ANOMALY: "anomaly", NORMAL: "normal"}
 
 SCROLL = "More columns are to the right: scroll the table sideways \u2192"
@@ -111,7 +115,7 @@ def reasons(found: Detection, evidence: Evidence) -> str:
     return "".join(
         f'<article class="card"><h3>Row {brief(name_of(found, n), 30)} '
         f"{_mark(kinds[n])}</h3>{_contributions(row)}"
-        + "".join(f"<p>{safe(_cut(line))}</p>" for line in told(row, top=0)[1:])
+        + "".join(f"<p>{_sentence(line)}</p>" for line in told(_isolated(row), top=0)[1:])
         + "</article>\n"
         for n, row in [*evidence.explained.items()][:MAX_CARDS]
     )
@@ -291,5 +295,31 @@ def _mark(kind: str) -> str:
     return f'<span class="mark {name.split()[0]}">{name}</span>'
 
 
-def _cut(line: str, most: int = 400) -> str:
-    return line if len(line) <= most else line[: most - 1] + "…"
+def _isolated(row: Explanation) -> Explanation:
+    """Set names and cells, as they are written, off from the words of sentences around them."""
+
+    def example(other: CounterExample) -> CounterExample:
+        differing = tuple(map(_set_off, other.differing))
+        return replace(other, values=each(other.values), differing=differing)
+
+    def each(cells: Mapping[str, Any]) -> dict[str, Any]:
+        return {_set_off(name): _set_off(value) for name, value in cells.items()}
+
+    return replace(
+        row,
+        columns=tuple(map(_set_off, row.columns)),
+        values=tuple(map(_set_off, row.values)),
+        typical=example(row.typical),
+        anomaly=row.anomaly and example(row.anomaly),
+        change=row.change and replace(row.change, values=each(row.change.values)),
+    )
+
+
+def _set_off(text: object) -> str:
+    return f"{ISOLATE}{str(text).translate(NO_ISOLATES)}{POP}"
+
+
+def _sentence(line: str) -> str:
+    """Write a sentence as HTML: what is set off keeps its own direction, and is cut if long."""
+    parts = SET_OFF.split(line)
+    return "".join(brief(part, 32) if i % 2 else safe(part) for i, part in enumerate(parts))
