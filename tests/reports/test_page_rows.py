@@ -152,6 +152,16 @@ def test_a_column_that_the_detector_did_not_see_is_shown():
     assert "<bdi>fraud</bdi>" in oddest(found(), Evidence(), 3)
 
 
+def test_texts_that_are_read_as_numbers_are_sorted_as_such():
+    rows = pd.DataFrame({"rate": ["10%", "5%", None], "shop": ["10 a", "x", "b"]})
+    notes = [ColumnNote("rate", "number", True, ""), ColumnNote("shop", "category", True, "")]
+    table = scored(rows, np.array([0.1, 1.2, 4.0]), 1.0, source="a", columns=notes)
+    html = oddest(table, Evidence(), 3)
+    assert '<td data-k="0.1"><bdi>10%</bdi></td>' in html
+    assert '<td data-k="0.05"><bdi>5%</bdi></td>' in html
+    assert "<td><bdi>10 a</bdi></td>" in html
+
+
 def test_rows_to_label_keep_their_order():
     html = to_label(found(), Evidence(suggested=(1, 0)))
     assert html.index('data-k="1.2"') < html.index('data-k="0.1"')

@@ -77,22 +77,28 @@ def _word(word: str) -> str:
     return "<wbr>".join(map(safe, parts))
 
 
-def cell(value: Any) -> str:
-    """Write a cell of a table, with a number to sort by where it is one.
+def cell(value: Any, key: float | None = None) -> str:
+    """Write a cell of a table, with a number to sort by where it is one, or is read as ``key``.
 
     Examples
     --------
     >>> cell(1234567.0)
     '<td class="n" data-k="1234567.0">1,234,567</td>'
+    >>> cell("5%", 0.05)
+    '<td data-k="0.05"><bdi>5%</bdi></td>'
     >>> cell(float("nan"))
     '<td class="gap" data-k="">missing</td>'
     """
     if is_missing(value):
         return f'<td class="gap" data-k="">{GAP}</td>'
     if is_number(value):
-        key = repr(float(value)).replace("inf", "Infinity")
-        return f'<td class="n" data-k="{key}">{number(value)}</td>'
-    return f"<td>{brief(text_of(value))}</td>"
+        return f'<td class="n" data-k="{_sort_key(value)}">{number(value)}</td>'
+    sort_by = "" if key is None else f' data-k="{_sort_key(key)}"'
+    return f"<td{sort_by}>{brief(text_of(value))}</td>"
+
+
+def _sort_key(value: float) -> str:
+    return "" if np.isnan(value) else repr(float(value)).replace("inf", "Infinity")
 
 
 def number(value: Any, digits: int = DIGITS) -> str:

@@ -12,6 +12,7 @@ from oddshot.detectors.explanations.alternatives import CounterExample
 from oddshot.detectors.explanations.explanation import Explanation
 from oddshot.detectors.explanations.words import digits_of, telling, told
 from oddshot.episodes import ANOMALY, NORMAL
+from oddshot.mapping.cells.notation import find_notation
 from oddshot.reports.detection import Detection
 from oddshot.reports.evidence import Evidence
 from oddshot.reports.page_cells import brief, cell, clock_of, name_of, number, safe, text_of
@@ -230,9 +231,23 @@ def _verdict_columns(found: Detection, *, labels: bool = True) -> list[Column]:
 
 def _own(found: Detection, position: int) -> Column:
     """Make a column of the user's."""
-    values = found.rows.iloc[:, position]
-    clock = clock_of(values)
-    return brief(found.rows.columns[position], 28), lambda n: cell(clock(values.iat[n]))
+    values, name = found.rows.iloc[:, position], found.rows.columns[position]
+    clock, read = clock_of(values), _reader(found, str(name), values)
+    return brief(name, 28), lambda n: cell(clock(values.iat[n]), read(values.iat[n]))
+
+
+def _reader(found: Detection, name: str, values: "pd.Series[Any]") -> Callable[[Any], float | None]:
+    """Make what reads the texts of a column that was read as numbers."""
+    texts = pd.Series(dtype=object)
+    if any(str(note.column) == name and note.kind == "number" for note in found.columns):
+        texts = values[values.map(lambda value: isinstance(value, str)).astype(bool)]
+    notation = find_notation(texts.unique().tolist()) if len(texts) else None
+
+    def read(value: Any) -> float | None:
+        numbers = notation.read([value]) if notation and isinstance(value, str) else None
+        return None if numbers is None else float(numbers[0])
+
+    return read
 
 
 def _telling_columns(found: Detection, evidence: Evidence) -> tuple[list[int], list[int], int]:

@@ -145,7 +145,8 @@ def digits_of(found: Explained) -> dict[str, int]:
 
 def digits_between(*cells: Any, digits: int = DIGITS) -> int:
     """Count the digits that cells told side by side need; not all must be numbers."""
-    numbers = [cell for cell in cells if isinstance(cell, int | float | np.integer | np.floating)]
+    kinds = (int, float, np.integer, np.floating)
+    numbers: list[Any] = [cell for cell in cells if isinstance(cell, kinds)]
     return digits_apart((cell for cell in numbers if abs(cell) < sys.float_info.max), digits)
 
 
