@@ -291,7 +291,7 @@ def _top_rows(found: "Detection", number: int, *, most: int) -> Any:
     from oddshot.reports.page_cells import text_of
 
     short = {found.score: "score", found.verdict: "anomaly"}
-    rows = found.top(number).drop(columns=found.rank).rename(columns=short)
+    rows = found.top(number).drop(columns=found.rank).rename(columns=short).copy()  # in one piece
     rows.insert(0, "row", found.order[: len(rows)])
     hidden = max(rows.shape[1] - most, 0)
     table = Table(

@@ -157,9 +157,10 @@ def _explained(
 
     Changes that would make a row normal are looked for where they are shown.
     """
-    if sum(note.used for note in found.columns) < 2:
+    used = sum(note.used for note in found.columns)
+    if used < 2:
         return {}
-    most = _most_explained(rows.shape[1], found.flagged)
+    most = _most_explained(used, found.flagged)
     places = found.order[: min(number_shown(found), most)]
     parts = [(places[:MAX_CARDS], True), (places[MAX_CARDS:], False)]
     return {
