@@ -87,8 +87,8 @@ def oddest(found: Detection, evidence: Evidence, count: int) -> str:
     if isinstance(found.rows.index, pd.RangeIndex) and found.columns:
         said += " Rows are counted from 0."
     if 0 < len(evidence.explained) < len(places):
-        number = len(evidence.explained)
-        which = "oddest" if number == 1 else f"{number} oddest"
+        explained = len(evidence.explained)
+        which = "oddest" if explained == 1 else f"{explained} oddest"
         said += f" Reasons are given for the {which} only: of so many columns more would take long."
     if hidden:
         said += f" {counted(hidden, 'more columns')} {'is' if hidden == 1 else 'are'} not shown."
