@@ -52,6 +52,7 @@ def test_sparse_matrices_become_csr(make: type) -> None:
         ({"a": [1, 2]}, r"X is a dict; give pandas\.DataFrame\(X\)$"),
         ({"a": 1, "b": "x"}, r"X is a dict; give pandas\.DataFrame\(\[X\]\)$"),
         (None, "X is None; give a table"),
+        (torch.ones(3, 2, dtype=torch.bfloat16), r"X is a Tensor of bfloat16.* by \.float\(\)$"),
         (torch.ones(3, 2, requires_grad=True), r"X is a Tensor that cannot .* Use tensor\.detach"),
         (
             pl.DataFrame({"a": [1]}, schema={"a": pl.Int128}),

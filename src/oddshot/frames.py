@@ -131,6 +131,11 @@ def to_array(values: Any, called: str, error: type[DataError] = DataError) -> ND
     try:
         return np.asarray(unmasked(values))
     except (RuntimeError, TypeError) as cause:
+        if "bfloat16" in str(getattr(values, "dtype", "")):
+            raise error(
+                f"{called} is a {type(values).__name__} of bfloat16, which NumPy lacks; give it "
+                "as 32-bit floats, as by .float()"
+            ) from cause
         raise error(
             f"{called} is a {type(values).__name__} that cannot be read as an array: "
             f"{first_line(cause)}"

@@ -19,6 +19,7 @@ from oddshot.evaluation.demonstration import rare_malignant
 from oddshot.evaluation.results import read_results
 from oddshot.mapping.encoding.encoder import Encoder
 from oddshot.priors import Prior
+from oddshot.reports.evidence import Evidence
 
 
 class Fake:
@@ -208,6 +209,14 @@ def test_detect_passes_prior_and_contamination_on(file, tmp_path):
 def test_report_is_written(file, tmp_path):
     ok("detect", file, "--report", tmp_path / "new" / "report.html")
     assert "row017" in (tmp_path / "new" / "report.html").read_text()
+
+
+def test_the_command_for_labels_on_a_page_keeps_options(file, tmp_path, monkeypatch):
+    some = Evidence(suggested=(0,))
+    replace(monkeypatch, "oddshot.reports.gathering", gathered=lambda *_: some)
+    page = tmp_path / "page.html"
+    ok("detect", file, "--leave-out", "shop", "--seed", 3, "--report", page)
+    assert f"oddshot label {file} --seed 3 --leave-out shop</code>" in page.read_text()
 
 
 def test_fit_then_score_gives_detects_scores(file, tmp_path):

@@ -112,7 +112,7 @@ def test_a_row_is_shown_with_its_values_and_reasons(here, prior):
     assert "\x1b" not in output  # a cell must not talk to the terminal
     assert "where" in cells
     assert "amount is 900 (+" in output
-    assert "Answers so far: 1 anomalies, 0 normal rows." in output
+    assert "Answers so far: 1 anomaly, 0 normal rows." in output
 
 
 def test_a_column_that_looks_like_labels_is_named(here, prior):

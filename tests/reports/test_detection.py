@@ -42,6 +42,22 @@ def test_what_is_told():
     assert "Labelled as anomalies, though not above the threshold, and called such: 1." in told
 
 
+def test_of_many_columns_left_out_a_few_are_told():
+    notes = [ColumnNote(f"c{n}", "left out", False, "one value only") for n in range(170)]
+    told = found(columns=(*NOTES, *notes)).told()
+    assert sum(line.startswith("Left out: column") for line in told) == 5
+    assert told[6].startswith("And 166 more columns left out; detect --report")
+    six = found(columns=(*NOTES, *notes[:5])).told()
+    assert sum(line.startswith("Left out: column") for line in six) == 6
+
+
+def test_few_rows_of_many_are_not_told_as_none():
+    rows = pd.DataFrame({"x": np.zeros(6000)})
+    scores = np.r_[3.0, 3.0, np.zeros(5998)]
+    told = scored(rows, scores, 1.5, source="a", columns=NOTES).told()
+    assert "Threshold 1.5: 2 rows score above it (under 0.1%)." in told
+
+
 def test_a_row_that_is_known_to_be_an_anomaly_is_one():
     detection = found(labels=np.array([1, -1, -1, -1], dtype=np.int8))
     assert list(detection.rows["anomaly"]) == [True] * 4

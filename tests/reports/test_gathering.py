@@ -4,6 +4,7 @@ import pytest
 
 from oddshot import FewShotDetector
 from oddshot.data.images import to_images
+from oddshot.frames import to_rows
 from oddshot.reports.detection import scored
 from oddshot.reports.gathering import ORDINARY, SUGGESTED, detection_report, gathered
 from oddshot.reports.page_rows import MAX_CARDS, number_shown
@@ -92,6 +93,15 @@ def test_how_the_threshold_was_chosen(rows, labels, detector, evidence):
     assert rule(promised) == str(promised.threshold_rule_)
 
 
+def test_copies_that_the_threshold_counts_once_are_told():
+    numbers = np.random.default_rng(0).normal(size=(300, 2))
+    copied = np.concatenate([numbers, np.zeros((5, 2))])
+    page = detection_report(FewShotDetector(prior=untrained_prior()).fit(copied), copied)
+    assert "by the scores of the 301 rows, copies counted once (as they are" in page
+    page = detection_report(FewShotDetector(prior=untrained_prior()).fit(numbers), numbers)
+    assert "by the scores of the 300 rows (as they are" in page
+
+
 def test_a_kept_detector_tells_its_threshold_alike(rows, found, detector, evidence, tmp_path):
     detector.save(tmp_path / "detector")
     kept = FewShotDetector.load(tmp_path / "detector")
@@ -103,6 +113,16 @@ def test_of_very_many_columns_fewer_rows_are_explained(monkeypatch):
     numbers = np.random.default_rng(0).normal(size=(80, 30))
     page = detection_report(FewShotDetector().fit(numbers), numbers)
     assert "Reasons are given for the 6 oddest only: of so many columns more would take" in page
+
+
+def test_of_many_columns_all_odd_rows_are_explained(monkeypatch):
+    monkeypatch.setattr("oddshot.reports.gathering.EXPLAINED_CELLS", 1)
+    numbers = np.random.default_rng(0).normal(size=(80, 30))
+    numbers[:3] += 6
+    detector = FewShotDetector(prior=untrained_prior(), contamination=0.04).fit(numbers)
+    scores, columns = detector.anomaly_score(numbers), detector.column_report_
+    odd = scored(pd.DataFrame(numbers), scores, detector.threshold_, source="a", columns=columns)
+    assert len(gathered(detector, to_rows(numbers), odd).explained) == odd.flagged == 4
 
 
 def test_a_report_of_anything_the_detector_takes(rows, detector):

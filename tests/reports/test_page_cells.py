@@ -11,6 +11,7 @@ from oddshot.reports.page_cells import brief, cell, clock_of, safe, text_of
         (3, '<td class="n" data-k="3.0">3</td>'),
         (np.int64(2024), '<td class="n" data-k="2024.0">2024</td>'),
         (1234567.8, '<td class="n" data-k="1234567.8">1,234,568</td>'),
+        (99999.6, '<td class="n" data-k="99999.6">100,000</td>'),
         (np.float32(0.5), '<td class="n" data-k="0.5">0.5</td>'),
         (float("inf"), '<td class="n" data-k="Infinity">inf</td>'),
         (-np.inf, '<td class="n" data-k="-Infinity">-inf</td>'),

@@ -37,6 +37,15 @@ def test_a_single_row_is_seen_beside_many_and_far_scores_are_gathered():
     assert min(float(h) for h in re.findall(r'height="([\d.]+)"><title>', svg)) > 5
 
 
+def test_counts_beside_the_axis_have_room():
+    def left(most):
+        svg = histogram(found(np.r_[np.zeros(most), 3.0]))
+        return float(re.search(r'class="axis" x1="([\d.]+)"', svg)[1])
+
+    assert left(900) == 46
+    assert left(20_000) >= 8 * len("10,000") + 6
+
+
 def test_bars_above_the_threshold_are_coloured():
     svg = histogram(found([0.2, 0.4, 2.0], threshold=1.0))
     assert svg.count('class="odd"') == 1
@@ -62,7 +71,12 @@ def test_the_map_names_odd_ones_and_marks_known_ones():
     assert "known anomaly</li>" in svg
     assert "known normal" not in svg
     assert "2 of 3 are drawn" in svg
-    assert "25% of all differences" in svg
+    assert "25% of all differences, so an odd image may well lie in the crowd" in svg
+
+
+def test_a_map_of_all_differences_hides_none():
+    svg = plane(found([0.0, 2.0]), RowMap(np.arange(2), np.eye(2), 1.0))
+    assert "The two directions show 100% of all differences.</figcaption>" in svg
 
 
 def test_known_normal_ones_have_a_mark_of_their_own():

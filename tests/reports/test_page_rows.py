@@ -48,8 +48,27 @@ def test_reasons_are_drawn_largest_first_with_the_typical_row_beside():
     assert "<bdi>&lt;there&gt;</bdi></td><td><bdi>missing</bdi>" in html
     assert "<bdi>250,000</bdi></td><td><bdi>100</bdi></td>" in html
     assert "+3" in html
-    assert "Smallest change found that makes it normal: amount = 140 (score then 0.9)." in html
+    change = "<bdi>amount</bdi> = <bdi>140</bdi> (score then 0.9)."
+    assert f"Smallest change found that makes it normal: {change}" in html
     assert 'class="mark clear"' in html
+
+
+def test_cards_tell_values_apart():
+    usual = replace(USUAL, values={"amount": 1000.0, "shop": None})
+    row = replace(ROW, values=(1000.04, "a"), typical=usual, change=Change({"amount": 1000.01}, 1))
+    html = reasons(found(), as_written(found(), Evidence(explained={2: row})))
+    assert "<bdi>1000.04</bdi></td><td><bdi>1000</bdi></td>" in html
+    assert "= <bdi>1000.01</bdi> (score" in html
+
+
+def test_names_and_cells_in_sentences_keep_their_direction_and_are_cut():
+    name, long = "סכום \u2068x\u2069", "y" * 300
+    usual = CounterExample(1, {name: "1", long: "<b>"}, 0.2, (name, long))
+    row = replace(ROW, columns=(name, long), values=("2", "c"), typical=usual, change=None)
+    html = reasons(found(), Evidence(explained={2: row}))
+    assert "differs only in <bdi>סכום x</bdi> (<bdi>1</bdi>), <bdi title=" in html
+    assert html.count("<bdi") == html.count("</bdi>")
+    assert "(<bdi>&lt;b&gt;</bdi>)." in html
 
 
 def test_a_mixture_has_no_single_reason():
@@ -57,7 +76,14 @@ def test_a_mixture_has_no_single_reason():
     assert "it is the mixture" in reasons(found(), Evidence(explained={2: mixture}))
     assert reason_of(mixture) == "no single column, but the mixture"
     assert reason_of(None) == ""
+    usual = replace(mixture, score=0.5)
+    assert reason_of(usual) == "nothing stands out"
+    assert "<p>No column stands out.</p>" in reasons(found(), Evidence(explained={2: usual}))
     assert reason_of(ROW).startswith("<bdi>shop</bdi> = <bdi>&lt;there&gt;</bdi>, ")
+
+
+def test_what_is_small_beside_the_main_reason_is_no_reason():
+    assert "amount" not in reason_of(replace(ROW, contributions=np.array([0.046, 1.6])))
 
 
 def test_columns_that_tell_most_come_first_and_labels_are_shown_once():
@@ -71,7 +97,7 @@ def test_columns_that_tell_most_come_first_and_labels_are_shown_once():
     assert 'class="mark known"' in html
     assert 'class="mark likely"' in html
     assert 'class="mark usual"' in html
-    assert "Reasons are given for the 1 oddest only" in html
+    assert "Reasons are given for the oddest only" in html
     assert "not shown" not in html  # labels are
 
 
@@ -112,19 +138,28 @@ def test_times_are_written_as_their_column_has_them():
     html = oddest(table, evidence, 3) + reasons(table, evidence)
     assert "</span> 00:00" in html
     assert "</span> 10:00" in html
-    assert "shop = 2024-01-07 02:55 and amount = 250,000 (score" in html
+    day = '<bdi>shop</bdi> = <bdi><span class="whole">2024-01-07</span> 02:55</bdi> and '
+    assert f"{day}<bdi>amount</bdi> = <bdi>250,000</bdi> (score" in html
     assert ":00:00" not in html
     text = scored(
         rows.assign(shop=["2024-01-06 04:07", None, "x"]),
         table.scores, 1.0, source="a", columns=notes,
     )  # fmt: skip
-    assert "shop = 2024-01-07 02:55 and" in reasons(
-        text, as_written(text, Evidence(explained={2: row}))
-    )
+    assert day in reasons(text, as_written(text, Evidence(explained={2: row})))
 
 
 def test_a_column_that_the_detector_did_not_see_is_shown():
     assert "<bdi>fraud</bdi>" in oddest(found(), Evidence(), 3)
+
+
+def test_texts_that_are_read_as_numbers_are_sorted_as_such():
+    rows = pd.DataFrame({"rate": ["10%", "5%", None], "shop": ["10 a", "x", "b"]})
+    notes = [ColumnNote("rate", "number", True, ""), ColumnNote("shop", "category", True, "")]
+    table = scored(rows, np.array([0.1, 1.2, 4.0]), 1.0, source="a", columns=notes)
+    html = oddest(table, Evidence(), 3)
+    assert '<td data-k="0.1"><bdi>10%</bdi></td>' in html
+    assert '<td data-k="0.05"><bdi>5%</bdi></td>' in html
+    assert "<td><bdi>10 a</bdi></td>" in html
 
 
 def test_rows_to_label_keep_their_order():

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,6 +10,7 @@ from oddshot.reports.page_words import (
     headline,
     how_to_label,
     labels_told,
+    meaning,
     sure,
     title_of_list,
 )
@@ -21,6 +24,21 @@ def found(labels=None):
 
 def test_headline():
     assert headline(found()) == "4 of 100 rows look odd"
+    one = pd.DataFrame({"x": [1]})
+    alone = scored(one, np.array([2.0]), 1.0, source="a", columns=("x",))
+    assert headline(alone) == "The one row looks odd"
+    assert (
+        "among 1 ordinary row some are as odd"
+        in sure(scored(one, np.array([0.2]), 0.1, source="a", columns=("x",)), Evidence())[0]
+    )
+    usual = scored(one, np.array([0.2]), 1.0, source="a", columns=("x",))
+    assert headline(usual) == "The one row does not look odd"
+
+
+def test_what_a_score_means_holds_for_rows_like_those_learned_from():
+    assert "of rows like those it learned from, one in ten scores 1 or more" in meaning(found())
+    learned = found(np.full(100, -1, dtype=np.int8))
+    assert "it is: one in ten rows scores 1 or more, one in a hundred 2" in meaning(learned)
 
 
 def test_sureness_is_told_by_kind_and_known_anomalies_apart():
@@ -45,6 +63,14 @@ def test_why_no_verdict_is_clear():
     assert told[3].startswith("Of rows that were learned from one is always the oddest")
     new = sure(scored(rows, scores, 2.0, source="a", columns=("x",)), Evidence())
     assert not any("learned from" in line for line in new)
+
+
+@pytest.mark.parametrize(("highest", "written"), [(2.4783, "2.48"), (3.499, "3.499")])
+def test_the_highest_score_is_told_as_in_the_table_and_below_what_is_needed(highest, written):
+    rows = pd.DataFrame({"x": range(1581)})
+    scores = np.r_[highest, np.zeros(1580)]
+    (line,) = sure(scored(rows, scores, 2.0, source="a", columns=("x",)), Evidence())[1:]
+    assert line.endswith(f"the highest of these is {written}.")
 
 
 def test_the_oddest_row_that_was_learned_from_is_not_likely_for_that():
@@ -95,6 +121,18 @@ def test_the_command_for_labels_is_named(source, column, command):
     rows = pd.DataFrame({"x": range(9)})
     settings = {"source": source, "columns": ("x",), "label_column": column}
     assert command in how_to_label(scored(rows, np.zeros(9), 1.0, **settings))
+
+
+def test_the_command_for_labels_keeps_options():
+    rows = pd.DataFrame({"x": range(9)})
+    settings = {"source": "a.csv", "columns": ("x",), "label_column": "fraud"}
+    made = scored(rows, np.zeros(9), 1.0, **settings)
+    options = ("--seed", "7", "--leave-out", "a b")
+    told = how_to_label(replace(made, options=options))
+    assert "label a.csv --label-column fraud --seed 7 --leave-out &#x27;a b&#x27;</code>" in told
+    images = scored(rows, np.zeros(9), 1.0, source="nuts", columns=())
+    told = how_to_label(replace(images, options=options[:2]))
+    assert "detect nuts --labels TABLE --seed 7</code>" in told
 
 
 @pytest.mark.parametrize("labels", [None, np.full(100, -1, dtype=np.int8)])

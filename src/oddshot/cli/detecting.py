@@ -95,17 +95,18 @@ def detect(
     found = scored_rows(detector, file, read, fitted=True)
     found = promise.add_p_values(found, detector, read.rows)
     found = with_reasons(found, detector, read, reasons)
+    left_out = [name for name in (*(leave_out or ()), group_column) if name]
+    given = [
+        *_given("--seed", str(seed) if seed else None),
+        *_given("--prior", prior if prior != "default" else None),
+        *(word for name in left_out for word in ("--leave-out", name)),
+    ]
+    found = replace(found, options=tuple(given))
     again = None
     if quality == "standard":  # explain fits no other
-        options = {
-            "--label-column": label_column,
-            "--contamination": contamination if contamination != "auto" else None,
-            "--seed": str(seed) if seed else None,
-            "--prior": prior if prior != "default" else None,
-        }
-        given = [word for name, value in options.items() if value for word in (name, value)]
-        without = [name for name in (*(leave_out or ()), group_column) if name]
-        again = [file, *given, *(word for name in without for word in ("--leave-out", name))]
+        share = contamination if contamination != "auto" else None
+        options = (*_given("--label-column", label_column), *_given("--contamination", share))
+        again = [file, *options, *given]
     _tell(found, detector, read, again, out=out, report=report, top=top)
 
 
@@ -200,6 +201,11 @@ def score(
     _tell(found, detector, read, [str(folder), file], out=out, report=report, top=top)
 
 
+def _given(option: str, value: str | None) -> tuple[str, ...]:
+    """Words of a command: an option where it has a value."""
+    return (option, value) if value else ()
+
+
 def _tell(
     found: "Detection",
     detector: "FewShotDetector",
@@ -285,7 +291,7 @@ def _top_rows(found: "Detection", number: int, *, most: int) -> Any:
     from oddshot.reports.page_cells import text_of
 
     short = {found.score: "score", found.verdict: "anomaly"}
-    rows = found.top(number).drop(columns=found.rank).rename(columns=short)
+    rows = found.top(number).drop(columns=found.rank).rename(columns=short).copy()  # in one piece
     rows.insert(0, "row", found.order[: len(rows)])
     hidden = max(rows.shape[1] - most, 0)
     table = Table(

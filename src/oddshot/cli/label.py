@@ -14,6 +14,7 @@ from oddshot.cli.long_tables import LongTable, check_written_as_read, long_table
 from oddshot.cli.options import Labels, LeaveOut
 from oddshot.cli.outputs import check_table_output, write_beside
 from oddshot.errors import OddshotError, SettingError
+from oddshot.wording import counted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -163,12 +164,12 @@ def _show(
         console,
         f"\nRow {question.row}: anomaly score {question.score:.3g}, threshold "
         f"{session.detector.threshold_:.3g}; {WHY[question.why]}. Answers so far: "
-        f"{labels.count(1)} anomalies, {labels.count(0)} normal rows.",
+        f"{counted(labels.count(1), 'anomalies')}, {counted(labels.count(0), 'normal rows')}.",
     )
     values = [*zip(row.columns, row.iloc[0].tolist(), strict=True)]
     cells = [f"{name} = {shown(value)}" for name, value in values[:MOST_CELLS]]
     if len(values) > MOST_CELLS:
-        cells.append(f"and {len(values) - MOST_CELLS} more columns")
+        cells.append(f"and {counted(len(values) - MOST_CELLS, 'more columns')}")
     for line in (", ".join(cells), *reasons(found, top=columns)):
         say(
             console,

@@ -246,7 +246,6 @@ def _table(
     from rich.markup import escape
     from rich.table import Table
 
-    from oddshot.detectors.explanations.words import shown
     from oddshot.reports.page_cells import text_of
 
     rows = read.rows
@@ -269,10 +268,17 @@ def _table(
         moments = [stretch.places[0], stretch.places[-1], stretch.peak]
         told = [str(at) if time is None else text_of(time.iloc[at]) for at in moments]
         why = "; ".join(
-            f"{column} {shown(value, 3)} (else {shown(row.typical.values[column], 3)})"
+            f"{column} {_beside(value, row.typical.values[column])}"
             for column, value, _ in row.top(NAMED)
         )
         table.add_row(
             str(place), *map(escape, told), f"{len(stretch):,}", f"{stretch.score:.3g}", escape(why)
         )
     return table
+
+
+def _beside(value: Any, usual: Any) -> str:
+    from oddshot.detectors.explanations.words import digits_between, shown
+
+    digits = digits_between(value, usual, digits=3)
+    return f"{shown(value, digits)} (else {shown(usual, digits)})"

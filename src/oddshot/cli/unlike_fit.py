@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from oddshot.wording import counted
+from oddshot.wording import counted, share_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,7 +62,9 @@ class UnlikeFit:
         ]
         for column in emptied[:MOST_TOLD]:
             now, before = self._gaps[column] / self._rows, self._gaps_at_fit[column]
-            notes.append(f"Column {column!r} is empty in {now:.1%} of rows, {before:.1%} at fit.")
+            notes.append(
+                f"Column {column!r} is empty in {share_of(now)} of rows, {share_of(before)} at fit."
+            )
         if len(emptied) > MOST_TOLD:
             notes.append(f"So are {counted(len(emptied) - MOST_TOLD, 'more columns')}.")
         for column, count in self._unseen.items():
@@ -74,8 +76,8 @@ class UnlikeFit:
         usual = self._detector.contamination_
         if self._far_more(flagged, usual):
             notes.append(
-                f"That is far more than the {usual:.1%} at fit; oddshot watch tells whether the "
-                "rows have moved."
+                f"That is far more than the {share_of(usual)} at fit; oddshot watch tells whether "
+                "the rows have moved."
             )
         return tuple(notes)
 

@@ -10,12 +10,13 @@ from scipy.stats import rankdata
 
 from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, FloatArray, LabelArray
 from oddshot.mapping.encoding.column_note import ColumnNote
-from oddshot.wording import counted
+from oddshot.wording import counted, share_of
 
 NEW_COLUMNS = ("anomaly_score", "anomaly", "anomaly_rank")
 P_VALUE, REASONS = "anomaly_p", "anomaly_reasons"  # columns before these, where they were asked for
 
 KNOWN, CLEAR, LIKELY, POSSIBLE = "known", "clear", "likely", "worth a look"
+MOST_TOLD = 5  # columns left out, and columns with a note
 CLEAR_TO, LIKELY_TO = 0.1, 0.5  # ordinary rows that are expected to score as high
 
 
@@ -44,6 +45,8 @@ class Detection:
         How many of the columns, the first ones, are the user's.
     label_column
         Which of these the labels came from, if any did.
+    options
+        What else `oddshot` was given and needs again to learn from the same: words of a command.
     """
 
     source: str
@@ -57,6 +60,7 @@ class Detection:
     notes: tuple[str, ...] = ()
     own: int = 0
     label_column: str | None = None
+    options: tuple[str, ...] = ()
 
     @property
     def flagged(self) -> int:
@@ -127,16 +131,17 @@ class Detection:
         used = [note for note in self.columns if note.used]
         of = f"; {len(used)} of {len(self.columns)} columns used" if self.columns else ""
         lines = [f"{self.source}: {counted(len(self.rows), self.things)}{of}."]
-        lines += [
+        left_out = [
             f"Left out: column '{note.column}' ({note.reason})."
             for note in self.columns
             if not note.used
         ]
-        lines += [
+        noted = [
             f"Column '{note.column}': {note.reason}."
             for note in self.columns
             if note.cause in ("words", "unit", "points", "digits", "mixed")
         ]
+        lines += [*_first(left_out, "more columns left out"), *_first(noted, "more such columns")]
         if self.labels is not None:
             anomalies = int((self.labels == ANOMALY).sum())
             normal = int((self.labels == NORMAL).sum())
@@ -153,7 +158,7 @@ class Detection:
         above = int((self.scores > self.threshold).sum())
         told = f"{counted(above, self.things)} score{'s' * (above == 1)}"
         share = above / max(len(self.rows), 1)
-        lines.append(f"Threshold {self.threshold:.4g}: {told} above it ({share:.1%}).")
+        lines.append(f"Threshold {self.threshold:.4g}: {told} above it ({share_of(share)}).")
         return lines + list(self.notes)
 
 
@@ -262,6 +267,15 @@ def scored_beside(
         labels=labels,
         notes=tuple(said),
     )
+
+
+def _first(lines: list[str], things: str) -> list[str]:
+    """Tell some lines about columns, and how many more there are."""
+    more = len(lines) - MOST_TOLD
+    if more <= 1:
+        return lines
+    where = "detect --report, or column_report_ in Python, tells of them"
+    return [*lines[:MOST_TOLD], f"And {counted(more, things)}; {where}."]
 
 
 def free_name(wanted: str, names: Iterable[object]) -> str:

@@ -4,7 +4,7 @@ import shlex
 from math import floor, log10
 
 from oddshot.detectors.drift.finding import Drift
-from oddshot.wording import counted
+from oddshot.wording import counted, share_of
 
 SHOWN = 5
 ENOUGH_ROWS = 100  # fewer teach a new detector little, see docs/drift.md
@@ -26,7 +26,7 @@ def lines_of(window: str, found: Drift) -> list[str]:
     flagged = (
         ""
         if found.flagged is None
-        else f"; {found.flagged:.1%} flagged, {found.promised:.1%} at fit"
+        else f"; {share_of(found.flagged)} flagged, {share_of(found.promised)} at fit"
     )
     lost = any(change.p == 0 for change in found.columns)  # no test is needed to tell
     tested = "of the other columns " if lost else ""

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from oddshot.reports.detection import Detection
 
 EXPLAINED_CELLS = 4_000_000  # scored to explain, in some seconds; see `_most_explained`
+ODD_CELLS = 24_000_000  # the same for odd rows with a card, in some twenty seconds
 SUGGESTED = 8
 MAX_CANDIDATES = 2000
 MAX_REFITTED_CELLS = 1_000_000
@@ -156,9 +157,11 @@ def _explained(
 
     Changes that would make a row normal are looked for where they are shown.
     """
-    if sum(note.used for note in found.columns) < 2:
+    used = sum(note.used for note in found.columns)
+    if used < 2:
         return {}
-    places = found.order[: min(number_shown(found), _most_explained(rows.shape[1]))]
+    most = _most_explained(used, found.flagged)
+    places = found.order[: min(number_shown(found), most)]
     parts = [(places[:MAX_CARDS], True), (places[MAX_CARDS:], False)]
     return {
         place: row
@@ -170,13 +173,14 @@ def _explained(
     }
 
 
-def _most_explained(columns: int) -> int:
-    """Bound the rows to explain: one takes about ``8 * columns + 300`` scorings.
+def _most_explained(columns: int, odd: int) -> int:
+    """Bound the rows to explain, of which some are odd: one takes ``8 * columns + 300`` scorings.
 
-    >>> [_most_explained(columns) for columns in (10, 100, 300, 2000)]
-    [1052, 36, 4, 1]
+    >>> [_most_explained(columns, 9) for columns in (10, 100, 300, 512, 1000, 3000)]
+    [1052, 36, 9, 9, 2, 1]
     """
-    return max(EXPLAINED_CELLS // ((8 * columns + 300) * columns), 1)
+    cells = (8 * columns + 300) * columns
+    return max(EXPLAINED_CELLS // cells, min(ODD_CELLS // cells, odd, MAX_CARDS), 1)
 
 
 def _suggested(detector: "FewShotDetector", rows: "RawRows", found: "Detection") -> tuple[int, ...]:

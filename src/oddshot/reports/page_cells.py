@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from oddshot.reports.detection import Detection
+from oddshot.wording import DIGITS, short_number
 
 MAX_SHOWN, MAX_TITLE = 48, 200
 LONG_WORD, LONG_PART = 10, 16  # a longer word may be broken after a mark, and a part of it anywhere
@@ -76,26 +77,32 @@ def _word(word: str) -> str:
     return "<wbr>".join(map(safe, parts))
 
 
-def cell(value: Any) -> str:
-    """Write a cell of a table, with a number to sort by where it is one.
+def cell(value: Any, key: float | None = None) -> str:
+    """Write a cell of a table, with a number to sort by where it is one, or is read as ``key``.
 
     Examples
     --------
     >>> cell(1234567.0)
     '<td class="n" data-k="1234567.0">1,234,567</td>'
+    >>> cell("5%", 0.05)
+    '<td data-k="0.05"><bdi>5%</bdi></td>'
     >>> cell(float("nan"))
     '<td class="gap" data-k="">missing</td>'
     """
     if is_missing(value):
         return f'<td class="gap" data-k="">{GAP}</td>'
     if is_number(value):
-        key = repr(float(value)).replace("inf", "Infinity")
-        return f'<td class="n" data-k="{key}">{number(value)}</td>'
-    return f"<td>{brief(text_of(value))}</td>"
+        return f'<td class="n" data-k="{_sort_key(value)}">{number(value)}</td>'
+    sort_by = "" if key is None else f' data-k="{_sort_key(key)}"'
+    return f"<td{sort_by}>{brief(text_of(value))}</td>"
 
 
-def number(value: Any) -> str:
-    """Write a number with at most five digits that count, large ones with thousands.
+def _sort_key(value: float) -> str:
+    return "" if np.isnan(value) else repr(float(value)).replace("inf", "Infinity")
+
+
+def number(value: Any, digits: int = DIGITS) -> str:
+    """Write a number with the digits that count, large ones whole and with thousands.
 
     Whole numbers of an integer type stay as they are: they may be years or identifiers.
 
@@ -106,7 +113,7 @@ def number(value: Any) -> str:
     """
     if isinstance(value, int | np.integer):
         return str(value)
-    return f"{value:,.0f}" if 1e5 <= abs(value) < 1e15 else f"{value:.5g}"
+    return short_number(float(value), digits, thousands=True)
 
 
 def name_of(found: Detection, place: int) -> object:
@@ -120,7 +127,7 @@ def text_of(value: object) -> str:
         return ""
     if isinstance(value, pd.Timestamp) and value == value.normalize():
         return str(value.date())
-    return f"{value:.5g}" if isinstance(value, float | np.floating) else str(value)
+    return short_number(float(value)) if isinstance(value, float | np.floating) else str(value)
 
 
 def clock_of(values: "pd.Series[Any]") -> Callable[[Any], Any]:

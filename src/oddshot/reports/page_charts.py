@@ -9,11 +9,13 @@ from oddshot.reports.page_cells import name_of, safe
 
 BINS = 48
 WIDTH, HEIGHT = 760, 220
-LEFT = 46
+LEFT = 46  # at least, beside the counts
+MARGIN, LETTER = 10, 8  # widths of the gap and of a digit
 MAP_HEIGHT = 460
 LOGARITHMIC_FROM = 60  # in the longest bar; a bar of one row must be seen beside it
 ODD_POINT = '<circle class="point" cx="10" cy="10" r="5"/>'
 OTHER_POINT = '<path class="cloud" d="M10 10h0"/>'
+NEARLY_ALL = 0.95  # of the differences: the map then shows what is odd
 ONE_ROW = 0.3  # decades: how high one row stands on a logarithmic axis
 
 
@@ -26,7 +28,9 @@ def histogram(found: Detection) -> str:
     counts, _ = np.histogram(np.minimum(scores, end), edges)
     log = bool(counts.max() >= LOGARITHMIC_FROM)
     heights = _heights(counts.astype(np.float64), float(counts.max()), log=log)
-    across = LEFT + edges / end * (WIDTH - LEFT)
+    steps = _count_ticks(float(counts.max()), log=log)
+    left = max(LEFT, MARGIN + LETTER * max(len(f"{count:,}") for count, _ in steps))
+    across = left + edges / end * (WIDTH - left)
     bars = "".join(
         f'<rect class="{"odd" if edges[i] > threshold else "usual"}" x="{across[i] + 0.5:.1f}" '
         f'y="{HEIGHT - height:.1f}" width="{max(across[i + 1] - across[i] - 1, 1):.1f}" '
@@ -36,17 +40,17 @@ def histogram(found: Detection) -> str:
         if counts[i]
     )
     ticks = "".join(
-        f'<line class="axis" x1="{LEFT}" x2="{WIDTH}" y1="{HEIGHT - at:.1f}" '
-        f'y2="{HEIGHT - at:.1f}"/><text x="{LEFT - 6}" y="{HEIGHT - at + 4:.1f}" '
+        f'<line class="axis" x1="{left}" x2="{WIDTH}" y1="{HEIGHT - at:.1f}" '
+        f'y2="{HEIGHT - at:.1f}"/><text x="{left - 6}" y="{HEIGHT - at + 4:.1f}" '
         f'text-anchor="end">{count:,}</text>'
-        for count, at in _count_ticks(float(counts.max()), log=log)
+        for count, at in steps
     )
     places = "".join(
-        f'<text x="{LEFT + value / end * (WIDTH - LEFT):.1f}" y="{HEIGHT + 18}" '
+        f'<text x="{left + value / end * (WIDTH - left):.1f}" y="{HEIGHT + 18}" '
         f'text-anchor="middle">{value:g}</text>'
         for value in _round_steps(end)
     )
-    at = LEFT + threshold / end * (WIDTH - LEFT)
+    at = left + threshold / end * (WIDTH - left)
     beyond = " Higher ones are counted in the last bar." if top > end else ""
     scale = " Each line upwards stands for ten times as many." if log else ""
     return (
@@ -56,7 +60,7 @@ def histogram(found: Detection) -> str:
         f'<line class="limit" x1="{at:.1f}" x2="{at:.1f}" y1="-6" y2="{HEIGHT}"/>'
         f'<text class="strong" x="{at:.1f}" y="-11" '
         f'text-anchor="{"end" if at > WIDTH / 2 else "start"}">threshold {threshold:.3g}</text>'
-        f'{places}<text x="{(WIDTH + LEFT) / 2}" y="{HEIGHT + 38}" text-anchor="middle">'
+        f'{places}<text x="{(WIDTH + left) / 2}" y="{HEIGHT + 38}" text-anchor="middle">'
         f"anomaly score</text></svg><figcaption>How many {things} have which score; those above "
         f"the threshold are coloured.{scale}{beyond}</figcaption></figure>"
     )
@@ -85,6 +89,12 @@ def plane(found: Detection, where: RowMap) -> str:
         marks += "".join(_told(label, x[i], y[i]) for i in at)
         if len(at):
             legend.append((_told(label, 10, 10), f"known {kind}"))
+    hidden = (
+        f", so an odd {thing} may well lie in the crowd: what makes it odd is then not to be seen "
+        "from this side"
+        if where.share < NEARLY_ALL
+        else ""
+    )
     some = f" {len(where.places):,} of {len(scores):,} are drawn." * (len(x) < len(scores))
     return (
         f'<figure><svg viewBox="0 0 {WIDTH} {MAP_HEIGHT}" role="img" aria-label="Map of the '
@@ -92,8 +102,7 @@ def plane(found: Detection, where: RowMap) -> str:
         f'd="{cloud}"/>{marks}{points}</svg>{_legend(legend)}<figcaption>'
         f"{found.things.capitalize()} that are alike lie near each other; odd ones are coloured, "
         f"and named on pointing at them.{some} "
-        f"The two directions show {where.share:.0%} of all differences, so an odd {thing} may well "
-        "lie in the crowd: what makes it odd is then not to be seen from this side."
+        f"The two directions show {where.share:.0%} of all differences{hidden}."
         "</figcaption></figure>"
     )
 

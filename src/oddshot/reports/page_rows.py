@@ -1,5 +1,6 @@
 """The tables of a page: the oddest rows, their reasons, rows to label, columns."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -9,8 +10,9 @@ import pandas as pd
 
 from oddshot.detectors.explanations.alternatives import CounterExample
 from oddshot.detectors.explanations.explanation import Explanation
-from oddshot.detectors.explanations.words import told
+from oddshot.detectors.explanations.words import digits_of, telling, told
 from oddshot.episodes import ANOMALY, NORMAL
+from oddshot.mapping.cells.notation import find_notation
 from oddshot.reports.detection import Detection
 from oddshot.reports.evidence import Evidence
 from oddshot.reports.page_cells import brief, cell, clock_of, name_of, number, safe, text_of
@@ -24,6 +26,9 @@ MAX_OTHERS = 3  # that the detector did not use, and a person may know the row b
 MAX_TO_LABEL = 6  # columns beside the rows to label
 MAX_NOTES = 100
 REASONS = 4
+ISOLATE, POP = "\u2068", "\u2069"
+NO_ISOLATES = dict.fromkeys(map(ord, (ISOLATE, POP)))
+SET_OFF = re.compile(f"{ISOLATE}([^{POP}]*){POP}")
 LABELS = {ANOMALY: "anomaly", NORMAL: "normal"}
 
 SCROLL = "More columns are to the right: scroll the table sideways \u2192"
@@ -43,26 +48,29 @@ def as_written(found: Detection, evidence: Evidence) -> Evidence:
     own = found.rows.iloc[:, : found.own]
     clocks = {str(name): clock_of(own.iloc[:, i]) for i, name in enumerate(own.columns)}
 
-    def said(name: str, value: Any) -> str:
-        return _said(clocks[name](value) if name in clocks else value)
+    def written(row: Explanation) -> Explanation:
+        digits = digits_of(row)
 
-    def each(cells: Mapping[str, Any]) -> dict[str, Any]:
-        return {name: said(name, value) for name, value in cells.items()}
+        def said(name: str, value: Any) -> str:
+            return _said(clocks[name](value) if name in clocks else value, digits[name])
 
-    def example(other: CounterExample) -> CounterExample:
-        return replace(other, values=each(other.values))
+        def each(cells: Mapping[str, Any]) -> dict[str, Any]:
+            return {name: said(name, value) for name, value in cells.items()}
 
-    explained = {
-        place: replace(
+        def example(other: CounterExample) -> CounterExample:
+            return replace(other, values=each(other.values))
+
+        return replace(
             row,
             values=tuple(map(said, row.columns, row.values)),
             typical=example(row.typical),
             anomaly=row.anomaly and example(row.anomaly),
             change=row.change and replace(row.change, values=each(row.change.values)),
         )
-        for place, row in evidence.explained.items()
-    }
-    return replace(evidence, explained=explained)
+
+    return replace(
+        evidence, explained={place: written(row) for place, row in evidence.explained.items()}
+    )
 
 
 def oddest(found: Detection, evidence: Evidence, count: int) -> str:
@@ -79,10 +87,9 @@ def oddest(found: Detection, evidence: Evidence, count: int) -> str:
     if isinstance(found.rows.index, pd.RangeIndex) and found.columns:
         said += " Rows are counted from 0."
     if 0 < len(evidence.explained) < len(places):
-        said += (
-            f" Reasons are given for the {len(evidence.explained)} oddest only: of so many columns "
-            "more would take long."
-        )
+        explained = len(evidence.explained)
+        which = "oddest" if explained == 1 else f"{explained} oddest"
+        said += f" Reasons are given for the {which} only: of so many columns more would take long."
     if hidden:
         said += f" {counted(hidden, 'more columns')} {'is' if hidden == 1 else 'are'} not shown."
     table = _table(found, places, columns, f"The oddest {found.things}", sortable=True)
@@ -109,7 +116,7 @@ def reasons(found: Detection, evidence: Evidence) -> str:
     return "".join(
         f'<article class="card"><h3>Row {brief(name_of(found, n), 30)} '
         f"{_mark(kinds[n])}</h3>{_contributions(row)}"
-        + "".join(f"<p>{safe(_cut(line))}</p>" for line in told(row, top=0)[1:])
+        + "".join(f"<p>{_sentence(line)}</p>" for line in told(_isolated(row), top=0)[1:])
         + "</article>\n"
         for n, row in [*evidence.explained.items()][:MAX_CARDS]
     )
@@ -119,9 +126,10 @@ def reason_of(row: Explanation | None) -> str:
     """Name the two columns that make a row odd most of all; nothing where it is not explained."""
     if row is None:
         return ""
-    top = [(column, value) for column, value, part in row.top(2) if round(part, 2) > 0]
-    said = ", ".join(f"{brief(column, 24)} = {brief(value, 24)}" for column, value in top)
-    return said or "no single column, but the mixture"
+    said = ", ".join(
+        f"{brief(column, 24)} = {brief(value, 24)}" for column, value, _ in telling(row, 2)
+    )
+    return said or ("no single column, but the mixture" if row.flagged else "nothing stands out")
 
 
 def left_out(found: Detection) -> str:
@@ -223,9 +231,23 @@ def _verdict_columns(found: Detection, *, labels: bool = True) -> list[Column]:
 
 def _own(found: Detection, position: int) -> Column:
     """Make a column of the user's."""
-    values = found.rows.iloc[:, position]
-    clock = clock_of(values)
-    return brief(found.rows.columns[position], 28), lambda n: cell(clock(values.iat[n]))
+    values, name = found.rows.iloc[:, position], found.rows.columns[position]
+    clock, read = clock_of(values), _reader(found, str(name), values)
+    return brief(name, 28), lambda n: cell(clock(values.iat[n]), read(values.iat[n]))
+
+
+def _reader(found: Detection, name: str, values: "pd.Series[Any]") -> Callable[[Any], float | None]:
+    """Make what reads the texts of a column that was read as numbers."""
+    texts = pd.Series(dtype=object)
+    if any(str(note.column) == name and note.kind == "number" for note in found.columns):
+        texts = values[values.map(lambda value: isinstance(value, str)).astype(bool)]
+    notation = find_notation(texts.unique().tolist()) if len(texts) else None
+
+    def read(value: Any) -> float | None:
+        numbers = notation.read([value]) if notation and isinstance(value, str) else None
+        return None if numbers is None else float(numbers[0])
+
+    return read
 
 
 def _telling_columns(found: Detection, evidence: Evidence) -> tuple[list[int], list[int], int]:
@@ -254,6 +276,8 @@ def _contributions(row: Explanation) -> str:
     """Draw what each column adds to a row's score, beside the nearest typical row."""
     top = [(c, v, part) for c, v, part in row.top(REASONS) if round(part, 2) > 0]
     if not top:
+        if not row.flagged:
+            return "<p>No column stands out.</p>"
         return "<p>No single column makes it odd: it is the mixture.</p>"
     longest = max(part for _, _, part in top)
     lines = "".join(
@@ -271,9 +295,9 @@ def _contributions(row: Explanation) -> str:
     )
 
 
-def _said(value: object) -> str:
+def _said(value: object, digits: int) -> str:
     if isinstance(value, float | np.floating) and not np.isnan(value):
-        return number(value)
+        return number(value, digits)
     return text_of(value) or "missing"
 
 
@@ -286,5 +310,31 @@ def _mark(kind: str) -> str:
     return f'<span class="mark {name.split()[0]}">{name}</span>'
 
 
-def _cut(line: str, most: int = 400) -> str:
-    return line if len(line) <= most else line[: most - 1] + "…"
+def _isolated(row: Explanation) -> Explanation:
+    """Set names and cells, as they are written, off from the words of sentences around them."""
+
+    def example(other: CounterExample) -> CounterExample:
+        differing = tuple(map(_set_off, other.differing))
+        return replace(other, values=each(other.values), differing=differing)
+
+    def each(cells: Mapping[str, Any]) -> dict[str, Any]:
+        return {_set_off(name): _set_off(value) for name, value in cells.items()}
+
+    return replace(
+        row,
+        columns=tuple(map(_set_off, row.columns)),
+        values=tuple(map(_set_off, row.values)),
+        typical=example(row.typical),
+        anomaly=row.anomaly and example(row.anomaly),
+        change=row.change and replace(row.change, values=each(row.change.values)),
+    )
+
+
+def _set_off(text: object) -> str:
+    return f"{ISOLATE}{str(text).translate(NO_ISOLATES)}{POP}"
+
+
+def _sentence(line: str) -> str:
+    """Write a sentence as HTML: what is set off keeps its own direction, and is cut if long."""
+    parts = SET_OFF.split(line)
+    return "".join(brief(part, 32) if i % 2 else safe(part) for i, part in enumerate(parts))

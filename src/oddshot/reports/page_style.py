@@ -79,7 +79,10 @@ footer { margin-top: 3rem; color: var(--soft); font-size: .88rem; }
   .wide th, .wide td { padding: .3rem .25rem; } .wide table { font-size: .78rem; }
   .sortable th:not([aria-sort=ascending], [aria-sort=descending]) button::after { content: none; }
   .cards { gap: .6rem; } .card { padding: .7rem .75rem; }
-  .card svg { width: 1.6rem; } }
+  .card svg { width: 1.6rem; }
+  .card table, .card thead, .card tbody { display: block; }
+  .card tr { display: grid; grid-template-columns: minmax(0, 1fr) minmax(0, 1fr) 6rem; }
+  .card tr > :first-child { grid-column: 1 / -1; border-bottom: 0; padding-bottom: 0; } }
 @media print { @page { margin: 14mm 12mm; }
   body { font-size: 9.5pt; line-height: 1.4; max-width: none; padding: 0; }
   h1 { font-size: 18pt; } h2 { font-size: 13pt; margin-top: 1.4rem; break-after: avoid; }

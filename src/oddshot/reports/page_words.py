@@ -1,7 +1,7 @@
 """What was found, in words for people who are not data scientists."""
 
 import re
-from math import ceil, floor, log10
+from math import ceil, log10
 from pathlib import PurePath
 from shlex import quote
 
@@ -11,7 +11,7 @@ from oddshot.episodes import ANOMALY, NORMAL
 from oddshot.reports.detection import CLEAR, CLEAR_TO, KNOWN, LIKELY, LIKELY_TO, POSSIBLE, Detection
 from oddshot.reports.evidence import Evidence, LabelEffect
 from oddshot.reports.page_cells import safe
-from oddshot.wording import counted
+from oddshot.wording import counted, digits_apart, short_number
 
 TOP = 50
 
@@ -27,6 +27,8 @@ def headline(found: Detection) -> str:
     >>> headline(scored(rows, np.array([0.1, 3.0]), 1.0, source="photos", columns=()))
     '1 of 2 images looks odd'
     """
+    if len(found.rows) == 1:
+        return f"The one {found.things[:-1]} {'looks' if found.flagged else 'does not look'} odd"
     if not found.flagged:
         return f"None of {len(found.rows):,} {found.things} looks odd"
     verb = "looks" if found.flagged == 1 else "look"
@@ -37,9 +39,11 @@ def meaning(found: Detection) -> str:
     """Say what a score is, and what the threshold asks."""
     known = found.labels is not None and bool((found.labels >= 0).any())
     labelled = f", and labelled {found.things} are what they are labelled as" if known else ""
+    new = f"of {found.things} like those it learned from, " if found.labels is None else ""
     return (
-        f"Oddshot gave every {found.things[:-1]} a score for how unusual it is: one in ten "
-        f"{found.things} scores 1 or more, one in a hundred 2, one in a thousand 3, and so on. "
+        f"Oddshot gave every {found.things[:-1]} a score for how unusual it is: {new}one in ten "
+        f"{'' if new else f'{found.things} '}scores 1 or more, one in a hundred 2, one in a "
+        "thousand 3, and so on. "
         f"Those above {found.threshold:.3g}, the threshold, are called odd here{labelled}. Odd "
         "does not mean wrong: it means worth a person's look, the highest score first."
     )
@@ -73,15 +77,17 @@ def title_of_list(found: Detection, shown: int) -> str:
 
 def sure(found: Detection, evidence: Evidence) -> list[str]:
     """Say how sure the verdicts are, and on what they rest."""
-    kinds, things, many = found.sureness(), found.things, f"{len(found.rows):,}"
+    kinds, things, many = (
+        found.sureness(),
+        found.things,
+        counted(len(found.rows), f"ordinary {found.things}"),
+    )
     counts = {kind: int((kinds == kind).sum()) for kind in (KNOWN, CLEAR, LIKELY, POSSIBLE)}
     why = {
         KNOWN: "labelled as anomalies before, and learned from",
-        CLEAR: f"among {many} ordinary {things}, fewer than one in ten such sets would hold one "
-        "as odd",
-        LIKELY: f"among {many} ordinary {things}, fewer than one in two such sets would hold one "
-        "as odd",
-        POSSIBLE: f"{many} ordinary {things} have some as odd among them, by chance alone",
+        CLEAR: f"among {many}, fewer than one in ten such sets would hold one as odd",
+        LIKELY: f"among {many}, fewer than one in two such sets would hold one as odd",
+        POSSIBLE: f"among {many} some are as odd, by chance alone",
     }
     lines = [f"{count:,} {kind}: {why[kind]}." for kind, count in counts.items() if count]
     if counts[POSSIBLE] and not counts[CLEAR] + counts[LIKELY]:
@@ -97,7 +103,8 @@ def sure(found: Detection, evidence: Evidence) -> list[str]:
         lines.append(f"How the threshold was chosen: {rule}.")
     if evidence.compared:
         lines.append(
-            f"There are {evidence.compared:,} {things} to compare with. Being rarer than one in "
+            f"{'There is' if evidence.compared == 1 else 'There are'} "
+            f"{counted(evidence.compared, things)} to compare with. Being rarer than one in "
             f"{evidence.compared + 1:,} cannot be counted from these: higher scores carry on the "
             "trend of the highest ones."
         )
@@ -110,7 +117,7 @@ def _needed(rows: int, things: str, highest: float) -> str:
     return (
         f"None can be clearer: with {counted(rows, things)} a score of {likely:.1f} is needed for "
         f'"{LIKELY}", and {clear:.1f} for "{CLEAR}"; the highest of these is '
-        f"{floor(100 * highest) / 100:g}."
+        f"{short_number(highest, digits_apart([highest, likely], digits=3))}."
     )
 
 
@@ -120,7 +127,11 @@ def how_to_label(found: Detection) -> str:
     is_path = bool(PurePath(source).suffix) or "/" in source
     if not found.columns:
         command = _command(
-            "detect", source if is_path or " " not in source else "FOLDER", "--labels", "TABLE"
+            "detect",
+            source if is_path or " " not in source else "FOLDER",
+            "--labels",
+            "TABLE",
+            *found.options,
         )
         return (
             "Say of these whether they are anomalies or normal, in a table with the columns file "
@@ -128,7 +139,7 @@ def how_to_label(found: Detection) -> str:
             "it learns from each."
         )
     column = [] if found.label_column is None else ["--label-column", found.label_column]
-    command = _command("label", source if is_path else "FILE", *column)
+    command = _command("label", source if is_path else "FILE", *column, *found.options)
     return (
         f"To say of these whether they are anomalies or normal, run {command} in a terminal: it "
         "asks about one row after the other, and learns from each answer."

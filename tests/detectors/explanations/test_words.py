@@ -49,11 +49,33 @@ def test_nothing_is_said_of_changes_that_were_not_sought_or_are_not_needed():
 
 def test_small_and_negative_contributions_are_no_reasons():
     assert reasons(explained(contributions=np.array([0.004, -1.0]))) == []
+    assert len(reasons(explained(contributions=np.array([1.6, 0.046])))) == 1
+    assert len(reasons(explained(contributions=np.array([1.6, 0.17])))) == 2
 
 
 def test_a_value_that_the_typical_row_has_too_is_said_to_be_so():
     same = explained(values=(103.0, "there"))
     assert reasons(same, top=1) == ["amount is 103 (+2), as in the nearest typical row."]
+
+
+def test_values_that_differ_are_told_with_the_digits_that_differ():
+    usual = CounterExample(3, {"amount": 1000.0, "shop": 5812350.5}, 0.2, ("amount", "shop"))
+    change = Change({"amount": 1000.01, "shop": 5812351.5}, 1.9)
+    close = explained(values=(np.float64(1000.04), 5812396.5), typical=usual, change=change)
+    assert told(close)[1:] == [
+        "amount is 1000.04 (+2); in the nearest typical row it is 1000.",
+        "shop is 5812396 (+0.6); in the nearest typical row it is 5812350.",
+        "The nearest typical row (row 3 of those learned from) differs only in amount (1000), "
+        "shop (5812350).",
+        "Smallest change found that makes it normal: amount = 1000.01 and shop = 5812352 "
+        "(score then 1.9).",
+    ]
+    rounded = explained(values=(103.0 + 1e-12, "there"))
+    assert reasons(rounded, top=1) == ["amount is 103 (+2), as in the nearest typical row."]
+
+
+def test_numbers_too_large_to_compare_are_told():
+    assert reasons(explained(values=(10**400, "there")), top=1)[0].startswith("amount is 1000")
 
 
 def test_a_twin_is_said_to_be_one():
@@ -79,7 +101,9 @@ def test_rarity_is_said_in_rows(score, words):
     ("value", "text"),
     [
         (3.0, "3"),
-        (1234567.0, "1.2346e+06"),
+        (1234567.0, "1234567"),
+        (123456.78, "123457"),
+        (1.5e15, "1.5e+15"),
         (np.float64(0.5), "0.5"),
         (7, "7"),
         (None, "missing"),

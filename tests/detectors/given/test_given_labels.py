@@ -69,7 +69,7 @@ def test_a_target_that_is_no_label_is_ignored_with_a_warning(dtype):
         (1, "y cannot be read"),
         (np.ones(100) * 1j, "y cannot be read"),
         (torch.ones(100, requires_grad=True), r"y is a Tensor that cannot .* Use tensor\.detach"),
-        (torch.ones(100, dtype=torch.bfloat16), "y is a Tensor that cannot .* BFloat16"),
+        (torch.ones(100, dtype=torch.bfloat16), "y is a Tensor of bfloat16.* by .float"),
         (np.zeros(100, dtype=[("a", int)]), "labels 'y' are an array of records"),
         (
             np.array([datetime(2020, 1, 1, tzinfo=UTC)] * 100, dtype=object),

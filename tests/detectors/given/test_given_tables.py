@@ -14,6 +14,8 @@ from small_detectors import detector
         (np.zeros((5, 0)), r"0 feature\(s\) \(shape=\(5, 0\)\) while a minimum of 1"),
         (np.arange(5.0), "Expected 2D array, got 1D array"),
         (np.zeros((2, 2, 2)), "dim 3"),
+        (np.zeros((200, 512, 1, 1)), r"dim 4.* one pixel: give X\.reshape\(len\(X\), -1\)"),
+        (np.zeros((200, 1, 1, 512)), r"dim 4.* one pixel: give X\.reshape\(len\(X\), -1\)"),
         (None, "X is None; give a table"),
         (np.eye(4) * 1j, "Complex data not supported"),
         (pd.DataFrame({"z": np.arange(9) * 1j}), "Complex data not supported: column 'z'"),

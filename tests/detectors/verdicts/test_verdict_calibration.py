@@ -39,7 +39,7 @@ def test_it_comes_back_from_json_and_arrays(cross, numbers):
         ("contamination", {"share": 0.02}, "about 2% of the rows given to fit are above it"),
         ("alpha", {"alpha": 0.001}, "at most 0.1% of normal rows are expected above it"),
         ("fdr", {"fdr": 0.1}, "at most 10% of the rows above it are expected to be normal"),
-        ("budget", {"alerts": 20, "rows": 1000}, "at most 20 of 1000 rows are expected above it"),
+        ("budget", {"alerts": 20, "rows": 1000}, "at most 20 of 1,000 rows are expected above it"),
         ("f_beta", {"beta": 2.0}, "the best F2"),
         (
             "cost",
@@ -54,7 +54,7 @@ def test_it_comes_back_from_json_and_arrays(cross, numbers):
         (
             "budget",
             {"alerts": 1_500_001, "rows": 20_000_000},
-            "at most 1500001 of 20000000 rows are expected above it",
+            "at most 1,500,001 of 20,000,000 rows are expected above it",
         ),
     ],
 )

@@ -21,7 +21,7 @@ from oddshot.thresholds.two_sample import (
     level_shares,
     level_shares_p,
 )
-from oddshot.wording import short
+from oddshot.wording import share_of, short
 
 MOST_LEVELS = 30  # rarer ones are compared as one
 UNITS = (24.0, 60.0, 3600.0, 2.54, 0.3048, 1.609344, 0.45359237)  # times, lengths, pounds
@@ -221,7 +221,7 @@ def _test_levels(
         "levels",
         1.0,
         min(float(np.abs(shares[:, 0]).sum() / 2), 1.0),
-        f"{which}: {before:.1%} of rows before, {after:.1%} now",
+        f"{which}: {share_of(before)} of rows before, {share_of(after)} now",
     )
     observed = Divisions.of(sides.new[~gaps, None])
     whole = level_shares_p(known, level_shares(known, observed), observed)
@@ -251,7 +251,7 @@ def _test_share(
     codes = rows.astype(np.intp)
     shares = level_shares(codes, sides.divisions)
     before, after = (float(rows[sides.new == side].mean()) for side in (False, True))
-    detail = f"{what} {after:.1%} of rows, {before:.1%} before"
+    detail = f"{what} {share_of(after)} of rows, {share_of(before)} before"
     lacking = kind in ("missing", "unreadable") and after > before
     change = ColumnChange(name, kind, 1.0, abs(after - before), detail, lacking=lacking)
     p = level_shares_p(codes, shares, sides.divisions)
@@ -314,7 +314,7 @@ def _moved(old: FloatArray, new: FloatArray) -> str:
     shares = [np.searchsorted(np.sort(side), grid, "right") / len(side) for side in (old, new)]
     most = int(np.abs(shares[1] - shares[0]).argmax())
     before, after = (share[most] for share in shares)
-    return f"at most {grid[most]:.4g} in {before:.1%} of rows before, {after:.1%} now"
+    return f"at most {grid[most]:.4g} in {share_of(before)} of rows before, {share_of(after)} now"
 
 
 def _levels(column: "pd.Series[Any]", spelled: dict[str, str]) -> NDArray[np.object_]:

@@ -1,5 +1,6 @@
 """Reasons in words, for people who are not data scientists."""
 
+import sys
 from collections.abc import Hashable
 from typing import Any, Protocol
 
@@ -7,8 +8,10 @@ import numpy as np
 import pandas as pd
 
 from oddshot.detectors.explanations.alternatives import Change, CounterExample
+from oddshot.wording import DIGITS, digits_apart, short_number
 
 MOST_RARE = 1_000_000  # rarer than this nobody can say
+LEAST_PART = 0.1  # of the largest contribution, below which one is no reason
 
 
 class Explained(Protocol):
@@ -29,6 +32,14 @@ class Explained(Protocol):
     @property
     def flagged(self) -> bool:
         """Whether the row is an anomaly."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns' names."""
+
+    @property
+    def values(self) -> tuple[Any, ...]:
+        """The row's cells in these."""
 
     @property
     def typical(self) -> CounterExample:
@@ -77,12 +88,15 @@ def told(found: Explained, *, top: int = 3, sought: bool = True) -> list[str]:
         f"Row {found.row}: anomaly score {found.score:.3g}, {side} the threshold of "
         f"{found.threshold:.3g}. {_rarity(found.score)}"
     ]
+    digits = digits_of(found)
     lines += reasons(found, top=top)
-    lines.append(_beside("typical row", found.typical))
+    lines.append(_beside("typical row", found.typical, digits))
     if found.anomaly is not None:
-        lines.append(_beside("known anomaly", found.anomaly))
+        lines.append(_beside("known anomaly", found.anomaly, digits))
     if found.change is not None:
-        values = " and ".join(f"{name} = {shown(v)}" for name, v in found.change.values.items())
+        values = " and ".join(
+            f"{name} = {shown(value, digits[name])}" for name, value in found.change.values.items()
+        )
         lines.append(
             f"Smallest change found that makes it normal: {values} "
             f"(score then {found.change.score:.3g})."
@@ -95,13 +109,14 @@ def told(found: Explained, *, top: int = 3, sought: bool = True) -> list[str]:
 def reasons(found: Explained, *, top: int = 3) -> list[str]:
     """Name the columns that make a row odd, one sentence each, the largest contribution first.
 
-    Contributions are in the unit of the score; those too small to be written are left out.
+    Contributions are in the unit of the score; those too small to be written, or beside the
+    largest, are left out.
     """
-    lines = []
-    for column, value, part in found.top(top):
-        if round(part, 2) <= 0:
-            continue
-        cell, typical = shown(value), shown(found.typical.values[column])
+    lines, digits = [], digits_of(found)
+    for column, value, part in telling(found, top):
+        cell, typical = (
+            shown(each, digits[column]) for each in (value, found.typical.values[column])
+        )
         beside = (
             ", as in the nearest typical row"
             if cell == typical
@@ -111,12 +126,36 @@ def reasons(found: Explained, *, top: int = 3) -> list[str]:
     return lines
 
 
-def shown(value: Any, digits: int = 5) -> str:
+def telling(found: Explained, top: int) -> list[tuple[str, Any, float]]:
+    """Columns, values and contributions that are reasons, ``top`` at most, largest first."""
+    parts = [each for each in found.top(top) if round(each[2], 2) > 0]
+    return [each for each in parts if each[2] >= LEAST_PART * parts[0][2]]
+
+
+def digits_of(found: Explained) -> dict[str, int]:
+    """By column, the digits that tell apart what is said of it: the row's cell and those beside."""
+    beside = [
+        other.values for other in (found.typical, found.anomaly, found.change) if other is not None
+    ]
+    return {
+        column: digits_between(value, *(cells[column] for cells in beside if column in cells))
+        for column, value in zip(found.columns, found.values, strict=True)
+    }
+
+
+def digits_between(*cells: Any, digits: int = DIGITS) -> int:
+    """Count the digits that cells told side by side need; not all must be numbers."""
+    kinds = (int, float, np.integer, np.floating)
+    numbers: list[Any] = [cell for cell in cells if isinstance(cell, kinds)]
+    return digits_apart((cell for cell in numbers if abs(cell) < sys.float_info.max), digits)
+
+
+def shown(value: Any, digits: int = DIGITS) -> str:
     """Write a cell: short numbers, "missing" for a gap, no clock where it shows midnight."""
     if value is None or value is pd.NA or value is pd.NaT:
         return "missing"
     if isinstance(value, float | np.floating):
-        return "missing" if np.isnan(value) else f"{value:.{digits}g}"
+        return "missing" if np.isnan(value) else short_number(float(value), digits)
     if isinstance(value, pd.Timestamp) and value == value.normalize():
         return str(value.date())
     return str(value)
@@ -132,10 +171,12 @@ def _rarity(score: float) -> str:
     return f"About one row in {round(rows / digits) * digits:,} scores as high."
 
 
-def _beside(what: str, other: CounterExample, most: int = 3) -> str:
+def _beside(what: str, other: CounterExample, digits: dict[str, int], most: int = 3) -> str:
     place = "" if other.place is None else f" (row {other.place} of those learned from)"
     if not other.differing:
         return f"The nearest {what}{place} is alike in all columns."
-    first = ", ".join(f"{name} ({shown(other.values[name])})" for name in other.differing[:most])
+    first = ", ".join(
+        f"{name} ({shown(other.values[name], digits[name])})" for name in other.differing[:most]
+    )
     only = "only" if len(other.differing) <= most else "most"
     return f"The nearest {what}{place} differs {only} in {first}."

@@ -28,6 +28,11 @@ def table_rows(X: Any, *, but: str = IMAGES_HAVE_A_PRIOR) -> RawRows:
     DataError
         If it is no table.
     """
+    if _pooled(getattr(X, "shape", ())):
+        raise DataError(
+            f"{_called(X)}; it has the shape {tuple(X.shape)}, of images of one pixel: give "
+            "X.reshape(len(X), -1)"
+        )
     if looks_like_images(X):
         raise DataError(f"{_called(X)}, but {but}")
     return to_rows(X)
@@ -41,6 +46,11 @@ def some_rows(X: Any, *, but: str = IMAGES_HAVE_A_PRIOR) -> RawRows:
             f"X has 0 rows; give at least 1 (found array with 0 sample(s), shape={rows.shape})"
         )
     return rows
+
+
+def _pooled(shape: Any) -> bool:
+    """Tell what a network leaves after pooling: four dimensions, height and width of 1."""
+    return len(shape) == 4 and (tuple(shape[2:]) == (1, 1) or tuple(shape[1:3]) == (1, 1))
 
 
 def _called(X: Any) -> str:

@@ -236,6 +236,7 @@ class AdjustableThreshold(CalibratedVerdicts):
             basis = f"{len(raw):,} rows"
         else:  # known anomalies, far above those to come, say nothing about them
             basis += " that are no known anomalies" if len(shown.known) else ""
+            basis += ", copies counted once" if len(raw) < len(shown.typical) else ""
             share, automatic = self._automatic()
         return share_threshold(self._scale.apply(raw), share), _share_rule(share, basis, automatic)
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from oddshot.episodes import Float32Array, FloatArray
 from oddshot.thresholds.conformal import calibration_rows_needed, least_p_value
-from oddshot.wording import counted
+from oddshot.wording import counted, share_of
 
 IndexArray = NDArray[np.intp]
 
@@ -169,7 +169,7 @@ class ThresholdRule:
             "contamination": "about {share:.3g}% of the rows given to fit are above it",
             "alpha": "at most {alpha:.3g}% of normal rows are expected above it",
             "fdr": "at most {fdr:.3g}% of the rows above it are expected to be normal",
-            "budget": "at most {alerts:.0f} of {rows:.0f} rows are expected above it",
+            "budget": "at most {alerts:,.0f} of {rows:,.0f} rows are expected above it",
             "f_beta": "the best F{beta:g}",
             "cost": "the least cost, a false alarm at {false_alarm:.15g} and a miss at {miss:.15g}",
             "value": "{value:.4g}, as given",
@@ -228,8 +228,8 @@ def doubt_of_gaps(share: float) -> str:
     if share < MANY_FIRST_GAPS:
         return ""
     return (
-        f"about {share:.1%} of new rows are to be expected with a gap in a column where fit saw "
-        "none, and score higher than those given to fit; call calibrate and go by p_values, or "
+        f"about {share_of(share)} of new rows are to be expected with a gap in a column where fit "
+        "saw none, and score higher than those given to fit; call calibrate and go by p_values, or "
         "give it rows that fit has not seen"
     )
 
