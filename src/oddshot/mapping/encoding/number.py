@@ -83,6 +83,7 @@ class Number:
             return read_booleans(column)
         return self.unrounded(read_numbers(column, self.notation))
 
+    @np.errstate(under="ignore")
     def unrounded(self, values: FloatArray) -> FloatArray:
         """Shape (n,): values, those within rounding of a usual one as that."""
         if not self.usual:

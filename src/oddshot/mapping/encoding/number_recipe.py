@@ -71,6 +71,7 @@ def number_recipe(
     )
 
 
+@np.errstate(over="ignore", under="ignore")
 def _usual(ordered: FloatArray, rows: int) -> tuple[float, ...]:
     """Give fractions that many rows hold, of sorted values, but none that has others next to it.
 
