@@ -80,11 +80,12 @@ def test_auto_takes_a_gpu_where_there_is_one(monkeypatch, there):
 
 
 @pytest.mark.parametrize("asked", [{"devices": 2}, {"precision": "bf16-mixed"}])
-def test_without_fabric_the_extra_is_named(monkeypatch, asked):
-    monkeypatch.setattr(module, "find_spec", lambda name: None)
+@pytest.mark.parametrize("lacking", module.NEEDED)
+def test_without_its_packages_the_extra_is_named(monkeypatch, asked, lacking):
+    monkeypatch.setattr(module, "find_spec", lambda name: None if name == lacking else name)
     assert Compute().is_plain
-    (name,) = asked
-    with pytest.raises(SettingError, match=rf"^{name} .* pip install 'oddshot\[train\]'"):
+    (name,), package = asked, module.NEEDED[lacking]
+    with pytest.raises(SettingError, match=rf"^{name} .* {package}, .*'oddshot\[train\]'"):
         Compute(**asked)
 
 

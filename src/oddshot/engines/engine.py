@@ -15,6 +15,7 @@ from oddshot.errors import SettingError, is_whole, require
 T = TypeVar("T")
 
 ACCELERATORS = ("auto", "cpu", "cuda")
+NEEDED = {"lightning_fabric": "Lightning Fabric", "cloudpickle": "cloudpickle"}  # packages
 # Fabric's names for them. Float16 is left out: its range calls for a scaled loss, and the gradients
 # of an inner loop are out of any outer scale's reach. Bfloat16 has the range of float32.
 PRECISIONS = {
@@ -72,9 +73,10 @@ class Compute:
                 f"devices is {self.devices} on the accelerator {self.accelerator!r}, but PyTorch "
                 f"finds {found} GPU(s) here; ask for no more, or for the accelerator 'cpu'"
             )
-        if self.demands and find_spec("lightning_fabric") is None:
+        lacking = [name for package, name in NEEDED.items() if find_spec(package) is None]
+        if self.demands and lacking:
             raise SettingError(
-                f"{self.demands} needs Lightning Fabric, which is not installed; "
+                f"{self.demands} needs {lacking[0]}, which is not installed; "
                 "pip install 'oddshot[train]'"
             )
         started = started_by_launcher()

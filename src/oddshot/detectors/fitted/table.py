@@ -78,10 +78,6 @@ class FittedTable:
 
     Attributes
     ----------
-    typical_scores
-        Shape (m,): unlabelled and known normal rows, each compared with all but itself.
-    unlowered_scores
-        The same as they were before the like of known normal rows was lowered.
     clean
         Whether all rows to compare with are known to be normal.
     """
@@ -120,8 +116,16 @@ class FittedTable:
             copies=self.copies,
             solitude=not self.clean and not overlap,
         )
-        self.typical_scores = self._judge.typical_scores
-        self.unlowered_scores = self._judge.unlowered_scores
+
+    @property
+    def typical_scores(self) -> FloatArray:
+        """Raw scores (m,) of unlabelled and known normal rows, each seen without itself."""
+        return self._judge.typical_scores
+
+    @property
+    def unlowered_scores(self) -> FloatArray:
+        """The same as they were before the like of known normal rows was lowered."""
+        return self._judge.unlowered_scores
 
     @property
     def stands_for_new(self) -> bool:
