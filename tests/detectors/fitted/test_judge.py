@@ -52,7 +52,10 @@ def test_only_the_like_of_known_normal_rows_is_lowered():
 
 
 def test_known_anomalies_are_judged_by_the_other_half_of_them():
-    made, _ = judge(few_labels(known=4))
+    made, mapping = judge(few_labels(known=4))
+    pool = mapping.pool(mapping.support.known)
+    by_itself = made.told(mapping.judge(pool), pool.rows)
+    assert made.told_of_known().mean() < by_itself.mean()
     assert made.told_of_known().shape == (4,)
     assert judge(few_labels(known=0))[0].told_of_known().shape == (0,)
 
