@@ -17,7 +17,7 @@ from oddshot.errors import DataError, first_line
 
 # what people write where they have no value, in small letters
 MISSING_WORDS = frozenset(
-    {"", "?", "-", "--", "na", "n/a", "n.a.", "nan", "nat", "none", "null", "<na>"}
+    {"", "?", "-", "--", "na", "n/a", "n.a.", "nan", "nat", "none", "null", "<na>", "<null>"}
     | {"0000-00-00", "0000-00-00 00:00", "0000-00-00 00:00:00"}  # of databases
     | {"#n/a", "#div/0!", "#value!", "#ref!", "#num!", "#name?", "#null!"}  # of spreadsheets
 )

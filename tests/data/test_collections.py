@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from oddshot import Prior
 from oddshot.data.collections import family_of, load_collection
 from oddshot.errors import LabelError, SourceError
 from oddshot.mapping.encoding.encoder import Encoder
@@ -70,11 +71,32 @@ def test_families_follow_origin_then_column_names_then_the_table(folder: Path) -
         (["optdigits.npz", "pendigits.npz", "mnist.npz", "letter.npz"], "letters.npz"),
         (["MVTec-AD_pill.npz", "vit/MVTec-AD_wood.npz"], "mvtec.npz"),
         (["CIFAR10_0.npz", "SVHN_8.npz"], "20news_3.npz"),
+        (["6_cardio.npz", "7_Cardiotocography.npz"], "67_cardiology.npz"),
+        (["PageBlocks.npz", "27_PageBlocks.npz", "pageblocks.csv"], "blocks.npz"),
     ],
 )
 def test_tables_of_one_origin(together: list[str], apart: str) -> None:
     assert len({family_of(Path("x") / name) for name in together}) == 1
     assert family_of(Path("x") / apart) not in {family_of(Path("x") / name) for name in together}
+
+
+def test_a_number_in_front_is_no_part_of_a_family_and_a_name_of_digits_is_one() -> None:
+    named = ["4_breastw.npz", "20news_3.npz", "2024_05.npz", "7_.npz", "3a.npz"]
+    assert [family_of(Path(name)) for name in named] == [
+        "breastw",
+        "20news_3",
+        "2024_05",
+        "7_",
+        "3a",
+    ]
+
+
+def test_tables_the_shipped_prior_has_learned_from_are_told_with_names_of_columns(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "32_shuttle.csv").write_text("a,b,label\n1,2,0\n3,4,1\n")
+    (ref,) = load_collection(tmp_path)
+    assert ref.family in Prior.find("default").seen_families
 
 
 def test_loading_finds_labels_and_keeps_family_and_collection(folder: Path) -> None:

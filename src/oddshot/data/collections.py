@@ -29,7 +29,19 @@ FAMILIES = {
     "characters": r"optdigits|pendigits|mnist|letter",
     "mvtec-ad": r"mvtec-ad_.*",
     "cifar10-svhn": r"(cifar10|svhn).*",
+    "20news_3": r"20news(_\d+)?",
+    "ALOI": r"aloi",
+    "celeba": r"celeba",
+    "donors": r"donors",
+    "Hepatitis": r"hepatitis",
+    "Lymphography": r"lymphography",
+    "magic.gamma": r"magic\.gamma",
+    "PageBlocks": r"page-?blocks",
+    "shuttle": r"shuttle",
+    "vertebral": r"vertebral",
+    "Wilt": r"wilt",
 }
+NUMBERED = re.compile(r"\d+_(?=[^\W\d_])")  # as collections number their files: 6_cardio.npz
 HEAD = 65_536
 WRITTEN = {"results.csv": "settings.json", "log.csv": "checkpoint"}
 """Files that benchmarks and training write, each with what stands beside it: no tables."""
@@ -179,7 +191,8 @@ def family_of(path: Path, columns: Iterable[str] | None = None) -> str:
     ----------
     path
         Its file. Where the file, or the folder it is in, is named after one of the well-known
-        tables that share their origin (`FAMILIES`), that decides.
+        tables that a prior may have learned from or that share their origin (`FAMILIES`), that
+        decides. A number in front, as in 6_cardio.npz, is no part of the name.
     columns
         The names of its columns, if it has names: tables with the same set of names are one family.
 
@@ -187,7 +200,7 @@ def family_of(path: Path, columns: Iterable[str] | None = None) -> str:
     -------
     str
         A name of `FAMILIES`; or "columns-" and 12 hexadecimal digits that stand for the set of
-        names; or else the file's name without suffix.
+        names; or else the file's name without suffix and number.
 
     Examples
     --------
@@ -196,11 +209,13 @@ def family_of(path: Path, columns: Iterable[str] | None = None) -> str:
     >>> family_of(Path("a.csv"), ["kg", "cm"]) == family_of(Path("b.csv"), ["cm", "kg"])
     True
     """
+    numbered = NUMBERED.match(stem(path))
+    own = stem(path)[numbered.end() if numbered else 0 :]
     for family, pattern in FAMILIES.items():
-        if any(re.fullmatch(pattern, n.lower()) for n in (stem(path), path.parent.name)):
+        if any(re.fullmatch(pattern, name.lower()) for name in (own, path.parent.name)):
             return family
     if columns is None:
-        return stem(path)
+        return own
     names = "\n".join(sorted(set(columns)))
     return f"columns-{hashlib.sha256(names.encode()).hexdigest()[:12]}"
 
