@@ -92,8 +92,8 @@ def thresholds(found: dict[str, Any], _: Path) -> None:
 TOLD = {
     check.__name__.replace("_", "-"): check
     for check in (
-        autoencoder, drift, explanations, images, labelling, meta_learning, python, security, series,
-        thresholds,
+        autoencoder, drift, explanations, images, labelling, meta_learning, python, security,
+        series, thresholds,
     )
 }  # fmt: skip
 
