@@ -67,6 +67,13 @@ def python(found: dict[str, Any], _: Path) -> None:
     assert found["scores"].argmax() == 0
 
 
+def security(found: dict[str, Any], folder: Path) -> None:
+    assert found["scores"].shape == (300,)
+    assert not any(b"DE0000" in file.read_bytes() for file in (folder / "kept").iterdir())
+    found["detector"].fit(found["table"]).save(folder / "all")
+    assert any(b"DE0000" in file.read_bytes() for file in (folder / "all").iterdir())
+
+
 def series(found: dict[str, Any], folder: Path) -> None:
     assert 690 <= found["first"].peak < 720
     assert (folder / "kept").is_dir()
@@ -85,8 +92,8 @@ def thresholds(found: dict[str, Any], _: Path) -> None:
 TOLD = {
     check.__name__.replace("_", "-"): check
     for check in (
-        autoencoder, drift, explanations, images, labelling, meta_learning, python, series,
-        thresholds,
+        autoencoder, drift, explanations, images, labelling, meta_learning, python, security,
+        series, thresholds,
     )
 }  # fmt: skip
 

@@ -10,7 +10,14 @@ import numpy as np
 import pytest
 
 from oddshot.errors import PriorError, SettingError
-from oddshot.persistence import STATE_FILE, load_state, replace_file, save_state, sole_writer
+from oddshot.persistence import (
+    STATE_FILE,
+    load_state,
+    replace_file,
+    replacing,
+    save_state,
+    sole_writer,
+)
 
 TENSORS = {
     "f16": np.arange(3, dtype=np.float16),
@@ -82,7 +89,8 @@ def test_no_tensors(tmp_path):
 def test_saving_again_replaces_and_leaves_foreign_files_alone(tmp_path):
     (tmp_path / "mine.txt").write_text("kept")
     (tmp_path / "tensors-mine.safetensors").write_text("kept")
-    (tmp_path / f"{STATE_FILE}.partial").write_text("half of a killed write")
+    (tmp_path / f".{STATE_FILE}.01234567").write_text("half of a killed write")
+    (tmp_path / f"{STATE_FILE}.partial").write_text("half of an older version's")
     for value in (1.0, 2.0):
         save_state(tmp_path, kind="note", meta={}, tensors={"a": np.array(value)})
     assert load_state(tmp_path, kind="note")[1]["a"] == 2.0
@@ -259,6 +267,47 @@ def test_only_files_are_replaced(tmp_path):
     assert pipe.is_fifo()
     with pytest.raises(IsADirectoryError, match="a folder"):
         replace_file(tmp_path, b"new")
+
+
+def test_links_that_others_put_beside_a_file_are_not_written_through(tmp_path, monkeypatch):
+    victim = tmp_path / "victim.txt"
+    victim.write_text("precious")
+    folder = tmp_path / "shared"
+    folder.mkdir()
+    for name in (f"{STATE_FILE}.partial", f".{STATE_FILE}.{os.getpid()}"):
+        (folder / name).symlink_to(victim)
+    save_state(folder, kind="note", meta={}, tensors={"a": np.ones(2)})
+    monkeypatch.setattr("oddshot.persistence.token_hex", lambda _: "guessed")
+    (folder / ".a.txt.guessed").symlink_to(victim)
+    with pytest.raises(FileExistsError):
+        replace_file(folder / "a.txt", b"new")
+    assert victim.read_text() == "precious"
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o644, 0o400])
+def test_a_file_keeps_its_mode_when_it_is_replaced(tmp_path, mode):
+    file = tmp_path / "a.txt"
+    file.write_text("old")
+    file.chmod(mode)
+    with replacing(file) as new:
+        (partial,) = set(tmp_path.iterdir()) - {file}
+        assert partial.stat().st_mode & 0o177 == 0  # nobody else reads it meanwhile
+        new.write(b"new")
+    assert file.read_text() == "new"
+    assert file.stat().st_mode & 0o777 == mode
+
+
+def test_a_new_file_has_the_mode_of_new_files(tmp_path):
+    (tmp_path / "made.txt").write_text("so")
+    replace_file(tmp_path / "a.txt", b"so")
+    assert (tmp_path / "a.txt").stat().st_mode == (tmp_path / "made.txt").stat().st_mode
+
+
+def test_tensors_are_as_private_as_the_state_that_they_replace(tmp_path):
+    save_state(tmp_path, kind="note", meta={}, tensors={"a": np.ones(2)})
+    (tmp_path / STATE_FILE).chmod(0o600)
+    save_state(tmp_path, kind="note", meta={}, tensors={"a": np.zeros(2)})
+    assert [file.stat().st_mode & 0o777 for file in tmp_path.iterdir()] == [0o600, 0o600]
 
 
 HOLD = """

@@ -14,7 +14,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, TypeVar
+from secrets import token_hex
+from typing import Any, BinaryIO, TypeVar
 
 import filelock
 import numpy as np
@@ -31,7 +32,9 @@ STATE_FILE = "oddshot.json"
 TAKEN_BY = {"detector": "oddshot score", "series detector": "oddshot series"}  # kinds, commands
 MOST_SECONDS = 60.0  # that saving waits for its turn: a save takes less than one
 _TENSOR_FILE = re.compile(r"tensors-[0-9a-f]{16}\.safetensors")
-_LEFTOVER = re.compile(r"(oddshot\.json|tensors-[0-9a-f]{16}\.safetensors)\.partial")
+_LEFTOVER = re.compile(  # the second as older versions named them
+    r"\.?(oddshot\.json|tensors-[0-9a-f]{16}\.safetensors)\.([0-9a-f]{8}|partial)"
+)
 
 
 def save_state(
@@ -41,7 +44,8 @@ def save_state(
 
     The tensors go into a file named after their content, then the JSON that names it replaces the
     old one in a single step, then the old tensors go. A kill at any time leaves the old state or
-    the new one. Processes that save into one folder wait for each other.
+    the new one. Processes that save into one folder wait for each other. Who may read the old
+    state may read the new one, and nobody else.
 
     Parameters
     ----------
@@ -92,7 +96,7 @@ def save_state(
     try:
         path.mkdir(parents=True, exist_ok=True)
         with _turn(path):
-            replace_file(path / tensor_file, payload)
+            replace_file(path / tensor_file, payload, like=path / STATE_FILE)
             replace_file(path / STATE_FILE, text.encode(errors="backslashreplace"))
             for entry in path.iterdir():
                 stale = _TENSOR_FILE.fullmatch(entry.name) and entry.name != tensor_file
@@ -228,31 +232,72 @@ def is_saved(path: str | Path) -> bool:
     return os.path.exists(Path(path) / STATE_FILE)
 
 
-def replace_file(path: Path, content: bytes) -> None:
+def replace_file(path: Path, content: bytes, *, like: Path | None = None) -> None:
     """Give ``path`` the ``content`` in one step that a kill or a power cut cannot split.
+
+    ``like`` as for `replacing`.
 
     Raises
     ------
     OSError
         If it cannot be written; nothing is left beside it then.
     """
-    path = replaceable(path)
-    partial = path.with_name(path.name + ".partial")
-    try:
-        with partial.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    except BaseException:  # Ctrl-C, too
-        partial.unlink(missing_ok=True)
-        raise
+    with replacing(path, like=like) as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
     if os.name == "posix":  # elsewhere a folder cannot be opened
-        folder = os.open(path.parent, os.O_RDONLY)
+        folder = os.open(replaceable(path).parent, os.O_RDONLY)
         try:
             os.fsync(folder)
         finally:
             os.close(folder)
+
+
+@contextmanager
+def replacing(path: Path, *, like: Path | None = None) -> Iterator[BinaryIO]:
+    """Give a file to write; it stands at ``path`` if all went well, else nothing is left of it.
+
+    It is a new file with a name that nobody can foresee, so that what others put into the folder
+    is not written through. A link at ``path`` stays, and the file that it leads to is replaced.
+
+    Parameters
+    ----------
+    path
+        Where it shall stand.
+    like
+        A file; who may read and write it, if it is there, may do so with the new one. By default
+        the file that is replaced.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written.
+    """
+    target = replaceable(path)
+    partial = target.with_name(f".{target.name}.{token_hex(4)}")
+    mode = _mode(target if like is None else like)
+    try:
+        with open(partial, "xb", opener=None if mode is None else _open_for_us_alone) as file:
+            yield file
+        if mode is not None:
+            partial.chmod(mode)
+        os.replace(partial, target)
+    except BaseException:  # Ctrl-C, too
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def _mode(path: Path) -> int | None:
+    """Who may do what with a file; ``None`` where there is none."""
+    try:
+        return path.stat().st_mode & 0o777
+    except FileNotFoundError:
+        return None
+
+
+def _open_for_us_alone(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def replaceable(path: Path) -> Path:

@@ -593,8 +593,8 @@ def test_parquet_to_parquet_keeps_index_and_types(tmp_path):
 
 def test_sigterm_leaves_no_partial_file(tmp_path, monkeypatch):
     def killed():
-        with writing(tmp_path / "out.csv") as partial:
-            partial.write_text("a,b")
+        with writing(tmp_path / "out.csv") as file:
+            file.write(b"a,b")
             os.kill(os.getpid(), signal.SIGTERM)
 
     monkeypatch.setattr(cli, "app", killed)

@@ -49,6 +49,17 @@ def test_alpha_comes_with_p_values(folder, run):
     np.testing.assert_array_equal(found["anomaly"], found["anomaly_p"] <= 0.05)
 
 
+def test_reasons_are_no_formula_of_a_spreadsheet(folder):
+    table, out = pd.read_csv(folder / "table.csv"), folder / "formula-out.csv"
+    table.set_axis(["=a", "-b", "@c"], axis=1).to_csv(folder / "formula.csv", index=False)
+    arguments = ["detect", folder / "formula.csv", "--prior", folder / "prior", "--reasons", "4"]
+    found = CliRunner().invoke(app, [*map(str, [*arguments, "--out", out])])
+    assert found.exit_code == 0, found.output
+    reasons = pd.read_csv(out)["anomaly_reasons"].dropna()
+    assert len(reasons) == 4
+    assert reasons.str.match("column (=a|-b|@c) is ").all()
+
+
 @pytest.mark.parametrize("command", ["detect", "score"])
 def test_reasons_stand_beside_the_oddest_rows(folder, run, command):
     run("fit", "--out", folder / "kept")

@@ -467,3 +467,12 @@ def test_fingerprints_follow_content_alone(tmp_path):
     assert found[0] == found[1] != found[2]
     with pytest.raises(SourceError, match="cannot be read"):
         fingerprint(tmp_path / "none")
+
+
+def test_a_table_that_is_replaced_stays_as_private_as_it_was(tmp_path):
+    path = tmp_path / "scores.csv"
+    path.write_text("old")
+    path.chmod(0o600)
+    write_table(pd.DataFrame({"a": [1]}), path)
+    assert path.read_text() == "a\n1\n"
+    assert path.stat().st_mode & 0o777 == 0o600

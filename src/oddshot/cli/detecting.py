@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from oddshot.reports.detection import Detection
 
 EXPLAINED_AT_ONCE = 50
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # so a cell begins that a spreadsheet would compute
 
 
 def detect(
@@ -130,7 +131,11 @@ def fit(
     group_column: GroupColumn = None,
     quality: Quality = "standard",
 ) -> None:
-    """Fit on a table, or a folder of images, and keep the detector."""
+    """Fit on a table, or a folder of images, and keep the detector.
+
+    DIR then holds up to 4,096 rows of FILE, and known anomalies, as they are there: also columns
+    that are left out as identifiers and the like. --leave-out keeps a column out of DIR, too.
+    """
     from oddshot.persistence import is_saved
 
     promise = Promise(alpha, fdr, budget, calibrate, group_column, threshold)
@@ -279,7 +284,8 @@ def with_reasons(
             for place, row in zip(
                 block, detector.explain(read.rows.iloc[block], changes=False), strict=True
             ):
-                told[place] = " ".join(reasons(row))
+                text = " ".join(reasons(row))
+                told[place] = f"column {text}" if text.startswith(FORMULA) else text
             report(start + len(block), len(places))
     return found.with_column(REASONS, told, f"why the {len(places):,} oddest rows are odd")
 

@@ -96,7 +96,7 @@ def explain(
         say(console, note)
     for row in found:
         first, *others = told(row, top=columns, sought=changes)
-        say(console, "\n".join([first, *(f"  {line}" for line in others)]))
+        say(console, first, *(f"  {line}" for line in others))
     if out is not None:
         write_table(as_text(found), out)
         say(console, f"Wrote {out}: a line for each row and column.")

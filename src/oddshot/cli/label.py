@@ -162,7 +162,8 @@ def _show(
     labels = session.labels
     say(
         console,
-        f"\nRow {question.row}: anomaly score {question.score:.3g}, threshold "
+        "",
+        f"Row {question.row}: anomaly score {question.score:.3g}, threshold "
         f"{session.detector.threshold_:.3g}; {WHY[question.why]}. Answers so far: "
         f"{counted(labels.count(1), 'anomalies')}, {counted(labels.count(0), 'normal rows')}.",
     )
@@ -170,11 +171,7 @@ def _show(
     cells = [f"{name} = {shown(value)}" for name, value in values[:MOST_CELLS]]
     if len(values) > MOST_CELLS:
         cells.append(f"and {counted(len(values) - MOST_CELLS, 'more columns')}")
-    for line in (", ".join(cells), *reasons(found, top=columns)):
-        say(
-            console,
-            "  " + "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line),
-        )
+    say(console, *(f"  {line}" for line in (", ".join(cells), *reasons(found, top=columns))))
 
 
 def _keys(console: "Console") -> Iterator[str]:
@@ -217,8 +214,8 @@ def _close(console: "Console", session: "Session", frame: "pd.DataFrame") -> Non
     say(
         console,
         f"Answers: {labels.count(1)} anomalies, {labels.count(0)} normal rows; the same "
-        f"command goes on.\nWrote {folder / LABELLED}, and a detector: "
-        f"oddshot score {folder / DETECTOR} FILE",
+        "command goes on.",
+        f"Wrote {folder / LABELLED}, and a detector: oddshot score {folder / DETECTOR} FILE",
     )
 
 

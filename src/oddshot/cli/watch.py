@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from oddshot.cli.console import complain, console_of_stdout, say
+from oddshot.cli.console import CONTROL, complain, console_of_stdout, say
 from oddshot.cli.inputs import Asked, Input, read_input, with_hint_at_labels
 from oddshot.cli.options import (
     Alpha,
@@ -234,7 +234,8 @@ def _what_sets(rule: "ThresholdRule") -> tuple[Any, ...]:
 
 def _json_line(record: dict[str, Any], console: "Console") -> str:
     has_all_letters = console.encoding.startswith("utf")  # else JSON's own escapes
-    return json.dumps(record, ensure_ascii=not has_all_letters)
+    line = json.dumps(record, ensure_ascii=not has_all_letters)
+    return CONTROL.sub(lambda found: json.dumps(found[0]).strip('"'), line)
 
 
 def _windows(

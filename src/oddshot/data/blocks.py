@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sized
 from contextlib import contextmanager
 from pathlib import Path
-from typing import ClassVar, Protocol, TypeVar
+from typing import BinaryIO, ClassVar, Protocol, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -139,10 +139,10 @@ class ParquetBlocks:
         self, new: Mapping[str, NDArray[np.generic]], path: str | os.PathLike[str]
     ) -> None:
         """See `Blocks`."""
-        with writing(Path(path)) as partial:
-            self._write(new, partial)
+        with writing(Path(path)) as file:
+            self._write(new, file)
 
-    def _write(self, new: Mapping[str, NDArray[np.generic]], path: Path) -> None:
+    def _write(self, new: Mapping[str, NDArray[np.generic]], file: BinaryIO) -> None:
         writer, start = None, 0
         columns = pa.table({**new})  # as a whole: a block may hold gaps alone, which have no type
         try:
@@ -151,7 +151,7 @@ class ParquetBlocks:
                 wider = pa.table(
                     [*table.columns, *added.columns], names=[*self.columns, *added.column_names]
                 ).replace_schema_metadata(table.schema.metadata)  # pandas' index and types
-                writer = writer or parquet.ParquetWriter(path, wider.schema)
+                writer = writer or parquet.ParquetWriter(file, wider.schema)
                 writer.write_table(wider)
                 start += table.num_rows
         finally:

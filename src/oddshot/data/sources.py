@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import file_digest
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pandas as pd
@@ -36,7 +36,7 @@ from oddshot.data.streams import Held, Source, read_bytes, title_of
 from oddshot.episodes import LabelArray, Rows, Table
 from oddshot.errors import DataError, SourceError, first_line
 from oddshot.frames import frame_from_arrow, to_rows
-from oddshot.persistence import replaceable
+from oddshot.persistence import replacing
 
 FORMATS = {
     ".csv": "delimited", ".tsv": "delimited", ".tab": "delimited", ".txt": "delimited",
@@ -190,7 +190,7 @@ def write_table(
         )
     write = WRITERS[FORMATS[table_suffix(path)]]
     try:
-        with writing(path) as partial, open(partial, "wb") as file:
+        with writing(path) as file:
             if like is not None and write is _write_text:
                 _write_text(frame, file, path, like)
             else:
@@ -215,10 +215,8 @@ def writable_suffixes() -> str:
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[Path]:
-    """Give a name to write to; the file appears at ``path`` if all went well, else not at all.
-
-    A link stays, and the file that it leads to is replaced.
+def writing(path: Path) -> Iterator[BinaryIO]:
+    """Give a file to write, as `oddshot.persistence.replacing` does.
 
     Raises
     ------
@@ -226,13 +224,8 @@ def writing(path: Path) -> Iterator[Path]:
         If it cannot be written.
     """
     try:
-        target = replaceable(path)
-        partial = target.with_name(f".{target.name}.{os.getpid()}")
-        try:
-            yield partial
-            os.replace(partial, target)
-        finally:
-            partial.unlink(missing_ok=True)
+        with replacing(path) as file:
+            yield file
     except OSError as error:
         raise SourceError(
             f"cannot write {str(path)!r}: {error.strerror}; give a file in a folder you may write"

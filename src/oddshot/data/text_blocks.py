@@ -125,11 +125,7 @@ class DelimitedBlocks:
         """See `Blocks`; to delimited text, too, and cells as they are."""
         path = Path(path)
         delimiter, decimal = separators(path, self._dialect.to_write(self._width))
-        with (
-            writing(path) as partial,
-            open(partial, "wb") as file,
-            text_file(file, path) as text,
-        ):
+        with writing(path) as file, text_file(file, path) as text:
             table = csv.writer(text, delimiter=delimiter, lineterminator=os.linesep)
             old = self._cells()
             if self._dialect.names is not None:

@@ -142,7 +142,8 @@ class FewShotDetector(LearnsFromAnswers, GivesReasons, KeepsUp):
         X
             Shape (n, d): array, sparse matrix, pandas, polars or pyarrow table, of numbers,
             categories, dates and missing values. With a prior for images: what
-            `oddshot.data.images.to_images` takes.
+            `oddshot.data.images.to_images` takes. Rows to compare with are kept, with columns that
+            are left out, too, and `save` writes them.
         y
             Shape (n,): 1 known anomaly, 0 known normal, -1 (or missing) unlabelled. ``None``:
             nothing is labelled, but what `Images` know themselves. Where more than a tenth are
@@ -201,6 +202,10 @@ class FewShotDetector(LearnsFromAnswers, GivesReasons, KeepsUp):
 
     def save(self, path: str | Path) -> None:
         """Write the fitted detector into the folder ``path``: JSON and safetensors, no pickle.
+
+        The folder holds the rows that are kept to compare with as they were given to `fit`, with
+        the columns that were left out, since `refresh` decides anew which are. What shall not be
+        there must not be given to `fit`.
 
         Raises
         ------

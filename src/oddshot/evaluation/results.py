@@ -207,8 +207,8 @@ def _add_columns(file: Path, content: bytes) -> None:
             *(line + b"," * len(added) for line in lines if line),
             b"",
         ]
-        with writing(file) as partial:
-            partial.write_bytes(b"\n".join(whole))
+        with writing(file) as new:
+            new.write(b"\n".join(whole))
 
 
 def _check_contents(
