@@ -41,7 +41,7 @@ FAMILIES = {
     "vertebral": r"vertebral",
     "Wilt": r"wilt",
 }
-NUMBERED = re.compile(r"\d+_(?=[^\W\d_])")  # as collections number their files: 6_cardio.npz
+NUMBERED = re.compile(r"^\d+_(?=[^\W\d_])")  # as collections number their files: 6_cardio.npz
 INDEX = re.compile(
     r"__index_level_\d+__"
 )  # what pandas calls row numbers that it writes to Parquet
@@ -212,8 +212,7 @@ def family_of(path: Path, columns: Iterable[str] | None = None) -> str:
     >>> family_of(Path("a.csv"), ["kg", "cm"]) == family_of(Path("b.csv"), ["cm", "kg"])
     True
     """
-    numbered = NUMBERED.match(stem(path))
-    own = stem(path)[numbered.end() if numbered else 0 :]
+    own = without_number(stem(path))
     for family, pattern in FAMILIES.items():
         if any(re.fullmatch(pattern, name.lower()) for name in (own, path.parent.name)):
             return family
@@ -221,6 +220,15 @@ def family_of(path: Path, columns: Iterable[str] | None = None) -> str:
         return own
     names = "\n".join(sorted(set(columns)))
     return f"columns-{hashlib.sha256(names.encode()).hexdigest()[:12]}"
+
+
+def without_number(name: str) -> str:
+    """Leave out the number that a collection puts before a table's name.
+
+    >>> without_number("6_cardio"), without_number("20news_3"), without_number("2024_05")
+    ('cardio', '20news_3', '2024_05')
+    """
+    return NUMBERED.sub("", name)
 
 
 @dataclass(frozen=True, slots=True)
