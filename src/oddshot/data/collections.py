@@ -20,6 +20,7 @@ from oddshot.data.labels import LABEL_NAMES
 from oddshot.data.sources import FORMATS, GZIP, read_content, read_table, stem, table_suffix
 from oddshot.episodes import Rows, Table
 from oddshot.errors import LabelError, SourceError
+from oddshot.frames import INDEX_NAME
 
 LISTED = frozenset(FORMATS) - {".txt", ".data"}  # these are more often notes than tables
 FAMILIES = {
@@ -42,9 +43,6 @@ FAMILIES = {
     "Wilt": r"wilt",
 }
 NUMBERED = re.compile(r"^\d+_(?=[^\W\d_])")  # as collections number their files: 6_cardio.npz
-INDEX = re.compile(
-    r"__index_level_\d+__"
-)  # what pandas calls row numbers that it writes to Parquet
 HEAD = 65_536
 WRITTEN = {"results.csv": "settings.json", "log.csv": "checkpoint"}
 """Files that benchmarks and training write, each with what stands beside it: no tables."""
@@ -272,7 +270,7 @@ def _outline_of_npz(path: Path) -> _Outline:
 
 def _outline_of_parquet(path: Path) -> _Outline:
     with parquet.ParquetFile(path) as file:
-        names = [name for name in file.schema_arrow.names if not INDEX.fullmatch(name)]
+        names = [name for name in file.schema_arrow.names if not INDEX_NAME.fullmatch(name)]
         return _Outline(_without_labels(names), file.metadata.num_rows, len(names))
 
 
