@@ -111,6 +111,52 @@ def test_a_detector_that_fails_leaves_its_reason(tmp_path, stub, monkeypatch):
     assert all(c.missing == ("oddshot",) for c in summary.comparisons)
 
 
+class Overwrites:
+    """A detector of one's own that leaves nothing as it was."""
+
+    def fit(self, rows, labels):
+        self.middle = np.asarray(rows).mean(axis=0)
+        self.wipe(rows)
+        labels[labels == -1] = 0
+        return self
+
+    def anomaly_score(self, rows):
+        scores = np.asarray(rows).sum(axis=1)
+        self.wipe(rows)
+        return scores
+
+    @staticmethod
+    def wipe(rows):
+        if isinstance(rows, pd.DataFrame):
+            rows.iloc[:, :] = 0.0
+        else:
+            rows[:] = 0.0
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_a_detector_that_writes_into_what_it_is_given_changes_nothing_for_others(
+    tmp_path, stub, monkeypatch, named
+):
+    def told_normal(self, rows, labels, *, seed, threads=1):
+        known = (labels != -1).mean()
+        return lambda rows: np.asarray(rows).sum(axis=1) * (1 - known)
+
+    monkeypatch.setattr(Stub, "fit", told_normal)
+    one = table("a")
+    if named:
+        one = Table("a", pd.DataFrame(one.rows, columns=list("abc")), one.labels)
+    first = f"{__name__}:Overwrites"
+    found = [
+        run(
+            tmp_path / str(len(peers)), [one], peers=peers, prior=stub, ks=(1,), seeds=(1,),
+            protocols=("few-label",),
+        ).set_index("detector")["auroc"]
+        for peers in ((first, "oddshot", "logistic"), ("oddshot", "logistic"))
+    ]  # fmt: skip
+    pd.testing.assert_series_equal(found[0].drop(first), found[1])
+    assert (found[0] > 0.5).all()
+
+
 def test_a_run_over_the_time_limit_is_broken_off_and_the_others_go_on(tmp_path, stub, monkeypatch):
     def sleep(self, rows, labels, *, seed, threads=1):
         time.sleep(60)

@@ -322,11 +322,13 @@ def _run_one(
         if isinstance(trial, Exception):
             raise trial
         rows = trial.trial if isinstance(trial, NovelTrial) else trial
+        # Copies: a detector may write into what it is given, and others get the same.
+        X_train, y_train, X_test = rows.X_train.copy(), rows.y_train.copy(), rows.X_test.copy()
         start = time.perf_counter()
         with time_limit(cell.limit_s):
-            score = peer.fit(rows.X_train, rows.y_train, seed=rows.seed)
+            score = peer.fit(X_train, y_train, seed=rows.seed)
             middle = time.perf_counter()
-            scores = score(rows.X_test)
+            scores = score(X_test)
         end = time.perf_counter()
         timed = replace(blank, fit_seconds=middle - start, score_seconds=end - middle)
         return [
