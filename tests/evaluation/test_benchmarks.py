@@ -1,5 +1,6 @@
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -24,6 +25,7 @@ class Stub:
 
     name: str = "oddshot"
     needs_labels: bool = False
+    ignores_labels: bool = False
     needs: tuple = ()
 
     def fit(self, rows, labels, *, seed, threads=1):
@@ -170,6 +172,101 @@ def test_a_run_over_the_time_limit_is_broken_off_and_the_others_go_on(tmp_path, 
     assert errors == {"oddshot": "TimeoutError: not finished after 0.3 s", "logistic": ""}
 
 
+class Counting(Stub):
+    """Ignores labels, and counts how often it is fitted."""
+
+    fits: ClassVar = []
+
+    def fit(self, rows, labels, *, seed, threads=1):
+        self.fits.append(len(rows))
+        return super().fit(rows, labels, seed=seed)
+
+
+@pytest.fixture
+def counting(stub, monkeypatch):
+    monkeypatch.setattr(Counting, "fits", [])
+    monkeypatch.setattr(peers, "Oddshot", lambda prior: Counting(ignores_labels=True))
+    return stub
+
+
+def test_what_ignores_labels_runs_once_for_all_numbers_of_them(tmp_path, counting, monkeypatch):
+    changes = {"peers": ("oddshot", "logistic"), "prior": counting, "protocols": ("few-label",)}
+    results = run(tmp_path / "once", ks=(0, 1, 5), **changes)
+    assert len(Counting.fits) == 2 * 2  # tables, seeds
+    assert results["detector"].value_counts().to_dict() == {"oddshot": 12, "logistic": 8}
+    split = ["table", "seed"]
+    alike = results[results["detector"] == "oddshot"].groupby(split)
+    assert (alike[["auroc", "fit_seconds"]].nunique() == 1).all(axis=None)
+    monkeypatch.setattr(peers, "Oddshot", lambda prior: Counting())
+    order = ["k", "detector", *split]
+    figures = ["auroc", "ap", "ap_norm", "error"]
+    one, other = (
+        found.set_index(order).sort_index()[figures]
+        for found in (results, run(tmp_path / "each", ks=(0, 1, 5), **changes))
+    )
+    pd.testing.assert_frame_equal(one, other)
+    assert len(Counting.fits) == 4 + 12
+
+
+def test_a_run_that_is_gone_on_with_takes_more_numbers_of_labels(tmp_path, counting):
+    changes = {"peers": ("oddshot",), "prior": counting, "protocols": ("few-label", "one-class")}
+    run(tmp_path, ks=(0, 1), **changes)
+    results = run(tmp_path, ks=(0, 1, 5, 10), **changes)
+    assert len(Counting.fits) == 2 * 2 * (1 + 1 + 1)  # few-label, one-class, few-label again
+    assert len(results) == len(read_results(tmp_path)) == 2 * 2 * (4 + 1)
+    assert results["auroc"].between(0.5, 1).all()
+
+
+def test_a_number_of_labels_that_a_table_lacks_leaves_its_reason(tmp_path, counting):
+    results = run(
+        tmp_path, [table("few", anomalies=4)], peers=("oddshot",), prior=counting, seeds=(1,),
+        ks=(5, 1, 2), protocols=("few-label",),
+    )  # fmt: skip
+    errors = results.set_index("k")["error"]
+    assert "holds only 3" in errors[5]
+    assert errors[[1, 2]].tolist() == ["", ""]
+    assert len(Counting.fits) == 1
+
+
+@pytest.mark.parametrize(
+    ("protocol", "disturbance"),
+    [("adbench", None), ("few-label", "label-errors=0.5"), ("few-label", "duplicates=3")],
+)
+def test_labels_alone_differ_between_trials_of_a_split(tmp_path, counting, protocol, disturbance):
+    results = run(
+        tmp_path, [table("a")], peers=("oddshot",), prior=counting, seeds=(1,), ks=(1, 5),
+        la=(1, 50), protocols=(protocol,),
+        disturbances=() if disturbance is None else (Disturbance.parse(disturbance),),
+    )  # fmt: skip
+    assert (results["error"] == "").all()
+    assert len(Counting.fits) == 1 + (disturbance is not None)
+
+
+def test_rows_that_differ_with_the_number_of_labels_are_run_anew(tmp_path, counting, monkeypatch):
+    original = benchmarks.make_trial
+
+    def fewer(*table, k, **settings):
+        trial = original(*table, k=k, **settings)
+        return replace(trial, X_train=trial.X_train[k:], y_train=trial.y_train[k:])
+
+    monkeypatch.setattr(benchmarks, "make_trial", fewer)
+    run(
+        tmp_path, [table("a")], peers=("oddshot",), prior=counting, seeds=(1,), ks=(0, 1, 2),
+        protocols=("few-label",),
+    )  # fmt: skip
+    assert len(set(Counting.fits)) == 3
+
+
+def test_wrong_labels_are_planned_where_some_are_given(tmp_path):
+    wrong = (Disturbance("label-errors", 0.5),)
+    results = run(tmp_path, peers=("knn",), ks=(0, 1), seeds=(1,), disturbances=wrong)
+    assert (results["error"] == "").all()
+    ks = results.groupby("protocol")["k"].unique().map(list).to_dict()
+    assert ks == {"few-label": [0, 1], "few-label label-errors=0.5": [1], "one-class": [0]}
+    with pytest.raises(SettingError, match="needs labelled anomalies, and none is labelled"):
+        run(tmp_path / "none", peers=("knn",), ks=(0,), seeds=(1,), disturbances=wrong)
+
+
 def test_only_the_runs_asked_for_are_returned(tmp_path):
     assert len(run(tmp_path, ks=(1, 5))) == 2 * 2 * 2 * 2
     less = run(tmp_path, [table("a")], ks=(5,), seeds=(2,), peers=("logistic",))
@@ -274,6 +371,14 @@ def test_a_stopped_run_on_types_goes_on_where_a_part_is_missing(tmp_path, typed,
     order = ["protocol", "k", "shown", "detector"]
     one, two = (found.sort_values(order, ignore_index=True)[columns] for found in (whole, again))
     pd.testing.assert_frame_equal(one, two)
+
+
+def test_what_ignores_labels_runs_once_for_each_type_that_is_shown(tmp_path, typed, counting):
+    results = novel(tmp_path, typed, counting, ks=(0, 1, 5))
+    assert len(Counting.fits) == 3
+    mine = results[results["detector"] == "oddshot"]
+    assert len(mine) == 3 * 3 * 2
+    assert (mine.groupby(["shown", "protocol"])["auroc"].nunique() == 1).all()
 
 
 def test_the_price_of_labels_is_a_detectors_own(tmp_path, typed, stub, monkeypatch):

@@ -49,12 +49,13 @@ class UserDetector:
     ----------
     name
         ``package.module:NAME`` or ``path/to/file.py:NAME``.
-    needs_labels, needs, seen_families
+    needs_labels, ignores_labels, needs, seen_families
         As of `oddshot.evaluation.peers.Peer`.
     """
 
     name: str
     needs_labels: bool = False
+    ignores_labels: bool = False
     needs: tuple[str, ...] = ()
     seen_families: Set[str] = field(default_factory=frozenset)
 
