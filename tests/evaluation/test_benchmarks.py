@@ -1,3 +1,6 @@
+import os
+import signal
+import sys
 import time
 from dataclasses import dataclass, replace
 from typing import ClassVar
@@ -111,6 +114,45 @@ def test_a_detector_that_fails_leaves_its_reason(tmp_path, stub, monkeypatch):
     failed_on = summary.failures["oddshot", "RuntimeError: no memory, sorry"]
     assert sorted(failed_on) == sorted(failed["table"])
     assert all(c.missing == ("oddshot",) for c in summary.comparisons)
+
+
+class Dies:
+    """Its process is killed on some tables, as it is where memory is short."""
+
+    def fit(self, rows, labels):
+        if rows.shape[1] == 4:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return self
+
+    def anomaly_score(self, rows):
+        return np.asarray(rows).sum(axis=1)
+
+
+def test_a_process_that_is_killed_is_the_result_of_its_run_alone(tmp_path):
+    mine, wide = f"{__name__}:Dies", table("wide", 2)
+    wide = Table("wide", np.column_stack([wide.rows, wide.rows[:, 0]]), wide.labels)
+    tables, told = [table("a"), wide, table("b", 1)], []
+    changes = {
+        "ks": (1,), "seeds": (1,), "protocols": ("few-label",),
+        "peers": ("logistic", mine, "extra-trees"),
+    }  # fmt: skip
+    results = run(
+        tmp_path, tables, jobs=2, progress=lambda done, total, _: told.append(done), **changes
+    )
+    assert len(results) == told[-1] == 3 * 3
+    killed = results[results["error"] != ""]
+    assert killed[["table", "detector", "error"]].to_numpy().tolist() == [
+        ["wide", mine, "its process was killed (out of memory?)"]
+    ]
+    pd.testing.assert_frame_equal(results, run(tmp_path, tables, **changes))
+
+
+def test_a_detector_that_ends_its_program_has_failed(tmp_path, stub, monkeypatch):
+    monkeypatch.setattr(Stub, "fit", lambda *_, **__: sys.exit("no licence"))
+    changes = {"protocols": ("few-label",), "ks": (1,), "seeds": (1,), "prior": stub}
+    results = run(tmp_path, peers=("oddshot", "logistic"), **changes)
+    errors = results.groupby("detector")["error"].unique().map(list).to_dict()
+    assert errors == {"oddshot": ["SystemExit: no licence"], "logistic": [""]}
 
 
 class Overwrites:

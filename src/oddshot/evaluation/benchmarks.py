@@ -1,14 +1,16 @@
 """Many tables, protocols, seeds and detectors: one row per run on disk, one summary at the end.
 
 A run that is killed goes on where it stopped: every finished row stands in ``results.csv``. A
-detector that fails leaves a row that says why; nothing is left out in silence.
+detector that fails, or whose process is killed, leaves a row that says why; nothing is left out in
+silence.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -55,6 +57,8 @@ from oddshot.run_log import require_folder
 
 Progress: TypeAlias = Callable[[int, int, str], None]
 SomeTable = TypeVar("SomeTable")
+
+KILLED = "its process was killed (out of memory?)"
 
 
 def run_benchmark(
@@ -316,14 +320,46 @@ def _in_parallel(cells: list[_Cell], max_rows: int | None, jobs: int) -> Iterato
         for cell in cells:
             yield from _run(cell, max_rows)
         return
+    left = dict(enumerate(cells))
     with parallel_config(backend="loky", n_jobs=jobs, inner_max_num_threads=1):
-        yield from Parallel(return_as="generator_unordered", batch_size=1)(
-            delayed(_all_of)(cell, max_rows) for cell in cells
-        )
+        while left:
+            begun: list[int] = []
+            try:
+                for number, results in Parallel(
+                    return_as="generator_unordered", batch_size=1, pre_dispatch=jobs
+                )(_tasks(left, begun, max_rows)):
+                    del left[number]
+                    yield results
+            except BrokenProcessPool:  # a process was killed, and all others ended with it
+                for number in begun:
+                    if number in left:
+                        yield from _one_by_one(left.pop(number), max_rows)
 
 
-def _all_of(cell: _Cell, max_rows: int | None) -> list[Result]:
-    return [result for results in _run(cell, max_rows) for result in results]
+def _tasks(left: Mapping[int, _Cell], begun: list[int], max_rows: int | None) -> Iterator[Any]:
+    """Yield calls that run cells, and note those that were handed out."""
+    for number, cell in list(left.items()):
+        begun.append(number)
+        yield delayed(_all_of)(number, cell, max_rows)
+
+
+def _all_of(number: int, cell: _Cell, max_rows: int | None) -> tuple[int, list[Result]]:
+    return number, [result for results in _run(cell, max_rows) for result in results]
+
+
+def _one_by_one(cell: _Cell, max_rows: int | None) -> Iterator[list[Result]]:
+    """Run one detector at a time in another process, to tell whose process is killed."""
+    for peer in cell.peers:
+        alone = replace(cell, peers=(peer,))
+        try:
+            ((_, results),) = Parallel()([delayed(_all_of)(0, alone, max_rows)])
+        except BrokenProcessPool:
+            results = [
+                replace(_blank(cell, peer, k), protocol=name, error=KILLED)
+                for k in cell.ks
+                for name in cell.row_names.values()
+            ]
+        yield results
 
 
 def _run(cell: _Cell, max_rows: int | None) -> Iterator[list[Result]]:
@@ -397,7 +433,7 @@ def _run_one(
             replace(timed, protocol=names[part], auroc=one.auroc, ap=one.ap, ap_norm=one.ap_norm)
             for part, one in _judged(trial, scores).items()
         ]
-    except Exception as error:  # whatever a detector raises is its result, and is reported
+    except (Exception, SystemExit) as error:  # whatever a detector raises is its result
         failed = replace(blank, error=_one_line(error))
         return [replace(failed, protocol=name) for name in names.values()]
 
@@ -417,7 +453,7 @@ def _trial(cell: _Cell, k: int, max_rows: int | None) -> Trial | NovelTrial:
     return trial if cell.disturbance is None else cell.disturbance.applied(trial)
 
 
-def _one_line(error: Exception) -> str:
+def _one_line(error: BaseException) -> str:
     return " ".join(f"{type(error).__name__}: {error}".split())[:300]
 
 
