@@ -72,6 +72,21 @@ def test_published_figures_stand_beside_the_measured_ones(ran):
     assert "CatB" in (out / "first.html").read_text()
 
 
+def test_published_figures_that_are_of_nothing_that_was_run_are_told(ran, folder, tmp_path):
+    out, anchors, told = ran
+    assert "nothing to set beside" not in told
+    said = call(
+        "bench", folder, "--protocol", "adbench", "--la", "7", "--seeds", "1", "--jobs", "1",
+        "--detectors", "logistic", "--out", tmp_path, "--anchors", anchors,
+    )  # fmt: skip
+    assert "holds nothing to set beside these runs: data sets go by" in " ".join(said.split())
+    assert f"- {anchors} holds nothing to set beside" in (tmp_path / "summary.md").read_text()
+    page = tmp_path / "page.html"
+    for shown, count in ((out, 0), (tmp_path, 1)):
+        said = call("bench-report", shown, "--report", page, "--anchors", anchors)
+        assert " ".join(said.split()).count("holds nothing to set beside") == count
+
+
 def test_a_page_is_written_from_what_was_run(ran, tmp_path):
     out, anchors, _ = ran
     page = tmp_path / "page.html"

@@ -99,6 +99,40 @@ def test_tables_the_shipped_prior_has_learned_from_are_told_with_names_of_column
     assert ref.family in Prior.find("default").seen_families
 
 
+@pytest.mark.parametrize("labels", ["label", " Outlier "])
+def test_the_same_columns_are_one_family_whatever_the_format(tmp_path: Path, labels: str) -> None:
+    rows = pd.DataFrame({"kg": [1.5, 2.5, 9.0], "cm ": [3.0, 4.0, 5.0]})
+    labelled = rows.assign(**{labels: [0, 0, 1]})
+    labelled.to_csv(tmp_path / "a.csv", index=False)
+    labelled.iloc[[0, 2, 1]].to_parquet(tmp_path / "b.parquet")
+    np.savez(tmp_path / "c.npz", X=rows, y=labelled[labels], feature_names=["kg", "cm "])
+    rows.to_csv(tmp_path / "d.tsv", index=False, sep="\t")
+    refs = load_collection(tmp_path)
+    assert [ref.columns for ref in refs] == [3, 3, 2, 2]
+    assert len({ref.family for ref in refs}) == 1
+
+
+def test_a_feature_of_an_array_may_be_called_as_labels_are(tmp_path: Path) -> None:
+    names = np.array(["kg", "class"])
+    np.savez(tmp_path / "a.npz", X=np.ones((2, 2)), y=[0, 1], feature_names=names)
+    (ref,) = load_collection(tmp_path)
+    assert ref.family == family_of(Path("a.npz"), names)
+
+
+@needs_data
+def test_exported_tables_are_told_as_those_the_prior_has_learned_from(tmp_path: Path) -> None:
+    seen = Prior.find("default").seen_families
+    for ref in load_collection(DATA / "oddbench")[::40]:
+        table = ref.load()
+        assert isinstance(table.rows, pd.DataFrame)
+        labelled = table.rows.assign(label=table.labels)
+        labelled.to_csv(tmp_path / f"{ref.name}.csv", index=False)
+        labelled.to_parquet(tmp_path / f"{ref.name}.parquet")
+    exported = load_collection(tmp_path)
+    assert len(exported) == 22
+    assert {ref.family for ref in exported} <= seen
+
+
 def test_loading_finds_labels_and_keeps_family_and_collection(folder: Path) -> None:
     refs = {ref.name: ref for ref in load_collection(folder)}
     table = refs["top"].load()

@@ -1,5 +1,9 @@
+import os
+import signal
+import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -24,6 +28,7 @@ class Stub:
 
     name: str = "oddshot"
     needs_labels: bool = False
+    ignores_labels: bool = False
     needs: tuple = ()
 
     def fit(self, rows, labels, *, seed, threads=1):
@@ -111,6 +116,91 @@ def test_a_detector_that_fails_leaves_its_reason(tmp_path, stub, monkeypatch):
     assert all(c.missing == ("oddshot",) for c in summary.comparisons)
 
 
+class Dies:
+    """Its process is killed on some tables, as it is where memory is short."""
+
+    def fit(self, rows, labels):
+        if rows.shape[1] == 4:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return self
+
+    def anomaly_score(self, rows):
+        return np.asarray(rows).sum(axis=1)
+
+
+def test_a_process_that_is_killed_is_the_result_of_its_run_alone(tmp_path):
+    mine, wide = f"{__name__}:Dies", table("wide", 2)
+    wide = Table("wide", np.column_stack([wide.rows, wide.rows[:, 0]]), wide.labels)
+    tables, told = [table("a"), wide, table("b", 1)], []
+    changes = {
+        "ks": (1,), "seeds": (1,), "protocols": ("few-label",),
+        "peers": ("logistic", mine, "extra-trees"),
+    }  # fmt: skip
+    results = run(
+        tmp_path, tables, jobs=2, progress=lambda done, total, _: told.append(done), **changes
+    )
+    assert len(results) == told[-1] == 3 * 3
+    killed = results[results["error"] != ""]
+    assert killed[["table", "detector", "error"]].to_numpy().tolist() == [
+        ["wide", mine, "its process was killed (out of memory?)"]
+    ]
+    pd.testing.assert_frame_equal(results, run(tmp_path, tables, **changes))
+
+
+def test_a_detector_that_ends_its_program_has_failed(tmp_path, stub, monkeypatch):
+    monkeypatch.setattr(Stub, "fit", lambda *_, **__: sys.exit("no licence"))
+    changes = {"protocols": ("few-label",), "ks": (1,), "seeds": (1,), "prior": stub}
+    results = run(tmp_path, peers=("oddshot", "logistic"), **changes)
+    errors = results.groupby("detector")["error"].unique().map(list).to_dict()
+    assert errors == {"oddshot": ["SystemExit: no licence"], "logistic": [""]}
+
+
+class Overwrites:
+    """A detector of one's own that leaves nothing as it was."""
+
+    def fit(self, rows, labels):
+        self.middle = np.asarray(rows).mean(axis=0)
+        self.wipe(rows)
+        labels[labels == -1] = 0
+        return self
+
+    def anomaly_score(self, rows):
+        scores = np.asarray(rows).sum(axis=1)
+        self.wipe(rows)
+        return scores
+
+    @staticmethod
+    def wipe(rows):
+        if isinstance(rows, pd.DataFrame):
+            rows.iloc[:, :] = 0.0
+        else:
+            rows[:] = 0.0
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_a_detector_that_writes_into_what_it_is_given_changes_nothing_for_others(
+    tmp_path, stub, monkeypatch, named
+):
+    def told_normal(self, rows, labels, *, seed, threads=1):
+        known = (labels != -1).mean()
+        return lambda rows: np.asarray(rows).sum(axis=1) * (1 - known)
+
+    monkeypatch.setattr(Stub, "fit", told_normal)
+    one = table("a")
+    if named:
+        one = Table("a", pd.DataFrame(one.rows, columns=list("abc")), one.labels)
+    first = f"{__name__}:Overwrites"
+    found = [
+        run(
+            tmp_path / str(len(peers)), [one], peers=peers, prior=stub, ks=(1,), seeds=(1,),
+            protocols=("few-label",),
+        ).set_index("detector")["auroc"]
+        for peers in ((first, "oddshot", "logistic"), ("oddshot", "logistic"))
+    ]  # fmt: skip
+    pd.testing.assert_series_equal(found[0].drop(first), found[1])
+    assert (found[0] > 0.5).all()
+
+
 def test_a_run_over_the_time_limit_is_broken_off_and_the_others_go_on(tmp_path, stub, monkeypatch):
     def sleep(self, rows, labels, *, seed, threads=1):
         time.sleep(60)
@@ -122,6 +212,101 @@ def test_a_run_over_the_time_limit_is_broken_off_and_the_others_go_on(tmp_path, 
     )  # fmt: skip
     errors = results.set_index("detector")["error"].to_dict()
     assert errors == {"oddshot": "TimeoutError: not finished after 0.3 s", "logistic": ""}
+
+
+class Counting(Stub):
+    """Ignores labels, and counts how often it is fitted."""
+
+    fits: ClassVar = []
+
+    def fit(self, rows, labels, *, seed, threads=1):
+        self.fits.append(len(rows))
+        return super().fit(rows, labels, seed=seed)
+
+
+@pytest.fixture
+def counting(stub, monkeypatch):
+    monkeypatch.setattr(Counting, "fits", [])
+    monkeypatch.setattr(peers, "Oddshot", lambda prior: Counting(ignores_labels=True))
+    return stub
+
+
+def test_what_ignores_labels_runs_once_for_all_numbers_of_them(tmp_path, counting, monkeypatch):
+    changes = {"peers": ("oddshot", "logistic"), "prior": counting, "protocols": ("few-label",)}
+    results = run(tmp_path / "once", ks=(0, 1, 5), **changes)
+    assert len(Counting.fits) == 2 * 2  # tables, seeds
+    assert results["detector"].value_counts().to_dict() == {"oddshot": 12, "logistic": 8}
+    split = ["table", "seed"]
+    alike = results[results["detector"] == "oddshot"].groupby(split)
+    assert (alike[["auroc", "fit_seconds"]].nunique() == 1).all(axis=None)
+    monkeypatch.setattr(peers, "Oddshot", lambda prior: Counting())
+    order = ["k", "detector", *split]
+    figures = ["auroc", "ap", "ap_norm", "error"]
+    one, other = (
+        found.set_index(order).sort_index()[figures]
+        for found in (results, run(tmp_path / "each", ks=(0, 1, 5), **changes))
+    )
+    pd.testing.assert_frame_equal(one, other)
+    assert len(Counting.fits) == 4 + 12
+
+
+def test_a_run_that_is_gone_on_with_takes_more_numbers_of_labels(tmp_path, counting):
+    changes = {"peers": ("oddshot",), "prior": counting, "protocols": ("few-label", "one-class")}
+    run(tmp_path, ks=(0, 1), **changes)
+    results = run(tmp_path, ks=(0, 1, 5, 10), **changes)
+    assert len(Counting.fits) == 2 * 2 * (1 + 1 + 1)  # few-label, one-class, few-label again
+    assert len(results) == len(read_results(tmp_path)) == 2 * 2 * (4 + 1)
+    assert results["auroc"].between(0.5, 1).all()
+
+
+def test_a_number_of_labels_that_a_table_lacks_leaves_its_reason(tmp_path, counting):
+    results = run(
+        tmp_path, [table("few", anomalies=4)], peers=("oddshot",), prior=counting, seeds=(1,),
+        ks=(5, 1, 2), protocols=("few-label",),
+    )  # fmt: skip
+    errors = results.set_index("k")["error"]
+    assert "holds only 3" in errors[5]
+    assert errors[[1, 2]].tolist() == ["", ""]
+    assert len(Counting.fits) == 1
+
+
+@pytest.mark.parametrize(
+    ("protocol", "disturbance"),
+    [("adbench", None), ("few-label", "label-errors=0.5"), ("few-label", "duplicates=3")],
+)
+def test_labels_alone_differ_between_trials_of_a_split(tmp_path, counting, protocol, disturbance):
+    results = run(
+        tmp_path, [table("a")], peers=("oddshot",), prior=counting, seeds=(1,), ks=(1, 5),
+        la=(1, 50), protocols=(protocol,),
+        disturbances=() if disturbance is None else (Disturbance.parse(disturbance),),
+    )  # fmt: skip
+    assert (results["error"] == "").all()
+    assert len(Counting.fits) == 1 + (disturbance is not None)
+
+
+def test_rows_that_differ_with_the_number_of_labels_are_run_anew(tmp_path, counting, monkeypatch):
+    original = benchmarks.make_trial
+
+    def fewer(*table, k, **settings):
+        trial = original(*table, k=k, **settings)
+        return replace(trial, X_train=trial.X_train[k:], y_train=trial.y_train[k:])
+
+    monkeypatch.setattr(benchmarks, "make_trial", fewer)
+    run(
+        tmp_path, [table("a")], peers=("oddshot",), prior=counting, seeds=(1,), ks=(0, 1, 2),
+        protocols=("few-label",),
+    )  # fmt: skip
+    assert len(set(Counting.fits)) == 3
+
+
+def test_wrong_labels_are_planned_where_some_are_given(tmp_path):
+    wrong = (Disturbance("label-errors", 0.5),)
+    results = run(tmp_path, peers=("knn",), ks=(0, 1), seeds=(1,), disturbances=wrong)
+    assert (results["error"] == "").all()
+    ks = results.groupby("protocol")["k"].unique().map(list).to_dict()
+    assert ks == {"few-label": [0, 1], "few-label label-errors=0.5": [1], "one-class": [0]}
+    with pytest.raises(SettingError, match="needs labelled anomalies, and none is labelled"):
+        run(tmp_path / "none", peers=("knn",), ks=(0,), seeds=(1,), disturbances=wrong)
 
 
 def test_only_the_runs_asked_for_are_returned(tmp_path):
@@ -228,6 +413,14 @@ def test_a_stopped_run_on_types_goes_on_where_a_part_is_missing(tmp_path, typed,
     order = ["protocol", "k", "shown", "detector"]
     one, two = (found.sort_values(order, ignore_index=True)[columns] for found in (whole, again))
     pd.testing.assert_frame_equal(one, two)
+
+
+def test_what_ignores_labels_runs_once_for_each_type_that_is_shown(tmp_path, typed, counting):
+    results = novel(tmp_path, typed, counting, ks=(0, 1, 5))
+    assert len(Counting.fits) == 3
+    mine = results[results["detector"] == "oddshot"]
+    assert len(mine) == 3 * 3 * 2
+    assert (mine.groupby(["shown", "protocol"])["auroc"].nunique() == 1).all()
 
 
 def test_the_price_of_labels_is_a_detectors_own(tmp_path, typed, stub, monkeypatch):

@@ -62,6 +62,14 @@ def test_same_seed_same_scores_whatever_was_drawn_before(name):
     np.testing.assert_array_equal(first, again)
 
 
+@pytest.mark.parametrize("name", [p.name for p in find_peers(OTHERS) if p.ignores_labels])
+def test_those_that_ignore_labels_score_alike_whatever_is_labelled(name):
+    (peer,), trial = find_peers([name]), few_label(table(80), k=2, seed=0)
+    some, none = trial.y_train, np.full_like(trial.y_train, -1)
+    one, other = (fit_score(peer, trial.X_train, y, trial.X_test, seed=0) for y in (some, none))
+    np.testing.assert_array_equal(one, other)
+
+
 @pytest.mark.parametrize("name", [p.name for p in find_peers(OTHERS) if not p.needs_labels])
 def test_peers_without_labels_learn_from_normal_rows(name):
     trial = one_class(table(), seed=0)

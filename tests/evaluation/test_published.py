@@ -58,6 +58,14 @@ def test_both_means_are_over_the_data_sets_that_both_have(anchors):
     assert "Half" not in found.scores.index.get_level_values("detector")
 
 
+def test_a_number_in_front_is_no_part_of_a_data_sets_name(anchors):
+    found = published_beside(measured("adbench", k=1, tables=("1_ALOI", "45_wine")), anchors)
+    assert found.tables == ("1_ALOI", "45_wine")
+    assert found.scores.loc[("published", "CatB")].to_list() == pytest.approx([0.7, 0.35])
+    copied = published_beside(measured("dte", tables=("1_ALOI", "45_wine")), anchors)
+    assert (copied.tables, copied.left_out) == (("1_ALOI",), ("45_wine",))
+
+
 def test_only_the_setting_of_normal_rows_counts_for_dte(anchors):
     found = published_beside(measured("dte"), anchors)
     assert found.tables == ("ALOI",)

@@ -16,8 +16,10 @@ from oddshot.priors import Prior
 
 FILE = '''
 import numpy as np
+from sklearn.base import ClassifierMixin
 from sklearn.ensemble import IsolationForest
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import LocalOutlierFactor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -64,6 +66,42 @@ def fast():
     return FewShotDetector(quality="fast")
 
 
+class Told(FewShotDetector):
+    """Unlabelled rows are told as such."""
+
+    def fit(self, X, y=None):
+        assert set(y.tolist()) == {1, -1}
+        return super().fit(X, y)
+
+
+def piped():
+    return make_pipeline(StandardScaler(), Told(quality="fast"))
+
+
+def searched():
+    return GridSearchCV(piped(), {"told__novel": [0, 1]})
+
+
+class Wrapped(ClassifierMixin, Distance):
+    """Of one of scikit-learn's kinds without its base class; says what it has learned from."""
+
+    seen_families = {"plants", "pumps"}
+
+
+class Careless(Distance):
+    seen_families = "plants"
+
+
+def boosted():
+    from catboost import CatBoostClassifier
+
+    return CatBoostClassifier(iterations=50, verbose=False, allow_writing_files=False)
+
+
+def of_rows_at_hand():
+    return make_pipeline(StandardScaler(), LocalOutlierFactor())
+
+
 def broken():
     raise ValueError("out of order")
 
@@ -93,7 +131,9 @@ def made_up(family: str = "") -> Table:
     return Table("made up", rows, labels, family=family)
 
 
-@pytest.mark.parametrize("what", ["Distance", "forest", "local", "linear", "margin", "fast"])
+@pytest.mark.parametrize(
+    "what", ["Distance", "forest", "local", "linear", "margin", "fast", "piped"]
+)
 def test_high_scores_are_odd_whatever_the_kind(file: Path, what: str) -> None:
     trial = few_label(made_up(), k=5, seed=0)
     (peer,) = find_peers([f"{file}:{what}"])
@@ -102,6 +142,27 @@ def test_high_scores_are_odd_whatever_the_kind(file: Path, what: str) -> None:
     assert auroc(trial.y_test, scores) > 0.8
     again = peer.fit(trial.X_train, trial.y_train, seed=0)(trial.X_test)
     np.testing.assert_array_equal(scores, again)
+
+
+def test_one_of_another_package_that_says_it_is_a_classifier_is_one(file: Path) -> None:
+    pytest.importorskip("catboost", reason="the bench extra is not installed")
+    trial = few_label(made_up(), k=5, seed=0)
+    (peer,) = find_peers([f"{file}:boosted"])
+    assert peer.needs_labels
+    scores = peer.fit(trial.X_train, trial.y_train, seed=0)(trial.X_test)
+    assert auroc(trial.y_test, scores) > 0.8
+
+
+def test_one_for_pyod_is_told_which_rows_are_unlabelled(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("pyod", reason="the bench extra is not installed")
+    from oddshot.detectors.pyod_adapter import PyODFewShot
+
+    told: list[set[int]] = []
+    monkeypatch.setattr(PyODFewShot, "fit", lambda self, X, y: told.append(set(y.tolist())))
+    trial = few_label(made_up(), k=5, seed=0)
+    (peer,) = find_peers(["oddshot.detectors.pyod_adapter:PyODFewShot"])
+    peer.fit(trial.X_train, trial.y_train, seed=0)
+    assert told == [{1, -1}]
 
 
 def test_those_of_pyod_point_the_other_way_than_those_of_scikit_learn() -> None:
@@ -137,6 +198,17 @@ def test_they_run_side_by_side_in_processes_of_their_own(file: Path, tmp_path: P
     assert results["detector"].value_counts().to_dict() == {mine: 2, "logistic": 2}
 
 
+@pytest.mark.parametrize("what", ["fast", "piped", "searched"])
+def test_priors_are_found_within_pipelines_and_searches(file: Path, what: str) -> None:
+    found = UserDetector.find(f"{file}:{what}")
+    assert found.seen_families == Prior.find("default").seen_families
+
+
+def test_a_wrapper_says_what_it_has_learned_from(file: Path) -> None:
+    assert UserDetector.find(f"{file}:Wrapped").seen_families == {"plants", "pumps"}
+    assert not UserDetector.find(f"{file}:Distance").seen_families
+
+
 def test_one_with_a_prior_is_not_tested_on_what_the_prior_has_seen(
     file: Path, tmp_path: Path
 ) -> None:
@@ -162,6 +234,9 @@ def test_one_with_a_prior_is_not_tested_on_what_the_prior_has_seen(
             "{file}:Unsure",
             "makes Unsure: nothing tells which way its scores .*anomaly_score",
         ),
+        ("sklearn.neighbors:LocalOutlierFactor", "no decision_function .*; give novelty=True"),
+        ("{file}:of_rows_at_hand", "makes Pipeline, which has no .*; give novelty=True"),
+        ("{file}:Careless", "seen_families is 'plants'; give a set of names"),
         ("missing.py:Name", "there is no file missing.py"),
         ("no_such_module:Name", "No module named 'no_such_module'; .*file.py:Name"),
     ],
@@ -175,3 +250,6 @@ def test_a_file_that_fails_is_named(tmp_path: Path) -> None:
     (tmp_path / "bad.py").write_text("import no_such_package")
     with pytest.raises(SettingError, match=r"bad\.py cannot be imported: ModuleNotFoundError"):
         find_peers([f"{tmp_path / 'bad.py'}:x"])
+    (tmp_path / "ends.py").write_text("raise SystemExit(3)")
+    with pytest.raises(SettingError, match=r"ends\.py cannot be imported: SystemExit: 3"):
+        find_peers([f"{tmp_path / 'ends.py'}:x"])

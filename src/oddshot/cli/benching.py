@@ -208,9 +208,12 @@ def bench_report(
     for folder in folders:
         check_page(str(folder / "results.csv"), report)
     summary = summarise(read_folders(folders), reference=reference)
-    page = bench_page(summary, published=_published(summary, anchors), title=title)
-    write_file(report, page)
-    say(console_of_stdout(), f"Report: {report}")
+    published = _published(summary, anchors)
+    write_file(report, bench_page(summary, published=published, title=title))
+    console = console_of_stdout()
+    for note in _notes_on(published, anchors):
+        say(console, note)
+    say(console, f"Report: {report}")
 
 
 def _kept(out: Path) -> str:
@@ -236,7 +239,9 @@ def _tell(
 
     summary = summarise(results, reference=reference)
     published = _published(summary, anchors)
-    write_file(out / "summary.md", summary_as_markdown(summary, published))
+    notes = [*notes, *_notes_on(published, anchors)]
+    noted = "".join(f"- {note}\n" for note in notes)
+    write_file(out / "summary.md", summary_as_markdown(summary, published) + noted)
     if ((results["protocol"] == "few-label") & (results["error"] == "")).any():
         draw_label_curves(results, out / "curves.png")
     console = console_of_stdout()
@@ -299,3 +304,14 @@ def _published(summary: "Summary", anchors: Path | None) -> "list[Published | No
     if anchors is None:
         return [None] * len(summary.comparisons)
     return [published_beside(comparison, anchors) for comparison in summary.comparisons]
+
+
+def _notes_on(published: "Sequence[Published | None]", anchors: Path | None) -> list[str]:
+    """Say so where published results were asked for and there are none to set beside."""
+    if anchors is None or any(published):
+        return []
+    return [
+        f"{anchors} holds nothing to set beside these runs: data sets go by the names of their "
+        "tables, as cardio or 6_cardio; one-class was published of oddbench alone, adbench with "
+        "certain --la; of dte those of fewer than 1,000 rows do not compare."
+    ]

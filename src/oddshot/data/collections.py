@@ -5,7 +5,7 @@ import hashlib
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from oddshot.data.labels import LABEL_NAMES
 from oddshot.data.sources import FORMATS, GZIP, read_content, read_table, stem, table_suffix
 from oddshot.episodes import Rows, Table
 from oddshot.errors import LabelError, SourceError
+from oddshot.frames import INDEX_NAME
 
 LISTED = frozenset(FORMATS) - {".txt", ".data"}  # these are more often notes than tables
 FAMILIES = {
@@ -41,7 +42,7 @@ FAMILIES = {
     "vertebral": r"vertebral",
     "Wilt": r"wilt",
 }
-NUMBERED = re.compile(r"\d+_(?=[^\W\d_])")  # as collections number their files: 6_cardio.npz
+NUMBERED = re.compile(r"^\d+_(?=[^\W\d_])")  # as collections number their files: 6_cardio.npz
 HEAD = 65_536
 WRITTEN = {"results.csv": "settings.json", "log.csv": "checkpoint"}
 """Files that benchmarks and training write, each with what stands beside it: no tables."""
@@ -129,8 +130,7 @@ class TableRef:
     def _find_label_column(self, rows: Rows) -> str | int:
         if not isinstance(rows, pd.DataFrame):
             raise LabelError(f"{str(self.path)!r} has no labels; add an array y of 1 and 0")
-        small = {str(name).strip().lower(): str(name) for name in reversed(rows.columns)}
-        found = next((small[name] for name in LABEL_NAMES if name in small), None)
+        found = _label_name([str(name) for name in rows.columns])
         if found is None:
             raise LabelError(
                 f"{str(self.path)!r} has no label column: none is called "
@@ -194,7 +194,8 @@ def family_of(path: Path, columns: Iterable[str] | None = None) -> str:
         tables that a prior may have learned from or that share their origin (`FAMILIES`), that
         decides. A number in front, as in 6_cardio.npz, is no part of the name.
     columns
-        The names of its columns, if it has names: tables with the same set of names are one family.
+        The names of its columns but for the labels', if it has names: tables with the same set of
+        names are one family, whatever the format.
 
     Returns
     -------
@@ -209,8 +210,7 @@ def family_of(path: Path, columns: Iterable[str] | None = None) -> str:
     >>> family_of(Path("a.csv"), ["kg", "cm"]) == family_of(Path("b.csv"), ["cm", "kg"])
     True
     """
-    numbered = NUMBERED.match(stem(path))
-    own = stem(path)[numbered.end() if numbered else 0 :]
+    own = without_number(stem(path))
     for family, pattern in FAMILIES.items():
         if any(re.fullmatch(pattern, name.lower()) for name in (own, path.parent.name)):
             return family
@@ -220,9 +220,18 @@ def family_of(path: Path, columns: Iterable[str] | None = None) -> str:
     return f"columns-{hashlib.sha256(names.encode()).hexdigest()[:12]}"
 
 
+def without_number(name: str) -> str:
+    """Leave out the number that a collection puts before a table's name.
+
+    >>> without_number("6_cardio"), without_number("20news_3"), without_number("2024_05")
+    ('cardio', '20news_3', '2024_05')
+    """
+    return NUMBERED.sub("", name)
+
+
 @dataclass(frozen=True, slots=True)
 class _Outline:
-    """What the head of a file tells."""
+    """What the head of a file tells; its names leave out the column of labels."""
 
     names: tuple[str, ...] | None = None
     rows: int | None = None
@@ -261,8 +270,8 @@ def _outline_of_npz(path: Path) -> _Outline:
 
 def _outline_of_parquet(path: Path) -> _Outline:
     with parquet.ParquetFile(path) as file:
-        names = tuple(file.schema_arrow.names)
-        return _Outline(names, file.metadata.num_rows, len(names))
+        names = [name for name in file.schema_arrow.names if not INDEX_NAME.fullmatch(name)]
+        return _Outline(_without_labels(names), file.metadata.num_rows, len(names))
 
 
 def _outline_of_text(path: Path) -> _Outline:
@@ -272,4 +281,16 @@ def _outline_of_text(path: Path) -> _Outline:
         head = file.read(HEAD)
     text = head.decode("utf-8-sig", errors="replace")
     names = sniff(text[: text.rfind("\n")] if len(head) == HEAD else text).names
-    return _Outline(names, columns=None if names is None else len(names))
+    return _Outline() if names is None else _Outline(_without_labels(names), columns=len(names))
+
+
+def _without_labels(names: Sequence[str]) -> tuple[str, ...]:
+    """Leave out the column that is taken for the labels."""
+    found = _label_name(names)
+    return tuple(name for name in names if name != found)
+
+
+def _label_name(names: Sequence[str]) -> str | None:
+    """Find the column that is taken for the labels where nobody says which one it is."""
+    small = {name.strip().lower(): name for name in reversed(names)}
+    return next((small[name] for name in LABEL_NAMES if name in small), None)

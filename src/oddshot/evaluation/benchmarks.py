@@ -1,14 +1,16 @@
 """Many tables, protocols, seeds and detectors: one row per run on disk, one summary at the end.
 
 A run that is killed goes on where it stopped: every finished row stands in ``results.csv``. A
-detector that fails leaves a row that says why; nothing is left out in silence.
+detector that fails, or whose process is killed, leaves a row that says why; nothing is left out in
+silence.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -48,12 +50,15 @@ from oddshot.evaluation.robustness import Disturbance
 from oddshot.evaluation.row_names import RowName, parts_of
 from oddshot.evaluation.time_limit import check_time_limit, time_limit
 from oddshot.evaluation.user_detectors import UserDetector
+from oddshot.frames import as_frame
 from oddshot.persistence import sole_writer
 from oddshot.priors import Prior
 from oddshot.run_log import require_folder
 
 Progress: TypeAlias = Callable[[int, int, str], None]
 SomeTable = TypeVar("SomeTable")
+
+KILLED = "its process was killed (out of memory?)"
 
 
 def run_benchmark(
@@ -138,11 +143,11 @@ def run_benchmark(
     _check_names(tables)
     plan = _Plan(
         [
-            (name, disturbance, k, seed)
+            (name, disturbance, numbers, seed)
             for protocol in protocols
             for name in _trials_of(protocol, domain)
             for disturbance in (None, *disturbances)
-            for k in {FEW_LABEL: ks, NOVEL_TYPE: ks, ADBENCH: la}.get(name.protocol, (0,))
+            for numbers in [_numbers_of_labels(name.protocol, disturbance, ks, la)]
             for seed in seeds
         ],
         members,
@@ -150,6 +155,7 @@ def run_benchmark(
         allow_seen,
         limit_s,
     )
+    _check_labels(disturbances, plan)
     asked = {run for table in tables for cell in plan.cells(table) for run in cell.runs}
     if not asked:
         raise SettingError(
@@ -186,12 +192,12 @@ def sample_tables(tables: Sequence[SomeTable], number: int, *, seed: int = 0) ->
 
 @dataclass(frozen=True, slots=True)
 class _Cell:
-    """The outstanding runs on one split of one table."""
+    """Outstanding runs on one split of one table: of each detector with each number of labels."""
 
     source: Table | TableSource
     name: RowName
     disturbance: Disturbance | None
-    k: int
+    ks: tuple[int, ...]
     seed: int
     shown: str
     peers: tuple[Peer, ...]
@@ -205,9 +211,12 @@ class _Cell:
         return [run for peer in self.peers for run in self.runs_of(peer)]
 
     def runs_of(self, peer: Peer) -> list[Run]:
-        """One run, or one for each part of the trial."""
-        table = (self.source.collection, self.source.name, self.k, self.seed, self.shown)
-        return [(name, *table, peer.name) for name in self.row_names.values()]
+        """For each number of labels one run, or one for each part of the trial."""
+        return [
+            (name, self.source.collection, self.source.name, k, self.seed, self.shown, peer.name)
+            for k in self.ks
+            for name in self.row_names.values()
+        ]
 
     @property
     def row_names(self) -> dict[str, str]:
@@ -223,7 +232,7 @@ class _Cell:
 class _Plan:
     """What is run on each table."""
 
-    trials: list[tuple[RowName, Disturbance | None, int, int]]
+    splits: list[tuple[RowName, Disturbance | None, tuple[int, ...], int]]
     peers: tuple[Peer, ...]
     seen_families: dict[str, Set[str]]
     allow_seen: bool
@@ -232,19 +241,44 @@ class _Plan:
     def cells(
         self, table: Table | TableSource, finished: Set[Run] = frozenset()
     ) -> Iterator[_Cell]:
-        """Yield the splits of a table on which a detector has yet to run."""
+        """Yield what has yet to run on a table.
+
+        Detectors that ignore labels run once on a split, whatever number of labels is given.
+        """
         seen_by = {name for name, seen in self.seen_families.items() if table.family in seen}
-        for name, disturbance, k, seed in self.trials:
-            peers = tuple(peer for peer in self.peers if k > 0 or not peer.needs_labels)
+        for name, disturbance, ks, seed in self.splits:
             novel = name.protocol == NOVEL_TYPE
             for shown in (types_to_show(table) if novel else ()) or ("",):
                 cell = _Cell(
-                    table, name, disturbance, k, seed, shown, peers, seen_by, self.allow_seen,
-                    self.limit_s,
+                    table, name, disturbance, ks, seed, shown, self.peers, seen_by,
+                    self.allow_seen, self.limit_s,
                 )  # fmt: skip
-                left = [peer for peer in peers if not finished >= set(cell.runs_of(peer))]
-                if left:
-                    yield replace(cell, peers=tuple(left))
+                yield from _outstanding(cell, finished)
+
+
+def _outstanding(cell: _Cell, finished: Set[Run]) -> Iterator[_Cell]:
+    """Put detectors together that have yet to run with the same numbers of labels."""
+    together: dict[tuple[int, ...], list[Peer]] = {}
+    for peer in cell.peers:
+        left = tuple(
+            k
+            for k in cell.ks
+            if (k > 0 or not peer.needs_labels)
+            and not finished >= set(replace(cell, ks=(k,)).runs_of(peer))
+        )
+        for numbers in [left] if left and peer.ignores_labels else [(k,) for k in left]:
+            together.setdefault(numbers, []).append(peer)
+    for numbers in sorted(together, key=lambda numbers: cell.ks.index(numbers[0])):
+        yield replace(cell, ks=numbers, peers=tuple(together[numbers]))
+
+
+def _numbers_of_labels(
+    protocol: str, disturbance: Disturbance | None, ks: Sequence[int], la: Sequence[int]
+) -> tuple[int, ...]:
+    """Tell how much is labelled in a protocol's trials; some disturbances need something to be."""
+    numbers = {FEW_LABEL: ks, NOVEL_TYPE: ks, ADBENCH: la}.get(protocol, (0,))
+    labelled = disturbance is not None and disturbance.needs_labels
+    return tuple(k for k in numbers if k > 0 or not labelled)
 
 
 def _run_missing(
@@ -281,32 +315,98 @@ def _trials_of(protocol: str, domain: str) -> list[RowName]:
 
 
 def _in_parallel(cells: list[_Cell], max_rows: int | None, jobs: int) -> Iterator[list[Result]]:
-    """Yield each cell's results as it finishes; processes side by side have one thread each."""
+    """Yield results as they finish; processes side by side have one thread each."""
     if jobs == 1:
-        yield from (_run(cell, max_rows) for cell in cells)
+        for cell in cells:
+            yield from _run(cell, max_rows)
         return
+    left = dict(enumerate(cells))
     with parallel_config(backend="loky", n_jobs=jobs, inner_max_num_threads=1):
-        yield from Parallel(return_as="generator_unordered", batch_size=1)(
-            delayed(_run)(cell, max_rows) for cell in cells
-        )
+        while left:
+            begun: list[int] = []
+            try:
+                for number, results in Parallel(
+                    return_as="generator_unordered", batch_size=1, pre_dispatch=jobs
+                )(_tasks(left, begun, max_rows)):
+                    del left[number]
+                    yield results
+            except BrokenProcessPool:  # a process was killed, and all others ended with it
+                for number in begun:
+                    if number in left:
+                        yield from _one_by_one(left.pop(number), max_rows)
 
 
-def _run(cell: _Cell, max_rows: int | None) -> list[Result]:
-    source = cell.source
-    blank = Result(
-        cell.name.protocol, source.name, source.family, source.collection, cell.k, cell.seed,
-        detector="", shown=cell.shown,
-    )  # fmt: skip
-    trial: Trial | NovelTrial | Exception
-    try:
-        trial = _trial(cell, max_rows)
-    except Exception as error:  # why a table cannot be used is its result, and is reported
-        trial = error
-    results: list[Result] = []
-    with threadpool_limits(1):
+def _tasks(left: Mapping[int, _Cell], begun: list[int], max_rows: int | None) -> Iterator[Any]:
+    """Yield calls that run cells, and note those that were handed out."""
+    for number, cell in list(left.items()):
+        begun.append(number)
+        yield delayed(_all_of)(number, cell, max_rows)
+
+
+def _all_of(number: int, cell: _Cell, max_rows: int | None) -> tuple[int, list[Result]]:
+    return number, [result for results in _run(cell, max_rows) for result in results]
+
+
+def _one_by_one(cell: _Cell, max_rows: int | None) -> Iterator[list[Result]]:
+    """Run one detector at a time in another process, to tell whose process is killed."""
+    for peer in cell.peers:
+        alone = replace(cell, peers=(peer,))
+        try:
+            ((_, results),) = Parallel()([delayed(_all_of)(0, alone, max_rows)])
+        except BrokenProcessPool:
+            results = [
+                replace(_blank(cell, peer, k), protocol=name, error=KILLED)
+                for k in cell.ks
+                for name in cell.row_names.values()
+            ]
+        yield results
+
+
+def _run(cell: _Cell, max_rows: int | None) -> Iterator[list[Result]]:
+    """Yield the results of each detector with each number of labels.
+
+    A cell with several numbers is one of detectors that ignore labels: where the rows are those of
+    a number before, so are the results.
+    """
+    first: Trial | NovelTrial | None = None
+    shared: list[list[Result]] = []
+    for k in cell.ks:
+        trial: Trial | NovelTrial | Exception
+        try:
+            trial = _trial(cell, k, max_rows)
+        except Exception as error:  # why a table cannot be used is its result, and is reported
+            trial = error
+        if first is not None and not isinstance(trial, Exception) and _same_rows(first, trial):
+            yield from ([replace(one, k=k) for one in results] for results in shared)
+            continue
+        found: list[list[Result]] = []
         for peer in cell.peers:
-            results += _run_one(cell, peer, trial, replace(blank, detector=peer.name))
-    return results
+            with threadpool_limits(1):
+                found.append(_run_one(cell, peer, trial, _blank(cell, peer, k)))
+            yield found[-1]
+        if not isinstance(trial, Exception):
+            first, shared = trial, found
+
+
+def _blank(cell: _Cell, peer: Peer, k: int) -> Result:
+    source = cell.source
+    return Result(
+        cell.name.protocol, source.name, source.family, source.collection, k, cell.seed,
+        detector=peer.name, seen=peer.name in cell.seen_by, shown=cell.shown,
+    )  # fmt: skip
+
+
+def _same_rows(one: Trial | NovelTrial, other: Trial | NovelTrial) -> bool:
+    """Tell whether two trials of a split differ in their labels alone."""
+    if isinstance(one, NovelTrial) and isinstance(other, NovelTrial):
+        return np.array_equal(one.types, other.types) and _same_rows(one.trial, other.trial)
+    if not (isinstance(one, Trial) and isinstance(other, Trial)):
+        return False
+    return (
+        as_frame(one.X_train).equals(as_frame(other.X_train))
+        and as_frame(one.X_test).equals(as_frame(other.X_test))
+        and np.array_equal(one.y_test, other.y_test)
+    )
 
 
 def _run_one(
@@ -314,26 +414,26 @@ def _run_one(
 ) -> list[Result]:
     """Run a detector: one result for each part of the trial."""
     names = cell.row_names
-    seen = peer.name in cell.seen_by
-    blank = replace(blank, seen=seen)
-    if seen and not cell.allow_seen:
+    if blank.seen and not cell.allow_seen:
         return [replace(blank, protocol=name, error=SEEN) for name in names.values()]
     try:
         if isinstance(trial, Exception):
             raise trial
         rows = trial.trial if isinstance(trial, NovelTrial) else trial
+        # Copies: a detector may write into what it is given, and others get the same.
+        X_train, y_train, X_test = rows.X_train.copy(), rows.y_train.copy(), rows.X_test.copy()
         start = time.perf_counter()
         with time_limit(cell.limit_s):
-            score = peer.fit(rows.X_train, rows.y_train, seed=rows.seed)
+            score = peer.fit(X_train, y_train, seed=rows.seed)
             middle = time.perf_counter()
-            scores = score(rows.X_test)
+            scores = score(X_test)
         end = time.perf_counter()
         timed = replace(blank, fit_seconds=middle - start, score_seconds=end - middle)
         return [
             replace(timed, protocol=names[part], auroc=one.auroc, ap=one.ap, ap_norm=one.ap_norm)
             for part, one in _judged(trial, scores).items()
         ]
-    except Exception as error:  # whatever a detector raises is its result, and is reported
+    except (Exception, SystemExit) as error:  # whatever a detector raises is its result
         failed = replace(blank, error=_one_line(error))
         return [replace(failed, protocol=name) for name in names.values()]
 
@@ -345,15 +445,15 @@ def _judged(trial: Trial | NovelTrial, scores: FloatArray) -> dict[str, Figures]
     return {"": figures(trial.y_test, scores)}
 
 
-def _trial(cell: _Cell, max_rows: int | None) -> Trial | NovelTrial:
-    k, seed = cell.k, cell.seed
+def _trial(cell: _Cell, k: int, max_rows: int | None) -> Trial | NovelTrial:
+    seed = cell.seed
     if cell.name.protocol == NOVEL_TYPE:
         return novel_trial(cell.source, shown=cell.shown, k=k, seed=seed, max_rows=max_rows)
     trial = make_trial(cell.name.protocol, cell.source, k=k, seed=seed, max_rows=max_rows)
     return trial if cell.disturbance is None else cell.disturbance.applied(trial)
 
 
-def _one_line(error: Exception) -> str:
+def _one_line(error: BaseException) -> str:
     return " ".join(f"{type(error).__name__}: {error}".split())[:300]
 
 
@@ -388,6 +488,17 @@ def _check_combinations(
             f"{LEAVE_DOMAIN_OUT} tests no table that the prior has seen; leave out allow_seen "
             "(--allow-seen)"
         )
+
+
+def _check_labels(disturbances: Sequence[Disturbance], plan: _Plan) -> None:
+    """Refuse a disturbance that has nothing to disturb in any trial."""
+    disturbed = {disturbance for _, disturbance, ks, _ in plan.splits if ks}
+    for disturbance in disturbances:
+        if disturbance not in disturbed:
+            raise SettingError(
+                f"{disturbance} needs labelled anomalies, and none is labelled in any trial; give "
+                f"{FEW_LABEL} a k, or {ADBENCH} a la, above 0"
+            )
 
 
 def _check_names(tables: Sequence[Table | TableSource]) -> None:

@@ -53,6 +53,11 @@ class DeepModel:
         return self.model.needs_labels
 
     @property
+    def ignores_labels(self) -> bool:
+        """Whether it scores alike whatever is labelled."""
+        return self.model.ignores_labels
+
+    @property
     def needs(self) -> tuple[str, ...]:
         """Packages that do not come with Oddshot."""
         return self.model.needs

@@ -42,7 +42,7 @@ class FewLabelNetwork:
         Scaled rows (n, d), labels (n,) and a generator to a function from rows to scores.
     scaler
         What scales the columns: scikit-learn's ``StandardScaler`` or ``MinMaxScaler``.
-    needs_labels, needs
+    needs_labels, ignores_labels, needs
         As of `Peer`.
     """
 
@@ -50,6 +50,7 @@ class FewLabelNetwork:
     train: "Train"
     scaler: Callable[[], Any] = StandardScaler
     needs_labels: bool = True
+    ignores_labels: bool = False
     needs: tuple[str, ...] = ()
 
     def fit(self, rows: Rows, labels: LabelArray, *, seed: int, threads: int = 1) -> Scorer:

@@ -61,6 +61,11 @@ class Model:
     scaler: Callable[[], Any] | None = None
     upside_down: bool = False
 
+    @property
+    def ignores_labels(self) -> bool:
+        """As of `Peer`: one that needs no labels is not given any."""
+        return not self.needs_labels
+
     def fit(self, rows: Rows, labels: LabelArray, *, seed: int, threads: int = 1) -> Scorer:
         """Encode the rows, scale them where it counts, and fit."""
         encoder = Encoder().fit(rows)

@@ -66,6 +66,13 @@ class Peer(Protocol):
         """Whether it takes part only where at least one anomaly is labelled."""
 
     @property
+    def ignores_labels(self) -> bool:
+        """Whether it scores alike whatever is labelled, and so runs once for any number of labels.
+
+        Equal rows and seeds must give equal scores then.
+        """
+
+    @property
     def needs(self) -> tuple[str, ...]:
         """Packages that do not come with Oddshot."""
 
@@ -144,6 +151,7 @@ class Oddshot:
     prior: Prior | str | Path = "default"
     name: str = OWN
     needs_labels: bool = False
+    ignores_labels: bool = False
     needs: tuple[str, ...] = ()
 
     def fit(self, rows: Rows, labels: LabelArray, *, seed: int, threads: int = 1) -> Scorer:
@@ -164,6 +172,7 @@ class OddshotAutoencoder:
 
     name: str = OWN_AUTOENCODER
     needs_labels: bool = False
+    ignores_labels: bool = False
     needs: tuple[str, ...] = ()
 
     def fit(self, rows: Rows, labels: LabelArray, *, seed: int, threads: int = 1) -> Scorer:
@@ -183,6 +192,7 @@ class Blend:
 
     name: str = BLEND
     needs_labels: bool = False
+    ignores_labels: bool = False
     needs: tuple[str, ...] = ("pyod", "catboost")
 
     def fit(self, rows: Rows, labels: LabelArray, *, seed: int, threads: int = 1) -> Scorer:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from oddshot.data.collections import without_number
 from oddshot.errors import SettingError
 from oddshot.evaluation.protocols import ADBENCH, DTE, ONE_CLASS
 from oddshot.evaluation.summary import Comparison
@@ -65,7 +66,8 @@ class Published:
 def published_beside(comparison: Comparison, anchors: Path) -> Published | None:
     """Find what was published for a comparison's protocol, labels and data sets.
 
-    Data sets are the same where their names are, but for letter case.
+    Data sets are the same where their names are, but for letter case and a number in front, as in
+    6_cardio.
 
     Parameters
     ----------
@@ -98,7 +100,7 @@ def published_beside(comparison: Comparison, anchors: Path) -> Published | None:
     else:
         per_table = _per_table(_read(anchors, protocol), comparison)
         tables = measured.index.get_level_values("table")
-        places = tables.str.lower()
+        places = tables.str.lower().map(without_number)
         found = set(places) & set(per_table.index)
         shared = sorted(found - COPIED if protocol == DTE else found)
         if not shared:

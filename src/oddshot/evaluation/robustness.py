@@ -83,6 +83,11 @@ class Disturbance:
     def __str__(self) -> str:
         return f"{self.kind}={self.amount:g}"
 
+    @property
+    def needs_labels(self) -> bool:
+        """Whether there is nothing to disturb where no anomaly is labelled."""
+        return self.kind == LABEL_ERRORS
+
     def applied(self, trial: Trial) -> Trial:
         """Return the disturbed trial; what is drawn depends on the trial's seed alone.
 

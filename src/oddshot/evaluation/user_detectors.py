@@ -18,7 +18,7 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator
+from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 
 from oddshot.episodes import ANOMALY, LabelArray, Rows
@@ -42,19 +42,22 @@ class UserDetector:
 
     One with ``anomaly_score`` sees the rows as they came, and labels 1, 0 and -1 as
     `oddshot.FewShotDetector` does; all others see the project's encoding of the rows as numbers,
-    and 1 for known anomalies, 0 for all else. Parameters called ``random_state`` are set to the
-    run's seed.
+    and 1 for known anomalies, 0 for all else, or labels as they are where a pipeline ends in one of
+    Oddshot's detectors. Parameters called ``random_state`` are set to the run's seed. The families
+    that it has learned from are those of its parameters called ``prior``, and of an attribute
+    ``seen_families``.
 
     Parameters
     ----------
     name
         ``package.module:NAME`` or ``path/to/file.py:NAME``.
-    needs_labels, needs, seen_families
+    needs_labels, ignores_labels, needs, seen_families
         As of `oddshot.evaluation.peers.Peer`.
     """
 
     name: str
     needs_labels: bool = False
+    ignores_labels: bool = False
     needs: tuple[str, ...] = ()
     seen_families: Set[str] = field(default_factory=frozenset)
 
@@ -65,8 +68,8 @@ class UserDetector:
         Raises
         ------
         SettingError
-            There is no such file, module or name, making it fails, or nothing tells which way its
-            scores point.
+            There is no such file, module or name, making it fails, nothing tells which way its
+            scores point, or it cannot score other rows than those it was fitted on.
 
         Examples
         --------
@@ -85,20 +88,26 @@ class UserDetector:
                 "scores point; it must have anomaly_score (higher = odder), or be one of "
                 "scikit-learn's outlier detectors or classifiers, or one of PyOD's detectors"
             )
-        return cls(name, needs_labels=_kind(made) == CLASSIFIER, seen_families=_seen_families(made))
+        _check_scores_new_rows(name, made)
+        return cls(
+            name,
+            needs_labels=_kind(made) == CLASSIFIER,
+            seen_families=_seen_families(name, made),
+        )
 
     def fit(self, rows: Rows, labels: LabelArray, *, seed: int, threads: int = 1) -> Scorer:
         """Make one and fit it; threads are its own affair."""
         del threads
         made = _make(self.name)
-        if seeds := [name for name in _parameters(made) if name.split("__")[-1] == "random_state"]:
+        if seeds := _parameters(made, "random_state"):
             made.set_params(**dict.fromkeys(seeds, seed))
         if hasattr(made, "anomaly_score"):
             made.fit(rows, labels)
             return lambda rows: np.asarray(made.anomaly_score(rows), dtype=np.float64)
         encoder = Encoder().fit(rows)
+        known = labels if _is_own(_last_step(made)) else (labels == ANOMALY).astype(np.int64)
         with warnings.catch_warnings(action="ignore"):  # they do not belong in a benchmark's output
-            made.fit(encoder.transform(rows), (labels == ANOMALY).astype(np.int64))
+            made.fit(encoder.transform(rows), known)
         score = _score_of(made)
 
         def scorer(rows: Rows) -> Any:
@@ -115,7 +124,7 @@ def _make(name: str) -> Any:
         raise SettingError(f"detector {name!r}: there is no {what!r} in {where}")
     try:
         return getattr(module, what)()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise SettingError(
             f"detector {name!r}: calling {what}() failed with {type(error).__name__}: {error}; "
             "it is called without arguments, so write a function that returns the detector"
@@ -146,7 +155,7 @@ def _module_of_file(name: str, file: Path) -> ModuleType:
     sys.modules[called] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[called]
         raise SettingError(
             f"detector {name!r}: {file} cannot be imported: {type(error).__name__}: {error}"
@@ -154,23 +163,62 @@ def _module_of_file(name: str, file: Path) -> ModuleType:
     return module
 
 
-def _parameters(made: Any) -> dict[str, Any]:
-    return dict(made.get_params()) if hasattr(made, "get_params") else {}
+def _parameters(made: Any, called: str) -> dict[str, Any]:
+    """Parameters of a name, those of steps and of what is searched among them."""
+    given = dict(made.get_params()) if hasattr(made, "get_params") else {}
+    return {name: value for name, value in given.items() if name.split("__")[-1] == called}
 
 
-def _seen_families(made: Any) -> Set[str]:
-    """Families that the prior of a detector of Oddshot's was trained on."""
-    given = _parameters(made).get("prior")
-    if not isinstance(given, str | Path | Prior):
-        return frozenset()
-    return Prior.find(given).seen_families
+def _seen_families(name: str, made: Any) -> Set[str]:
+    """Families that its priors were trained on, and those that it names itself."""
+    own = getattr(made, "seen_families", ())
+    if isinstance(own, str) or not all(isinstance(family, str) for family in own):
+        raise SettingError(
+            f"detector {name!r}: seen_families is {own!r}; give a set of names of families"
+        )
+    priors = [
+        given
+        for given in _parameters(made, "prior").values()
+        if isinstance(given, str | Path | Prior)
+    ]
+    return frozenset(own).union(*(Prior.find(prior).seen_families for prior in priors))
+
+
+def _check_scores_new_rows(name: str, made: Any) -> None:
+    if _kind(made) != OUTLIER_DETECTOR or hasattr(made, "decision_function"):
+        return
+    remedy = "novelty=True" if _parameters(made, "novelty") else "one that can"
+    raise SettingError(
+        f"detector {name!r} makes {type(made).__name__}, which has no decision_function and cannot "
+        f"score other rows than those it was fitted on; give {remedy}"
+    )
 
 
 def _kind(made: Any) -> str | None:
     """Tell what an estimator says it is; of PyOD's, which say nothing, the package tells."""
-    if any(kind.__module__.startswith("pyod.") for kind in type(made).__mro__):
+    if _is_of("pyod", made):
         return PYOD
-    return get_tags(made).estimator_type if isinstance(made, BaseEstimator) else None
+    if not hasattr(made, "__sklearn_tags__"):
+        return None
+    try:
+        kind: str | None = get_tags(made).estimator_type
+    except AttributeError:  # one of scikit-learn's mixins without its BaseEstimator
+        return None
+    return kind
+
+
+def _last_step(made: Any) -> Any:
+    while isinstance(made, Pipeline):
+        made = made.steps[-1][1]
+    return made
+
+
+def _is_own(made: Any) -> bool:
+    return _is_of("oddshot", made)
+
+
+def _is_of(package: str, made: Any) -> bool:
+    return any(kind.__module__.startswith(f"{package}.") for kind in type(made).__mro__)
 
 
 def _score_of(made: Any) -> NumberScorer:
