@@ -133,6 +133,13 @@ def test_holdout_leaves_collections_and_families_out(tables, episodes, parts, na
     assert held.isdisjoint(parts["trained"] | parts["validated"])
 
 
+def test_a_table_is_held_out_with_its_family(tables, episodes):
+    twins = [table(n, family="columns-0a") for n in (7, 8)]
+    prior = meta_train([*tables, *twins], holdout=["table7"], **QUICK)
+    assert prior.seen_families == {t.family for t in tables}
+    assert prior.provenance["holdout"] == ["table7"]
+
+
 def test_folds_hold_every_family_out_once(tables, episodes, parts):
     left_out = []
     for part in range(2):
@@ -159,9 +166,13 @@ def test_an_unknown_learner_is_refused_before_anything_is_mapped(tables, episode
 
 
 def test_holdout_that_cannot_be(tables):
-    with pytest.raises(SettingError, match=r"holdout names 'adbench', .* there are others, table0"):
-        meta_train(tables, holdout=["adbench"], **QUICK)
-    with pytest.raises(SettingError, match=r"holdout is 'table0'; it must be a list of families"):
+    twins = [table(n, family="columns-0a") for n in (7, 8)]
+    told = r"no collection, family or table .*; there are 2 collections: others, toys; 7 families: "
+    with pytest.raises(SettingError, match=told + r"columns-0a \(table7, table8\), table0, "):
+        meta_train([*tables, *twins], holdout=["adbench"], **QUICK)
+    with pytest.raises(SettingError, match=r"holdout names 'tabel3', .*; near it: table3, "):
+        meta_train(tables, holdout=["tabel3"], **QUICK)
+    with pytest.raises(SettingError, match=r"holdout is 'table0'; it must be a list of collect"):
         meta_train(tables, holdout="table0", **QUICK)
     with pytest.raises(TrainingError, match="no table is left to train on"):
         meta_train(tables, holdout=["toys", "others"], **QUICK)

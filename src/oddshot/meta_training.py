@@ -1,5 +1,7 @@
 """From labelled tables to one `Prior`: map a stream of episodes, then train a learner on it."""
 
+import difflib
+from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
@@ -37,10 +39,12 @@ from oddshot.priors import Prior, plain
 from oddshot.run_log import require_folder
 from oddshot.task_store import TaskStore
 from oddshot.training import require_run, train
+from oddshot.wording import counted
 
 __all__ = ["EpisodeMapper", "meta_train", "table_sources", "train"]
 
 _SHAPE = Shape(len(COORDINATES), CHANNELS, len(EVIDENCE), len(TABLE))  # of every mapped table
+MOST_NAMED = 10  # collections, and families, in one message
 
 Folder: TypeAlias = str | Path
 Tasks: TypeAlias = Folder | Sequence[Folder] | Sequence[Table] | Sequence[tuple[Any, Any]]
@@ -106,7 +110,8 @@ def meta_train(
     patience
         Stop after so many validations in a row without a better AUROC. ``None``: never.
     holdout
-        Collections or families that are left out altogether; the prior may be tested on them.
+        Collections, families or tables that are left out altogether, a table with its family; the
+        prior may be tested on them.
         Families that share rows with theirs are left out, too (`oddshot.data.kinship`), and so are
         from the training those that share rows with validation families.
     holdout_fold
@@ -301,15 +306,18 @@ def _held_out(
 ) -> set[str]:
     """Families that must not be learned from."""
     named = not isinstance(holdout, str)
-    require(named, "holdout", holdout, "a list of families and collections, one or more")
-    known = {source.family for source in sources} | {source.collection for source in sources}
-    unknown = [name for name in holdout if name not in known]
-    if unknown:
-        raise SettingError(
-            f"holdout names {unknown[0]!r}, which is no family and no collection of the tasks; "
-            f"there are {', '.join(sorted(known - {''}))}"
-        )
-    excluded = {s.family for s in sources if s.family in holdout or s.collection in holdout}
+    require(named, "holdout", holdout, "a list of collections, families and tables, one or more")
+    families = defaultdict(set)
+    for source in sources:
+        for name in (source.collection, source.family, source.name):
+            families[name].add(source.family)
+    for name in holdout:
+        if name not in families:
+            raise SettingError(
+                f"holdout names {name!r}, which is no collection, family or table of the tasks; "
+                f"{_near(name, sources)}"
+            )
+    excluded = {family for name in holdout for family in families[name]}
     if fold is not None:
         numbers = isinstance(fold, tuple | list) and len(fold) == 2 and all(map(is_whole, fold))
         fits = numbers and 0 <= fold[0] < fold[1]
@@ -318,6 +326,28 @@ def _held_out(
         excluded |= {source.family for source in sources if in_fold(source.family, part, folds)}
     _kept(sources, excluded)
     return excluded
+
+
+def _near(name: str, sources: Sequence[TableSource]) -> str:
+    """Name what is called nearly so, or else the first collections and families with tables."""
+    collections = sorted({source.collection for source in sources} - {""})
+    tables: dict[str, set[str]] = defaultdict(set)
+    for source in sources:
+        tables[source.family].add(source.name)
+    known = {*collections, *tables, *(table for some in tables.values() for table in some)}
+    close = difflib.get_close_matches(str(name), sorted(known), n=3)
+    if close:
+        return f"near it: {', '.join(close)}"
+    families = [
+        family if some == {family} else f"{family} ({', '.join(sorted(some))})"
+        for family, some in sorted(tables.items())
+    ]
+    return f"there are {_first(collections, 'collections')}; {_first(families, 'families')}"
+
+
+def _first(names: Sequence[str], things: str) -> str:
+    more = ", ..." if len(names) > MOST_NAMED else ""
+    return f"{counted(len(names), things)}: {', '.join(names[:MOST_NAMED])}{more}"
 
 
 def _kept(sources: Sequence[TableSource], excluded: Collection[str]) -> list[TableSource]:

@@ -35,6 +35,9 @@ def test_delimiters_and_line_endings(delimiter: str, ending: str) -> None:
         ("0,1,2\n5.5,1,7\n3,3,3", ("0", "1", "2")),  # pandas without names
         (",a,b\n0,1,2\n1,3,4", ("", "a", "b")),  # pandas with its index
         (",0,1\n0,1.5,2\n1,3,4", ("", "0", "1")),
+        (",0,1,label\n4,1.5,2,1\n7,3,4,0", ("", "0", "1", "label")),  # and a column with a name
+        (",1,2,label\n4,1.5,2,1\n7,3,4,0", ("", "1", "2", "label")),
+        (",0,1,yes\n,0,0,no\n3,1,1,no\n5,1,1,yes", None),  # an index has no gaps
         ("?,1\n3,4", None),
         ("1,2,3", None),
         ("value\n1\n2", ("value",)),

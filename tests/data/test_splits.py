@@ -1,3 +1,5 @@
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -75,6 +77,18 @@ def test_anomalies_that_are_all_one_row_cannot_be_split():
     labels = truth(50, 5)
     rows = np.concatenate([np.arange(50.0), np.full(5, 99.0)])[:, None]
     with pytest.raises(DataError, match="5 anomalies, 1 of them different"):
+        few_label_split(labels, k=1, seed=0, rows=rows)
+
+
+def test_normal_rows_that_equal_anomalies_are_told():
+    rows, labels = np.tile(np.arange(4.0), 25)[:, None], np.repeat(np.int8([0, 1]), [80, 20])
+    told = r"holds 0 normal rows that equal no anomaly \(80 equal one\), 0 of them different"
+    for split in (partial(few_label_split, k=1), one_class_split):
+        with pytest.raises(DataError, match=told):
+            split(labels, seed=0, rows=rows)
+    rows[:80] = np.r_[np.zeros(60), np.arange(1, 21)][:, None]
+    rows[80:] = 0  # 20 anomalies that 60 normal rows equal
+    with pytest.raises(DataError, match="holds 20 anomalies, 1 of them different"):
         few_label_split(labels, k=1, seed=0, rows=rows)
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oddshot.data.sources import read_table
+from oddshot.data.sources import read_table, written_cells
 from oddshot.data.text_blocks import DelimitedBlocks, is_long_text
 from oddshot.errors import SourceError
 
@@ -101,6 +101,28 @@ def test_lines_above_a_table_are_left_out(tmp_path):
         path.write_text(above + rows + "9;9,5\n")
         with pytest.raises(SourceError, match=f"line {lines + 11} has 2 fields"):
             DelimitedBlocks(path)
+
+
+def test_a_matrix_with_its_index_and_a_label_keeps_its_header(tmp_path):
+    path, out = tmp_path / "table.csv", tmp_path / "out.csv"
+    kinds = ["odd", "fine", "fine", "odd", "fine"]
+    pd.DataFrame(np.arange(15.0).reshape(5, 3)).assign(label=kinds).to_csv(path)
+    blocks, whole, written = (
+        DelimitedBlocks(path, block_rows=2),
+        read_table(path),
+        written_cells(path),
+    )
+    assert blocks.columns == list(whole.rows.columns) == ["Unnamed: 0", "0", "1", "2", "label"]
+    assert (blocks.rows, len(whole.rows)) == (5, 5)
+    assert blocks.notes == whole.notes
+    assert written is not None
+    assert list(written[0].columns) == ["", "0", "1", "2", "label"]
+    blocks.write_beside({"anomaly_score": np.arange(5.0)}, out)
+    assert out.read_text().splitlines()[:2] == [
+        ",0,1,2,label,anomaly_score",
+        "0,0.0,1.0,2.0,odd,0.0",
+    ]
+    assert len(read_table(out).rows) == 5
 
 
 def test_truth_values_in_some_blocks_and_numbers_in_others_are_text(tmp_path):

@@ -13,6 +13,7 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from oddshot.data.images import read_images
+from oddshot.detectors.adversarial.training import AdversarialFit
 from oddshot.detectors.autoencoder import AAEDetector
 from oddshot.errors import (
     CalibrationWarning,
@@ -212,6 +213,26 @@ def test_the_seed_decides_and_none_is_0(fitted):
     )
     np.testing.assert_array_equal(first.anomaly_score(rows), again.anomaly_score(rows))
     assert not np.allclose(first.anomaly_score(rows), other.anomaly_score(rows))
+
+
+def test_training_takes_one_thread_and_gives_the_others_back(monkeypatch):
+    train, within, found = AdversarialFit.run, [], torch.get_num_threads()
+
+    def run(self, on_step=None):
+        within.append(torch.get_num_threads())
+        train(self, on_step)
+
+    monkeypatch.setattr(AdversarialFit, "run", run)
+    rows, scores = rows_of(), []
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            scores.append(AAEDetector(steps=5).fit(rows).anomaly_score(rows))
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(found)
+    assert within == [1, 1]
+    np.testing.assert_array_equal(*scores)
 
 
 def test_fit_leaves_global_generators_alone():

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import StratifiedKFold, cross_val_score
 
-from oddshot import FewShotDetector
+from oddshot import FewShotDetector, average_precision_scorer, roc_auc_scorer
 from oddshot.errors import SettingError
 from small_priors import untrained_prior
 
@@ -63,7 +64,40 @@ def test_mistakes_are_named():
         adapted(contamination=0.9)
 
 
-@pytest.mark.parametrize("share", ["auto", 0.0, 0.7])
+class Threshold:
+    """What PyOD takes in place of a share: `pythresh`'s interface."""
+
+    def fit(self, scores):
+        self.thresh_ = scores.mean() + 2 * scores.std()
+        self.labels_ = self.predict(scores)
+        return self
+
+    def predict(self, scores):
+        return (scores > self.thresh_).astype(int)
+
+
+def test_a_threshold_object_flags_as_it_does_in_pyod():
+    made, threshold = adapted(contamination=Threshold()).fit(ROWS), Threshold()
+    expected = threshold.fit(made.decision_scores_).labels_
+    assert 0 < expected.sum() < 10
+    np.testing.assert_array_equal(made.labels_, expected)
+    assert made.threshold_ == threshold.thresh_
+    np.testing.assert_array_equal(made.predict(NEW), threshold.predict(made.decision_function(NEW)))
+    assert clone(made).fit(ROWS).labels_.tolist() == expected.tolist()
+
+
+@pytest.mark.parametrize("scorer", [roc_auc_scorer, average_precision_scorer])
+def test_scorers_judge_it_as_they_judge_the_detector(scorer):
+    y = (np.arange(120) < 6).astype(int)
+    folds = StratifiedKFold(2, shuffle=True, random_state=0)
+    found, plain = (
+        cross_val_score(detector, ROWS, y, scoring=scorer, cv=folds)
+        for detector in (adapted(), FewShotDetector(prior=untrained_prior()))
+    )
+    np.testing.assert_array_equal(found, plain)
+
+
+@pytest.mark.parametrize("share", ["auto", 0.0, 0.7, 0, None])
 def test_contamination_is_a_share(share):
     with pytest.raises((SettingError, ValueError), match="contamination"):
         PyODFewShot(contamination=share).fit(np.zeros((9, 2)))

@@ -128,6 +128,23 @@ def test_adbench_samples_large_tables_and_leaves_categories_alone():
     assert set(trial.X_test["colour"]) == {"red"}
 
 
+@pytest.mark.parametrize("as_frame", [True, False])
+def test_adbench_scales_by_finite_numbers_and_leaves_infinities(as_frame):
+    source = table(1500, 100)
+    numbers = source.rows.to_numpy(copy=True)
+    numbers[7, 0], numbers[8, 1] = np.inf, -np.inf
+    rows = pd.DataFrame(numbers, columns=list("abc")) if as_frame else numbers
+    trial = adbench(replace(source, rows=rows), la=5, seed=1)
+    assert isinstance(trial.X_train, type(rows))
+    train, test = np.asarray(trial.X_train), np.asarray(trial.X_test)
+    both = np.concatenate([train, test])
+    assert (both == np.inf).sum(0).tolist() == [1, 0, 0]
+    assert (both == -np.inf).sum(0).tolist() == [0, 1, 0]
+    assert not np.isnan(both).any()
+    finite = np.where(np.isfinite(train), train, 0.5)
+    np.testing.assert_allclose([finite.min(0), finite.max(0)], [[0] * 3, [1] * 3])
+
+
 def test_adbench_refuses_what_is_no_percentage_and_what_cannot_be_split():
     with pytest.raises(SettingError, match="0 to 100 per cent"):
         adbench(table(), la=101, seed=0)
@@ -152,3 +169,12 @@ def test_every_protocol_is_found_by_its_name_and_keeps_the_truth(protocol):
     assert trial.truth_train.shape == trial.y_train.shape
     with pytest.raises(SettingError, match="unknown protocol 'x'"):
         make_trial("x", table(), k=1, seed=0)
+
+
+@pytest.mark.parametrize("protocol", ["few-label", "one-class", "adbench", "dte"])
+def test_labels_of_minus_one_are_told_alike_by_every_protocol(protocol):
+    source = table()
+    turned = np.where(source.labels == 1, -1, 1).astype(np.int8)  # as scikit-learn predicts
+    told = r"row 90 has the label -1; .* 1 for an anomaly and 0 for normal \(-1 is unlabelled\)"
+    with pytest.raises(LabelError, match=told):
+        make_trial(protocol, replace(source, labels=turned), k=1, seed=0)

@@ -47,9 +47,11 @@ def test_equal_detectors_are_one_clique():
     assert found.cliques == (("a", "b", "c"),)
 
 
-def test_two_detectors_and_one_table_are_enough_and_less_is_not():
-    assert np.isnan(compare_ranks(pd.DataFrame({"a": [1.0], "b": [0.5]})).friedman)
-    with pytest.raises(DataError, match="ranks need two detectors"):
-        compare_ranks(pd.DataFrame({"a": [1.0]}))
+def test_two_detectors_and_two_tables_are_enough_and_less_is_not():
+    assert np.isnan(compare_ranks(pd.DataFrame({"a": [1.0, 0.8], "b": [0.5, 0.6]})).friedman)
+    with pytest.raises(DataError, match="ranks needs two detectors"):
+        compare_ranks(pd.DataFrame({"a": [1.0, 0.8]}))
+    with pytest.raises(DataError, match=r"3 detectors on 1 table; .* and two tables"):
+        compare_ranks(pd.DataFrame({"a": [1.0], "b": [0.5], "c": [0.7]}))
     with pytest.raises(DataError, match="on 0 tables"):
         compare_ranks(pd.DataFrame({"a": [np.nan], "b": [0.5]}))

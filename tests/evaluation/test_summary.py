@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from oddshot.evaluation.machine import machine
-from oddshot.evaluation.summary import summarise
+from oddshot.evaluation.summary import shared_cells, summarise, tables_among
 
 
 def made_up(scores):
@@ -52,6 +52,17 @@ def test_summary_averages_seeds_first_and_compares_shared_cells_only():
     assert interval.mean == pytest.approx(0.0)
     assert interval.low == pytest.approx(-0.1)
     assert interval.high == pytest.approx(0.1)
+
+
+def test_shared_cells_are_those_of_every_setting():
+    more, fewer = {("a", 1): 0.9, ("a", 2): 0.5, ("b", 1): 0.6}, {("a", 1): 0.8, ("c", 1): 0.7}
+    found = [summarise(made_up({"knn": cells})).comparisons[0] for cells in (more, fewer)]
+    cells = shared_cells([comparison.by_cell for comparison in found])
+    assert [cell[1:3] for cell in cells] == [("a", 1)]
+    assert tables_among(found[0].by_cell.index) == found[0].tables == 2
+    assert found[0].of("knn").to_dict() == pytest.approx({("", "a"): 0.7, ("", "b"): 0.6})
+    assert found[0].of("knn", cells=cells).to_dict() == {("", "a"): 0.9}
+    assert not len(shared_cells([]))
 
 
 def test_seconds_are_medians_over_the_shared_cells():

@@ -84,6 +84,27 @@ def test_one_detector_one_table_or_many_are_drawn_too(tables):
     assert "knn" in bench_page(summarise(results(("knn", "lof"), tables)))
 
 
+def test_one_table_has_no_ranks_to_compare():
+    one, two = (bench_page(summarise(results(tables=tables))) for tables in (1, 2))
+    assert "Mean rank by" not in one
+    assert "minus" in one
+    assert "Mean rank by AUROC (Friedman p = " in two
+
+
+def test_curves_are_over_splits_that_all_finished_at_every_number_of_labels():
+    rows = results(protocols=[("few-label", 0), ("few-label", 5)], tables=3)
+    easy = rows[rows["k"] == 0].assign(seed=2, auroc=1.0)  # a split with too few anomalies for k=5
+    page = bench_page(summarise(pd.concat([rows, easy])))
+    assert "3 tables, 3 splits that every detector finished at every one of these." in page
+    curves = page.split("against the number of labels</h2>")[1].split("<h2>")[0]
+    assert (
+        curves
+        == bench_page(summarise(rows))
+        .split("against the number of labels</h2>")[1]
+        .split("<h2>")[0]
+    )
+
+
 def test_nothing_finished_is_a_page_that_says_so():
     page = bench_page(summarise(results().assign(error="Boom")))
     assert "failed" in page

@@ -1,10 +1,13 @@
 import sys
+from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from oddshot.errors import SettingError
 from oddshot.evaluation.demonstration import LABELS, OWN, Demonstration, rare_malignant
+from oddshot.reports import figures
 from oddshot.reports.figures import draw_demo, draw_label_curves
 
 pytest.importorskip("matplotlib", reason="the plot extra is not installed")
@@ -29,13 +32,24 @@ def demonstration():
 def curves():
     return pd.DataFrame(
         [
-            ("few-label", k, "", table, name, start + k / 100, start / 2 + k / 50, "")
+            ("few-label", k, "", table, 1, "", name, start + k / 100, start / 2 + k / 50, 0.1, "")
             for name, start in (("oddshot", 0.7), ("knn", 0.6), ("lof", 0.5))
             for k in (0, 5, 20)
             for table in ("a", "b")
         ],
-        columns=["protocol", "k", "collection", "table", "detector", "auroc", "ap", "error"],
-    )
+        columns=[
+            "protocol", "k", "collection", "table", "seed", "shown", "detector",
+            "auroc", "ap", "ap_norm", "error",
+        ],
+    )  # fmt: skip
+
+
+def drawn(results, monkeypatch):
+    """Draw label curves on a figure that can be looked at."""
+    figure = pytest.importorskip("matplotlib.figure").Figure()
+    monkeypatch.setattr(figures, "draw_figure", lambda fill, path, size: fill(figure))
+    draw_label_curves(results, Path("curves.png"))
+    return figure
 
 
 def test_demo_figure_is_a_png(tmp_path):
@@ -46,6 +60,32 @@ def test_demo_figure_is_a_png(tmp_path):
 def test_label_curves_are_a_png(tmp_path):
     draw_label_curves(curves(), tmp_path / "curves.png")
     assert (tmp_path / "curves.png").read_bytes().startswith(PNG)
+
+
+def test_label_curves_are_over_the_same_splits_everywhere(monkeypatch):
+    easy = curves().query("table == 'a'").assign(table="c", auroc=0.99)
+    lacking = easy[(easy["k"] < 20) & (easy["detector"] != "lof")]  # not all of it was finished
+    figure = drawn(pd.concat([curves(), lacking]), monkeypatch)
+    assert figure.get_suptitle() == (
+        "2 tables, 2 splits that every detector finished at every number of labels"
+    )
+    lines = {line.get_label(): line.get_ydata() for line in figure.axes[0].lines}
+    np.testing.assert_allclose(lines["oddshot"], [0.7, 0.75, 0.9])
+    np.testing.assert_allclose(lines["lof"], [0.5, 0.55, 0.7])
+
+
+def test_a_detector_without_runs_at_a_number_of_labels_has_no_point_there(monkeypatch):
+    results = curves()
+    figure = drawn(results[(results["detector"] != "lof") | (results["k"] != 5)], monkeypatch)
+    lines = {line.get_label(): line.get_ydata() for line in figure.axes[0].lines}
+    np.testing.assert_allclose(lines["lof"], [0.5, np.nan, 0.7])
+    np.testing.assert_allclose(lines["knn"], [0.6, 0.65, 0.8])
+
+
+def test_where_no_split_is_shared_the_figure_says_so(monkeypatch):
+    results = curves()
+    figure = drawn(results[(results["table"] == "a") == (results["k"] == 5)], monkeypatch)
+    assert figure.get_suptitle().startswith("0 tables, 0 splits that every detector finished")
 
 
 def test_no_finished_run_no_curve(tmp_path):

@@ -52,6 +52,9 @@ def test_what_is_not_shown_is_said():
     frame.loc[(frame["detector"] == "oddshot") & (frame["table"] == "t1"), "seen"] = True
     markdown = summary_as_markdown(summarise(frame))
     assert "No run of few-label, k = 5 was finished by lof" in markdown
+    assert (
+        "2 splits that every compared detector finished (1 of 3 detectors finished none)"
+    ) in markdown
     assert "lof failed 2 times, on t0, t1: Boom: a\\|b" in markdown
     assert "Not a fair test of oddshot: its prior has seen the families of 1 table: t1" in markdown
 
@@ -83,6 +86,18 @@ def test_where_all_failed_there_is_no_table_but_a_remark():
     text = shown(summarise(frame))
     assert "No run of few-label, k = 5 was finished by" in text
     assert "AUROC" not in text
+
+
+def test_where_no_split_was_finished_by_all_a_remark_says_so():
+    frame = results(oddshot=[0.9, 0.8], knn=[0.8, 0.7])
+    frame.loc[[0, 3], ["error", "auroc"]] = ["Boom", float("nan")]
+    summary = summarise(frame)
+    told = (
+        "No split of few-label, k = 5 was finished by all of knn, oddshot: nothing is compared "
+        "there; compare fewer with --detectors"
+    )
+    assert told in shown(summary)
+    assert told in summary_as_markdown(summary)
 
 
 def test_detectors_that_failed_alike_share_a_line():

@@ -56,7 +56,11 @@ def meta_train(
     seed: Seed = 0,
     holdout: Annotated[
         list[str] | None,
-        typer.Option("--holdout", metavar="NAME", help="Collection or family never to learn from."),
+        typer.Option(
+            "--holdout",
+            metavar="NAME",
+            help="Collection, family, or table with its family, never to learn from.",
+        ),
     ] = None,
     holdout_fold: Annotated[
         str | None,

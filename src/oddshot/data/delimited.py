@@ -311,8 +311,9 @@ def _is_header(rows: list[list[str]]) -> bool:
     if len(first) > 1 and body and first in (counted, ["", *counted[:-1]]):
         return True  # how pandas writes a frame whose columns have no names
     kinds = [_kind(cell) for cell in first]
-    places = [cell == str(place) for place, cell in enumerate(first) if kinds[place] == "number"]
-    if len(places) > 1 and all(places) and body:
+    numbers = [(cell, place) for place, cell in enumerate(first) if kinds[place] == "number"]
+    before = (0, 1) if not first[0] and all(row[0] for row in body) else (0,)  # 1: an index
+    if len(numbers) > 1 and body and any(_are_counted(numbers, start) for start in before):
         return True  # counted columns with named ones added, as our own output of such a frame
     if not body:
         return all(kind == "word" for kind in kinds)
@@ -329,6 +330,11 @@ def _is_header(rows: list[list[str]]) -> bool:
             votes -= 1
     unnamed = sum(kind == "gap" for kind in kinds)
     return votes >= 0 and unnamed <= 1
+
+
+def _are_counted(numbers: list[tuple[str, int]], start: int) -> bool:
+    """Whether cells hold their own places, counted from 0 at ``start``."""
+    return all(cell == str(place - start) for cell, place in numbers)
 
 
 def _names_years(first: list[str], kinds: list[str], body: list[list[str]]) -> bool:

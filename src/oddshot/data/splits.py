@@ -92,7 +92,7 @@ def few_label_split(
     """
     if k < 0:
         raise SettingError(f"k = {k}; the number of labelled anomalies is 0 or more")
-    _check_truth(labels)
+    check_truth(labels)
     rng = np.random.default_rng(seed)
     kept = _sample(labels, max_rows, rng)
     groups = _groups(rows, len(labels))[kept]
@@ -100,8 +100,9 @@ def few_label_split(
     odd_groups = np.unique(groups[labels[kept] == ANOMALY])
     odd = np.isin(groups, odd_groups)
     train = np.zeros(len(kept), dtype=bool)
-    for name, stratum in (("normal rows", ~odd), ("anomalies", odd)):
-        train[stratum] = _share_out(groups[stratum], rng, name)
+    anomalous = counted(int((labels[kept] == ANOMALY).sum()), "anomalies")
+    for told, stratum in ((_normal_rows(labels[kept], odd), ~odd), (anomalous, odd)):
+        train[stratum] = _share_out(groups[stratum], rng, told)
     y_train = np.full(int(train.sum()), UNLABELLED, dtype=np.int8)
     anomalies = rng.permutation(np.flatnonzero(labels[kept][train] == ANOMALY))
     if len(anomalies) < k:
@@ -133,13 +134,13 @@ def one_class_split(
     >>> len(split.train_index), len(split.test_index), set(split.y_train.tolist())
     (63, 37, {0})
     """
-    _check_truth(labels)
+    check_truth(labels)
     rng = np.random.default_rng(seed)
     kept = _sample(labels, max_rows, rng)
     groups = _groups(rows, len(labels))[kept]
-    normal = ~np.isin(groups, groups[labels[kept] == ANOMALY])
+    odd = np.isin(groups, groups[labels[kept] == ANOMALY])
     train = np.zeros(len(kept), dtype=bool)
-    train[normal] = _share_out(groups[normal], rng, "normal rows")
+    train[~odd] = _share_out(groups[~odd], rng, _normal_rows(labels[kept], odd))
     return Split(kept[train], kept[~train], np.full(int(train.sum()), NORMAL, dtype=np.int8))
 
 
@@ -185,13 +186,22 @@ def _groups(rows: Rows | None, n: int) -> IndexArray:
     return np.unique(hash_rows(rows), return_inverse=True)[1].astype(np.int64)
 
 
-def _share_out(groups: IndexArray, rng: np.random.Generator, name: str) -> NDArray[np.bool_]:
-    """Mark the rows for training: whole groups, in random order, up to about 70% of the rows."""
+def _normal_rows(labels: LabelArray, odd: NDArray[np.bool_]) -> str:
+    """Count the normal rows for a message; ``odd`` marks anomalies and rows that equal one."""
+    found, equal = counted(int((~odd).sum()), "normal rows"), int((labels[odd] == NORMAL).sum())
+    return f"{found} that equal no anomaly ({equal:,} equal one)" if equal else found
+
+
+def _share_out(groups: IndexArray, rng: np.random.Generator, told: str) -> NDArray[np.bool_]:
+    """Mark the rows for training: whole groups, in random order, up to about 70% of the rows.
+
+    ``told`` is how a message counts them.
+    """
     members, which, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     if len(members) < 2:
         raise DataError(
-            f"the table holds {counted(len(groups), name)}, {len(members)} of them different; "
-            "a split needs two different ones"
+            f"the table holds {told}, {len(members)} of them different; a split needs two "
+            "different ones"
         )
     order = rng.permutation(len(members))
     middle = np.cumsum(sizes[order]) - sizes[order] / 2
@@ -201,10 +211,18 @@ def _share_out(groups: IndexArray, rng: np.random.Generator, name: str) -> NDArr
     return in_training[which]
 
 
-def _check_truth(labels: LabelArray) -> None:
+def check_truth(labels: LabelArray) -> None:
+    """See that every row is labelled.
+
+    Raises
+    ------
+    LabelError
+        ``labels`` holds something else than 1 and 0.
+    """
     wrong = np.flatnonzero((labels != ANOMALY) & (labels != NORMAL))
     if len(wrong):
         raise LabelError(
-            f"row {wrong[0]} has the label {labels[wrong[0]]}; "
-            "a split for evaluation needs the truth, 1 or 0, of every row"
+            f"row {wrong[0]} has the label {labels[wrong[0]]}; an evaluation needs the truth of "
+            "every row, 1 for an anomaly and 0 for normal (-1 is unlabelled): write these, or "
+            "leave unlabelled rows out"
         )

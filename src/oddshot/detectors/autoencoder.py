@@ -90,7 +90,8 @@ class AAEDetector(AnomalyDetector):
     Notes
     -----
     Scores are on the scale of `FewShotDetector`, decades of surprise, and like there do not depend
-    on the order of rows or columns, nor on a column's unit. At most 4,096 rows are trained on.
+    on the order of rows or columns, nor on a column's unit. At most 4,096 rows are trained on, with
+    one thread, so that the number of cores changes no score.
 
     Examples
     --------

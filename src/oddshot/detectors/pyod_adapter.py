@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from oddshot.detectors.few_shot import FewShotDetector
 from oddshot.episodes import FloatArray
-from oddshot.errors import is_number, require
+from oddshot.errors import require
 from oddshot.priors import Prior
 
 
@@ -26,7 +26,8 @@ class PyODFewShot(BaseDetector):  # type: ignore[misc]
     Parameters
     ----------
     contamination
-        Share of the rows given to `fit` that are flagged, above 0 and at most 0.5.
+        Share of the rows given to `fit` that are flagged, above 0 and at most 0.5; or, as PyOD
+        has it, an object that finds the threshold, such as those of ``pyod.models.thresholds``.
     prior, random_state, n_jobs, quality, novel
         As for `FewShotDetector`.
 
@@ -51,7 +52,7 @@ class PyODFewShot(BaseDetector):  # type: ignore[misc]
 
     def __init__(
         self,
-        contamination: float = 0.1,
+        contamination: Any = 0.1,
         *,
         prior: Prior | str | Path = "default",
         random_state: int | np.random.RandomState | None = None,
@@ -73,8 +74,9 @@ class PyODFewShot(BaseDetector):  # type: ignore[misc]
         ignore ``y``; this one does not.
         """
         share = self.contamination
-        fits = is_number(share) and 0 < share <= 0.5
-        require(fits, "contamination", share, "a share above 0, up to 0.5, as PyOD has it")
+        fits = 0 < share <= 0.5 if isinstance(share, float | int) else hasattr(share, "fit")
+        wanted = "a float above 0, up to 0.5, or one of PyOD's threshold objects"
+        require(fits, "contamination", share, wanted)
         self._set_n_classes(None)
         self.detector_ = FewShotDetector(
             prior=self.prior,
@@ -91,3 +93,10 @@ class PyODFewShot(BaseDetector):  # type: ignore[misc]
         """Anomaly scores (n,) of rows X (n, d), higher = odder: `FewShotDetector.anomaly_score`."""
         check_is_fitted(self, "detector_")
         return self.detector_.anomaly_score(X)
+
+    def score_samples(self, X: Any) -> FloatArray:
+        """Negated `decision_function`, (n,): scikit-learn's sign, low for anomalies.
+
+        By it `oddshot.roc_auc_scorer` and `oddshot.average_precision_scorer` judge.
+        """
+        return -self.decision_function(X)

@@ -2,7 +2,7 @@
 
 `cross_val_score(detector, X, y, scoring="roc_auc")` takes 1 in ``y`` for the class with the high
 scores. In labels 1 is an anomaly, and on scikit-learn's scale anomalies score low: the wrong way
-round, near 0 for a good detector.
+round, near 0 for a good detector. PyOD's detectors score anomalies high, so that it is right there.
 """
 
 import warnings

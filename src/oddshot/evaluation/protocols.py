@@ -30,6 +30,7 @@ from sklearn.preprocessing import MinMaxScaler
 from oddshot.data.splits import (
     IndexArray,
     Split,
+    check_truth,
     few_label_split,
     one_class_split,
     stratified_sample,
@@ -319,19 +320,29 @@ def make_trial(
 
 
 def _zero_to_one(train: Rows, test: Rows) -> tuple[Rows, Rows]:
-    """Bring columns of numbers to 0 to 1 by what the training part holds."""
+    """Bring columns of numbers to 0 to 1 by what the training part holds; infinities stay."""
     if not isinstance(train, pd.DataFrame) or not isinstance(test, pd.DataFrame):
-        scaler: Any = MinMaxScaler().fit(train)
-        return scaler.transform(train), scaler.transform(test)
+        train, test = _zero_to_one(pd.DataFrame(train), pd.DataFrame(test))
+        return np.asarray(train), np.asarray(test)
     numbers = list(train.select_dtypes("number").columns)
     if not numbers:
         return train, test
-    scaler = MinMaxScaler().set_output(transform="pandas").fit(train[numbers])
+    scaler: Any = MinMaxScaler().fit(train[numbers].mask(_infinite(train[numbers])))
     train, test = (
-        part.drop(columns=numbers).join(scaler.transform(part[numbers]))[part.columns]
+        part.drop(columns=numbers).join(_scaled(part[numbers], scaler))[part.columns]
         for part in (train, test)
     )
     return train, test
+
+
+def _scaled(rows: pd.DataFrame, scaler: Any) -> pd.DataFrame:
+    infinite = _infinite(rows)
+    scaled = scaler.transform(rows.mask(infinite))
+    return pd.DataFrame(scaled, rows.index, rows.columns).mask(infinite, rows)
+
+
+def _infinite(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows.isin([np.inf, -np.inf])
 
 
 @dataclass(frozen=True, slots=True)
@@ -533,6 +544,7 @@ def _split_in_two(
 def _truth(table: Table) -> LabelArray:
     if table.labels is None:
         raise LabelError(f"table {table.name!r} has no labels; an evaluation needs the truth")
+    check_truth(table.labels)
     return table.labels
 
 

@@ -10,6 +10,7 @@ from scipy.stats import friedmanchisquare, studentized_range, wilcoxon
 
 from oddshot.errors import DataError
 from oddshot.evaluation.metrics import mean_ranks
+from oddshot.wording import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ def compare_ranks(scores: pd.DataFrame, *, alpha: float = 0.05) -> RankCompariso
     Raises
     ------
     DataError
-        Fewer than two detectors, or no table that all of them have finished.
+        Fewer than two detectors, or fewer than two tables that all of them have finished.
 
     Examples
     --------
@@ -65,9 +66,10 @@ def compare_ranks(scores: pd.DataFrame, *, alpha: float = 0.05) -> RankCompariso
     """
     scores = scores.dropna()
     tables, detectors = scores.shape
-    if detectors < 2 or not tables:
+    if detectors < 2 or tables < 2:
         raise DataError(
-            f"{detectors} detectors on {tables} tables; ranks need two detectors and a table"
+            f"{counted(detectors, 'detectors')} on {counted(tables, 'tables')}; a comparison of "
+            "ranks needs two detectors and two tables"
         )
     ranks = mean_ranks(scores).sort_values()
     names = [str(name) for name in ranks.index]

@@ -44,8 +44,8 @@ class Comparison:
         unseen types a loss is the price of the labels.
     missing
         Detectors that took part and finished nothing.
-    by_table
-        One row per (collection, table), columns (metric, detector): the means behind ``scores``.
+    by_cell
+        The figures behind ``scores``, see `finished_by_all`.
     """
 
     protocol: str
@@ -57,11 +57,22 @@ class Comparison:
     differences: dict[tuple[str, str], Interval]
     labels_add: dict[tuple[str, str], Interval]
     missing: tuple[str, ...]
-    by_table: pd.DataFrame
+    by_cell: pd.DataFrame
 
-    def of(self, detector: str, metric: str = "auroc") -> "pd.Series[float]":
-        """Return a detector's means by table, indexed by (collection, table)."""
-        column: pd.Series[float] = self.by_table[metric, detector]
+    @property
+    def by_table(self) -> pd.DataFrame:
+        """Means of ``by_cell``: one row per (collection, table)."""
+        return table_means(self.by_cell)
+
+    def of(
+        self, detector: str, metric: str = "auroc", *, cells: pd.Index | None = None
+    ) -> "pd.Series[float]":
+        """Return a detector's means by table, indexed by (collection, table).
+
+        ``cells``: those of `shared_cells`, in place of all.
+        """
+        figures = self.by_cell if cells is None else self.by_cell.loc[cells]
+        column: pd.Series[float] = table_means(figures)[metric, detector]
         return column
 
 
@@ -129,6 +140,45 @@ def summarise(results: pd.DataFrame, *, reference: str = OWN) -> Summary:
     )
 
 
+def finished_by_all(results: pd.DataFrame) -> pd.DataFrame:
+    """Keep what every detector has finished, of those that have finished anything.
+
+    Parameters
+    ----------
+    results
+        Rows of `run_benchmark` of one protocol and k.
+
+    Returns
+    -------
+    DataFrame
+        One row per cell (collection, table, seed, shown), columns (metric, detector).
+    """
+    return _by_cell(results[results["error"] == ""], METRICS).dropna()
+
+
+def shared_cells(settings: Sequence[pd.DataFrame]) -> pd.Index:
+    """Cells that stand in all of several frames of `finished_by_all`.
+
+    Figures over others differ by the tables and splits that they are over.
+    """
+    if not settings:
+        return pd.Index([])
+    shared = settings[0].index
+    for cells in settings[1:]:
+        shared = shared.intersection(cells.index)
+    return shared
+
+
+def tables_among(cells: pd.Index) -> int:
+    """Count the tables of cells."""
+    return len({cell[: len(_TABLE)] for cell in cells})
+
+
+def table_means(by_cell: pd.DataFrame) -> pd.DataFrame:
+    """Average the cells of each table: one row per (collection, table)."""
+    return by_cell.groupby(level=_TABLE).mean()
+
+
 def _tables_by_detector(results: pd.DataFrame) -> dict[str, tuple[str, ...]]:
     return {
         str(detector): tuple(sorted(set(rows["table"])))
@@ -141,8 +191,8 @@ def _compare(results: pd.DataFrame, protocol: str, k: int, reference: str) -> Co
     ok = rows[rows["error"] == ""]
     detectors = sorted(set(ok["detector"]))
     missing = tuple(sorted(set(rows["detector"]) - set(detectors)))
-    wide = _by_cell(ok, METRICS).dropna()
-    by_table = wide.groupby(level=_TABLE).mean()
+    wide = finished_by_all(rows)
+    by_table = table_means(wide)
     all_cells = len(rows[_CELL].drop_duplicates())
     columns: dict[str, Any] = {}
     differences: dict[tuple[str, str], Interval] = {}
@@ -173,7 +223,7 @@ def _compare(results: pd.DataFrame, protocol: str, k: int, reference: str) -> Co
         differences=differences,
         labels_add=_labels_add(results, protocol, wide) if k else {},
         missing=missing,
-        by_table=by_table,
+        by_cell=wide,
     )
 
 

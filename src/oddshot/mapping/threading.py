@@ -128,5 +128,21 @@ def _widen(limits: AbstractContextManager[object]) -> None:
         pass
 
 
+def _narrow_torch() -> int:
+    import torch  # noqa: PLC0415 - the mapping does without it
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    return threads
+
+
+def _widen_torch(threads: int) -> None:
+    import torch  # noqa: PLC0415
+
+    torch.set_num_threads(threads)
+
+
 _ONE_BLAS_THREAD = Narrowing(partial(_narrow, "blas"), _widen)
 _ONE_OPENMP_THREAD = Narrowing(partial(_narrow, "openmp"), _widen)
+# of sums so small that more threads would mostly wait
+ONE_TORCH_THREAD = Narrowing(_narrow_torch, _widen_torch)

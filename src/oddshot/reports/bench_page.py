@@ -13,7 +13,7 @@ from oddshot.evaluation.published import Published
 from oddshot.evaluation.ranks import compare_ranks
 from oddshot.evaluation.robustness import DUPLICATES, IRRELEVANT, LABEL_ERRORS, Disturbance
 from oddshot.evaluation.row_names import RowName
-from oddshot.evaluation.summary import Comparison, Summary
+from oddshot.evaluation.summary import Comparison, Summary, shared_cells, tables_among
 from oddshot.reports.bench_figures import (
     FIGURE_STYLE,
     Curve,
@@ -32,6 +32,7 @@ from oddshot.reports.tables import (
     remarks,
     setting_title,
 )
+from oddshot.wording import counted
 
 DRAWS = 2000  # of the bootstrap behind a band
 BELOW = {
@@ -127,24 +128,26 @@ def _section(
         kinds = {"published": "theirs", "measured": ""}
         marks = ["own" if row[0] == reference else kinds[row[1]] for row in rows]
         parts.append(_table(header, rows, marks))
-    scores = comparison.by_table
-    if len(comparison.scores) > 1 and len(scores):
-        parts.append('<div class="pair">')
-        for metric, name in MEASURES:
-            found = compare_ranks(pd.DataFrame(scores[metric]))
-            chance = "" if np.isnan(found.friedman) else f" (Friedman p = {found.friedman:.2g})"
-            said = f"Mean rank by {name}{chance}"
-            parts.append(rank_diagram(found, title=said, reference=reference))
-        parts.append(
-            "</div><p class='quiet'>Bars join neighbours in rank of which no two differ "
-            "(Wilcoxon's signed-rank test, Holm's correction, 5%).</p>"
-        )
+    if len(comparison.scores) > 1 and comparison.tables:
+        parts += _ranks(comparison.by_table, reference) if comparison.tables > 1 else []
         said = "Seconds (median to fit plus median to score) against mean AUROC"
         parts.append(
             f'<div class="pair">{time_against_score(comparison.scores, classes, title=said)}'
         )
         parts.append(_dots(comparison, reference) + "</div>")
     return "\n".join(parts)
+
+
+def _ranks(scores: pd.DataFrame, reference: str) -> Iterator[str]:
+    yield '<div class="pair">'
+    for metric, name in MEASURES:
+        found = compare_ranks(pd.DataFrame(scores[metric]))
+        chance = "" if np.isnan(found.friedman) else f" (Friedman p = {found.friedman:.2g})"
+        yield rank_diagram(found, title=f"Mean rank by {name}{chance}", reference=reference)
+    yield (
+        "</div><p class='quiet'>Bars join neighbours in rank of which no two differ "
+        "(Wilcoxon's signed-rank test, Holm's correction, 5%).</p>"
+    )
 
 
 def _dots(comparison: Comparison, reference: str) -> str:
@@ -170,7 +173,7 @@ def _against_labels(summary: Summary, classes: dict[str, str]) -> Iterator[str]:
             continue
         below = ALONG[parsed.protocol]
         found = {c.k: c for c in summary.comparisons if c.protocol == protocol and c.tables}
-        shared = _shared(list(found.values()))
+        shared = shared_cells([c.by_cell for c in found.values()])
         if len(found) < 2 or not len(shared):
             continue
         names = sorted({str(name) for c in found.values() for name in c.scores.index})
@@ -181,7 +184,7 @@ def _against_labels(summary: Summary, classes: dict[str, str]) -> Iterator[str]:
                     name,
                     _points(
                         {
-                            float(k): c.of(name, metric).loc[shared]
+                            float(k): c.of(name, metric, cells=shared)
                             for k, c in sorted(found.items())
                             if name in c.scores.index
                         }
@@ -193,9 +196,10 @@ def _against_labels(summary: Summary, classes: dict[str, str]) -> Iterator[str]:
             figures.append(curves(lines, classes, title=f"Mean {called}", below=below, ticks=ticks))
         yield (
             f"<h2>{escape(protocol)}: against the number of labels</h2>"
-            f"<p class='quiet'>The {len(shared)} tables that every detector finished at every one "
-            f"of these. Band: bootstrap 95% interval of the reference's mean over tables; those of "
-            f"the others show when a dot is pointed at.</p>"
+            f"<p class='quiet'>{counted(tables_among(shared), 'tables')}, "
+            f"{counted(len(shared), 'splits')} that every detector finished at every one of these. "
+            f"Band: bootstrap 95% interval of the reference's mean over tables; those of the "
+            f"others show when a dot is pointed at.</p>"
             f"{legend(classes)}"
             f'<div class="pair">{"".join(figures)}</div>'
         )
@@ -216,18 +220,18 @@ def _against_disturbances(summary: Summary, classes: dict[str, str]) -> Iterator
     for (protocol, k, kind), amounts in kinds.items():
         quiet = plain[protocol, k]
         found = {(1.0 if kind == DUPLICATES else 0.0): quiet, **amounts}
-        shared = _shared(list(found.values()))
+        shared = shared_cells([c.by_cell for c in found.values()])
         if not len(shared):
             continue
         lines: list[Curve] = []
         for name in map(str, quiet.scores.index):
             losses = {
-                amount: c.of(name).loc[shared] - quiet.of(name).loc[shared]
+                amount: c.of(name, cells=shared) - quiet.of(name, cells=shared)
                 for amount, c in sorted(found.items())
                 if name in c.scores.index
             }
             lines.append(Curve(name, _points(losses)))
-        title = f"{setting_title(protocol, k)}, {len(shared)} tables"
+        title = f"{setting_title(protocol, k)}, {counted(tables_among(shared), 'tables')}"
         figures.append(curves(lines, classes, title=title, below=BELOW[kind], ticks=sorted(found)))
     if figures:
         yield (
@@ -235,16 +239,6 @@ def _against_disturbances(summary: Summary, classes: dict[str, str]) -> Iterator
             "the disturbance, mean over tables; band: the reference's bootstrap 95% interval."
             f"</p>{legend(classes)}<div class='pair'>{''.join(figures)}</div>"
         )
-
-
-def _shared(found: Sequence[Comparison]) -> pd.Index:
-    """Tables that stand in all of these comparisons."""
-    if not found:
-        return pd.Index([])
-    shared = found[0].by_table.index
-    for comparison in found[1:]:
-        shared = shared.intersection(comparison.by_table.index)
-    return shared
 
 
 def _points(values: "dict[float, pd.Series[float]]") -> pd.DataFrame:

@@ -10,7 +10,10 @@ import pandas as pd
 
 from oddshot.errors import SettingError
 from oddshot.evaluation.demonstration import LABELS, OWN, Demonstration
+from oddshot.evaluation.protocols import FEW_LABEL
+from oddshot.evaluation.summary import finished_by_all, shared_cells, table_means, tables_among
 from oddshot.reports.writing import write_file
+from oddshot.wording import counted
 
 Axes: TypeAlias = Any
 
@@ -34,6 +37,9 @@ def draw_demo(found: Demonstration, path: Path) -> None:
 def draw_label_curves(results: pd.DataFrame, path: Path) -> None:
     """Draw mean AUROC and AP over tables against the number of labelled anomalies.
 
+    All means are over the same tables and splits: those that every detector finished at every
+    number of labels. A detector that finished none at some number has no point there.
+
     Parameters
     ----------
     results
@@ -47,12 +53,20 @@ def draw_label_curves(results: pd.DataFrame, path: Path) -> None:
     SettingError
         matplotlib is not installed, or there is nothing to draw.
     """
-    runs = results[(results["protocol"] == "few-label") & (results["error"] == "")]
+    runs = results[(results["protocol"] == FEW_LABEL) & (results["error"] == "")]
     if runs.empty:
         raise SettingError("no few-label run was finished; there is no curve to draw")
-    by_table = runs.groupby(["detector", "k", "collection", "table"])[["auroc", "ap"]].mean()
-    means = by_table.groupby(["detector", "k"]).mean().reset_index()
-    draw_figure(lambda figure: _curves(figure, means), path, size=(11.5, 4.8))
+    settings = {k: finished_by_all(rows) for k, rows in runs.groupby("k")}
+    settings = {k: found for k, found in settings.items() if len(found)}
+    cells = shared_cells(list(settings.values()))
+    means = pd.DataFrame(
+        {k: table_means(found.loc[cells]).mean() for k, found in settings.items() if len(cells)}
+    )
+    over = (
+        f"{counted(tables_among(cells), 'tables')}, {counted(len(cells), 'splits')} "
+        "that every detector finished at every number of labels"
+    )
+    draw_figure(lambda figure: _curves(figure, means, over), path, size=(11.5, 5.1))
 
 
 def _demo(figure: Any, found: Demonstration) -> None:
@@ -115,17 +129,19 @@ def _scores(axes: Axes, scored: pd.DataFrame) -> None:
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=3, frameon=False, fontsize=9)
 
 
-def _curves(figure: Any, means: pd.DataFrame) -> None:
+def _curves(figure: Any, means: pd.DataFrame, over: str) -> None:
+    """Draw means: one row per (metric, detector), one column per number of labels."""
+    figure.suptitle(over)
+    if means.empty:
+        return
     axes = figure.subplots(1, 2)
-    order = sorted(set(means["detector"]), key=lambda name: (name != "oddshot", name))
-    ks = sorted(set(means["k"]))
+    ks = list(means.columns)
+    order = sorted(means.loc["auroc"].index, key=lambda name: (name != "oddshot", name))
     for position, detector in enumerate(order):
-        rows = means[means["detector"] == detector].sort_values("k")
-        places = [ks.index(k) for k in rows["k"]]
         for ax, metric in zip(axes, ("auroc", "ap"), strict=True):
             ax.plot(
-                places,
-                rows[metric],
+                range(len(ks)),
+                means.loc[(metric, detector)],
                 color=COLOURS[position % len(COLOURS)],
                 marker=MARKERS[position % len(MARKERS)],
                 ls="-" if position < len(COLOURS) else "--",

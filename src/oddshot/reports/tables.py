@@ -167,11 +167,13 @@ def comparison_title(comparison: Comparison) -> str:
     title = (
         f"{setting_title(comparison.protocol, comparison.k)}: "
         f"{counted(comparison.tables, 'tables')}, "
-        f"{counted(comparison.cells, 'splits')} that every detector finished"
+        f"{counted(comparison.cells, 'splits')} that every "
+        f"{'compared detector' if comparison.missing else 'detector'} finished"
     )
-    if comparison.left_out:
-        title += f" ({comparison.left_out} left out)"
-    return title
+    asides = [f"{comparison.left_out} left out"] if comparison.left_out else []
+    if missing := len(comparison.missing):
+        asides.append(f"{missing} of {missing + len(comparison.scores)} detectors finished none")
+    return f"{title} ({'; '.join(asides)})" if asides else title
 
 
 def remarks(summary: Summary) -> Iterator[str]:
@@ -208,6 +210,12 @@ def remarks(summary: Summary) -> Iterator[str]:
             yield (
                 f"No run of {setting_title(comparison.protocol, comparison.k)} was finished by "
                 f"{_listed(comparison.missing)}: not compared there"
+            )
+        if len(comparison.scores) and not comparison.cells:
+            yield (
+                f"No split of {setting_title(comparison.protocol, comparison.k)} was finished by "
+                f"all of {_listed(tuple(map(str, comparison.scores.index)))}: nothing is compared "
+                "there; compare fewer with --detectors"
             )
     alike: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     for (detector, error), tables in summary.failures.items():

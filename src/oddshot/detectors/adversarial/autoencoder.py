@@ -15,6 +15,7 @@ from oddshot.detectors.adversarial.training import AdversarialFit, AdversarialSe
 from oddshot.episodes import NORMAL, FloatArray
 from oddshot.learners.adversarial import AdversarialAutoencoder, Chance, spread_of
 from oddshot.mapping.support import Support
+from oddshot.mapping.threading import ONE_TORCH_THREAD, one_blas_thread
 from oddshot.networks import Params
 from oddshot.networks.host import plain_torch
 from oddshot.persistence import under
@@ -69,6 +70,8 @@ class FittedAutoencoder:
     @classmethod
     @torch.inference_mode(False)
     @plain_torch()
+    @one_blas_thread
+    @ONE_TORCH_THREAD.held()
     def fit(
         cls,
         front: Front,

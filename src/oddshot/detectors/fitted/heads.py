@@ -12,7 +12,7 @@ from oddshot.errors import PriorError
 from oddshot.learners import Detector, Learner, Params, Shape, collate, restore
 from oddshot.mapping.coordinates.evidence import corrected
 from oddshot.mapping.mapping import Mapping, support_sample
-from oddshot.mapping.threading import Narrowing, in_blocks
+from oddshot.mapping.threading import ONE_TORCH_THREAD, in_blocks
 from oddshot.networks.host import plain_torch
 from oddshot.priors import Prior
 
@@ -65,7 +65,7 @@ class Heads:
             with plain_torch(), torch.no_grad():  # a setting of the thread's own
                 return np.asarray(head(rows[:, block].double())[0].numpy())
 
-        with _ONE_TORCH_THREAD.held():
+        with ONE_TORCH_THREAD.held():
             threads = self._mapping.threads
             return np.concatenate(in_blocks(judge, len(coordinates), threads=threads))
 
@@ -106,18 +106,8 @@ class Heads:
 
 def _adapted(learner: Learner, params: Params, task: MappedTask) -> Detector:
     """In double precision: sums in single precision differ with the number of rows at once."""
-    with _ONE_TORCH_THREAD.held(), torch.no_grad():
+    with ONE_TORCH_THREAD.held(), torch.no_grad():
         return learner.detector(
             {name: value.double() for name, value in params.items()},
             collate([task]).to(torch.float64),
         )
-
-
-def _narrow_torch() -> int:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    return threads
-
-
-# these sums are so small that more threads would mostly wait
-_ONE_TORCH_THREAD = Narrowing(_narrow_torch, torch.set_num_threads)
