@@ -107,3 +107,17 @@ def test_detectors_that_failed_alike_share_a_line():
     assert "- knn, lof failed 2 times each, on t0, t1: Boom" in summary_as_markdown(
         summarise(frame)
     )
+
+
+def test_failures_that_differ_by_numbers_alone_share_a_line():
+    frame = results(oddshot=[0.9, 0.8], knn=[0.8, 0.7], lof=[0.5, 0.5])
+    failed = frame["detector"] != "oddshot"
+    frame.loc[failed, "auroc"] = float("nan")
+    frame.loc[failed, "error"] = [
+        f"DataError: k = 20, but there are {12.5 if table == 't0' else 1_007}"
+        for table in frame.loc[failed, "table"]
+    ]
+    assert (
+        "- knn, lof failed 2 times each, on t0, t1: DataError: k = 20, but there are 1007 "
+        "(numbers vary)" in summary_as_markdown(summarise(frame))
+    )

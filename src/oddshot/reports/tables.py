@@ -3,7 +3,9 @@
 Both show the same cells, made once by `comparison_cells`.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 
 import numpy as np
 from rich.console import Group
@@ -16,6 +18,8 @@ from oddshot.evaluation.published import Published
 from oddshot.evaluation.row_names import RowName
 from oddshot.evaluation.summary import Comparison, Summary
 from oddshot.wording import counted
+
+NUMBER = re.compile(r"\d[\d,.]*(?<=\d)")
 
 
 def comparison_cells(comparison: Comparison, reference: str) -> tuple[list[str], list[list[str]]]:
@@ -217,16 +221,25 @@ def remarks(summary: Summary) -> Iterator[str]:
                 f"all of {_listed(tuple(map(str, comparison.scores.index)))}: nothing is compared "
                 "there; compare fewer with --detectors"
             )
-    alike: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    yield from _failures(summary)
+    yield f"Machine: {summary.machine}"
+
+
+def _failures(summary: Summary) -> Iterator[str]:
+    """Tell what failed: in one line what differs by detector, table or numbers alone."""
+    kinds: dict[tuple[str, str], dict[str, tuple[str, ...]]] = {}
     for (detector, error), tables in summary.failures.items():
-        alike.setdefault((error, tables), []).append(detector)
-    for (error, tables), detectors in alike.items():
+        kinds.setdefault((detector, NUMBER.sub("0", error)), {})[error] = tables
+    alike: dict[tuple[str, bool, tuple[str, ...]], list[str]] = {}
+    for (detector, _), errors in kinds.items():
+        tables = tuple(sorted(chain.from_iterable(errors.values())))
+        alike.setdefault((min(errors), len(errors) > 1, tables), []).append(detector)
+    for (error, vary, tables), detectors in alike.items():
         each = " each" if len(detectors) > 1 else ""
         yield (
             f"{_listed(tuple(detectors))} failed {counted(len(tables), 'times')}{each}, on "
-            f"{_listed(tuple(sorted(set(tables))))}: {error}"
+            f"{_listed(tuple(sorted(set(tables))))}: {error}{' (numbers vary)' if vary else ''}"
         )
-    yield f"Machine: {summary.machine}"
 
 
 def _listed(names: tuple[str, ...]) -> str:
