@@ -15,7 +15,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from oddshot.data.archives import UNREADABLE, read_shapes
-from oddshot.data.delimited import sniff
+from oddshot.data.delimited import read_sample, sniff
 from oddshot.data.labels import LABEL_NAMES
 from oddshot.data.sources import FORMATS, GZIP, read_content, read_table, stem, table_suffix
 from oddshot.episodes import Rows, Table
@@ -42,7 +42,6 @@ FAMILIES = {
     "Wilt": r"wilt",
 }
 NUMBERED = re.compile(r"\d+_(?=[^\W\d_])")  # as collections number their files: 6_cardio.npz
-HEAD = 65_536
 WRITTEN = {"results.csv": "settings.json", "log.csv": "checkpoint"}
 """Files that benchmarks and training write, each with what stands beside it: no tables."""
 
@@ -268,8 +267,7 @@ def _outline_of_parquet(path: Path) -> _Outline:
 def _outline_of_text(path: Path) -> _Outline:
     with open(path, "rb") as file:
         compressed = file.read(2) == GZIP
-    with gzip.open(path) if compressed else open(path, "rb") as file:
-        head = file.read(HEAD)
-    text = head.decode("utf-8-sig", errors="replace")
-    names = sniff(text[: text.rfind("\n")] if len(head) == HEAD else text).names
+    opened = gzip.open if compressed else open
+    with opened(path, "rt", encoding="utf-8-sig", errors="replace", newline="") as file:
+        names = sniff(read_sample(file)).names
     return _Outline(names, columns=None if names is None else len(names))
