@@ -21,7 +21,7 @@ MISSING_WORDS = frozenset(
     | {"0000-00-00", "0000-00-00 00:00", "0000-00-00 00:00:00"}  # of databases
     | {"#n/a", "#div/0!", "#value!", "#ref!", "#num!", "#name?", "#null!"}  # of spreadsheets
 )
-NUMBER_TEXT = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|[+-]?inf(?:inity)?", re.I)
+NUMBER_TEXT = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?|[+-]?inf(?:inity)?", re.I)
 INDEX_NAME = re.compile(r"__index_level_\d+__")  # of pandas, for an index without a name
 DAMAGED = (ValueError, LookupError, AttributeError, AssertionError)  # of a table's metadata
 UNREADABLE = ", which cannot be read; cast it"
