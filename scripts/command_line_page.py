@@ -20,9 +20,9 @@ TOP = """\
 All commands with their options, as `oddshot COMMAND --help` (`-h`) shows them, too.
 `oddshot --version` tells the version.
 
-Exit codes: 0, done; 1, every run of `bench` failed; 2, a mistake in what was given, or a full disk,
-told in one line on standard error (of `watch`, see [drift](drift.md)); 3, `watch` raised an alarm;
-130, stopped with Ctrl-C; 143, ended by SIGTERM.
+Exit codes: 0, done; 1, every run of `bench` failed; 2, a mistake in what was given, a full disk or
+too little memory, told in one line on standard error (of `watch`, see [drift](drift.md)); 3,
+`watch` raised an alarm; 130, stopped with Ctrl-C; 143, ended by SIGTERM.
 
 A table that is written keeps its rows and columns, in their order, as they were written; behind
 them come

@@ -43,6 +43,17 @@ def test_sparse_matrices_become_csr(make: type) -> None:
     assert rows.dtype == np.float64
 
 
+@pytest.mark.parametrize("name", ["indices", "indptr"])
+@pytest.mark.parametrize("make", [sp.csr_array, sp.csc_matrix])
+def test_places_outside_a_sparse_matrix_are_refused(make: type, name: str) -> None:
+    for places in ([0, 10**9, 2], [0, -1, 2], [0, 10**9, 2, 0]):
+        matrix = make(np.eye(3))
+        if len(places) == len(getattr(matrix, name)):
+            setattr(matrix, name, np.array(places, dtype=np.int32))
+            with pytest.raises(DataError, match=r"X is a damaged sparse matrix .* must be"):
+                to_rows(matrix)
+
+
 @pytest.mark.parametrize(
     ("X", "message"),
     [

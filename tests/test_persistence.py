@@ -155,7 +155,8 @@ def _flip_bit(path):
         (_edit(meta=[]), "has no meta data"),
         (_edit(format_version=99), "has format 99.*upgrade Oddshot"),
         (_edit(format_version="1"), "has format '1'"),
-        (_edit(kind="checkpoint"), "holds a checkpoint, not a note"),
+        (_edit(kind="checkpoint"), "holds a checkpoint, not a detector"),
+        (_edit(kind=[]), r"holds a \[\], not a detector"),
         (_edit(tensors="../secret"), "names '../secret' as its tensors"),
         (_edit(sha256="0" * 64), "do not match their hash"),
         (lambda p: _tensor_file(p).unlink(), "is missing; restore"),
@@ -164,10 +165,10 @@ def _flip_bit(path):
     ],
 )
 def test_damage_gives_one_line_that_names_file_and_remedy(tmp_path, damage, message):
-    save_state(tmp_path, kind="note", meta={}, tensors=TENSORS)
+    save_state(tmp_path, kind="detector", meta={}, tensors=TENSORS)
     damage(tmp_path)
     with pytest.raises(PriorError, match=message) as caught:
-        load_state(tmp_path, kind="note")
+        load_state(tmp_path, kind="detector")
     assert str(tmp_path) in str(caught.value)
     assert "\n" not in str(caught.value)
 

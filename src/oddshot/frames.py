@@ -21,8 +21,9 @@ MISSING_WORDS = frozenset(
     | {"0000-00-00", "0000-00-00 00:00", "0000-00-00 00:00:00"}  # of databases
     | {"#n/a", "#div/0!", "#value!", "#ref!", "#num!", "#name?", "#null!"}  # of spreadsheets
 )
-NUMBER_TEXT = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|[+-]?inf(?:inity)?", re.I)
+NUMBER_TEXT = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?|[+-]?inf(?:inity)?", re.I)
 INDEX_NAME = re.compile(r"__index_level_\d+__")  # of pandas, for an index without a name
+DAMAGED = (ValueError, LookupError, AttributeError, AssertionError)  # of a table's metadata
 UNREADABLE = ", which cannot be read; cast it"
 
 RawRows: TypeAlias = pd.DataFrame | NDArray[Any] | sp.csr_array
@@ -88,14 +89,15 @@ def frame_from_arrow(table: Any) -> pd.DataFrame:
     Raises
     ------
     DataError
-        If pandas has nothing like the type of a column, as for unions.
+        If pandas has nothing like the type of a column, as for unions, or its own metadata, which
+        the table has, are damaged.
     """
     try:
         frame = _in_plain_types(_to_pandas(table))
     except pa.ArrowNotImplementedError as error:
         raise DataError(_unlike_pandas(table, error)) from error
     if any(name is not None for name in frame.index.names):
-        frame = frame.reset_index()  # pandas' metadata made an index of a column
+        frame = frame.reset_index(allow_duplicates=True)  # made of a column by pandas' metadata
     # names that came from pandas may be numbers again
     places = {str(name): place for place, name in enumerate(frame.columns)}
     with_gaps = {
@@ -180,6 +182,11 @@ def _to_pandas(table: Any) -> pd.DataFrame:
     except (TypeError, NotImplementedError):  # pandas' metadata name a type that it cannot read
         frame = table.to_pandas(ignore_metadata=True)
         frame = frame[[name for name in frame if not INDEX_NAME.fullmatch(str(name))]]
+    except DAMAGED as error:
+        raise DataError(
+            f"the table's cells or metadata are damaged ({first_line(error)}); write it again, or "
+            "without metadata, as by table.replace_schema_metadata()"
+        ) from error
     return frame
 
 
@@ -275,12 +282,27 @@ def _from_sparse(X: Any) -> sp.csr_array:
         raise DataError("Complex data not supported: give real numbers")
     if X.ndim != 2:
         raise DataError(f"Found array with dim {X.ndim}, while dim 2 is required.")
+    _check_places(X)
     dtype = X.dtype if X.dtype.kind == "f" else np.float64
     rows = sp.csr_array(X, dtype=dtype)
     if not rows.has_canonical_format:
         rows = rows.copy()  # the numbers may be the caller's own
         rows.sum_duplicates()
     return rows
+
+
+def _check_places(X: Any) -> None:
+    """Refuse a compressed matrix with places outside it, as of a damaged file: they end Python."""
+    if X.format not in ("csr", "csc", "bsr"):
+        return
+    try:
+        type(X)(X).check_format()  # of a view: it may change what it checks
+        if (np.diff(X.indptr) < 0).any():  # which it does not see where the last one is 0
+            raise ValueError("indptr must be a non-decreasing sequence")
+    except ValueError as error:
+        raise DataError(
+            f"X is a damaged sparse matrix ({first_line(error)}); make it again from its values"
+        ) from error
 
 
 def _from_array(X: Any) -> pd.DataFrame | NDArray[Any]:

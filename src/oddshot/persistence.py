@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors import numpy as safetensors
 
-from oddshot.errors import PriorError, SettingError
+from oddshot.errors import PriorError, SettingError, first_line
 
 T = TypeVar("T")
 
@@ -210,10 +210,13 @@ def reading_state(path: str | Path) -> Iterator[None]:
         yield
     except PriorError:
         raise
-    except (LookupError, TypeError, ValueError, AttributeError, StopIteration) as error:
+    except (
+        *(LookupError, TypeError, ValueError, AttributeError, StopIteration),
+        *(ArithmeticError, RuntimeError, OSError),  # of torch and Arrow
+    ) as error:
         raise PriorError(
             f"{path}: the saved detector is incomplete or changed "
-            f"({type(error).__name__}: {error}); restore it or save again"
+            f"({type(error).__name__}: {first_line(error)}); restore it or save again"
         ) from error
 
 
@@ -355,7 +358,7 @@ def _read_state(path: Path, kind: str, remedy: str) -> dict[str, Any]:
         raise PriorError(f"{path / STATE_FILE}: was changed or is damaged; {remedy}")
     if state["kind"] != kind:
         found, give = state["kind"], f"give the {kind}'s folder"
-        if kind in TAKEN_BY and found in TAKEN_BY:
+        if kind in TAKEN_BY and isinstance(found, str) and found in TAKEN_BY:
             give += f", or use: {TAKEN_BY[found]} {shlex.quote(str(path))} FILE"
         raise PriorError(f"{path}: holds a {found}, not a {kind}; {give}")
     return state

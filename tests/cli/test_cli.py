@@ -314,6 +314,19 @@ def test_defects_of_ours_escape(file, monkeypatch):
     assert isinstance(run("detect", file).exception, ZeroDivisionError)
 
 
+def test_too_little_memory_is_told_in_one_line(file, monkeypatch):
+    def score(_, X):
+        return np.empty((len(X), 2**45))
+
+    monkeypatch.setattr(Fake, "anomaly_score", score)
+    told = refused("detect", file)
+    assert told.startswith("oddshot: this needs more memory than there is (")
+    assert told.endswith(
+        "; give fewer rows or columns, or a long CSV or Parquet file with --out, "
+        "which is read in blocks"
+    )
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
 def test_a_full_disk_is_told_in_one_line():
     with Path("/dev/full").open("wb") as full:

@@ -1,9 +1,10 @@
+import io
 import zipfile
 
 import numpy as np
 import pytest
 
-from oddshot.data.archives import UNREADABLE, read_arrays, read_shapes
+from oddshot.data.archives import UNREADABLE, check_length, read_arrays, read_shapes
 
 
 def test_shapes_are_those_of_the_arrays(tmp_path):
@@ -33,4 +34,17 @@ def test_damage_raises_what_it_says(tmp_path, content):
     with pytest.raises(UNREADABLE):
         read_shapes(path, ("X",))
     with path.open("rb") as file, pytest.raises(UNREADABLE):
+        read_arrays(file)
+
+
+def test_more_is_declared_than_there_is(tmp_path):
+    header = io.BytesIO()
+    declared = {"descr": "<f8", "fortran_order": False, "shape": (10**9, 100)}
+    np.lib.format.write_array_header_1_0(header, declared)
+    content = header.getvalue() + bytes(100)
+    with pytest.raises(ValueError, match="declares 800,000,000,000 bytes, and 100 follow"):
+        check_length(io.BytesIO(content), len(content))
+    with zipfile.ZipFile(tmp_path / "arrays.npz", "w") as archive:
+        archive.writestr("X.npy", content)
+    with open(tmp_path / "arrays.npz", "rb") as file, pytest.raises(ValueError, match="declares"):
         read_arrays(file)

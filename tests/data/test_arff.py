@@ -80,3 +80,20 @@ HEAD = "@relation r\n@attribute a real\n@attribute b {x,y}\n@data\n"
 def test_errors_name_the_line(text: str, message: str) -> None:
     with pytest.raises(SourceError, match=message):
         read_arff(text, "f")
+
+
+def test_a_mistake_among_many_quoted_values_or_spaces_is_told_at_once():
+    values = ", ".join("0 '1'" for _ in range(40))
+    for row in (f"{{{values}, !}}", f"{{0 {' ' * 400}1{' ' * 400}, !}}", "{" + "9" * 5000 + " 1}"):
+        with pytest.raises(SourceError, match="line 5 is no sparse row"):
+            read_arff(f"{HEAD}{row}\n", "f")
+    with pytest.raises(SourceError, match=r"line 5 holds \"'a'x .* in 'b'"):
+        read_arff(f"{HEAD}1,'a'x{' ' * 8000}y\n", "f")
+
+
+def test_values_in_quotes_beside_others():
+    head = "@relation r\n" + "".join(f"@attribute {name} string\n" for name in "abcd") + "@data\n"
+    for row in ("'a, b' , c'd , e f,' g '", "{0 'a, b' , 1 c'd , 2 e f, 3 ' g '}"):
+        assert read_arff(f"{head}{row}\n", "f").iloc[0].tolist() == ["a, b", "c'd", "e f", " g "]
+    tabbed = "'a, b'\t\tc'd \t e f\t ' g '".replace(",", ";")
+    assert read_arff(f"{head}{tabbed}\n", "f").iloc[0].tolist() == ["a; b", "c'd", "e f", " g "]

@@ -238,3 +238,29 @@ def test_blank_lines_above_a_single_column_are_no_rows():
     frame, notes = read_delimited("\n \nkg\n1\n\n2\n", "f")
     assert notes == ()
     assert frame["kg"].isna().tolist() == [False, True, False]
+
+
+def long_header(names, lines=1):
+    """Give a text with a header of so many names in so many lines, longer than is looked at."""
+    long = [f"a gene of a long name, {place:07}" for place in range(names - 1)]
+    long[1] = "\n".join(long[1] for _ in range(lines))
+    header = ",".join(f'"{name}"' for name in [*long, "label"])
+    return f"{header}\n" + "".join(f"{'1.5,' * (names - 1)}{row}\n" for row in range(30))
+
+
+@pytest.mark.parametrize("above", ["", "Genes of 2024\n\n"])
+def test_a_header_longer_than_the_sample_keeps_all_names(above):
+    text = above + long_header(8000)
+    assert len(text.splitlines()[-31]) > 200_000
+    frame, notes = read_delimited(text, "f")
+    assert frame.shape == (30, 8000)
+    assert frame["label"].tolist() == [*range(30)]
+    assert len(notes) == bool(above)
+    cells, dialect = delimited_cells(text)
+    assert (cells.shape, len(dialect.header)) == ((30, 8000), 8000)
+
+
+def test_a_long_header_of_many_lines_is_refused_and_never_cut():
+    assert read_delimited(long_header(8000, lines=15), "f")[0].shape == (30, 8000)
+    with pytest.raises(SourceError, match="hold 2 of the header's 8,000 names; leave out line br"):
+        read_delimited(long_header(8000, lines=9000), "f")

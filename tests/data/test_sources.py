@@ -40,6 +40,10 @@ FRAME = pd.DataFrame(
         "when": pd.to_datetime(["2020-01-01 10:00", "2020-01-02 00:00", None, "2021-05-05 01:00"]),
     }
 )
+HUGE = io.BytesIO()
+np.lib.format.write_array_header_1_0(
+    HUGE, {"descr": "<f8", "fortran_order": False, "shape": (10**9, 100)}
+)
 
 
 @pytest.mark.parametrize("suffix", [".parquet", ".pq", ".feather", ".arrow", ".ipc"])
@@ -256,9 +260,18 @@ def test_gzip_is_known_by_content_whatever_the_suffix(tmp_path: Path) -> None:
         ("t.feather", b"ARROW1garbage", "damaged"),
         ("t.npz", b"garbage", "does not hold what its suffix says"),
         ("t.npz", b"PK\x03\x04garbage", "damaged file of arrays"),
+        (
+            "t.npy",
+            HUGE.getvalue() + bytes(100),
+            r"declares 800,000,000,000 bytes, and 100 follow\)",
+        ),
         ("t.jsonl", b'{"a": 1}\n{"a": \n', "line 2 is no JSON"),
         ("t.jsonl", b"[1, 2]\n", "line 1 is no JSON object"),
         ("t.jsonl", b"{}\n", "without a field"),
+        ("t.jsonl", b'{"a": "x"}\n{"a": "\\ud800"}\n', "line 2 holds half a letter"),
+        ("t.jsonl", b'{"\\uDC00": "x"}\n', "line 1 holds half a letter"),
+        ("t.jsonl", b'{"a": ' + b"9" * 5000 + b"}\n", "line 1 holds a whole number of thousands"),
+        ("t.jsonl", b'{"a": 1}\n' + b"[" * 200_000 + b"\n", "line 2 .* too deep to be read"),
         ("t.arff", b"@relation r\n", "no @data line"),
     ],
 )
@@ -287,6 +300,75 @@ def test_missing_files_and_folders(tmp_path: Path) -> None:
         read_table("a\0b.csv")
     with pytest.raises(SourceError, match="it is too long for a path"):
         read_table("x" * 300)
+
+
+DAMAGED_PLACES = {
+    "csr": {"indices": [0, 10**9, 5], "indptr": [0, 1, 2, 3]},
+    "csc": {"indices": [0, 1, 10**9], "indptr": [0, 1, 2, 3, 3]},
+    "bsr": {"data": np.ones((3, 1, 2)), "indices": [0, 1, 10**9], "indptr": [0, 1, 2, 3]},
+    "coo": {"row": [0, 1, 2], "col": [0, 10**9, 1]},
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGED_PLACES)
+def test_places_outside_a_sparse_matrix_are_refused(tmp_path: Path, kind: str) -> None:
+    arrays = {"data": np.ones(3), **DAMAGED_PLACES[kind]}
+    np.savez(tmp_path / "t.npz", format=kind, shape=[3, 4], **arrays)
+    with pytest.raises(SourceError, match=r"t\.npz'.* damaged"):
+        read_table(tmp_path / "t.npz")
+
+
+@pytest.mark.parametrize(("kind", "shape"), [("lil", [3, 4]), (7, [3, 4]), ("csr", [[3], [4]])])
+def test_what_is_no_sparse_matrix_is_refused(tmp_path: Path, kind: Any, shape: Any) -> None:
+    places = {"indices": [0, 1, 2], "indptr": [0, 1, 2, 3]}
+    np.savez(tmp_path / "t.npz", format=kind, shape=shape, data=np.ones(3), **places)
+    with pytest.raises(SourceError, match=r"t\.npz' is a damaged file of arrays"):
+        read_table(tmp_path / "t.npz")
+
+
+def damaged_texts(wrong: int) -> bytes:
+    """Give an Arrow file whose texts lie, by their offsets, so far behind what it holds."""
+    texts = pa.array([f"text {i}" for i in range(300)], pa.large_string())
+    offsets = np.frombuffer(texts.buffers()[1], np.int64)[:301]
+    sink = pa.BufferOutputStream()
+    table = pa.table({"a": np.arange(300.0), "text": texts})
+    with pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
+    content = sink.getvalue().to_pybytes()
+    assert content.count(offsets.tobytes()) == 1
+    moved = offsets.copy()
+    moved[150:300] += wrong
+    return content.replace(offsets.tobytes(), moved.tobytes())
+
+
+@pytest.mark.parametrize("wrong", [60_000, 2**44])
+def test_texts_outside_an_arrow_file_are_refused(tmp_path: Path, wrong: int) -> None:
+    (tmp_path / "t.arrow").write_bytes(damaged_texts(wrong))
+    with pytest.raises(SourceError, match=r"t\.arrow' is damaged .*; write or copy it again"):
+        read_table(tmp_path / "t.arrow")
+
+
+@pytest.mark.parametrize("place", [b'"numpy_type"', b'{"index_columns"', b'"pandas_type"'])
+@pytest.mark.parametrize("suffix", [".arrow", ".parquet"])
+def test_damaged_metadata_of_pandas_are_refused(tmp_path: Path, suffix: str, place: bytes) -> None:
+    table = pa.Table.from_pandas(pd.DataFrame({"a": [1.0], "b": ["x"]}, index=["y"]))
+    known = table.schema.metadata[b"pandas"]
+    assert place in known
+    table = table.replace_schema_metadata({b"pandas": known.replace(place, b"xx" + place[2:])})
+    if suffix == ".parquet":
+        parquet.write_table(table, tmp_path / "t.parquet")
+    else:
+        feather.write_feather(table, tmp_path / "t.arrow")
+    with pytest.raises(SourceError, match=rf"t\{suffix}': the table's cells or metadata are dama"):
+        read_table(tmp_path / f"t{suffix}")
+
+
+def test_an_index_named_as_a_column_is_a_column_of_that_name(tmp_path: Path) -> None:
+    pd.DataFrame({"a": [1, 2]}, index=pd.Index([5, 6], name="a")).to_parquet(tmp_path / "t.parquet")
+    rows = read_table(tmp_path / "t.parquet").rows
+    assert isinstance(rows, pd.DataFrame)
+    assert [*rows.columns] == ["a", "a"]
+    assert rows.to_numpy().tolist() == [[5, 1], [6, 2]]
 
 
 def test_npz_errors(tmp_path: Path) -> None:

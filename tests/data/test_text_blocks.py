@@ -205,3 +205,19 @@ def test_only_large_text_of_several_columns_is_long(path, tmp_path):
     assert not is_long_text(parquet, least_bytes=100)
     other = path.rename(tmp_path / "table.jsonl")
     assert not is_long_text(other, least_bytes=100)
+
+
+def test_a_header_longer_than_the_sample_keeps_all_names(tmp_path):
+    path = tmp_path / "genes.csv"
+    names = [f"gene {place:030}" for place in range(8000)]
+    path.write_text(",".join(names) + "\n" + f"{'1,' * 7999}2\n" * 30)
+    blocks = DelimitedBlocks(path, block_rows=20)
+    assert (blocks.columns, blocks.rows) == (names, 30)
+    assert is_long_text(path, least_bytes=100)
+
+
+def test_a_long_header_of_many_lines_is_refused_and_never_cut(tmp_path):
+    path = tmp_path / "notes.csv"
+    path.write_text('kg,"' + "a note\n" * 40_000 + '",colour\n' + "1,x,red\n" * 30)
+    with pytest.raises(SourceError, match="2 of the header's 3 names; leave out line breaks"):
+        DelimitedBlocks(path)

@@ -2,12 +2,14 @@ import json
 import os
 import pickle
 import re
+from hashlib import sha256
 
 import joblib
 import numpy as np
 import pandas as pd
 import pytest
 from joblib.externals.loky import get_reusable_executor
+from safetensors import numpy as safetensors
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.metrics import f1_score, roc_auc_score
@@ -357,11 +359,46 @@ def test_load_tells_a_newer_version(saved):
         {"offset": None},
         {"encoder": {"named": False, "columns": [{"recipe": "number"}]}},
         {"encoder": {"named": False, "columns": [{"recipe": "number", "column": "0"}] * 9}},
+        {"encoder": {"named": False, "columns": []}},
     ],
 )
 def test_load_tells_a_changed_state(saved, meta):
     change(saved, meta=meta)
     assert_one_line_about(saved, r"cannot be used here|is incomplete or changed")
+
+
+@pytest.mark.parametrize(("part", "size"), [("hidden", 10**12), ("evidence", -1)])
+def test_load_tells_settings_that_no_learner_can_have(saved, part, size):
+    settings = json.loads((saved / STATE_FILE).read_text())["meta"]["settings"]
+    of = settings if part in settings else settings["shape"]
+    of[part] = size
+    change(saved, meta={"settings": settings})
+    assert_one_line_about(saved, "cannot be used here")
+
+
+@pytest.mark.parametrize(
+    ("name", "changed"),
+    [
+        ("probe.scores", None),
+        ("support.columns", lambda places: places + 10**6),
+        ("support.columns", lambda places: places * 0),
+        ("kept.places", lambda places: places + 10**6),
+        ("kept.places", lambda places: places[1:]),
+        ("kept.labels", lambda labels: labels[1:]),
+        ("kept.table", lambda table: table[:-200]),
+    ],
+)
+def test_load_tells_changed_tensors(saved, name, changed):
+    (file,) = saved.glob("*.safetensors")
+    tensors = safetensors.load(file.read_bytes())
+    array = tensors.pop(name)
+    if changed is not None:
+        tensors[name] = changed(array)
+    payload = safetensors.save(tensors)
+    digest = sha256(payload).hexdigest()
+    (saved / f"tensors-{digest[:16]}.safetensors").write_bytes(payload)
+    change(saved, tensors=f"tensors-{digest[:16]}.safetensors", sha256=digest)
+    assert_one_line_about(saved, "the saved detector is incomplete or changed")
 
 
 def test_load_tells_a_detector_that_scores_otherwise(saved, monkeypatch):

@@ -1,8 +1,8 @@
 """The command line ``oddshot``; ``oddshot --help`` lists its commands.
 
-Exit codes: 0 done; 1 every run of `bench` failed; 2 a mistake of the user's, or a full disk, in one
-line on standard error; 3 `watch` found drift; 130 stopped with Ctrl-C; 143 ended by SIGTERM. Any
-other exception is a defect of ours and escapes with its traceback.
+Exit codes: 0 done; 1 every run of `bench` failed; 2 a mistake of the user's, a full disk or too
+little memory, in one line on standard error; 3 `watch` found drift; 130 stopped with Ctrl-C; 143
+ended by SIGTERM. Any other exception is a defect of ours and escapes with its traceback.
 
 Nothing heavy is imported before a command needs it, so that ``oddshot --help`` answers at once.
 """
@@ -31,7 +31,7 @@ from oddshot.cli.label import label
 from oddshot.cli.series import series
 from oddshot.cli.training import meta_train
 from oddshot.cli.watch import refresh, watch
-from oddshot.errors import OddshotError, SettingError
+from oddshot.errors import OddshotError, SettingError, first_line
 
 # Newer versions of Typer carry a copy of Click of their own: find its base error from Typer's.
 _UsageError: Any = typer.BadParameter.__mro__[2]
@@ -58,6 +58,11 @@ class _OneLineErrors(TyperGroup):
                 raise
             message = f"cannot write all ({error.strerror}); make room where the output goes"
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        except MemoryError as error:
+            message = (
+                f"this needs more memory than there is ({first_line(error)}); give fewer rows or "
+                "columns, or a long CSV or Parquet file with --out, which is read in blocks"
+            )
         else:
             sys.exit(code if isinstance(code, int) else 0)
         complain(message)

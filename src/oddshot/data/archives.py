@@ -1,5 +1,6 @@
-"""Files of several arrays, as `numpy.savez` writes them."""
+"""Files of arrays, as `numpy.save` and `numpy.savez` write them."""
 
+import math
 import zipfile
 import zlib
 from collections.abc import Collection
@@ -29,7 +30,24 @@ def read_arrays(file: IO[bytes]) -> dict[str, NDArray[Any]]:
     if isinstance(loaded, np.ndarray):
         raise ValueError("it holds one array without a name, and is no archive of arrays")
     with loaded as archive:
+        for member in archive.zip.infolist():
+            with archive.zip.open(member) as content:
+                check_length(content, member.file_size)
         return {name: archive[name] for name in archive.files}
+
+
+def check_length(file: IO[bytes], length: int) -> None:
+    """Refuse an array, in a file of so many bytes, whose header declares more than follows it.
+
+    Raises
+    ------
+    ValueError
+        If it does; one of `UNREADABLE` if there is no header.
+    """
+    shape, dtype = _header(file)
+    declared, held = math.prod(shape) * dtype.itemsize, length - file.tell()
+    if declared > held and not dtype.hasobject:
+        raise ValueError(f"its header declares {declared:,} bytes, and {held:,} follow")
 
 
 def read_shapes(path: Path, names: Collection[str]) -> dict[str, tuple[int, ...]]:
@@ -41,8 +59,13 @@ def read_shapes(path: Path, names: Collection[str]) -> dict[str, tuple[int, ...]
 
 def _shape(archive: zipfile.ZipFile, member: str) -> tuple[int, ...]:
     with archive.open(member) as file:
-        read = {
-            (1, 0): np.lib.format.read_array_header_1_0,
-            (2, 0): np.lib.format.read_array_header_2_0,
-        }[np.lib.format.read_magic(file)]
-        return read(file)[0]
+        return _header(file)[0]
+
+
+def _header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    read = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }[np.lib.format.read_magic(file)]
+    shape, _, dtype = read(file)
+    return shape, dtype

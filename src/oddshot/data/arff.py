@@ -1,6 +1,7 @@
 """Weka's ARFF files: typed columns above comma-separated rows, dense or sparse."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,10 +13,9 @@ from oddshot.errors import SourceError
 
 QUOTED = r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\""
 ATTRIBUTE = re.compile(rf"@attribute\s+({QUOTED}|[^\s{{]+)\s*(.+)", re.I)
-CELL = re.compile(rf"\s*({QUOTED}|[^,]*?)\s*(?:,|$)")
-TABBED = re.compile(rf"\s*({QUOTED}|[^\t]*?)\s*(?:\t|$)")
-SPARSE_CELL = re.compile(rf"\s*(\d+)\s+({QUOTED}|[^,]+?)\s*(?:,|$)")
-SPARSE = re.compile(rf"(?:{SPARSE_CELL.pattern})*")
+CELL = re.compile(rf"\s*+((?:{QUOTED})(?=\s*+(?:,|$))|[^,]*+)\s*+(?:,|$)")
+TABBED = re.compile(rf"\s*+((?:{QUOTED})(?=\s*(?:\t|$))|[^\t]*+)\s*(?:\t|$)")
+SPARSE_CELL = re.compile(rf"\s*+(\d{{1,9}})\s++((?:{QUOTED})(?=\s*+(?:,|$))|[^,]++)\s*+(?:,|$)")
 ESCAPE = re.compile(r"\\(.)")
 
 
@@ -91,7 +91,7 @@ def _attributes(content: Iterator[tuple[int, str]], called: str) -> list[Attribu
     names = [attribute.name for attribute in attributes]
     if not names:
         raise SourceError(f"{called} declares no @attribute; an ARFF file has one a column")
-    if twice := sorted({name for name in names if names.count(name) > 1}):
+    if twice := sorted(name for name, count in Counter(names).items() if count > 1):
         raise SourceError(f"{called} declares the attribute {twice[0]!r} twice; rename one")
     return attributes
 
@@ -102,7 +102,7 @@ def _attribute(line: str, where: str) -> Attribute:
         raise SourceError(f"{where} is no '@attribute name type': {line[:60]!r}")
     name, declared = _plain(match[1]), match[2].strip()
     if declared.startswith("{") and declared.endswith("}"):
-        levels = [_plain(cell) for cell in CELL.findall(declared[1:-1].strip().rstrip(","))]
+        levels = [_plain(cell.strip()) for cell in CELL.findall(declared[1:-1].strip().rstrip(","))]
         return Attribute(name, "nominal", tuple(dict.fromkeys(levels[:-1] or levels)))
     kind = declared.split()[0].lower()
     if kind in ("numeric", "real", "integer"):
@@ -123,7 +123,7 @@ def _cells(line: str, attributes: Sequence[Attribute], where: str) -> list[str |
         cells = [cell.strip() for cell in line.split("," if "," in line else "\t")]
     else:
         pattern = CELL if "," in line else TABBED
-        cells = pattern.findall(line)
+        cells = [cell.strip() for cell in pattern.findall(line)]
         if not line.endswith((",", "\t")):
             cells.pop()  # the empty match at the end of the line
     if len(cells) != len(attributes):
@@ -136,13 +136,16 @@ def _cells(line: str, attributes: Sequence[Attribute], where: str) -> list[str |
 
 def _sparse_cells(body: str, attributes: Sequence[Attribute], where: str) -> list[str | None]:
     """Give a row that names some columns only: the others hold 0, or their first level."""
-    if not SPARSE.fullmatch(body):
-        raise SourceError(
-            f"{where} is no sparse row: {body[:40]!r}; write pairs of a column, counted from 0, "
-            "and a value, with commas between them, as in {0 1.5, 3 red}"
-        )
     cells: list[str | None] = [a.levels[0] if a.levels else "0" for a in attributes]
-    for column, cell in SPARSE_CELL.findall(body):
+    end = 0
+    while end < len(body):
+        match = SPARSE_CELL.match(body, end)
+        if not match:
+            raise SourceError(
+                f"{where} is no sparse row: {body[:40]!r}; write pairs of a column, counted from "
+                "0, and a value, with commas between them, as in {0 1.5, 3 red}"
+            )
+        column, cell, end = match[1], match[2].strip(), match.end()
         if int(column) >= len(attributes):
             raise SourceError(
                 f"{where} gives a value to column {column}; "

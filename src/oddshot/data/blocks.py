@@ -17,7 +17,7 @@ from oddshot.data.sources import column_position, writing
 from oddshot.data.streams import Held, Source, is_read_once, title_of
 from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, LabelArray
 from oddshot.errors import SourceError, first_line
-from oddshot.frames import frame_from_arrow
+from oddshot.frames import DAMAGED, frame_from_arrow
 
 BLOCK_ROWS = 65_536
 MAGIC = b"PAR1"
@@ -171,7 +171,7 @@ class ParquetBlocks:
                 pa.BufferReader(source.data) if isinstance(source, Held) else Path(source)
             ) as file:
                 yield file
-        except (pa.ArrowException, OSError) as error:
+        except (*DAMAGED, pa.ArrowException, OSError) as error:
             raise SourceError(
                 f"{title_of(source)} cannot be read: {first_line(error)}; write or copy it again"
             ) from error

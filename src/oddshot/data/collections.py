@@ -15,7 +15,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from oddshot.data.archives import UNREADABLE, read_shapes
-from oddshot.data.delimited import sniff
+from oddshot.data.delimited import read_sample, sniff
 from oddshot.data.labels import LABEL_NAMES
 from oddshot.data.sources import FORMATS, GZIP, read_content, read_table, stem, table_suffix
 from oddshot.episodes import Rows, Table
@@ -43,7 +43,6 @@ FAMILIES = {
     "Wilt": r"wilt",
 }
 NUMBERED = re.compile(r"^\d+_(?=[^\W\d_])")  # as collections number their files: 6_cardio.npz
-HEAD = 65_536
 WRITTEN = {"results.csv": "settings.json", "log.csv": "checkpoint"}
 """Files that benchmarks and training write, each with what stands beside it: no tables."""
 
@@ -277,20 +276,4 @@ def _outline_of_parquet(path: Path) -> _Outline:
 def _outline_of_text(path: Path) -> _Outline:
     with open(path, "rb") as file:
         compressed = file.read(2) == GZIP
-    with gzip.open(path) if compressed else open(path, "rb") as file:
-        head = file.read(HEAD)
-    text = head.decode("utf-8-sig", errors="replace")
-    names = sniff(text[: text.rfind("\n")] if len(head) == HEAD else text).names
-    return _Outline() if names is None else _Outline(_without_labels(names), columns=len(names))
-
-
-def _without_labels(names: Sequence[str]) -> tuple[str, ...]:
-    """Leave out the column that is taken for the labels."""
-    found = _label_name(names)
-    return tuple(name for name in names if name != found)
-
-
-def _label_name(names: Sequence[str]) -> str | None:
-    """Find the column that is taken for the labels where nobody says which one it is."""
-    small = {name.strip().lower(): name for name in reversed(names)}
-    return next((small[name] for name in LABEL_NAMES if name in small), None)
+NUMBERED = re.compile(r"^\d+_(?=[^\W\d_])")  # as collections number their files: 6_cardio.npz

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 import pandas as pd
@@ -25,6 +25,7 @@ SPELLED = (str.lower, str.upper, str.title)
 GAPS = [*sorted({spell(word) for word in MISSING_WORDS for spell in SPELLED}), "NaN", "NaT"]
 SAMPLE_ROWS = 200
 SAMPLE_CHARACTERS = 200_000
+SAMPLE_LINES = 20  # whole ones that are looked at, however long: lines above, a header, a few rows
 MOST_ABOVE, ENOUGH_BELOW = 10, 0.9  # lines above a table; share of lines that are as wide
 MOST_NAMED = 5  # columns that one note names
 COMMA_NUMBER = re.compile(r"[+-]?\d+,\d+(?:[eE][+-]?\d+)?")
@@ -92,6 +93,7 @@ def read_delimited(text: str, called: str) -> tuple[pd.DataFrame, tuple[str, ...
     try:
         dialect = sniff(text)
         width = _check_widths(text, dialect.delimiter, called, before)
+        check_header(dialect, width, called)
         frame = _fields_of(text, dialect, width, **values(dialect, width))
     except (csv.Error, pd.errors.ParserError) as error:
         raise SourceError(f"{called} is not a delimited text: {error}") from error
@@ -151,7 +153,7 @@ def lines_above(text: str) -> int:
 
 def without_lines(text: str, number: int) -> str:
     """Leave out so many lines at the beginning, as `lines_above` counts them."""
-    lines = io.StringIO(text[:SAMPLE_CHARACTERS], newline="")
+    lines = io.StringIO(_sample(text), newline="")
     return text[sum(len(line) for line in islice(lines, number)) :]
 
 
@@ -275,12 +277,22 @@ def sniff(text: str) -> Dialect:
     return Dialect(delimiter, decimal, tuple(header))
 
 
+def read_sample(file: TextIO) -> str:
+    """Read the first lines of an open text, whole ones: as many as are looked at, or more."""
+    sample = file.read(SAMPLE_CHARACTERS) + file.readline()
+    return sample + "".join(islice(file, max(0, SAMPLE_LINES - sample.count("\n"))))
+
+
 def _sample(text: str) -> str:
     """Give the first lines of a text, whole ones where it is longer."""
-    sample = text[:SAMPLE_CHARACTERS]
-    if len(text) > SAMPLE_CHARACTERS:
-        sample = sample[: sample.rfind("\n") + 1] or sample
-    return sample
+    if len(text) <= SAMPLE_CHARACTERS:
+        return text
+    end = 0
+    for _ in range(SAMPLE_LINES):
+        end = text.find("\n", end) + 1
+        if not end:
+            return text
+    return text[: max(end, text.rfind("\n", 0, SAMPLE_CHARACTERS) + 1)]
 
 
 def _fields(text: str, delimiter: str) -> list[list[str]]:
@@ -372,6 +384,21 @@ def _check_widths(text: str, delimiter: str, called: str, before: int = 0) -> in
     for _ in rows_of_width(io.StringIO(text, newline=""), delimiter, called, before):
         pass
     return len(first)
+
+
+def check_header(dialect: Dialect, width: int, called: str) -> None:
+    """Refuse a header, read from the first lines, that has another number of names than rows have.
+
+    Raises
+    ------
+    SourceError
+        If it has.
+    """
+    if dialect.names is not None and len(dialect.names) != width:
+        raise SourceError(
+            f"{called}: the first {SAMPLE_LINES} lines hold {len(dialect.names):,} of the "
+            f"header's {width:,} names; leave out line breaks in names"
+        )
 
 
 def rows_of_width(

@@ -27,7 +27,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 from pyarrow import feather, parquet
 
-from oddshot.data.archives import UNREADABLE, read_arrays
+from oddshot.data.archives import UNREADABLE, check_length, read_arrays
 from oddshot.data.arff import read_arff
 from oddshot.data.delimited import Dialect, delimited_cells, read_delimited
 from oddshot.data.encodings import marked, other_than_utf8
@@ -35,7 +35,7 @@ from oddshot.data.labels import parse_labels
 from oddshot.data.streams import Held, Source, read_bytes, title_of
 from oddshot.episodes import LabelArray, Rows, Table
 from oddshot.errors import DataError, SourceError, first_line
-from oddshot.frames import frame_from_arrow, to_rows
+from oddshot.frames import DAMAGED, frame_from_arrow, is_unicode, to_rows
 from oddshot.persistence import replacing
 
 FORMATS = {
@@ -347,19 +347,34 @@ def _from_json_lines(data: bytes, called: str) -> Content:
     for i, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
-        try:
-            record = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise SourceError(
-                f"{called}: line {i} is no JSON ({error.msg}); write one object a line"
-            ) from error
-        if not isinstance(record, dict):
-            raise SourceError(f"{called}: line {i} is no JSON object; write one object a line")
-        records.append(record)
+        records.append(_record(line, f"{called}: line {i}"))
     frame = pd.DataFrame(records)
     if not frame.shape[1]:
         raise SourceError(f"{called} holds objects without a field; name the columns in them")
     return Content(frame, notes=notes)
+
+
+def _record(line: str, where: str) -> dict[str, Any]:
+    try:
+        record = json.loads(line)
+        halved = "\\u" in line and not is_unicode(json.dumps(record, ensure_ascii=False))
+    except json.JSONDecodeError as error:
+        raise SourceError(f"{where} is no JSON ({error.msg}); write one object a line") from error
+    except RecursionError as error:
+        raise SourceError(
+            f"{where} holds lists or objects in each other, too deep to be read; write them as text"
+        ) from error
+    except ValueError as error:
+        raise SourceError(
+            f"{where} holds a whole number of thousands of digits; write it as text"
+        ) from error
+    if not isinstance(record, dict):
+        raise SourceError(f"{where} is no JSON object; write one object a line")
+    if halved:
+        raise SourceError(
+            f"{where} holds half a letter (\\ud800 to \\udfff) without the other half; leave it out"
+        )
+    return record
 
 
 def _from_arff(data: bytes, called: str) -> Content:
@@ -371,7 +386,8 @@ def _from_arrow(read: Callable[[Any], Any]) -> Callable[[bytes, str], Content]:
     def reader(data: bytes, called: str) -> Content:
         try:
             table = read(pa.BufferReader(data))
-        except (pa.ArrowException, OSError) as error:
+            table.validate(full=True)  # cells outside the file's own memory would be read
+        except (*DAMAGED, pa.ArrowException, OSError) as error:
             raise SourceError(
                 f"{called} is damaged ({first_line(error)}); write or copy it again"
             ) from error
@@ -380,13 +396,17 @@ def _from_arrow(read: Callable[[Any], Any]) -> Callable[[bytes, str], Content]:
                 f"{called} holds {table.num_rows} rows and {table.num_columns} columns; "
                 "give a file with some of both"
             )
-        return Content(frame_from_arrow(table))
+        try:
+            return Content(frame_from_arrow(table))
+        except DataError as error:
+            raise SourceError(f"{called}: {error}") from error
 
     return reader
 
 
 def _from_npy(data: bytes, called: str) -> Content:
     with _loading(called):
+        check_length(io.BytesIO(data), len(data))
         matrix = np.load(io.BytesIO(data), allow_pickle=False)
     return Content(_named(matrix, {}, called))
 
@@ -394,8 +414,10 @@ def _from_npy(data: bytes, called: str) -> Content:
 def _from_npz(data: bytes, called: str) -> Content:
     with _loading(called):
         arrays = read_arrays(io.BytesIO(data))
-        if {"format", "shape", "data"} <= arrays.keys():
-            return Content(_in_memory(to_rows(sp.load_npz(io.BytesIO(data)))))
+        is_sparse = {"format", "shape", "data"} <= arrays.keys()
+        sparse = sp.load_npz(io.BytesIO(data)) if is_sparse else None
+    if sparse is not None:
+        return Content(_named(sparse, {}, called))
     if "train" in arrays and "test" in arrays and "test_labels" in arrays:
         return _from_train_and_test(arrays, called)
     if len(arrays) == 1 and "y" not in arrays:
@@ -413,7 +435,7 @@ def _from_npz(data: bytes, called: str) -> Content:
 def _loading(called: str) -> Iterator[None]:
     try:
         yield
-    except UNREADABLE as error:
+    except (*UNREADABLE, TypeError, AttributeError, NotImplementedError) as error:
         raise SourceError(
             f"{called} is a damaged file of arrays or holds Python objects ({first_line(error)}); "
             "save plain arrays again"
@@ -433,7 +455,7 @@ def _from_train_and_test(arrays: dict[str, NDArray[Any]], called: str) -> Conten
     return Content(rows, labels, training_rows=len(train))
 
 
-def _named(matrix: NDArray[Any], arrays: dict[str, NDArray[Any]], called: str) -> Rows:
+def _named(matrix: Any, arrays: dict[str, NDArray[Any]], called: str) -> Rows:
     if matrix.dtype.names or matrix.ndim != 2:
         what = "records" if matrix.dtype.names else f"an array of shape {matrix.shape}"
         raise SourceError(f"{called} holds {what}; it needs numbers in rows and columns, (n, d)")

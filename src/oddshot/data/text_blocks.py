@@ -18,12 +18,13 @@ from pandas.api.types import is_bool_dtype, is_integer_dtype, is_numeric_dtype
 
 from oddshot.data.blocks import BLOCK_ROWS, chosen
 from oddshot.data.delimited import (
-    SAMPLE_CHARACTERS,
+    check_header,
     layout,
     lines_above,
     notes_on,
     numbered_rows,
     pointed,
+    read_sample,
     rows_of_width,
     sniff,
     values,
@@ -146,13 +147,14 @@ class DelimitedBlocks:
         """Find out how the text is written, and count its rows."""
         self._above = 0
         with self._reading() as text:
-            sample = text.read(SAMPLE_CHARACTERS + 1)  # more than is looked at: a line may be cut
+            sample = read_sample(text)
         if not sample.strip():
             raise SourceError(f"{str(self._path)!r} is empty; give a file with rows")
         self._above = lines_above(sample)
         self._dialect = sniff(without_lines(sample, self._above))
         lines = self._cells()
         self._width = len(next(lines))
+        check_header(self._dialect, self._width, repr(str(self._path)))
         self.rows = sum(1 for _ in lines) + (self._dialect.names is None)
         if not self.rows:
             raise SourceError(f"{str(self._path)!r} holds a header and no row; add rows beneath it")
@@ -244,10 +246,11 @@ def is_long_text(path: str | os.PathLike[str], *, least_bytes: int) -> bool:
     if not os.path.isfile(path) or path.stat().st_size < least_bytes or not is_delimited(path):
         return False
     with open(path, "rb") as plain, unpacked(path, plain) as file:
-        head = file.read(SAMPLE_CHARACTERS + 1)
-    if head.startswith((b"\xff\xfe", b"\xfe\xff", *MAGIC)):
-        return False
-    sample = head.decode("utf-8-sig", errors="replace")
+        if file.read(HEAD).startswith((b"\xff\xfe", b"\xfe\xff", *MAGIC)):
+            return False
+        file.seek(0)
+        with io.TextIOWrapper(file, "utf-8-sig", errors="replace", newline="") as text:
+            sample = read_sample(text)
     sample = without_lines(sample, lines_above(sample))
     rows = numbered_rows(io.StringIO(sample, newline=""), sniff(sample).delimiter)
     _, first = next(rows, (1, []))

@@ -260,7 +260,7 @@ class FewShotDetector(LearnsFromAnswers, GivesReasons, KeepsUp):
         meta, tensors = load_state(path, kind="detector")
         with reading_state(path):
             detector = cls._from_state(meta, tensors, n_jobs=n_jobs)
-        detector._compare(tensors["probe.scores"], path)
+            detector._compare(tensors["probe.scores"], path)
         return detector
 
     def _compare(self, saved: FloatArray, path: str | Path) -> None:

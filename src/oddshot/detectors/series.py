@@ -406,7 +406,7 @@ class SeriesDetector(AnomalyDetector):
             known = {"feature_names_in_": np.array(names, dtype=object)} if names else {}
             detector._set_columns(columns | known)
             detector._restore_verdicts(meta, tensors)
-        judge._compare(kept["probe.scores"], path)
+            judge._compare(kept["probe.scores"], path)
         return detector
 
     def _of_readings(self, windows: Windowed) -> FloatArray:

@@ -8,7 +8,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 import torch
 
-from oddshot.errors import PriorError, SettingError, is_number, is_whole, require
+from oddshot.errors import PriorError, SettingError, first_line, is_number, is_whole, require
 from oddshot.learners.adaptation import Adaptation
 from oddshot.learners.autoencoder import AutoencoderLearner
 from oddshot.learners.gated import GatedLearner
@@ -179,12 +179,12 @@ def restore(prior: Prior) -> tuple[Learner, Params]:
     settings = plain(prior.settings)
     try:
         learner = make_learner(prior.learner, Shape(**settings.pop("shape")), settings)
-    except (SettingError, KeyError, TypeError) as error:
+        expected = learner.initial_parameters(torch.Generator().manual_seed(0))
+    except (SettingError, KeyError, TypeError, RuntimeError) as error:
         raise PriorError(
-            f"{prior!r} cannot be used here: {error}; train or load another"
+            f"{prior!r} cannot be used here: {first_line(error)}; train or load another"
         ) from error
     params = {name: torch.tensor(array) for name, array in prior.tensors.items()}
-    expected = learner.initial_parameters(torch.Generator().manual_seed(0))
     if {n: p.shape for n, p in expected.items()} != {n: p.shape for n, p in params.items()}:
         raise PriorError(
             f"{prior!r} has tensors that its settings do not call for; train or load another"

@@ -101,6 +101,20 @@ def test_what_is_saved_is_encoded_as_before(mixed):
     assert np.array_equal(encoder.transform(again.frame), encoder.transform(mixed))
 
 
+def test_texts_outside_what_was_saved_are_refused():
+    frame = pd.DataFrame({"text": [f"text {i}" for i in range(300)]})
+    nothing = np.full(300, -1)
+    kept = KeptRows(frame, nothing.astype(np.int8), np.arange(300), 300)
+    settings, arrays = kept.state()
+    content = arrays["table"].tobytes()
+    ends = np.cumsum([0, *frame["text"].str.len()])
+    found = [kind for kind in ("<i4", "<i8") if ends.astype(kind).tobytes() in content]
+    moved = ends + np.where((ends > 0) & (ends < ends[-1]), 2**30, 0)
+    damaged = content.replace(ends.astype(found[-1]).tobytes(), moved.astype(found[-1]).tobytes())
+    with pytest.raises(ValueError, match="offset"):
+        KeptRows.restored(settings, {**arrays, "table": np.frombuffer(damaged, dtype=np.uint8)})
+
+
 def test_columns_that_are_merely_counted_stay_so():
     rows = np.random.default_rng(0).normal(size=(30, 2))
     kept, _ = keep(rows, labelled(30))

@@ -149,12 +149,14 @@ def test_a_session_goes_on_with_the_newest_answer_on_equal_rows(detector_and_row
     [
         ("session.json", "{", "damaged"),
         ("session.json", "[]", "damaged"),
+        ("session.json", "[" * 300_000, "damaged"),
         ("session.json", json.dumps({"kind": "x", "format": 9, "about": {}}), "format 9"),
         ("answers.csv", "one,two\n", "first line"),
         ("answers.csv", "time,row,answer,score\n,x,anomaly,\n", "damaged"),
         ("answers.csv", "time,row,answer,score\n,1,perhaps,\n", "damaged"),
         ("answers.csv", "time,row,answer,score\n,1,undo,\n", "damaged"),
         ("answers.csv", "time,row,answer,score\n2024\n", "damaged"),
+        ("answers.csv", f"time,row,answer,score\n,1,{'x' * 200_000},\n", "damaged"),
     ],
 )
 def test_damage_is_told(tmp_path, name, content, message):

@@ -1,4 +1,5 @@
 import datetime
+import time
 
 import numpy as np
 import pandas as pd
@@ -107,3 +108,13 @@ def test_the_order_of_values_decides_nothing_and_words_are_told(spelling, dates,
     assert find_date_format(values) == found
     if len(texts) >= 40:
         assert found.words == tuple(sorted(words))
+
+
+def test_long_texts_are_told_from_dates_at_once():
+    start = time.process_time()
+    assert find_date_format([f"mon{'.' * 40_000}{i}" for i in range(5)]) is None
+    assert time.process_time() - start < 5
+    dates = [f"2024-01-{day}" for day in range(10, 20)]
+    assert find_date_format([*dates, "2024-01-20 " + "." * 200]).words == (
+        "2024-01-20 " + "." * 200,
+    )

@@ -1,5 +1,6 @@
 import datetime
 import decimal
+import time
 
 import numpy as np
 import pandas as pd
@@ -244,3 +245,11 @@ def test_units_are_no_words_and_scales_are_whole(texts, value, number):
     found = find_notation(texts)
     read = None if found is None else found.read([value])
     assert (read is None) if number is None else (read.tolist() == [number])
+
+
+@pytest.mark.parametrize("text", ["0.12345," * 5_000, "1" * 40_000 + "x", "1," * 20_000 + "-"])
+def test_long_texts_are_told_from_numbers_at_once(text):
+    start = time.process_time()
+    assert find_notation([f"{text}{i}" for i in range(5)]) is None
+    assert units_differ([text]) == ""
+    assert time.process_time() - start < 5

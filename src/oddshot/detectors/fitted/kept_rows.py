@@ -172,6 +172,7 @@ class KeptRows:
         """Read what `state` gave."""
         with pa.ipc.open_stream(pa.py_buffer(arrays["table"].tobytes())) as reader:
             table = reader.read_all()
+        table.validate(full=True)  # cells outside its own memory would be read
         frame = frame_from_arrow(table)
         if any(field.metadata for field in table.schema):
             columns = [from_arrow(field, frame.iloc[:, i]) for i, field in enumerate(table.schema)]
@@ -179,7 +180,12 @@ class KeptRows:
         if not settings["named"]:
             frame.columns = pd.RangeIndex(frame.shape[1])
         labels, places = arrays["labels"].astype(np.int8), arrays["places"].astype(np.intp)
-        return cls(frame, labels, places, settings.get("given", 0))
+        given = settings.get("given", 0)
+        if not len(frame) == len(labels) == len(places):
+            raise ValueError(f"{len(frame)} kept rows, {len(labels)} labels, {len(places)} places")
+        if given and places.max(initial=-1) >= given:
+            raise ValueError(f"a kept row stood at place {places.max()} of {given}")
+        return cls(frame, labels, places, given)
 
 
 def rows_of_support(encoded: FloatArray, labels: LabelArray, support: Support) -> Found:

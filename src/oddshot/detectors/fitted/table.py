@@ -534,8 +534,12 @@ class FittedTable:
         encoder = Encoder.from_state(
             meta["encoder"], parts.get("encoder", {}), owner="FewShotDetector"
         )
+        columns = parts["support"]["columns"].astype(np.intp)
+        encoded = len(encoder.encoded_names_) + len(encoder.aside_names_)
+        if not np.array_equal(np.sort(columns), np.arange(encoded)):
+            raise ValueError(f"support.columns is no order of the {encoded} encoded columns")
         support = Support(
-            parts["support"]["columns"].astype(np.intp),
+            columns,
             parts["support"]["typical"],
             parts["support"]["known"],
             float(meta["normal_share"]),

@@ -97,7 +97,7 @@ class SessionFolder:
         try:
             state = json.loads(file.read_bytes())
             known, about = (state["kind"], state["format"]), state["about"]
-        except (OSError, ValueError, LookupError, TypeError) as error:
+        except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
             raise SettingError(
                 f"{file} is damaged or not a session's ({error}); restore it, or give another --out"
             ) from error
@@ -160,7 +160,7 @@ class SessionFolder:
                     self.answers.pop()
                 else:
                     self.answers.append(Answer(row, CODES[answer]))
-        except (ValueError, LookupError, TypeError) as error:
+        except (ValueError, LookupError, TypeError, csv.Error) as error:
             raise SettingError(
                 f"{file} is damaged ({error}); restore it, or give another --out"
             ) from error

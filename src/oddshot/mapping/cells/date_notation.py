@@ -35,6 +35,7 @@ SAMPLE, UNLIKELY = 40, 1 / 8  # so many texts show a format that cannot be: more
 SHORT_YEARS = ("%d.%m.%y", "%d-%m-%y", "%y-%m-%d")  # only where all parts have two digits, for
 PADDED = re.compile(r"\d{2}[.-]\d{2}[.-]\d{2}(?:\D.*)?")  # versions and scores look like these
 SWAPPED = {"%m/%d": "%d/%m", "%d-%m-%y": "%y-%m-%d"}  # what could be meant, too
+LONGEST = 128  # characters of a date and all that stands with it; of some longer, matching is slow
 FEWEST_DATES = 5  # different ones that make a column one of dates, whatever strays are among them
 CLEARLY = 4.0  # times as far apart dates must be the one way to be read the other
 
@@ -71,7 +72,7 @@ def find_date_format(values: Sequence[Any]) -> DateNotation | None:
     most = int(max(1, FEW * len(texts)))
     if not all(isinstance(text, str) for text in texts):
         return None
-    strange = (text for text in texts if not DATE_TEXT.fullmatch(text))
+    strange = (text for text in texts if not resembles_date(text))
     if len(list(islice(strange, most + 1))) > most:
         return None
     form, read, strays = closest_date_format(sorted({*texts}), unlikely=UNLIKELY)
@@ -80,6 +81,15 @@ def find_date_format(values: Sequence[Any]) -> DateNotation | None:
     if periods.may_mean_else(read, form):
         return None
     return DateNotation(_shorter(read, form), tuple(strays))
+
+
+def resembles_date(text: str) -> bool:
+    """Tell, quickly, whether a text may be a date in any format.
+
+    >>> resembles_date("31/12/2023"), resembles_date("red")
+    (True, False)
+    """
+    return len(text) <= LONGEST and DATE_TEXT.fullmatch(text) is not None
 
 
 def closest_date_format(

@@ -45,7 +45,7 @@ def _amounts(thousands: str, point: str) -> re.Pattern[str]:
 
 _LETTERS = r"[^\W\d_]{1,11}"
 _WITH_UNIT = re.compile(
-    rf"[^A-Za-z]*\d[\d.,]*\s?(?P<unit>{_LETTERS}(?:/{_LETTERS}|[\u00b2\u00b3])?|\u00b0[CF]?)"
+    rf"[^A-Za-z]*\d[.,]*\s?(?P<unit>{_LETTERS}(?:/{_LETTERS}|[\u00b2\u00b3])?|\u00b0[CF]?)"
 )
 NO_UNITS = frozenset({"am", "pm", "n", "e", "s", "w"})  # of the clock, and of the compass
 SCALES = (

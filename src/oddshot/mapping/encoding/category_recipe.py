@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from oddshot.mapping.cells.date_notation import DATE_TEXT, closest_date_format
+from oddshot.mapping.cells.date_notation import closest_date_format, resembles_date
 from oddshot.mapping.cells.distinct import Column, distinct_values
 from oddshot.mapping.cells.level_names import are_codes, level_name
 from oddshot.mapping.cells.notation import closest_notation, units_differ, what_more
@@ -64,7 +64,7 @@ def _mixed(texts: list[str], tally: Mapping[str | None, int]) -> str:
         return _told_strays(tally, strays, "numbers") if strays else what_more(texts)
     if more := units_differ(sample):
         return more
-    if sum(bool(DATE_TEXT.fullmatch(text)) for text in sample) < len(sample) - most:
+    if sum(map(resembles_date, sample)) < len(sample) - most:
         return ""
     form, read, unread = closest_date_format(texts, unlikely=UNLIKE)
     if not read or not unread or may_mean_else(read, form):
