@@ -276,4 +276,19 @@ def _outline_of_parquet(path: Path) -> _Outline:
 def _outline_of_text(path: Path) -> _Outline:
     with open(path, "rb") as file:
         compressed = file.read(2) == GZIP
-NUMBERED = re.compile(r"^\d+_(?=[^\W\d_])")  # as collections number their files: 6_cardio.npz
+    opened = gzip.open if compressed else open
+    with opened(path, "rt", encoding="utf-8-sig", errors="replace", newline="") as file:
+        names = sniff(read_sample(file)).names
+    return _Outline() if names is None else _Outline(_without_labels(names), columns=len(names))
+
+
+def _without_labels(names: Sequence[str]) -> tuple[str, ...]:
+    """Leave out the column that is taken for the labels."""
+    found = _label_name(names)
+    return tuple(name for name in names if name != found)
+
+
+def _label_name(names: Sequence[str]) -> str | None:
+    """Find the column that is taken for the labels where nobody says which one it is."""
+    small = {name.strip().lower(): name for name in reversed(names)}
+    return next((small[name] for name in LABEL_NAMES if name in small), None)
