@@ -298,6 +298,8 @@ def test_time_by_place_and_as_one_number(daily):
     compact = daily.iloc[::24].reset_index(drop=True)
     compact["at"] = compact["at"].dt.strftime("%Y%m%d").astype(int)
     assert Windows(4, time="at").fit(compact).has_dates
+    seconds = daily.assign(at=1_704_067_200.25 + 3600 * np.arange(480))
+    assert Windows(4, time="at", period="1D").fit(seconds).period_ == 1.0
     windows = Windows(4, time="at", period=pd.Timedelta("1D")).fit(daily)
     meta, arrays = windows.state()
     assert Windows.from_state(json.loads(json.dumps(meta)), arrays).period_ == 1.0
