@@ -443,7 +443,8 @@ class Windows:
             warnings.warn(
                 f"column {str(self.time)!r}: the season that was found, {season}, is exact enough "
                 f"for readings from {first} to {last}; others are given, which may look odd for "
-                "that. Give period if you know it, or fit again with more or later readings",
+                "that. Give period if you know it, period=None (--period none) if there is no season, "
+                "or fit again with more or later readings",
                 SeriesWarning,
                 stacklevel=3,
             )
