@@ -76,8 +76,7 @@ def find_length(
     37.3
     """
     steps = np.diff(times)
-    step = float(np.median(steps)) if len(steps) else 0.0
-    regular = np.abs(steps - step) <= NEAR * step
+    step, regular = _regular(steps)
     if step <= 0 or regular.mean() < REGULAR:
         return None
     step = float(steps[regular].mean())
@@ -108,6 +107,22 @@ def find_length(
             return None
         found = best
     return _simplest(found, moments, step, natural)._replace(middle=middle)
+
+
+def share_alike(times: FloatArray) -> float:
+    """Tell what share of the steps of rising times (n,) are alike; 0 where most repeat a moment.
+
+    >>> share_alike(np.array([0.0, 1.0, 2.0, 3.0, 7.0])), REGULAR
+    (0.75, 0.9)
+    """
+    step, regular = _regular(np.diff(times))
+    return float(regular.mean()) if step > 0 else 0.0
+
+
+def _regular(steps: FloatArray) -> tuple[float, NDArray[np.bool_]]:
+    """Give the usual step in time, and which of steps (n,) are nearly it."""
+    step = float(np.median(steps)) if len(steps) else 0.0
+    return step, np.abs(steps - step) <= NEAR * step
 
 
 class _Found(NamedTuple):
