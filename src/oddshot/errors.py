@@ -93,7 +93,7 @@ class DateWarning(UserWarning):
 
 
 class SeriesWarning(UserWarning):
-    """A series was read at other moments, or at another pace, than the one learned from."""
+    """A series repeats moments, or has irregular steps, or others than the one learned from."""
 
 
 class SavedScoresWarning(UserWarning):

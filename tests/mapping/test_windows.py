@@ -220,7 +220,8 @@ def test_another_pace_is_told(daily):
     windows.of(daily.sample(frac=0.9, random_state=0))
     windows.of(pd.concat([daily, daily[:10]]))
     twice = pd.concat([daily, daily])
-    Windows(4, time="at").fit(twice).of(twice)
+    with pytest.warns(SeriesWarning, match="50% of the readings"):
+        Windows(4, time="at").fit(twice)
     del meta["pace"]
     Windows.from_state(meta, arrays).of(daily.iloc[::2])
 
@@ -230,7 +231,22 @@ def test_noise_and_irregular_times_have_no_season(daily):
     noise = daily.assign(load=generator.normal(size=480))
     assert Windows(4, time="at").fit(noise).period_ is None
     irregular = daily.assign(at=np.cumsum(generator.exponential(size=480)))
-    assert Windows(4, time="at").fit(irregular).period_ is None
+    with pytest.warns(SeriesWarning, match="no season was looked for: .*% of the steps .* alike"):
+        assert Windows(4, time="at").fit(irregular).period_ is None
+    Windows(4, time="at", period=None).fit(irregular)
+
+
+def test_moments_that_repeat_at_fit_are_told_and_what_tells_them_apart(daily):
+    again = pd.concat([daily, daily.sample(frac=0.15, random_state=0)])
+    with pytest.warns(
+        SeriesWarning, match=r"'at': 13% .* same moment .* no season .* Leave out repeated"
+    ):
+        assert Windows(4, time="at").fit(again).period_ is None
+    two = pd.concat([daily.assign(machine="north"), daily.assign(machine="south")])
+    with pytest.warns(SeriesWarning, match=r"50% .* Column 'machine' tells them apart: give one"):
+        Windows(4, time="at", period="1D").fit(two)
+    Windows(4, time="at").fit(pd.concat([daily, daily[:2]]))  # an hour of autumn
+    Windows(4).fit(two)
 
 
 def test_a_given_period_of_dates(daily):
@@ -298,6 +314,8 @@ def test_time_by_place_and_as_one_number(daily):
     compact = daily.iloc[::24].reset_index(drop=True)
     compact["at"] = compact["at"].dt.strftime("%Y%m%d").astype(int)
     assert Windows(4, time="at").fit(compact).has_dates
+    seconds = daily.assign(at=1_704_067_200.25 + 3600 * np.arange(480))
+    assert Windows(4, time="at", period="1D").fit(seconds).period_ == 1.0
     windows = Windows(4, time="at", period=pd.Timedelta("1D")).fit(daily)
     meta, arrays = windows.state()
     assert Windows.from_state(json.loads(json.dumps(meta)), arrays).period_ == 1.0

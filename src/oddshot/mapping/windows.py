@@ -26,7 +26,7 @@ from oddshot.errors import DataError, SeriesWarning, SettingError, is_number, is
 from oddshot.frames import as_frame, to_rows
 from oddshot.mapping.cells.date_notation import find_date_format
 from oddshot.mapping.cells.days import DAY, EPOCH
-from oddshot.mapping.cells.distinct import distinct_values
+from oddshot.mapping.cells.distinct import distinct_values, nested_type
 from oddshot.mapping.cells.number_dates import find_number_date
 from oddshot.mapping.cells.reading import read_days, read_numbers, read_offsets, warn_of_offsets
 from oddshot.mapping.encoding.category import Category
@@ -35,7 +35,7 @@ from oddshot.mapping.encoding.date import Date
 from oddshot.mapping.encoding.encoder import Encoder
 from oddshot.mapping.encoding.number import Number
 from oddshot.mapping.encoding.recipe import Recipe
-from oddshot.mapping.seasons.length import SeasonLength, find_length
+from oddshot.mapping.seasons.length import REGULAR, SeasonLength, find_length, share_alike
 from oddshot.mapping.seasons.usual import Usual
 from oddshot.mapping.threading import cut
 
@@ -173,6 +173,12 @@ class Windows:
             no other column is left.
         SettingError
             If ``period`` is none, or is given without ``time``.
+
+        Warns
+        -----
+        SeriesWarning
+            If more than a tenth of the readings repeat the moment of the one before, or no season
+            could be looked for.
         """
         frame = self._long_enough(X)
         (times, clock), rest = self._fit_time(frame)
@@ -194,6 +200,8 @@ class Windows:
             self._season = {name: Usual.fit(values, turns) for name, values in numbers.items()}
         self._reach = self._known_until(times[order], clock[order], numbers)
         self._pace = None if self.time is None else Pace.of(times[order])
+        looked = self.period == "auto" and bool(numbers)
+        self._warn_of_steps(times[order], rest.iloc[order], looked=looked)
         return self
 
     def of(self, X: Any) -> Windowed:
@@ -443,7 +451,8 @@ class Windows:
             warnings.warn(
                 f"column {str(self.time)!r}: the season that was found, {season}, is exact enough "
                 f"for readings from {first} to {last}; others are given, which may look odd for "
-                "that. Give period if you know it, or fit again with more or later readings",
+                "that. Give period if you know it, period=None (--period none) if there is no "
+                "season, or fit again with more or later readings",
                 SeriesWarning,
                 stacklevel=3,
             )
@@ -452,6 +461,36 @@ class Windows:
             if other:
                 told = f"column {str(self.time)!r}: {other}"
                 warnings.warn(told, SeriesWarning, stacklevel=3)
+
+    def _warn_of_steps(self, times: FloatArray, rest: pd.DataFrame, *, looked: bool) -> None:
+        """Warn where rising times (n,) given to fit repeat themselves, or are irregular.
+
+        The latter where a season should have been looked for.
+        """
+        if self._pace is None:
+            return
+        alike, repeated = share_alike(times), self._pace.repeated
+        unseen = looked and alike < REGULAR
+        if repeated > REPEATED:
+            apart = _tells_apart(times, rest, self.size)
+            told = (
+                f"{repeated:.0%} of the readings are of the same moment as the one before"
+                f"{', so no season was looked for' if unseen else ''}; windows count readings, "
+                "whatever they are of. "
+            ) + (
+                f"Column {apart!r} tells them apart: give one file for each of its values"
+                if apart
+                else "Leave out repeated ones, and give one file for each machine"
+            )
+        elif unseen:
+            told = (
+                f"no season was looked for: {alike:.0%} of the steps in time are alike, and "
+                f"{REGULAR:.0%} are needed. Bring readings to the same step (as pandas' resample "
+                "does), or give period: how long a season is, or None (--period none)"
+            )
+        else:
+            return
+        warnings.warn(f"column {str(self.time)!r}: {told}", SeriesWarning, stacklevel=4)
 
     def _moment(self, time: float) -> str:
         if not self.has_dates:
@@ -487,6 +526,19 @@ def period_in_words(period: float, *, dates: bool) -> str:
     unit, name = next((u for u in UNITS if period >= u[0]), UNITS[-1])
     count = f"{period / unit:.6g}"
     return f"{count} {name}s" if name == "day" and count != "1" else f"{count} {name}"
+
+
+def _tells_apart(times: FloatArray, rest: pd.DataFrame, size: int) -> str:
+    """Name the column of texts of which each value has times (n,) that hardly repeat; or none."""
+    for name, column in rest.items():
+        if column.dtype.kind in "biufcmM" or nested_type(column):
+            continue
+        codes, levels = distinct_values(column)
+        if 1 < len(levels) <= len(times) / size:
+            again = pd.DataFrame({"level": codes, "time": times}).duplicated().mean()
+            if again < REPEATED * Pace.of(times).repeated:
+                return str(name)
+    return ""
 
 
 def _finite(recipe: Number, column: "pd.Series[Any]") -> FloatArray:

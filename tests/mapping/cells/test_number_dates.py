@@ -25,6 +25,18 @@ def test_time_since_1970_is_believed_where_the_name_says_so(unit, of_a_second):
     assert find_number_date("balance", since) is None
 
 
+@pytest.mark.parametrize(("unit", "of_a_second"), [("s", 1), ("ms", 1e3), ("us", 1e6)])
+def test_time_since_1970_may_have_fractions(unit, of_a_second):
+    since = (1_704_067_200 + 60 * np.arange(30)) * of_a_second + 0.25
+    assert find_number_date("timestamp", since) == unit
+    assert find_number_date("balance", since) is None
+
+
+def test_days_written_as_one_number_have_no_fractions():
+    compact = DAYS.strftime("%Y%m%d").to_numpy(dtype=float)
+    assert find_number_date("date", compact + 0.25) is None
+
+
 @pytest.mark.parametrize(
     "values",
     [

@@ -43,3 +43,40 @@ def test_matrices_are_numbers_whatever_they_look_like() -> None:
 def test_numbers_that_never_meet_name_rows(numbers, kind):
     rows = pd.DataFrame({"cycle": numbers, "x": np.arange(len(numbers)) % 5})
     assert Encoder().fit(rows).kinds_["cycle"] == kind
+
+
+def steps(start: float, count: int = 300) -> np.ndarray:
+    """Steps of a counter: 0.2, but for rounding, of which more is left the higher it stands."""
+    return np.diff(np.round(np.arange(count + 1) * 0.2 + start, 1))
+
+
+@pytest.mark.parametrize("unit", [1.0, 3.7, 1e-9, -1e12 / 7])
+def test_what_rounding_alone_leaves_is_constant_whatever_the_unit(unit):
+    size = np.random.default_rng(0).normal(size=300)
+    encoder = Encoder().fit(np.column_stack([steps(100) * unit, size]))
+    assert encoder.recipes[0].why == f"constant ({0.2 * unit:.11g})"
+    later = np.column_stack([steps(600) * unit, size])
+    assert not encoder.transform(later, aside=True)[:, -1].any()
+    assert encoder.transform(later * 1.01, aside=True)[:, -1].all()
+
+
+def test_beside_other_values_too_it_counts_as_one():
+    (recipe,) = Encoder().fit(np.r_[steps(100), 0.5, np.inf][:, None]).recipes
+    assert recipe.usual == (0.2,)
+    assert np.unique(recipe.read(pd.Series(steps(600)))).tolist() == [0.2]
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        1.7e9 + np.arange(300) % 7 / 4,
+        1e15 + np.arange(300) % 3,
+        1e9 * (1 + np.arange(300) * 1e-13) + 0.5,
+        5_432_123 + np.arange(300) % 5 / 1000,
+    ],
+    ids=["moments", "whole numbers", "none comes again", "millimetres of a northing"],
+)
+def test_small_differences_of_large_numbers_are_no_rounding(numbers):
+    assert (
+        list(Encoder().fit(np.column_stack([numbers, numbers])).kinds_.values()) == ["number"] * 2
+    )

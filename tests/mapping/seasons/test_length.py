@@ -92,6 +92,56 @@ def test_a_long_pause_is_not_bridged():
     assert length.middle < 3000
 
 
+def compressor(jitter, *, seed, days=3, on=20, off=40, day=0.0):
+    """Find the season of a temperature, minute by minute: how long it is on and off varies.
+
+    Beside it a day may move it.
+    """
+    generator, count = np.random.default_rng(seed), days * 1440
+    lasts = np.tile([on, off], count // (on + off)) * np.exp(
+        generator.normal(0, jitter, 2 * (count // (on + off)))
+    )
+    runs = np.tile([True, False], len(lasts) // 2).repeat(np.rint(lasts).astype(int))[:count]
+    temperature = np.empty(len(runs))
+    now = -20.0
+    for minute, running in enumerate(runs):
+        now += ((-26 if running else -16) - now) / 30
+        temperature[minute] = now
+    times = np.arange(len(runs)) / 60
+    temperature += day * np.sin(2 * np.pi * times / 24) + generator.normal(0, 0.1, len(runs))
+    return find_length(times, np.stack([temperature, runs]), CALENDAR)
+
+
+@pytest.mark.parametrize("jitter", [0.02, 0.05, 0.15])
+def test_cycles_that_do_not_keep_their_phase_are_no_season(jitter):
+    seeds = range(6)
+    assert all(compressor(0.0, seed=seed).period == 1.0 for seed in seeds[:2])
+    assert sum(compressor(jitter, seed=seed) is None for seed in seeds) >= 5
+    assert sum(compressor(jitter, seed=seed, on=17, off=26) is None for seed in seeds) >= 5
+
+
+def test_behind_such_cycles_there_may_be_a_day():
+    assert compressor(0.15, seed=0, days=6, day=4.0).period == 24.0
+    assert compressor(0.15, seed=0, days=6) is None
+
+
+def test_a_day_that_begins_now_earlier_now_later_is_a_day():
+    """As of people: each for itself, so that one day says nothing of the next."""
+    generator, hours = np.random.default_rng(0), np.arange(48) / 2
+    begins, ends = generator.normal(8, 1, 28), generator.normal(17, 1.5, 28)
+    load = np.concatenate([(hours > a) & (hours < b) for a, b in zip(begins, ends, strict=True)])
+    load = 10 * load + generator.normal(0, 0.5, len(load))
+    assert find_length(np.arange(len(load)) / 2, load[None], CALENDAR).period == 24.0
+
+
+def test_a_level_that_wanders_hides_no_day():
+    generator = np.random.default_rng(0)
+    times = np.arange(24 * 40.0)
+    level = np.cumsum(generator.normal(0, 0.3, len(times)))
+    values = smooth(times / 24) + level + generator.normal(0, 0.5, len(times))
+    assert find_length(times, values[None], CALENDAR).period == 24.0
+
+
 def test_noise_and_trends_have_no_length():
     noise = np.random.default_rng(0).normal(size=(2, 500))
     times = np.arange(500.0)

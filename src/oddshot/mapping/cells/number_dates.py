@@ -15,17 +15,19 @@ MOST_TIMES = 1.75  # the earliest, that moments since 1970 are
 def find_number_date(name: str, values: FloatArray) -> str | None:
     """Find how numbers (n,) are dates: as 20240131, or as time since 1970 where the name says so.
 
-    ``None`` where they are just numbers, as are fewer than five different ones.
+    Time since 1970 may have fractions. ``None`` where they are just numbers, as are fewer than five
+    different ones.
     """
     values = values[~np.isnan(values)]
     compact = len(values) and values.min() >= EARLIEST and values.max() <= LATEST
-    if not (says_time(name) or compact) or not np.isfinite(values).all() or np.any(values % 1 > 0):
+    if not (says_time(name) or compact) or not np.isfinite(values).all():
         return None
     known = np.unique(values)
     if len(known) < FEWEST_DATES:
         return None
-    if known[0] >= EARLIEST and known[-1] <= LATEST:
-        return None if np.isnan(days_of_numbers(known, COMPACT)).any() else COMPACT
+    if compact:
+        whole = not np.any(known % 1 > 0)
+        return COMPACT if whole and not np.isnan(days_of_numbers(known, COMPACT)).any() else None
     first, last = (365.25 * years for years in YEARS_SINCE_1970)
     if known[-1] > MOST_TIMES * known[0]:
         return None

@@ -10,6 +10,8 @@ from oddshot.mapping.encoding.limits import limits_of, one_differs, order_statis
 from oddshot.mapping.encoding.number import FIRST_YEAR, LAST_YEAR, ROUNDED, Number
 
 USUAL_SHARE, FEWEST_USUAL, MOST_USUAL = 0.001, 3, 256  # of rows that hold a value; of values
+LEFT_BY_ROUNDING = 1e-10  # of a number: what sums and differences of doubles are off, and more
+AGAIN = 2  # rows or more that hold each value that rounding alone left, on average
 COLLISIONS = 10.0  # pairs of equal integers that chance would give; numbers of rows have none
 
 
@@ -37,7 +39,7 @@ def number_recipe(
     notation
         How they were written.
     """
-    finite = np.sort(values[np.isfinite(values)])
+    finite = _as_one(np.sort(values[np.isfinite(values)]))
     missing = bool(np.isnan(values).any())
     if named and not zeros and (notation.words or len(finite) == len(values)):
         why = _names_rows(name, finite)
@@ -69,6 +71,30 @@ def number_recipe(
         last_year=last,
         usual=_usual(finite, count) if kind == "number" else (),
     )
+
+
+@np.errstate(over="ignore", under="ignore")
+def _as_one(ordered: FloatArray) -> FloatArray:
+    """Take sorted values that rounding alone sets apart for one, as most of their rows hold it.
+
+    As the steps of a counter: 0.2, in four values that differ by 1e-14. Values that are measured
+    hardly come again where they are so near each other, and whole numbers are exact.
+    """
+    steps = np.diff(ordered)
+    near = steps <= LEFT_BY_ROUNDING * np.abs(ordered[1:])
+    hardly = np.flatnonzero(near & (steps > 0))
+    if not len(hardly):
+        return ordered
+    ordered = ordered.copy()
+    edges = np.concatenate([[0], np.flatnonzero(~near) + 1, [len(ordered)]])
+    for place in np.unique(np.searchsorted(edges, hardly, side="right")):
+        group = ordered[edges[place - 1] : edges[place]]  # a view
+        values, counts = np.unique(group, return_counts=True)
+        by_rounding = values[-1] - values[0] <= LEFT_BY_ROUNDING * np.abs(values).max()
+        fractions = (values != np.floor(values)).any()
+        if by_rounding and fractions and AGAIN * len(values) <= len(group):
+            group[:] = float(f"{values[np.argmax(counts)]:.11g}")  # as near as to none but these
+    return ordered
 
 
 @np.errstate(over="ignore", under="ignore")

@@ -2,7 +2,8 @@
 
 A whole number of readings is a first guess: the highest autocorrelation. Over many periods it would
 run away from the readings, so it is then moved, within what the length of the series allows, to
-where a few harmonics explain most; how well single stretches agree with that is its error.
+where a few harmonics explain most; how well single stretches agree with that is its error. Cycles
+that do not keep their phase, as those of a compressor that runs when it must, are no season.
 """
 
 from collections.abc import Sequence
@@ -28,6 +29,9 @@ SURE, NATURAL_SURE = 0.95, 0.99  # how surely a length is no whole number nearby
 SLACK, NATURAL_SLACK = 0.25, 2.0  # readings over the series that are no difference
 ALIKE, DRIFT = 0.005, 1 / 8  # of a natural length, and turns over the series: it is that one
 SNAP = 0.05  # how far a length is moved at most to one of the calendar
+LASTS = 0.2  # of the autocorrelation one period on: as much is left far off
+WANDERS = 0.01  # of what a season explains: so much more may its cycles explain, each moved alone
+MOVES, MOST_PAIRS = 201, 1000  # phases tried for each of neighbours, and of how many of these
 SHARES = range(2, 13)  # whole parts of a length that it is compared with
 
 
@@ -52,7 +56,7 @@ class SeasonLength(NamedTuple):
 def find_length(
     times: FloatArray, columns: FloatArray, natural: Sequence[float] = ()
 ) -> SeasonLength | None:
-    """Find after what time columns (c, n) repeat themselves; ``None`` if they do not.
+    """Find after what time columns (c, n) repeat themselves, by the clock; ``None`` if they do not.
 
     Parameters
     ----------
@@ -63,7 +67,7 @@ def find_length(
         Shape (c, n), NaN where missing.
     natural
         Lengths that one found nearby is taken for, if the series cannot tell them apart. So is a
-        whole number of readings.
+        whole number of readings. They are looked at, too, where what was found keeps no phase.
 
     Examples
     --------
@@ -72,8 +76,7 @@ def find_length(
     37.3
     """
     steps = np.diff(times)
-    step = float(np.median(steps)) if len(steps) else 0.0
-    regular = np.abs(steps - step) <= NEAR * step
+    step, regular = _regular(steps)
     if step <= 0 or regular.mean() < REGULAR:
         return None
     step = float(steps[regular].mean())
@@ -82,16 +85,44 @@ def find_length(
     places = np.append(0, np.cumsum(np.rint(np.diff(times) / step).astype(np.intp)))
     if places[-1] >= MOST_PLACES:
         return None
-    lag = _lag(_on_grid(columns, places))
+    correlation = _correlation(_on_grid(columns, places))
+    lag = _lag(correlation)
     if lag is None:
         return None
     middle = float(times[0] + times[-1]) / 2
     moments = (times - middle) / step
     values = _in_one_unit(columns)
     lag = _best(lag, moments, values).lag
-    share = _share(lag, moments, values)
-    found = _best(lag / share, moments, values)
+    found = _best(lag / _share(lag, moments, values), moments, values)
+    if not _keeps_phase(found.lag, moments, values, correlation):
+        others = [length / step for length in natural if CYCLES * length <= np.ptp(times) + step]
+        kept = (
+            _best(other, moments, values)
+            for other in sorted(others, key=lambda other: -correlation[round(other)])
+            if _is_apart(other, found.lag, moments, values)
+            and _keeps_phase(other, moments, values, correlation)
+        )
+        best = next(kept, None)
+        if best is None:
+            return None
+        found = best
     return _simplest(found, moments, step, natural)._replace(middle=middle)
+
+
+def share_alike(times: FloatArray) -> float:
+    """Tell what share of the steps of rising times (n,) are alike; 0 where most repeat a moment.
+
+    >>> share_alike(np.array([0.0, 1.0, 2.0, 3.0, 7.0])), REGULAR
+    (0.75, 0.9)
+    """
+    step, regular = _regular(np.diff(times))
+    return float(regular.mean()) if step > 0 else 0.0
+
+
+def _regular(steps: FloatArray) -> tuple[float, NDArray[np.bool_]]:
+    """Give the usual step in time, and which of steps (n,) are nearly it."""
+    step = float(np.median(steps)) if len(steps) else 0.0
+    return step, np.abs(steps - step) <= NEAR * step
 
 
 class _Found(NamedTuple):
@@ -126,18 +157,22 @@ def _on_grid(columns: FloatArray, places: NDArray[np.intp]) -> FloatArray:
     return found
 
 
-def _lag(columns: FloatArray) -> float | None:
-    """After how many readings columns (c, n) repeat themselves; ``None`` if they do not.
-
-    The highest autocorrelation, on average over columns, behind the first that is negative; more
-    exactly by where it is highest near twice, four times ... as much.
-    """
-    count = columns.shape[1]
-    most = count // CYCLES
+def _correlation(columns: FloatArray) -> FloatArray:
+    """Autocorrelation (n,) of columns (c, n), on average over those that vary; 0 if none does."""
     known = [column for column in columns if np.isfinite(column).any() and np.nanstd(column) > 0]
-    if most < LEAST_LAG or not known:
-        return None
-    correlation = np.mean([_autocorrelation(column) for column in known], axis=0)
+    if not known:
+        return np.zeros(columns.shape[1])
+    return np.asarray(np.mean([_autocorrelation(column) for column in known], axis=0))
+
+
+def _lag(correlation: FloatArray) -> float | None:
+    """After how many readings a series repeats itself, by its autocorrelation (n,), or ``None``.
+
+    Where that is highest, behind the first that is negative; more exactly by where it is highest
+    near twice, four times ... as much.
+    """
+    count = len(correlation)
+    most = count // CYCLES
     negative = np.flatnonzero(correlation[: most + 1] < 0)
     start = max(int(negative[0]), LEAST_LAG) if len(negative) else most
     if start >= most:
@@ -145,7 +180,7 @@ def _lag(columns: FloatArray) -> float | None:
     lag = float(start + np.argmax(correlation[start : most + 1]))
     if correlation[int(lag)] <= CORRELATED:
         return None
-    correlation /= 1 - np.arange(count) / count
+    correlation = _over_all(correlation)
     times = 2
     while times * lag <= count / 2:
         aside = max(2, int(lag / 4))
@@ -153,6 +188,11 @@ def _lag(columns: FloatArray) -> float | None:
         lag = (first + int(np.argmax(correlation[first : first + 2 * aside + 1]))) / times
         times *= 2
     return lag
+
+
+def _over_all(correlation: FloatArray) -> FloatArray:
+    """Autocorrelation (n,) as if as many pairs of readings told each."""
+    return correlation / (1 - np.arange(len(correlation)) / len(correlation))
 
 
 def _autocorrelation(column: FloatArray) -> FloatArray:
@@ -237,6 +277,78 @@ def _share(lag: float, moments: FloatArray, values: FloatArray) -> int:
 
     shares = [n for n in SHARES if lag / n >= LEAST_LAG and n <= harmonics]
     return min([1, *shares], key=missed)
+
+
+def _keeps_phase(
+    lag: float, moments: FloatArray, values: FloatArray, correlation: FloatArray
+) -> bool:
+    return _lasts(lag, correlation) and not _wanders(lag, moments, values)
+
+
+def _is_apart(lag: float, found: float, moments: FloatArray, values: FloatArray) -> bool:
+    """Tell whether a season is more than a number of shorter ones, of a length that was found."""
+    harmonics = min(HARMONICS, int(np.ceil(lag / found - SNAP)) - 1)
+    if harmonics < 1 or lag < LEAST_LAG:
+        return False
+    missed, without = (_missed(1 / lag, n, moments, values) for n in (harmonics, 0))
+    return missed < (1 - CORRELATED) * without
+
+
+def _lasts(lag: float, correlation: FloatArray) -> bool:
+    """Tell whether periods that are far off are like each other as the next ones are.
+
+    More so than readings at other phases, which a level that wanders makes unlike. Far off is from
+    a quarter of the series on; of three periods, only the next is known.
+    """
+    correlation = _over_all(correlation)
+    times = np.arange(1, max(int(len(correlation) / 2 / lag), 1) + 1) * lag
+    places = np.rint(times).astype(np.intp)[:, None] + np.arange(-1, 2)
+    edges = np.rint(np.append(times - lag / 2, times[-1] + lag / 2)).astype(np.intp)
+    around = np.diff(np.append(0, np.cumsum(correlation))[edges]) / np.diff(edges)
+    high = correlation[places].max(axis=1) - around
+    far = high[times >= min(len(correlation) / 4, times[-1])]
+    return bool(far.mean() >= LASTS * high[0])
+
+
+def _wanders(lag: float, moments: FloatArray, values: FloatArray) -> bool:
+    """Tell whether the phases of cycles go their own way, instead of by the clock.
+
+    Of two neighbours, single cycles or stretches of them, each is moved to where it fits the season
+    best; where the other one, moved as far, fits it better, too, they share a phase of their own.
+    Where noise alone moved the first, the other fits worse. Fewer than three pairs tell nothing.
+    """
+    harmonics = max(1, min(HARMONICS, int(lag / 2)))
+    parts = _parts(1 / lag, harmonics, moments)
+    values = values - parts[:, :2] @ _shares(parts, values)[:2]
+    turning = _turning(-1 / lag, harmonics, moments)
+    cycle = ((moments - moments[0]) / lag + 1e-9).astype(np.intp)
+    long = max(1, int(cycle[-1] + 1) // (2 * STRETCHES))
+    return any(_move_together(cycle // n, n * lag, turning, values) for n in {1, long})
+
+
+def _move_together(
+    stretch: NDArray[np.intp], length: float, turning: NDArray[np.complex128], values: FloatArray
+) -> bool:
+    """Tell whether neighbours among stretches, of a length in readings, are moved alike."""
+    first = np.flatnonzero(np.diff(stretch, prepend=-1))
+    held = np.diff(np.append(first, len(stretch)))
+    full, which = held > length / 2, stretch[first]
+    pairs = np.flatnonzero((which[:-1] % 2 == 0) & (np.diff(which) == 1) & full[:-1] & full[1:])
+    if len(pairs) < CYCLES:
+        return False
+    sums = [np.add.reduceat(turning * column[:, None], first) for column in values.T]
+    found = np.stack(sums, axis=2) / held[:, None, None]
+    common = found[np.append(pairs, pairs + 1)].mean(axis=0).conj()
+    pairs = pairs[:: -(-len(pairs) // MOST_PAIRS)]
+    neighbours = np.einsum("pshc,hc->psh", found[np.stack([pairs, pairs + 1], axis=1)], common)
+    moves = np.linspace(-0.5, 0.5, MOVES)
+    moved = np.exp(2j * np.pi * np.outer(np.arange(1, common.shape[0] + 1), moves))
+    fits = (neighbours @ moved).real
+    best = fits.argmax(axis=2)[:, ::-1, None]  # of the neighbour
+    unmoved = fits[:, :, MOVES // 2]
+    gain = (np.take_along_axis(fits, best, axis=2)[:, :, 0] - unmoved).mean(axis=1)
+    error = gain.std(ddof=1) / np.sqrt(len(gain))
+    return bool(gain.mean() > max(WANDERS * unmoved.mean(), error))
 
 
 def _by_stretches(
