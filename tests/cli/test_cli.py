@@ -330,6 +330,23 @@ def test_a_full_disk_is_told_in_one_line():
     )
 
 
+@pytest.mark.parametrize("command", ["--version", "-h", "detect -h", "detect {} --top 2"])
+def test_a_reader_that_leaves_early_is_no_mistake(file, command):
+    read, write = os.pipe()
+    os.close(read)
+    try:
+        ran = subprocess.run(
+            [sys.executable, "-m", "oddshot", *command.format(file).split()],
+            stdout=write,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    finally:
+        os.close(write)
+    assert (ran.returncode, ran.stderr) == (0, "")
+
+
 def test_version_and_help():
     assert re.fullmatch(r"oddshot \d+\.\d+\.\d+\S*\n", ok("--version"))
     for command in ("", "demo", "detect", "fit", "score", "meta-train", "bench"):
