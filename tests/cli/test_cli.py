@@ -369,6 +369,14 @@ def test_demo_writes_scores_and_a_figure(tmp_path):
     assert (tmp_path / "demo" / "demo.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_demo_without_matplotlib_lacks_the_picture_alone(tmp_path, monkeypatch):
+    Prior("maml", {}, {"w": np.zeros(2)}, {}).save(tmp_path / "prior")
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    told = ok("demo", "--out", tmp_path / "demo", "--prior", tmp_path / "prior")
+    assert 'but no picture: figures need matplotlib, which is not installed; pip install "' in told
+    assert [path.name for path in (tmp_path / "demo").iterdir()] == ["scores.csv"]
+
+
 def test_meta_train_passes_its_options_on(tmp_path, monkeypatch):
     asked = {}
 
