@@ -547,6 +547,19 @@ def test_bench_stopped_by_hand_says_what_is_kept_and_goes_on(tmp_path, monkeypat
     assert len(read_results(out)) == 2
 
 
+def test_bench_without_matplotlib_lacks_the_picture_alone(tmp_path, monkeypatch):
+    X = np.random.default_rng(0).normal(size=(110, 3))
+    np.savez(tmp_path / "one.npz", X=X, y=np.repeat(np.array([0, 1], np.int8), [90, 20]))
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    told = ok(
+        "bench", tmp_path, "--protocol", "few-label", "--k", "1", "--seeds", "1", "--jobs", "1",
+        "--detectors", "logistic", "--out", tmp_path / "runs",
+    )  # fmt: skip
+    assert "few-label, k = 1: 1 table" in told
+    assert "No curves.png: figures need matplotlib, which is not installed" in told
+    assert not (tmp_path / "runs" / "curves.png").exists()
+
+
 def test_bench_compares_tables_of_a_folder(tmp_path):
     for seed, name in enumerate(("one", "two")):
         rng = np.random.default_rng(seed)
