@@ -140,6 +140,27 @@ def test_types_that_pandas_cannot_compare_are_read_as_those_of_arrow(cells) -> N
     pd.testing.assert_series_equal(again["c"], rows["c"].reset_index(drop=True))
 
 
+class ForeignFrame:
+    """A frame of another library, which NumPy reads as a matrix."""
+
+    def __init__(self, table):
+        self.table, self.columns = table, [*map(str, table.columns)]
+
+    def __array__(self, dtype=None, copy=None):
+        return self.table.to_numpy(dtype)
+
+
+@pytest.mark.parametrize("method", ["to_arrow", "to_pandas"])
+def test_frames_of_other_libraries_keep_names_and_types(method) -> None:
+    table = pd.DataFrame({"n": pd.array([1, None], "Int64"), "day": pd.to_datetime(["2024", None])})
+    foreign = ForeignFrame(table)
+    with pytest.raises(DataError, match="X is a ForeignFrame, whose names of columns cannot be"):
+        to_rows(foreign)
+    made = pa.Table.from_pandas(table) if method == "to_arrow" else table
+    setattr(foreign, method, lambda: made)
+    pd.testing.assert_frame_equal(to_rows(foreign), table, check_dtype=False)
+
+
 def test_arrow_columns_whose_names_were_numbers_in_pandas() -> None:
     frame = pd.DataFrame({0: pd.array([1, None], dtype="Int64"), 1: [0.5, 1.5]})
     found = to_rows(pa.Table.from_pandas(frame))

@@ -1,11 +1,15 @@
+import shutil
 import subprocess
 import sys
+import tarfile
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 
 import oddshot
 
+ROOT = Path(__file__).parents[1]
 HEAVY = ("torch", "sklearn", "pandas", "numpy", "scipy", "pyarrow", "matplotlib", "typer")
 
 
@@ -70,3 +74,22 @@ def test_the_version_is_the_installed_one():
 def test_a_name_that_is_not_there():
     with pytest.raises(AttributeError, match="module 'oddshot' has no attribute 'Detector'"):
         oddshot.Detector  # noqa: B018
+
+
+def test_a_source_distribution_holds_what_its_tests_need(tmp_path):
+    pytest.importorskip("setuptools", "77", reason="setuptools, which builds it, is too old here")
+    for folder in ("benchmarks", "docs", "examples", "scripts", "src", "tests"):
+        leave_out = shutil.ignore_patterns("*.egg-info", "__pycache__")
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=leave_out)
+    for path in ROOT.iterdir():
+        if path.is_file() and not path.name.startswith("."):
+            shutil.copy(path, tmp_path)
+    needed = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
+    (tmp_path / "tests" / "old.pyc").touch()
+    build = "import setuptools.build_meta; setuptools.build_meta.build_sdist('dist')"
+    subprocess.run([sys.executable, "-c", build], cwd=tmp_path, capture_output=True, check=True)
+    (made,) = (tmp_path / "dist").iterdir()
+    with tarfile.open(made) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    assert needed <= names
+    assert "tests/old.pyc" not in names

@@ -36,7 +36,8 @@ def to_rows(X: Any) -> RawRows:
     ----------
     X
         Shape (n, d): pandas, polars or pyarrow table (anything that speaks the Arrow PyCapsule
-        interface), numpy array, scipy sparse matrix, or nested lists.
+        interface, or has ``to_arrow`` or ``to_pandas``), numpy array, scipy sparse matrix, or
+        nested lists.
 
     Returns
     -------
@@ -49,7 +50,8 @@ def to_rows(X: Any) -> RawRows:
     Raises
     ------
     DataError
-        For anything that is not two-dimensional, and for complex numbers.
+        For anything that is not two-dimensional, for complex numbers, and for frames of which
+        nothing but the numbers can be read: names and types would be lost.
 
     Examples
     --------
@@ -75,6 +77,8 @@ def to_rows(X: Any) -> RawRows:
         )
     if hasattr(X, "collect"):
         raise DataError(f"X is a {type(X).__name__}, a plan and not yet a table; call collect()")
+    if hasattr(X, "columns") and not isinstance(X, np.ndarray | pd.Series):
+        return to_rows(_with_names(X))
     return _from_array(X)
 
 
@@ -166,6 +170,19 @@ def sparse_columns(frame: pd.DataFrame) -> sp.csr_array | None:
         return None
     accessor: Any = frame.sparse
     return sp.csr_array(accessor.to_coo(), dtype=np.float64)
+
+
+def _with_names(X: Any) -> Any:
+    """Turn a frame of another library, of which an array would lose the names, to one we know."""
+    for method in ("to_arrow", "to_pandas"):
+        if callable(turned := getattr(X, method, None)):
+            table = turned()
+            if isinstance(table, pa.Table | pd.DataFrame):
+                return table
+    raise DataError(
+        f"X is a {type(X).__name__}, whose names of columns cannot be read; give it as a pandas "
+        "data frame"
+    )
 
 
 def _refuse_addresses(X: Any) -> None:

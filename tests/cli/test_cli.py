@@ -343,6 +343,23 @@ def test_a_full_disk_is_told_in_one_line():
     )
 
 
+@pytest.mark.parametrize("command", ["--version", "-h", "detect -h", "detect {} --top 2"])
+def test_a_reader_that_leaves_early_is_no_mistake(file, command):
+    read, write = os.pipe()
+    os.close(read)
+    try:
+        ran = subprocess.run(
+            [sys.executable, "-m", "oddshot", *command.format(file).split()],
+            stdout=write,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    finally:
+        os.close(write)
+    assert (ran.returncode, ran.stderr) == (0, "")
+
+
 def test_version_and_help():
     assert re.fullmatch(r"oddshot \d+\.\d+\.\d+\S*\n", ok("--version"))
     for command in ("", "demo", "detect", "fit", "score", "meta-train", "bench"):
@@ -363,6 +380,14 @@ def test_demo_writes_scores_and_a_figure(tmp_path):
     assert "Against the best of the three" in told
     assert len(pd.read_csv(tmp_path / "demo" / "scores.csv")) > 100
     assert (tmp_path / "demo" / "demo.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_demo_without_matplotlib_lacks_the_picture_alone(tmp_path, monkeypatch):
+    Prior("maml", {}, {"w": np.zeros(2)}, {}).save(tmp_path / "prior")
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    told = ok("demo", "--out", tmp_path / "demo", "--prior", tmp_path / "prior")
+    assert 'but no picture: figures need matplotlib, which is not installed; pip install "' in told
+    assert [path.name for path in (tmp_path / "demo").iterdir()] == ["scores.csv"]
 
 
 def test_meta_train_passes_its_options_on(tmp_path, monkeypatch):
@@ -533,6 +558,19 @@ def test_bench_stopped_by_hand_says_what_is_kept_and_goes_on(tmp_path, monkeypat
     assert len(read_results(out)) == 1
     ok(*command)
     assert len(read_results(out)) == 2
+
+
+def test_bench_without_matplotlib_lacks_the_picture_alone(tmp_path, monkeypatch):
+    X = np.random.default_rng(0).normal(size=(110, 3))
+    np.savez(tmp_path / "one.npz", X=X, y=np.repeat(np.array([0, 1], np.int8), [90, 20]))
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    told = ok(
+        "bench", tmp_path, "--protocol", "few-label", "--k", "1", "--seeds", "1", "--jobs", "1",
+        "--detectors", "logistic", "--out", tmp_path / "runs",
+    )  # fmt: skip
+    assert "few-label, k = 1: 1 table" in told
+    assert "No curves.png: figures need matplotlib, which is not installed" in told
+    assert not (tmp_path / "runs" / "curves.png").exists()
 
 
 def test_bench_compares_tables_of_a_folder(tmp_path):

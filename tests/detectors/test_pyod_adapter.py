@@ -1,6 +1,8 @@
 """`FewShotDetector` among PyOD's detectors."""
 
+import importlib
 import pickle
+import sys
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from oddshot import FewShotDetector, average_precision_scorer, roc_auc_scorer
 from oddshot.errors import SettingError
 from small_priors import untrained_prior
 
-pytest.importorskip("pyod", reason="PyOD is not installed; pip install 'oddshot[bench]'")
+pytest.importorskip("pyod", reason="PyOD is not installed; pip install 'oddshot[pyod]'")
 
 from pyod.models.base import BaseDetector
 
@@ -101,3 +103,10 @@ def test_scorers_judge_it_as_they_judge_the_detector(scorer):
 def test_contamination_is_a_share(share):
     with pytest.raises((SettingError, ValueError), match="contamination"):
         PyODFewShot(contamination=share).fit(np.zeros((9, 2)))
+
+
+def test_without_pyod_the_extra_is_named(monkeypatch):
+    monkeypatch.delitem(sys.modules, "oddshot.detectors.pyod_adapter")
+    monkeypatch.setitem(sys.modules, "pyod.models.base", None)
+    with pytest.raises(ModuleNotFoundError, match=r'needs PyOD.*pip install "oddshot\[pyod\]"'):
+        importlib.import_module("oddshot.detectors.pyod_adapter")

@@ -1,3 +1,5 @@
+import pickle
+from copy import deepcopy
 from dataclasses import replace
 
 import numpy as np
@@ -144,6 +146,13 @@ def test_the_seed_decides_what_is_random_and_threads_do_not(mapping, whole):
     assert_same(again.known_, mapping.known_)
     other = fitted(ROWS, given_labels(ROWS), seed=1)
     assert not np.array_equal(other.transform(NEW)[:, :FREE], whole[:, :FREE])
+
+
+def test_what_labels_bring_is_as_random_after_a_copy(mapping, whole):
+    for copied in (deepcopy(mapping), pickle.loads(pickle.dumps(mapping))):
+        told = copied.with_labels(mapping.pool(NEW[:0]), np.zeros(0, np.int8))
+        np.testing.assert_array_equal(told.known_, mapping.known_)
+        np.testing.assert_array_equal(told.transform(NEW), whole)
 
 
 def test_mapping_changes_nothing(mapping, whole):

@@ -46,7 +46,10 @@ class _OneLineErrors(TyperGroup):
             with warnings.catch_warnings():
                 warnings.showwarning = _show(warnings.showwarning)
                 code = super().main(*args, **{**extra, "standalone_mode": False})
-        except BrokenPipeError:  # whoever read our lines has left, as `head` does; files are there
+        except SystemExit as stop:
+            # Typer's and Rich's, where whoever read our lines has left, as `head` does
+            if not isinstance(stop.__context__, BrokenPipeError):
+                raise
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(0)
         except OddshotError as error:

@@ -243,7 +243,10 @@ def _tell(
     noted = "".join(f"- {note}\n" for note in notes)
     write_file(out / "summary.md", summary_as_markdown(summary, published) + noted)
     if ((results["protocol"] == "few-label") & (results["error"] == "")).any():
-        draw_label_curves(results, out / "curves.png")
+        try:
+            draw_label_curves(results, out / "curves.png")
+        except SettingError as missing:  # matplotlib: all but the picture is there without it
+            notes = [*notes, f"No curves.png: {missing}"]
     console = console_of_stdout()
     console.print(summary_for_terminal(summary))
     for note in notes:

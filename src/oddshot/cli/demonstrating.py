@@ -8,6 +8,7 @@ import typer
 from oddshot.cli.console import console_of_stdout, progress_bar, say
 from oddshot.cli.options import PriorPath, Seed
 from oddshot.cli.outputs import make_folder
+from oddshot.errors import SettingError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -40,8 +41,12 @@ def demo(
         )
     _tell_demo(console, found, seen=found.table.family in adapted.seen_families)
     write_file(out / "scores.csv", found.scored.to_csv(index=False))
-    draw_demo(found, out / "demo.png")
-    say(console, f"Wrote {out / 'scores.csv'} and {out / 'demo.png'}.")
+    try:
+        draw_demo(found, out / "demo.png")
+    except SettingError as missing:  # matplotlib: all but the picture is there without it
+        say(console, f"Wrote {out / 'scores.csv'}, but no picture: {missing}")
+    else:
+        say(console, f"Wrote {out / 'scores.csv'} and {out / 'demo.png'}.")
 
 
 def _tell_demo(console: "Console", found: "Demonstration", *, seen: bool) -> None:

@@ -31,6 +31,8 @@ MOST_NAMED = 5  # columns that one note names
 COMMA_NUMBER = re.compile(r"[+-]?\d+,\d+(?:[eE][+-]?\d+)?")
 THOUSANDS = re.compile(r"[+-]?(?:[1-9]\d{0,2}(?:\.\d{3})+|\d{1,3})")
 DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}(?:[ T].*)?|\d{1,2}:\d{2}(?::\d{2}.*)?")
+# pandas before 3.1 reads numbers off in the last digit unless asked; later ones warn if asked
+READS_EXACTLY = tuple(map(int, pd.__version__.split(".")[:2])) >= (3, 1)
 YEAR = re.compile(r"(?:19|20)\d\d|2100")
 
 
@@ -183,6 +185,7 @@ def values(dialect: Dialect, width: int) -> dict[str, Any]:
         "keep_default_na": False,
         "na_values": GAPS,
         "low_memory": False,
+        **({} if READS_EXACTLY else {"float_precision": "round_trip"}),
     }
 
 

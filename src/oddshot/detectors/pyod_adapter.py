@@ -1,6 +1,6 @@
 """`FewShotDetector` as one of PyOD's detectors, for code that is written for these.
 
-Needs PyOD (``pip install 'oddshot[bench]'``); nothing else imports this module.
+Needs PyOD (``pip install 'oddshot[pyod]'``); nothing else imports this module.
 """
 
 from pathlib import Path
@@ -8,13 +8,20 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from pyod.models.base import BaseDetector
 from sklearn.utils.validation import check_is_fitted
 
 from oddshot.detectors.few_shot import FewShotDetector
 from oddshot.episodes import FloatArray
 from oddshot.errors import require
 from oddshot.priors import Prior
+
+try:
+    from pyod.models.base import BaseDetector
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        'PyODFewShot needs PyOD, which is not installed; pip install "oddshot[pyod]"',
+        name=error.name,
+    ) from error
 
 
 class PyODFewShot(BaseDetector):  # type: ignore[misc]

@@ -4,7 +4,7 @@ The coordinates mean the same on every data set; learners work on them (see `Map
 """
 
 from collections.abc import Collection
-from copy import copy, deepcopy
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Self
@@ -131,10 +131,9 @@ class Mapping:
     def fit(self, support: Support) -> Self:
         """Compare the support's rows with each other, and freeze."""
         self.base = support
-        self._generator = np.random.default_rng([support.seed, 1])
         flat = FLAT if self.edition >= Edition.SEES_NO_SCALE else 0.0
         free = LabelFree(threads=self.threads, left_out=self.left_out, flat=flat)
-        self._free = free.fit(support, self._generator)
+        self._free = free.fit(support, np.random.default_rng(_seeds(support)))
         self._later = Pool(support.typical[:0], self._free.typical_[:0])
         self._later_labels = np.zeros(0, dtype=np.int8)
         self._fit_labelled()
@@ -212,7 +211,6 @@ class Mapping:
 
     def _fit_labelled(self) -> None:
         """Fit all that looks at labels, on the support's and on those that came later."""
-        generator = deepcopy(self._generator)  # as `fit` left it, however often labels come
         typical, known, normal = self._by_label()
         self.support = replace(
             self.base,
@@ -232,7 +230,7 @@ class Mapping:
         if len(known):
             many = MANY_KNOWN if self.edition >= Edition.SMALLER_LEAVES else np.inf
             self._labelled = Labelled.of(self._free.neighbours_, many=many)
-            one, other = generator.spawn(2)
+            one, other = map(np.random.default_rng, _seeds(self.base).spawn(2))
             self.typical_[:, len(LABEL_FREE) :], self.known_[:, len(LABEL_FREE) :] = run_all(
                 [
                     partial(self._labelled.fit, typical.seen, known.seen, one, normal=told),
@@ -296,6 +294,14 @@ class Mapping:
             return pool
         ranks, width = dense_ranks(pool.rows), self.base.width
         return pool[row_order(ranks[:, :width], ranks[:, width:])]
+
+
+def _seeds(support: Support) -> np.random.SeedSequence:
+    """Seeds of a mapping, the same however often labels come.
+
+    Made anew each time: before NumPy 2, a copy of a generator has lost those it came from.
+    """
+    return np.random.SeedSequence([support.seed, 1])
 
 
 def _few_copies(rows: FloatArray, odd: FloatArray) -> NDArray[np.bool_]:
