@@ -77,6 +77,8 @@ def security(found: dict[str, Any], folder: Path) -> None:
 def series(found: dict[str, Any], folder: Path) -> None:
     assert 690 <= found["first"].peak < 720
     assert (folder / "kept").is_dir()
+    assert found["scores"].shape == (48,)
+    assert not found["drift"].drifted
 
 
 def thresholds(found: dict[str, Any], _: Path) -> None:

@@ -56,11 +56,11 @@ class CellError(DataError):
 
     def __init__(self, told: str, row: int | None = None, remedy: str = "") -> None:
         super().__init__(told if row is None else f"{told} in row {row}{remedy}")
-        self._told, self._row, self._remedy = told, row, remedy
+        self._told, self.row, self._remedy = told, row, remedy
 
     def below(self, rows: int) -> "CellError":
         """Count so many rows above those it came from."""
-        row = None if self._row is None else rows + self._row
+        row = None if self.row is None else rows + self.row
         return CellError(self._told, row, self._remedy)
 
 
@@ -93,7 +93,7 @@ class DateWarning(UserWarning):
 
 
 class SeriesWarning(UserWarning):
-    """A series repeats moments, or has irregular steps, or others than the one learned from."""
+    """A series has moments or a pace that do not fit, or a column that will be out of range."""
 
 
 class SavedScoresWarning(UserWarning):

@@ -10,7 +10,14 @@ from sklearn.exceptions import NotFittedError
 from oddshot import FewShotDetector, SeriesDetector
 from oddshot.detectors import series as module
 from oddshot.detectors.series import covering_means, window_labels
-from oddshot.errors import DataError, LabelError, PriorError, SettingError
+from oddshot.errors import (
+    CalibrationWarning,
+    DataError,
+    LabelError,
+    PriorError,
+    SeriesWarning,
+    SettingError,
+)
 
 DAYS = 14
 
@@ -223,6 +230,66 @@ def test_mistakes_are_named(odd):
         made.anomaly_score(odd.iloc[:3])
     with pytest.raises(SettingError, match="places: 9999 is that of no reading"):
         made.explain(odd, [9999])
+
+
+def test_a_budget_counts_stretches(detector, odd, tmp_path):
+    later = machine(3, start="2024-04-01")
+    later.loc[100:105, "load"] += 3
+    made = clone(detector).fit(odd)
+    for alerts in (1, 3, 6):
+        made.set_threshold(budget=alerts, X=later)
+        assert 1 <= len(made.stretches(later)) <= alerts
+        assert str(made.threshold_rule_).startswith("stretches above it to be expected: at most")
+        assert made.threshold_rule_.rests_on_batch
+    made.set_threshold(budget=(2, 336))
+    assert len(made.stretches(odd)) <= 4
+    made.save(tmp_path / "kept")
+    again = SeriesDetector.load(tmp_path / "kept")
+    assert str(again.threshold_rule_) == str(made.threshold_rule_)
+    assert again.set_threshold(budget=(2, 336)).threshold_ == made.threshold_
+    with pytest.warns(CalibrationWarning, match="too few to tell of 1 stretches in 67,200"):
+        made.set_threshold(budget=(1, 67_200))
+    highest = made.anomaly_score(odd).max()
+    assert made.set_threshold(budget=(1, 672)).threshold_ < highest
+    with pytest.raises(SettingError, match=r"budget is 600 stretches, but .* never have more than"):
+        made.set_threshold(budget=600, X=later)
+    again._in_time = None
+    with pytest.raises(SettingError, match=r"without the order of its readings; fit it again"):
+        again.set_threshold(budget=(2, 336))
+
+
+def counter(steps):
+    """Readings, beside a temperature, of a meter with such steps."""
+    rng = np.random.default_rng(0)
+    return pd.DataFrame({"run_h": np.cumsum(steps), "temp": rng.normal(50, 1, len(steps))})
+
+
+def test_columns_that_count_up_are_told_at_fit():
+    rng = np.random.default_rng(1)
+    steps = rng.choice([0.0, 0.1, 0.2], 400)
+    with pytest.warns(SeriesWarning, match=r"'run_h' counts up, from .*df\['run_h'\]\.diff\(\)"):
+        SeriesDetector(window=8, random_state=0).fit(counter(steps))
+    minutes = np.arange(400)
+    quiet = [
+        counter(steps).assign(run_h=20 + 0.1 * minutes + rng.normal(0, 0.3, 400)),  # warms up
+        counter(steps).assign(run_h=60 - 40 * np.exp(-minutes / 40)),  # and stays
+        counter(steps).assign(run_h=minutes % 100 * 1.0),  # a tank that fills
+        counter(steps).assign(run_h=np.where(minutes < 200, 1.0, 2.0)),  # set anew
+    ]
+    for series in quiet:
+        SeriesDetector(window=8, random_state=0).fit(series)
+
+
+def test_gaps_and_levels_are_counted_as_of_tables(odd, tmp_path):
+    states = odd.assign(state=np.where(np.arange(len(odd)) % 5, "on", "off"))
+    states.loc[:67, "heat"] = np.nan
+    made = SeriesDetector(window=8, time="at", random_state=0).fit(states)
+    made.save(tmp_path / "kept")
+    later = machine(2).assign(state="broken", load=np.nan)
+    for each in (made, SeriesDetector.load(tmp_path / "kept")):
+        assert each.missing_shares(later) == {"load": (0.0, 1.0)}
+        assert each.missing_shares(states) == {"heat": (68 / 672, 68 / 672)}
+        assert each.unseen_levels(later) == {"state": 1.0}
 
 
 @pytest.mark.parametrize("kind", [float, bool, lambda v: np.where(v > 0, "on", "off")])

@@ -11,6 +11,7 @@ from oddshot.thresholds.choices import (
     cost_threshold,
     f_beta_threshold,
     share_threshold,
+    stretch_threshold,
 )
 
 scores_of = st.integers(2, 25).flatmap(
@@ -29,6 +30,23 @@ def test_no_threshold_has_a_better_f_beta(rows, beta):
     found = fbeta_score(truth, scores > f_beta_threshold(scores, truth, beta), beta=beta)
     best = max(fbeta_score(truth, scores > t, beta=beta, zero_division=0.0) for t in EVERY)
     assert found == pytest.approx(best)
+
+
+@given(scores_of, st.integers(1, 5), st.integers(1, 6))
+def test_a_budget_of_stretches_holds_from_the_lowest_threshold_on(rows, apart, alerts):
+    scores, _ = rows
+
+    def stretches(threshold):
+        above = np.flatnonzero(scores > threshold)
+        return int((np.diff(above) >= apart).sum()) + (len(above) > 0)
+
+    levels = np.unique(scores)[::-1]
+    fits = [stretches(level) <= alerts for level in [*levels, -1.0]]
+    if all(fits):
+        with pytest.raises(SettingError, match="give fewer"):
+            stretch_threshold(scores, apart, alerts)
+        return
+    assert stretch_threshold(scores, apart, alerts) == levels[fits.index(False) - 1]
 
 
 @given(scores_of, st.sampled_from([(1, 1), (1, 20), (3, 0.5)]))

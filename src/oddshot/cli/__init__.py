@@ -90,11 +90,14 @@ def _is_path(param: Any) -> bool:
 
 
 def _show(otherwise: Callable[..., None]) -> Callable[..., None]:
-    """Show warnings of ours without the line of code that they come from."""
+    """Show warnings of ours without the line of code that they come from, each of them once."""
+    said: set[str] = set()
 
     def show(message: Warning | str, category: type[Warning], *where: Any, **extra: Any) -> None:
         if category.__module__.startswith("oddshot."):
-            complain(str(message))
+            if str(message) not in said:
+                complain(str(message))
+            said.add(str(message))
         else:
             otherwise(message, category, *where, **extra)
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from oddshot.data.streams import Source
     from oddshot.detectors.few_shot import FewShotDetector
     from oddshot.detectors.series import SeriesDetector
-    from oddshot.episodes import LabelArray
+    from oddshot.episodes import FloatArray, LabelArray
     from oddshot.priors import Prior
     from oddshot.reports.detection import Detection
 
@@ -268,6 +268,8 @@ def naming(file: str) -> Iterator[None]:
         raise DataError(f"{_called(file)}: {error}") from error
     except DataError as error:
         told = str(error)
+        if told.startswith("the series has "):
+            raise type(error)(f"{_called(file)}: {told}") from error
         if not told.startswith(("X lacks ", "X has ")):
             raise
         raise type(error)(f"{_called(file)}{told[1:]}") from error
@@ -278,16 +280,25 @@ def _called(file: str) -> str:
 
 
 def scored_rows(
-    detector: "FewShotDetector | SeriesDetector", file: str, read: Input, *, fitted: bool
+    detector: "FewShotDetector | SeriesDetector",
+    file: str,
+    read: Input,
+    *,
+    fitted: bool,
+    scores: "FloatArray | None" = None,
 ) -> "Detection":
-    """Score the table; ``fitted``: whether the detector has just learned from it."""
+    """Score the table, unless its scores are known.
+
+    ``fitted``: whether the detector has just learned from it.
+    """
     import numpy as np
 
     from oddshot.reports.detection import scored
 
     given = np.full(len(read.frame), -1, dtype=np.int8) if read.labels is None else read.labels
-    with naming(file):
-        scores = detector.anomaly_score(read.rows)
+    if scores is None:
+        with naming(file):
+            scores = detector.anomaly_score(read.rows)
     return scored(
         read.frame,
         scores,

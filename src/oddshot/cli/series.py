@@ -1,5 +1,8 @@
 """``oddshot series``: odd stretches of readings that follow each other in time."""
 
+import os
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,13 +26,16 @@ from oddshot.cli.options import (
     Out,
     PriorPath,
     Seed,
+    Threshold,
     check_not_for_fitting,
 )
 from oddshot.cli.outputs import check_outputs, check_picture, write_beside
-from oddshot.errors import SettingError
+from oddshot.cli.thresholds import Promise
+from oddshot.cli.unlike_fit import UnlikeFit
+from oddshot.errors import CellError, DataError, SettingError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from oddshot.detectors.explanations.explanation import Explanation
     from oddshot.detectors.series import SeriesDetector, Stretch
@@ -39,14 +45,18 @@ if TYPE_CHECKING:
 STRETCH = "anomaly_stretch"
 EXPLAINED = 10  # stretches whose reasons choose what is drawn
 NAMED = 2  # columns of windows that are named as the reason of a stretch
-NOT_FOR_FITTING = ("alpha", "out", "plot", "top")
+NOT_FOR_FITTING = ("alpha", "budget", "threshold", "out", "plot", "top")
+REFIT = "if what is read has changed for good, fit again on such readings"
 
 
 def series(
     context: typer.Context,
     paths: Annotated[
         list[str],
-        typer.Argument(metavar="[DIR] FILE", help="Readings, one a row; before it, what was kept."),
+        typer.Argument(
+            metavar="[DIR] FILE...",
+            help="Readings, one a row, of one series; before them, what was kept.",
+        ),
     ],
     *,
     window: Annotated[
@@ -80,6 +90,15 @@ def series(
     ] = 0,
     contamination: Contamination = "auto",
     alpha: Alpha = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(
+            "--budget",
+            metavar="N[/M]",
+            help="Threshold: at most N odd stretches in FILE, or N in every M readings.",
+        ),
+    ] = None,
+    threshold: Threshold = None,
     out: Out = None,
     keep: Annotated[
         Path | None,
@@ -94,27 +113,32 @@ def series(
 ) -> None:
     """Find the odd stretches of a series of readings, and say what is odd about them.
 
-    With DIR, the detector that --keep kept judges the readings; options are then --alpha, --out,
-    --plot and --top.
+    Several FILEs are one series, in order of time where --time-column says it, else as given.
+
+    With DIR, the detector that --keep kept judges the readings; options are then --alpha, --budget,
+    --threshold, --out, --plot and --top.
     """
     import pandas as pd
 
     from oddshot.data.images import holds_images
     from oddshot.detectors.series import SeriesDetector
 
-    *kept, file = paths
-    check_outputs(file, out, None)
-    if plot is not None:
-        check_picture("--plot", file, plot)
-    if len(kept) > 1:
-        raise SettingError(f"{len(paths)} paths are given; give FILE, or DIR and FILE")
+    kept, files = _divided(paths)
+    for file in files:
+        check_outputs(file, out, None)
+        if plot is not None:
+            check_picture("--plot", file, plot)
+        if holds_images(file):
+            raise SettingError(f"{file} holds images; series takes a table of readings")
+    promise = Promise(alpha, budget=budget, threshold=threshold)
+    promise.check(contamination=contamination)
     if kept:
         check_not_for_fitting(context, kept[0], NOT_FOR_FITTING)
     elif window is None:
         raise SettingError("give --window: about how many readings what you look for lasts")
-    if holds_images(file):
-        raise SettingError(f"{file} holds images; series takes a table of readings")
-    read = read_input(file, prior, Asked(label_column, tuple(leave_out or ())))
+    asked = Asked(label_column, tuple(leave_out or ()))
+    reads = [read_input(file, prior, asked) for file in files]
+    read, parts = _together(files, reads), [*zip(files, (len(r.frame) for r in reads), strict=True)]
     rows = read.rows
     assert isinstance(rows, pd.DataFrame)
     if not kept:
@@ -136,12 +160,13 @@ def series(
         if normal:
             learned = f"Learned from the first {normal:,} of {len(rows):,} readings."
             read = read._replace(notes=(*read.notes, learned))
-        detector.fit(rows[taught], None if read.labels is None else read.labels[taught])
-    if alpha is not None:
-        detector.set_threshold(alpha=alpha)
+        with _naming(parts):
+            detector.fit(rows[taught], None if read.labels is None else read.labels[taught])
+    with _naming(parts):
+        read = read._replace(notes=read.notes + promise.keep(detector, read))
     if keep is not None:
         detector.save(keep)
-    _tell(detector, read, file, fitted=not kept, out=out, plot=plot, top=top)
+    _tell(detector, read, parts, fitted=not kept, out=out, plot=plot, top=top)
     if keep is not None:
         told = f"Kept in {keep}; judge later readings with: oddshot series {keep} FILE"
         say(console_of_stdout(), told)
@@ -150,7 +175,7 @@ def series(
 def _tell(
     detector: "SeriesDetector",
     read: Input,
-    file: str,
+    parts: "Sequence[tuple[str, int]]",
     *,
     fitted: bool,
     out: Path | None,
@@ -158,14 +183,22 @@ def _tell(
     top: int,
 ) -> None:
     """Write what was asked for, then say what was found."""
-    found = scored_rows(detector, file, read, fitted=fitted)
-    with naming(file):
-        stretches = detector.stretches(read.rows)
+    import pandas as pd
+
+    assert isinstance(read.rows, pd.DataFrame)
+    with _naming(parts):
+        judged = detector._judged(read.rows)
+    found = scored_rows(detector, _called(parts), read, fitted=fitted, scores=judged.scores)
+    if not fitted:
+        unlike = UnlikeFit(detector, remedy=REFIT, together=detector.window)
+        unlike.look_at(read.rows)
+        found = replace(found, notes=(*found.notes, *unlike.told(found.flagged)))
+    stretches = detector._stretches(judged)
     called = found.rows[found.verdict].to_numpy(dtype=bool)  # labels go before scores
     stretches = [stretch for stretch in stretches if called[stretch.places].any()]
     found = _numbered(found, stretches)
     peaks = [stretch.peak for stretch in stretches[: max(top, EXPLAINED)]]
-    reasons = list(detector.explain(read.rows, peaks)) if peaks else []
+    reasons = list(detector._explained(judged, peaks)) if peaks else []
     written = []
     if out is not None:
         write_beside(read.source, read.frame, found.rows.iloc[:, found.own :], out)
@@ -175,7 +208,13 @@ def _tell(
         from oddshot.reports.series_figure import draw_series
 
         draw_series(
-            detector, read.rows, stretches, plot, scores=found.scores, reasons=reasons[:EXPLAINED]
+            detector,
+            read.rows,
+            stretches,
+            plot,
+            windows=judged.windows,
+            scores=found.scores,
+            reasons=reasons[:EXPLAINED],
         )
         written.append(f"Wrote {plot}.")
     console = console_of_stdout()
@@ -184,6 +223,71 @@ def _tell(
     console.print(_table(detector, read, stretches, reasons[:top]))
     for line in written:
         say(console, line)
+
+
+def _divided(paths: list[str]) -> tuple[list[str], list[str]]:
+    """Tell what was kept, if that is given, from the files."""
+    first = int(len(paths) > 1 and not _is_file(paths[0]))
+    return paths[:first], paths[first:]
+
+
+def _is_file(path: str) -> bool:
+    return os.path.exists(path) and not os.path.isdir(path)
+
+
+def _together(files: list[str], reads: list[Input]) -> Input:
+    """Put the readings of several files below each other; all must have the same columns."""
+    import numpy as np
+    import pandas as pd
+
+    first, *others = reads
+    if not others:
+        return first
+    names = [*map(str, first.frame)]
+    for file, read in zip(files[1:], others, strict=True):
+        different = {*map(str, read.frame)} ^ {*names}
+        if different:
+            told = ", ".join(map(repr, sorted(different)[:5]))
+            raise DataError(
+                f"{files[0]} and {file} differ in their columns ({told}); give files of one "
+                "series, which have the same"
+            )
+    labels = None
+    if any(read.labels is not None for read in reads):
+        known = [np.full(len(r.frame), -1) if r.labels is None else r.labels for r in reads]
+        labels = np.concatenate(known).astype(np.int8)
+    rows = [read.rows for read in reads if isinstance(read.rows, pd.DataFrame)]
+    return first._replace(
+        frame=pd.concat([read.frame for read in reads], ignore_index=True),
+        rows=pd.concat(rows, ignore_index=True),
+        labels=labels,
+        notes=tuple(dict.fromkeys(note for read in reads for note in read.notes)),
+        source=None,
+    )
+
+
+def _called(parts: "Sequence[tuple[str, int]]") -> str:
+    """Name the files of a series, with how many readings each has."""
+    (first, _), *others = parts
+    return f"{first} to {others[-1][0]} ({len(parts)} files)" if others else first
+
+
+@contextmanager
+def _naming(parts: "Sequence[tuple[str, int]]") -> "Iterator[None]":
+    """Say of readings that cannot be used in which of the files they are, and in which row."""
+    import numpy as np
+
+    try:
+        with naming(_called(parts)):
+            yield
+    except DataError as error:
+        cell = error.__cause__
+        if len(parts) == 1 or not isinstance(cell, CellError) or cell.row is None:
+            raise
+        starts = np.cumsum([0, *(rows for _, rows in parts)])
+        place = int(np.searchsorted(starts, cell.row) - 1)
+        with naming(parts[place][0]):
+            raise cell.below(-int(starts[place])) from error
 
 
 def _numbered(found: "Detection", stretches: "list[Stretch]") -> "Detection":

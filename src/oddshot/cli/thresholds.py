@@ -11,6 +11,7 @@ from oddshot.errors import CalibrationWarning, DataError, SettingError
 
 if TYPE_CHECKING:
     from oddshot.detectors.few_shot import FewShotDetector
+    from oddshot.detectors.series import SeriesDetector
     from oddshot.reports.detection import Detection
 
 
@@ -89,7 +90,10 @@ class Promise(NamedTuple):
         return (alerts, of[0]) if of else alerts
 
     def keep(
-        self, detector: "FewShotDetector", read: Input, label_column: str | None = None
+        self,
+        detector: "FewShotDetector | SeriesDetector",
+        read: Input,
+        label_column: str | None = None,
     ) -> tuple[str, ...]:
         """Calibrate, and set the threshold, as asked.
 
@@ -151,7 +155,7 @@ class Promise(NamedTuple):
             raise DataError(f"--group-column {self.group_column!r}: {error}") from error
 
     @staticmethod
-    def _holds(label_column: str, other: Input, detector: "FewShotDetector") -> bool:
+    def _holds(label_column: str, other: Input, detector: Any) -> bool:
         """Tell whether a table to calibrate with has the column of labels, too."""
         known = getattr(detector, "n_features_in_", None)  # of a table alone
         return known is not None and (

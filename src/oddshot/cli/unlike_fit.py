@@ -9,10 +9,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from oddshot.detectors.few_shot import FewShotDetector
+    from oddshot.detectors.series import SeriesDetector
 
 MANY_UNSEEN = 0.2  # share of rows with levels that fit did not see, of which a user is told
 UNUSUAL, CLEARLY = 3.0, 1e-3  # times as many flagged, or gaps, as at fit, and how surely
 MOST_TOLD = 5  # columns that have become empty
+WATCH = "oddshot watch tells whether the rows have moved"
 
 
 class UnlikeFit:
@@ -22,10 +24,20 @@ class UnlikeFit:
     ----------
     detector
         Fitted before.
+    remedy
+        What is told where far more are flagged than at fit.
+    together
+        So many rows that follow each other count as one, for they resemble each other.
     """
 
-    def __init__(self, detector: "FewShotDetector") -> None:
-        self._detector = detector
+    def __init__(
+        self,
+        detector: "FewShotDetector | SeriesDetector",
+        *,
+        remedy: str = WATCH,
+        together: int = 1,
+    ) -> None:
+        self._detector, self._remedy, self._together = detector, remedy, together
         self._rows = 0
         self._new: list[str] = []
         self._gaps_at_fit: dict[str, float] = {}
@@ -75,10 +87,7 @@ class UnlikeFit:
                 )
         usual = self._detector.contamination_
         if self._far_more(flagged, usual):
-            notes.append(
-                f"That is far more than the {share_of(usual)} at fit; oddshot watch tells whether "
-                "the rows have moved."
-            )
+            notes.append(f"That is far more than the {share_of(usual)} at fit; {self._remedy}.")
         return tuple(notes)
 
     def _far_more(self, count: int, share: float) -> bool:
@@ -86,4 +95,5 @@ class UnlikeFit:
         from scipy.stats import binom
 
         usual = min(1.0, UNUSUAL * share + 0.01)
-        return bool(binom.sf(count - 1, self._rows, usual) < CLEARLY)
+        seen, rows = count // self._together, self._rows // self._together
+        return bool(binom.sf(seen - 1, rows, usual) < CLEARLY)

@@ -1,9 +1,11 @@
 """The detector of odd stretches in a series."""
 
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from types import MappingProxyType
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import pandas as pd
@@ -15,18 +17,23 @@ from oddshot.detectors.explanations.explanation import Explanations
 from oddshot.detectors.few_shot import FewShotDetector
 from oddshot.detectors.given.labels import checked_labels
 from oddshot.detectors.given.tables import table_rows
+from oddshot.detectors.verdicts.adjustable_threshold import Choice, warned
 from oddshot.detectors.verdicts.calibrated import Shown
+from oddshot.detectors.verdicts.calibration import ThresholdRule, batch_basis
 from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, FloatArray, LabelArray
-from oddshot.errors import DataError, SettingError, is_number
+from oddshot.errors import DataError, SeriesWarning, SettingError, is_number
 from oddshot.frames import RawRows, hash_rows
 from oddshot.mapping.encoding.column_note import ColumnNote
 from oddshot.mapping.windows import Place, Windowed, Windows
 from oddshot.persistence import load_state, reading_state, save_state, under
 from oddshot.priors import Prior
+from oddshot.thresholds.choices import stretch_threshold
 from oddshot.thresholds.surprise import Surprise
 
 FEWEST_WINDOWS = 4  # lengths of a window that a series has at least, to be learned from
 FOLDS = 10
+COUNTER_SHARE, COUNTER_STEPS = 0.95, 50  # of the steps of a counter are no falls; at least so many
+COUNTER_PARTS, COUNTER_REACH = 10, 0.8  # of the series; share of them, and of the reach, it rises
 NOT_A_TABLE = "a series is a table of readings, one a row"
 _WINDOWS, _JUDGE, _OWN = "windows.", "judge.", "own."  # before the names of arrays in a file
 
@@ -51,6 +58,31 @@ class Stretch:
 
     def __len__(self) -> int:
         return len(self.places)
+
+
+class Judged(NamedTuple):
+    """A series with its scores, for all that is told of it.
+
+    Parameters
+    ----------
+    windows
+        The series as windows.
+    of_windows
+        Shape (m,): their scores.
+    in_time
+        Shape (n,): anomaly scores of the readings, in the order of time.
+    """
+
+    windows: Windowed
+    of_windows: FloatArray
+    in_time: FloatArray
+
+    @property
+    def scores(self) -> FloatArray:
+        """Anomaly scores (n,) in the order in which readings are given."""
+        scores = np.empty(len(self.in_time))
+        scores[self.windows.order] = self.in_time
+        return scores
 
 
 class SeriesDetector(AnomalyDetector):
@@ -103,6 +135,11 @@ class SeriesDetector(AnomalyDetector):
     p-values and promised rates hold for a reading taken by itself, false alarms come in stretches,
     and a machine that has not been seen in all its states raises more of them.
 
+    A budget of `set_threshold` counts stretches: ``budget=3, X=later`` finds at most three in these
+    readings, and ``budget=(3, 1000)`` as many in 1,000 like those given to `fit`. A lower threshold
+    may have fewer stretches again, as they grow together; the threshold is the lowest from which on
+    none has more.
+
     A reading's score rests on what comes after it, too: the latest reading is judged by the one
     window that it ends, and again as further readings come.
 
@@ -121,6 +158,8 @@ class SeriesDetector(AnomalyDetector):
     """
 
     _windows: Windows
+    _in_time: FloatArray | None = None  # raw scores of the readings given to fit, in this order
+    _gaps: Mapping[str, float] = MappingProxyType({})  # and the shares without a value, by column
 
     def __init__(
         self,
@@ -169,6 +208,11 @@ class SeriesDetector(AnomalyDetector):
             column is left.
         LabelError, PriorError, SettingError
             As `FewShotDetector.fit`, or if ``window`` or ``period`` has a value it cannot take.
+
+        Warns
+        -----
+        SeriesWarning
+            If a column counts up: later readings will lie outside of all that was seen.
         """
         share, seed = self._checked_contamination(), self._drawn_seed()
         rows = _readings(X)
@@ -203,8 +247,10 @@ class SeriesDetector(AnomalyDetector):
         if unjudged.any():
             own[unjudged] = judge.anomaly_score(described[unjudged])
         self._windows, self._seed = windows, seed
+        self._gaps = windows.missing_shares(rows)
+        _warn_of_counters({name: v[order] for name, v in windows.numbers(rows).items()})
         own = self._recognised(hash_rows(described), own)
-        raw = covering_means(own, windows.size)
+        self._in_time = raw = covering_means(own, windows.size)
         self._scale = Surprise().fit(raw[~odd])
         self._set_columns(_columns(rows))
         clean = bool((readings[~odd] == NORMAL).all())
@@ -239,10 +285,7 @@ class SeriesDetector(AnomalyDetector):
         DateWarning
             If times have offsets from UTC where those of `fit` had none, or the other way round.
         """
-        windows = self.windows(X)
-        scores = np.empty(len(windows.order))
-        scores[windows.order] = self._of_readings(windows)
-        return scores
+        return self._judged(X).scores
 
     def stretches(self, X: Any) -> list[Stretch]:
         """Find the odd stretches of a series: readings above the threshold, gathered.
@@ -259,8 +302,11 @@ class SeriesDetector(AnomalyDetector):
         list
             The oddest first.
         """
-        windows = self.windows(X)
-        scores, order = self._of_readings(windows), windows.order
+        return self._stretches(self._judged(X))
+
+    def _stretches(self, judged: Judged) -> list[Stretch]:
+        """Find the odd stretches of a series that was judged before."""
+        scores, order = judged.in_time, judged.windows.order
         above = np.flatnonzero(scores > self.threshold_)
         if not len(above):
             return []
@@ -295,12 +341,18 @@ class SeriesDetector(AnomalyDetector):
         DataError, SettingError
             As `anomaly_score`, or if a place is that of no reading.
         """
-        order, _, described = self.windows(X)
+        return self._explained(self._judged(X), places, changes=changes)
+
+    def _explained(
+        self, judged: Judged, places: Sequence[int], *, changes: bool = False
+    ) -> Explanations:
+        """Say of a series that was judged before why readings are odd."""
+        order, _, described = judged.windows
         wrong = [place for place in places if not 0 <= place < len(order)]
         if wrong or not len(places):
             told = f"{wrong[0]} is that of no reading" if wrong else "none is given"
             raise SettingError(f"places: {told}; they go from 0 to {len(order) - 1}")
-        scores, size, at = self._of_windows(described), self._windows.size, np.argsort(order)
+        scores, size, at = judged.of_windows, self._windows.size, np.argsort(order)
         oddest = []
         for moment in at[np.asarray(places, dtype=np.intp)]:
             first = max(moment - size + 1, 0)
@@ -319,6 +371,28 @@ class SeriesDetector(AnomalyDetector):
         """Columns of numbers (n,) of a series by name, as they are read; NaN where missing."""
         check_is_fitted(self)
         return self._windows.numbers(_readings(X))
+
+    def missing_shares(self, X: Any) -> dict[str, tuple[float, float]]:
+        """Tell where cells of a series (n, d) are missing, and how many were among those of `fit`.
+
+        Returns
+        -------
+        dict
+            By column with gaps in X, in the order of fit: the share of gaps then, and now. Empty
+            for detectors that an older version saved.
+        """
+        check_is_fitted(self)
+        now = self._windows.missing_shares(_readings(X))
+        return {
+            column: (self._gaps[column], share)
+            for column, share in now.items()
+            if share and column in self._gaps
+        }
+
+    def unseen_levels(self, X: Any) -> dict[str, float]:
+        """Tell how many readings (n, d) hold levels that `fit` did not see, by column of levels."""
+        check_is_fitted(self)
+        return self._windows.unseen_shares(_readings(X))
 
     @property
     def period_(self) -> float | None:
@@ -356,6 +430,7 @@ class SeriesDetector(AnomalyDetector):
             "contamination": self.contamination,
             "seed": self._seed,
             "clean": shown.clean,
+            "gaps": dict(self._gaps),
             "n_features_in": self.n_features_in_,
             "feature_names_in": [*map(str, getattr(self, "feature_names_in_", []))],
             **verdicts,
@@ -369,6 +444,8 @@ class SeriesDetector(AnomalyDetector):
             "known": shown.known,
             **calibration,
         }
+        if self._in_time is not None:
+            tensors[f"{_OWN}in_time"] = self._in_time
         save_state(path, kind="series detector", meta=meta, tensors=tensors)
 
     @classmethod
@@ -398,6 +475,8 @@ class SeriesDetector(AnomalyDetector):
             )
             detector.detector_, detector._windows, detector._seed = judge, windows, meta["seed"]
             detector._codes, detector._own = tensors[f"{_OWN}codes"], tensors[f"{_OWN}scores"]
+            detector._in_time = tensors.get(f"{_OWN}in_time")
+            detector._gaps = meta.get("gaps", {})
             detector._scale = Surprise().fit(tensors["reference"])
             shown = detector._scale.reference, tensors["known"], bool(meta["clean"])
             detector._shown = Shown(*shown)
@@ -409,9 +488,38 @@ class SeriesDetector(AnomalyDetector):
             judge._compare(kept["probe.scores"], path)
         return detector
 
-    def _of_readings(self, windows: Windowed) -> FloatArray:
-        """Scores (n,) of readings, in the order of time."""
-        return self._scale.apply(covering_means(self._of_windows(windows.rows), self._windows.size))
+    def _judged(self, X: Any) -> Judged:
+        """Score a series (n, d) once for all that is asked of it; errors as `anomaly_score`."""
+        windows = self.windows(X)
+        of_windows = self._of_windows(windows.rows)
+        raw = covering_means(of_windows, self._windows.size)
+        return Judged(windows, of_windows, self._scale.apply(raw))
+
+    def _by_budget(self, budget: int | tuple[int, int], X: Any, y: Any) -> Choice:
+        alerts, rows = self._checked_budget(budget, X, y)
+        size = self._windows.size
+        if rows is None:
+            scores = self._judged(X).in_time
+            settings = {"alerts": alerts, "rows": len(scores)}
+            rule = ThresholdRule("stretches", settings, batch_basis(len(scores)))
+            return stretch_threshold(scores, size, alerts), rule
+        if self._in_time is None:
+            raise SettingError(
+                f"budget is {budget!r}, and an older version saved this detector without the order "
+                "of its readings; fit it again, or give a number of alerts and X"
+            )
+        own, lack = self._scale.apply(self._in_time), ""
+        expected = alerts * len(own) / rows
+        threshold = stretch_threshold(own, size, max(int(expected), 1))
+        if expected < 1:
+            threshold -= float(np.log10(expected))
+            lack = (
+                f"{len(own):,} readings given to fit are too few to tell of {alerts} stretches in "
+                f"{rows:,}; the threshold goes by the tail of the scores"
+            )
+        basis = f"{len(own):,} readings given to fit"
+        settings = {"alerts": alerts, "rows": rows}
+        return warned(threshold, ThresholdRule("stretches", settings, basis, not lack), lack)
 
     def _of_windows(self, described: pd.DataFrame) -> FloatArray:
         """Scores (m,) of windows; those given to `fit` have what they had there."""
@@ -477,6 +585,26 @@ def _judged_apart(
             continue
         own[part] = judge.anomaly_score(described.iloc[part])
     return own
+
+
+def _warn_of_counters(numbers: Mapping[str, FloatArray]) -> None:
+    """Warn of columns (n,), in the order of time, that count up all along, as meters do."""
+    for column, cells in numbers.items():
+        values = cells[np.isfinite(cells)]
+        if len(values) <= COUNTER_STEPS:
+            continue
+        ends = values[np.linspace(0, len(values) - 1, COUNTER_PARTS + 1).astype(np.intp)]
+        reach, begin, end = float(np.ptp(values)), float(ends[0]), float(ends[-1])
+        never_falls = (np.diff(values) >= 0).mean() >= COUNTER_SHARE
+        all_along = (np.diff(ends) >= reach / (4 * COUNTER_PARTS)).mean() >= COUNTER_REACH
+        if never_falls and all_along and end - begin >= COUNTER_REACH * reach > 0:
+            warnings.warn(
+                f"column {column!r} counts up, from {begin:.6g} to {end:.6g}: later readings lie "
+                "outside of all that was seen, and look odd for that. Give its differences "
+                f"instead, as df[{column!r}].diff(), or leave it out",
+                SeriesWarning,
+                stacklevel=3,
+            )
 
 
 def _inside(marked: NDArray[np.bool_], size: int) -> NDArray[np.intp]:

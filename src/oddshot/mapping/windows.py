@@ -22,7 +22,15 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from oddshot.episodes import FloatArray
-from oddshot.errors import DataError, SeriesWarning, SettingError, is_number, is_whole, require
+from oddshot.errors import (
+    CellError,
+    DataError,
+    SeriesWarning,
+    SettingError,
+    is_number,
+    is_whole,
+    require,
+)
 from oddshot.frames import as_frame, to_rows
 from oddshot.mapping.cells.date_notation import find_date_format
 from oddshot.mapping.cells.days import DAY, EPOCH
@@ -224,7 +232,7 @@ class Windows:
         frame = self._long_enough(X)
         (times, clock), rest = self._read_time(frame)
         order = np.argsort(times, kind="stable")
-        rest, times, clock = rest.iloc[order], times[order], clock[order]
+        times, clock = times[order], clock[order]
         if self.has_dates:
             given = read_offsets(self._time_column(frame))
             warn_of_offsets(str(self.time), self._offsets, given)
@@ -235,9 +243,9 @@ class Windows:
             if isinstance(recipe, Date):
                 continue
             if isinstance(recipe, Number):
-                found = self._of_numbers(recipe, _finite(recipe, column), season)
+                found = self._of_numbers(recipe, _finite(recipe, column)[order], season)
             elif isinstance(recipe, Category):
-                found = self._of_levels(column)
+                found = self._of_levels(column.iloc[order])
             else:
                 continue
             described |= {f"{recipe.column} {what}": values for what, values in found.items()}
@@ -245,7 +253,15 @@ class Windows:
 
     def numbers(self, X: Any) -> dict[str, FloatArray]:
         """Columns of numbers (n,) of a series by name, as they are read; NaN where missing."""
-        return self._numbers(self._read_time(as_frame(to_rows(X)))[1])
+        return self._numbers(self._without_time(X))
+
+    def missing_shares(self, X: Any) -> dict[str, float]:
+        """Tell in what share of the readings (n, d) a column has no value, by column."""
+        return self._columns.missing_shares(self._without_time(X))
+
+    def unseen_shares(self, X: Any) -> dict[str, float]:
+        """Tell in what share of the readings (n, d) a column holds what `fit` did not see."""
+        return self._columns.unseen_shares(self._without_time(X))
 
     def state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """Give all that was learned, as a part for JSON and a part of arrays."""
@@ -331,11 +347,13 @@ class Windows:
             times = clock = read_numbers(column)
         lacking = np.flatnonzero(~np.isfinite(times))
         if len(lacking):
-            raise DataError(
-                f"column {str(self.time)!r} has no time in row {lacking[0] + 1}; fill it in, or "
-                "leave the row out"
-            )
+            remedy = "; fill it in, or leave the row out"
+            raise CellError(f"column {str(self.time)!r} has no time", int(lacking[0]) + 1, remedy)
         return _Times(times, clock), frame.drop(columns=column.name)
+
+    def _without_time(self, X: Any) -> pd.DataFrame:
+        frame = as_frame(to_rows(X))
+        return frame if self.time is None else frame.drop(columns=self._time_column(frame).name)
 
     def _time_column(self, frame: pd.DataFrame) -> "pd.Series[Any]":
         names = [str(name) for name in frame.columns]

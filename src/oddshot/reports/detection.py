@@ -139,7 +139,7 @@ class Detection:
         noted = [
             f"Column '{note.column}': {note.reason}."
             for note in self.columns
-            if note.cause in ("words", "unit", "points", "digits", "mixed")
+            if note.cause in ("code", "words", "unit", "points", "digits", "mixed")
         ]
         lines += [*_first(left_out, "more columns left out"), *_first(noted, "more such columns")]
         if self.labels is not None:

@@ -11,6 +11,7 @@ import pandas as pd
 from oddshot.detectors.explanations.explanation import Explanation
 from oddshot.detectors.series import SeriesDetector, Stretch
 from oddshot.episodes import FloatArray
+from oddshot.mapping.windows import Windowed
 from oddshot.reports.figures import BLUE, GREY, ORANGE, draw_figure
 
 MOST_PANELS = 4
@@ -22,6 +23,7 @@ def draw_series(
     stretches: list[Stretch],
     path: Path,
     *,
+    windows: Windowed,
     scores: FloatArray,
     reasons: Iterable[Explanation],
 ) -> None:
@@ -37,6 +39,8 @@ def draw_series(
         What `SeriesDetector.stretches` found in it.
     path
         The PNG file.
+    windows
+        The series as windows.
     scores
         Shape (n,): of the readings.
     reasons
@@ -47,7 +51,6 @@ def draw_series(
     SettingError
         matplotlib is not installed.
     """
-    windows = detector.windows(X)
     moments: Any = windows.times
     if detector.has_dates:
         moments = pd.to_datetime(windows.times, unit="D").to_numpy()

@@ -1,5 +1,6 @@
 """Thresholds on scores, by what a reader of the alarms can afford; a row counts if it is above."""
 
+from bisect import bisect
 from collections.abc import Callable
 
 import numpy as np
@@ -46,6 +47,50 @@ def budget_threshold(scores: FloatArray, alerts: int) -> float:
             "of how many rows, as in 20 of 1,000"
         )
     return float(np.sort(scores)[len(scores) - 1 - alerts])
+
+
+def stretch_threshold(scores: FloatArray, apart: int, alerts: int) -> float:
+    """Threshold above which a series (n,) has at most so many stretches, as from any higher one.
+
+    It is the lowest such; lower ones may have fewer stretches again, for these grow together.
+
+    Parameters
+    ----------
+    scores
+        Shape (n,), in the order of time.
+    apart
+        Readings above a threshold are of two stretches where so many places or more lie between.
+    alerts
+        Stretches, 1 or more.
+
+    Raises
+    ------
+    SettingError
+        If there are never more: no threshold is needed for so few.
+
+    Examples
+    --------
+    >>> stretch_threshold(np.array([0.0, 5, 4, 0, 0, 3, 2, 1]), 3, 1)
+    3.0
+    """
+    above: list[int] = []
+    now = most = 0
+    order = np.argsort(-scores, kind="stable")
+    for place, ends_tie in zip(order.tolist(), np.append(np.diff(scores[order]), -1), strict=True):
+        at = bisect(above, place)
+        before = at > 0 and place - above[at - 1] < apart
+        behind = at < len(above) and above[at] - place < apart
+        were_one = before and behind and above[at] - above[at - 1] < apart
+        now += 1 - before - behind + were_one
+        above.insert(at, place)
+        if ends_tie:
+            if now > alerts:
+                return float(scores[place])
+            most = max(most, now)
+    raise SettingError(
+        f"budget is {alerts} stretches, but {len(scores):,} readings never have more than {most}; "
+        "give fewer"
+    )
 
 
 def f_beta_threshold(scores: FloatArray, truth: NDArray[np.bool_], beta: float) -> float:

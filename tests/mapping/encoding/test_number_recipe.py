@@ -80,3 +80,38 @@ def test_small_differences_of_large_numbers_are_no_rounding(numbers):
     assert (
         list(Encoder().fit(np.column_stack([numbers, numbers])).kinds_.values()) == ["number"] * 2
     )
+
+
+@pytest.mark.parametrize(
+    ("values", "code"),
+    [
+        ([-999] * 3, -999),
+        ([65535] * 4, 65535),
+        ([-999] * 2, None),  # too few
+        ([-997] * 9, None),  # no code
+        ([-9] * 9, None),  # not far
+        ([-9.5] * 9, None),
+    ],
+)
+def test_codes_for_gaps_far_outside_are_told(values: list[float], code: float | None) -> None:
+    rows = pd.DataFrame({"temp": np.r_[np.linspace(10, 60, 80), values]})
+    sparse = sp.csr_matrix(np.r_[np.zeros(40), rows["temp"]][:, None])
+    for encoder in (Encoder().fit(rows), Encoder().fit(sparse)):
+        restored = Encoder.from_state(*encoder.state())
+        for note in (encoder.report()[0], restored.report()[0]):
+            if code is None:
+                assert (note.cause, note.reason) == ("", "")
+            else:
+                assert note.cause == "code"
+                assert note.reason == (
+                    f"{code} in {len(values)} rows, far outside of all other values, may stand for "
+                    "gaps; if so, leave such cells empty"
+                )
+
+
+def test_values_of_flags_and_durations_are_no_codes() -> None:
+    flags = pd.Series([-1.0, 0.0, 1.0] * 9 + [99.0] * 5)
+    assert Encoder().fit(pd.DataFrame({"x": flags})).report()[0].cause == "code"
+    assert Encoder().fit(pd.DataFrame({"x": flags[flags != 0]})).report()[0].cause == ""  # two else
+    lasting = pd.DataFrame({"x": pd.to_timedelta(flags * 1e9)})
+    assert Encoder().fit(lasting).report()[0].cause == ""

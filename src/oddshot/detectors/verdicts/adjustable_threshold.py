@@ -90,7 +90,7 @@ class AdjustableThreshold(CalibratedVerdicts):
         budget
             Alerts: a number, less than that of the rows ``X``; or ``(20, 1000)``, 20 of 1,000 rows
             like those given to `fit`, or to `calibrate` where these are unlabelled, for batches of
-            any size.
+            any size. Of a `SeriesDetector` an alert is a stretch, and rows are readings.
         contamination
             Share of the rows given to `fit` above it, or "auto".
         f_beta
@@ -268,7 +268,7 @@ class AdjustableThreshold(CalibratedVerdicts):
     def _by_alpha(self, alpha: float, X: Any, y: Any) -> Choice:
         _leave_out(X, y, "alpha")
         check_level("alpha", alpha)
-        return _warned(*self._at_share("alpha", {"alpha": float(alpha)}))
+        return warned(*self._at_share("alpha", {"alpha": float(alpha)}))
 
     def _by_fdr(self, level: float, X: Any, y: Any) -> Choice:
         check_level("fdr", level)
@@ -288,6 +288,17 @@ class AdjustableThreshold(CalibratedVerdicts):
         return threshold, ThresholdRule("fdr", {"fdr": float(level)}, basis, not lack)
 
     def _by_budget(self, budget: int | tuple[int, int], X: Any, y: Any) -> Choice:
+        alerts, rows = self._checked_budget(budget, X, y)
+        if rows is not None:
+            return warned(*self._at_share("budget", {"alerts": alerts, "rows": rows}))
+        scores = self.anomaly_score(X)
+        settings = {"alerts": alerts, "rows": len(scores)}
+        rule = ThresholdRule("budget", settings, batch_basis(len(scores)))
+        return budget_threshold(scores, alerts), rule
+
+    @staticmethod
+    def _checked_budget(budget: int | tuple[int, int], X: Any, y: Any) -> tuple[int, int | None]:
+        """Give the alerts, and of how many rows they are; ``None``: of those of X."""
         _leave_out(None, y, "budget")
         pair = budget if isinstance(budget, tuple | list) else (budget,)
         whole = all(is_whole(v) and v >= 1 for v in pair)
@@ -300,13 +311,9 @@ class AdjustableThreshold(CalibratedVerdicts):
             )
         if len(pair) == 2:
             _leave_out(X, y, "a budget of alerts in so many rows")
-            settings = {"alerts": int(pair[0]), "rows": int(pair[1])}
-            return _warned(*self._at_share("budget", settings))
+            return int(pair[0]), int(pair[1])
         _need(X, "budget", "X, the rows it is for, or a pair such as (20, 1000)")
-        scores = self.anomaly_score(X)
-        settings = {"alerts": int(pair[0]), "rows": len(scores)}
-        rule = ThresholdRule("budget", settings, batch_basis(len(scores)))
-        return budget_threshold(scores, int(pair[0])), rule
+        return int(pair[0]), None
 
     def _by_f_beta(self, beta: float, X: Any, y: Any) -> Choice:
         check_beta(beta)
@@ -395,7 +402,7 @@ class AdjustableThreshold(CalibratedVerdicts):
         return self._shown or Shown(self._scale.reference, np.zeros(0), clean=False)
 
 
-def _warned(threshold: float, rule: ThresholdRule, lack: str) -> Choice:
+def warned(threshold: float, rule: ThresholdRule, lack: str) -> Choice:
     """Warn a caller of `set_threshold` of what a threshold lacks."""
     if lack:
         warnings.warn(lack, CalibrationWarning, stacklevel=4)

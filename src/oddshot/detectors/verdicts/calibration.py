@@ -139,14 +139,15 @@ class ThresholdRule:
     Parameters
     ----------
     rule
-        "contamination", "alpha", "fdr", "budget", "f_beta", "cost", or "value": as given.
+        "contamination", "alpha", "fdr", "budget", "stretches" (a budget of a series), "f_beta",
+        "cost", or "value": as given.
     settings
         What was asked for.
     basis
         The rows that it was chosen on.
     promised
-        Whether these were enough, and stand for new rows. Where not, ``alpha`` and ``budget`` went
-        by the tail of the scores, and ``fdr`` selected few or none.
+        Whether these were enough, and stand for new rows. Where not, ``alpha`` and budgets went by
+        the tail of the scores, and ``fdr`` selected few or none.
     automatic
         What a contamination of "auto" went by: "scores" of the rows; "labels" of anomalies beside
         them; or "normal rows", which all are known to be; ``None`` where a share was asked for.
@@ -170,6 +171,8 @@ class ThresholdRule:
             "alpha": "at most {alpha:.3g}% of normal rows are expected above it",
             "fdr": "at most {fdr:.3g}% of the rows above it are expected to be normal",
             "budget": "at most {alerts:,.0f} of {rows:,.0f} rows are expected above it",
+            "stretches": "stretches above it to be expected: at most {alerts:,.0f} in {rows:,.0f} "
+            "readings",
             "f_beta": "the best F{beta:g}",
             "cost": "the least cost, a false alarm at {false_alarm:.15g} and a miss at {miss:.15g}",
             "value": "{value:.4g}, as given",
@@ -187,7 +190,7 @@ class ThresholdRule:
     @property
     def rests_on_batch(self) -> bool:
         """Whether it was chosen on rows given to `set_threshold`, which are not kept."""
-        if self.rule == "budget":  # a pair rests on calibration rows, and says which
+        if self.rule in ("budget", "stretches"):  # a pair rests on calibration rows, and says which
             return self.basis == batch_basis(int(self.settings["rows"]))
         return self.rule in ("fdr", "f_beta", "cost")
 

@@ -43,10 +43,14 @@ class Number:
     usual: tuple[float, ...] = field(
         default=(), kw_only=True
     )  # fractions held by many rows, sorted
+    code: tuple[float, ...] = field(default=(), kw_only=True)  # a value that may stand for gaps,
+    # and in how many rows it stood
 
     @property
     def cause(self) -> str:
-        """What its reason is about: "words" taken for gaps, a "unit", "points", or nothing."""
+        """What its reason is about: "code", "words" taken for gaps, a "unit", "points"; or ""."""
+        if self.code:
+            return "code"
         if self.missing and self.notation.words:
             return "words"
         if self.notation.units:
@@ -69,7 +73,7 @@ class Number:
 
     def reason(self) -> str:
         """Say what a user should know of it; often nothing."""
-        return _on_number(self)
+        return "; ".join(filter(None, (_on_code(self), _on_number(self))))
 
     def gap(self) -> float:
         """Give the value that stands for a gap."""
@@ -98,6 +102,16 @@ class Number:
         if self.kind == "boolean":
             return not_booleans(column)
         return not_numbers(column, self.notation)
+
+
+def _on_code(number: Number) -> str:
+    if not number.code:
+        return ""
+    value, rows = number.code
+    return (
+        f"{value:g} in {rows:,.0f} rows, far outside of all other values, may stand for gaps; if "
+        "so, leave such cells empty"
+    )
 
 
 def _on_number(number: Number) -> str:

@@ -4,7 +4,7 @@ import numpy as np
 
 from oddshot.episodes import FloatArray
 from oddshot.mapping.cells.column_names import says_identifier, says_year
-from oddshot.mapping.cells.notation import PLAIN, Notation
+from oddshot.mapping.cells.notation import DURATIONS, PLAIN, Notation
 from oddshot.mapping.encoding.left_out import LeftOut, constant_recipe
 from oddshot.mapping.encoding.limits import limits_of, one_differs, order_statistic
 from oddshot.mapping.encoding.number import FIRST_YEAR, LAST_YEAR, ROUNDED, Number
@@ -12,6 +12,11 @@ from oddshot.mapping.encoding.number import FIRST_YEAR, LAST_YEAR, ROUNDED, Numb
 USUAL_SHARE, FEWEST_USUAL, MOST_USUAL = 0.001, 3, 256  # of rows that hold a value; of values
 LEFT_BY_ROUNDING = 1e-10  # of a number: what sums and differences of doubles are off, and more
 AGAIN = 2  # rows or more that hold each value that rounding alone left, on average
+CODES = (  # that instruments and forms write where there is no value
+    *(-1.0, -9.0, -99.0, -127.0, -128.0, -999.0, -9999.0, -32768.0, -99999.0, -999999.0),
+    *(99.0, 127.0, 255.0, 999.0, 9999.0, 32767.0, 65535.0, 99999.0, 999999.0),
+)
+FEWEST_CODES, CODE_RANGES = 3, 2.0  # rows that hold it; how far outside, in ranges of the others
 COLLISIONS = 10.0  # pairs of equal integers that chance would give; numbers of rows have none
 
 
@@ -70,6 +75,7 @@ def number_recipe(
         alone=alone,
         last_year=last,
         usual=_usual(finite, count) if kind == "number" else (),
+        code=_code(finite, zeros) if kind == "number" and notation.holds != DURATIONS else (),
     )
 
 
@@ -95,6 +101,27 @@ def _as_one(ordered: FloatArray) -> FloatArray:
         if by_rounding and fractions and AGAIN * len(values) <= len(group):
             group[:] = float(f"{values[np.argmax(counts)]:.11g}")  # as near as to none but these
     return ordered
+
+
+def _code(ordered: FloatArray, zeros: int) -> tuple[float, ...]:
+    """Find a code for gaps among sorted values, as -999, and in how many rows it stands.
+
+    It is the least or the greatest, far outside of all others, of which there are three or more.
+    """
+    if not len(ordered):
+        return ()
+    for value in (float(ordered[0]), float(ordered[-1])):
+        holding = ordered == value
+        rows = int(holding.sum())
+        if value not in CODES or rows < FEWEST_CODES:
+            continue
+        others = np.append(ordered[~holding], np.zeros(min(zeros, 1)))
+        if len(np.unique(others)) < FEWEST_CODES:
+            continue
+        apart = max(others.min() - value, value - others.max())
+        if apart > CODE_RANGES * np.ptp(others):
+            return value, float(rows)
+    return ()
 
 
 @np.errstate(over="ignore", under="ignore")

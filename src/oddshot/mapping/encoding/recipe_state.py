@@ -58,6 +58,7 @@ def _settings(recipe: Recipe) -> dict[str, Any]:
         ("offsets", ""),
         ("last_year", 0.0),
         ("usual", ()),
+        ("code", ()),
         ("dated_by", ""),
         ("part", ""),
     ):
@@ -76,7 +77,8 @@ def _restored(column: dict[str, Any], rows: Iterator[list[float]]) -> Recipe:
             told.get("comma", False), tuple(told.get("words", ())), units, told.get("holds", "")
         )
     if kind == "number":
-        column["usual"] = tuple(column.get("usual", ()))
+        for name in ("usual", "code"):
+            column[name] = tuple(column.get(name, ()))
         fill, low, high, below, above, missing, varies = next(rows)
         return Number(
             column.pop("column"),
