@@ -166,9 +166,9 @@ def test_only_frames_of_sparse_numbers_give_a_matrix() -> None:
 def test_rows_of_different_lengths_and_dimensions() -> None:
     with pytest.raises(DataError, match="different lengths"):
         to_rows([[1], [2, 3]])
-    with pytest.raises(DataError, match="1D array.* Reshape your data"):
+    with pytest.raises(DataError, match=r"1D array.* Reshape your data"):
         to_rows(np.ones(2))
-    with pytest.raises(DataError, match="a scalar.* Reshape your data"):
+    with pytest.raises(DataError, match=r"a scalar.* Reshape your data"):
         to_rows(np.array(5))
     with pytest.raises(DataError, match="dim 3"):
         to_rows(np.ones((1, 1, 1)))

@@ -291,7 +291,9 @@ def _from_array(X: Any) -> pd.DataFrame | NDArray[Any]:
             "X[['name']], of one row X.iloc[[0]]"
         )
     if isinstance(X, Number):
-        raise DataError(f"X is {X}, one number; give the rows: a table, as X.iloc[[3]] is of a frame")
+        raise DataError(
+            f"X is {X}, one number; give the rows: a table, as X.iloc[[3]] is of a frame"
+        )
     X = unmasked(X)
     _refuse_records(X)
     try:

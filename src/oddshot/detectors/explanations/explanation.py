@@ -127,7 +127,9 @@ class Explanations:
         """Show a notebook the first ten rows, with the columns that a printed one names."""
         shown = Explanations(self.rows[:PRINTED]).to_frame(top=NAMED).to_html(index=False)
         left = len(self) - PRINTED
-        return shown + (f"<p>and {counted(left, 'more rows')}: see to_frame()</p>" if left > 0 else "")
+        return shown + (
+            f"<p>and {counted(left, 'more rows')}: see to_frame()</p>" if left > 0 else ""
+        )
 
     def to_frame(self, top: int | None = None) -> pd.DataFrame:
         """Lay the contributions out, a line for each row and column.
