@@ -16,7 +16,7 @@ from oddshot.frames import RawRows, take_rows, to_array
 from oddshot.mapping.encoding.source_columns import as_matrix, column_at
 
 LABELS_WITH_A_SLIP = 0.9  # share of labels from which the rest are mistakes, and no other target
-LOOKED_AT_FIRST = 16  # known anomalies, and known normal rows
+LOOKED_AT_FIRST = 16  # known anomalies, and known normal rows; labels of an index
 NO_CHANCE = 20  # of each: a column that tells so many apart holds labels, or is as good as they
 
 
@@ -153,6 +153,9 @@ def _in_another_order(y: Any, X: Any) -> bool:
     if not isinstance(y, pd.Series | pd.DataFrame) or not isinstance(X, pd.DataFrame):
         return False
     mine, theirs = y.index, X.index
-    if mine.equals(theirs) or not (mine.is_unique and theirs.is_unique):
+    first = mine[:LOOKED_AT_FIRST]  # where these are not all there, no time is lost on others
+    if mine.equals(theirs) or theirs.isin(first).sum() != len(first):
+        return False
+    if not (mine.is_unique and theirs.is_unique):
         return False
     return bool((theirs.get_indexer(mine) >= 0).all())
