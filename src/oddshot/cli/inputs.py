@@ -241,8 +241,7 @@ def fitted(
         quality=quality,
     )
     with warnings.catch_warnings():
-        # `with_hint_at_labels` says so with the options that help
-        warnings.filterwarnings("ignore", "column .* looks like labels", LabelWarning)
+        leave_hint_to_options()
         return detector.fit(read.rows, read.labels)
 
 
@@ -261,6 +260,11 @@ def with_hint_at_labels(read: Input) -> Input:
         if look_like_labels(str(name), column)
     )
     return read._replace(notes=read.notes + told)
+
+
+def leave_hint_to_options() -> None:
+    """Ignore the warning in whose place `with_hint_at_labels` names the options that help."""
+    warnings.filterwarnings("ignore", "column .* looks like labels", LabelWarning)
 
 
 @contextmanager
