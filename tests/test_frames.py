@@ -63,6 +63,9 @@ def test_places_outside_a_sparse_matrix_are_refused(make: type, name: str) -> No
         ({"a": [1, 2]}, r"X is a dict; give pandas\.DataFrame\(X\)$"),
         ({"a": 1, "b": "x"}, r"X is a dict; give pandas\.DataFrame\(\[X\]\)$"),
         (None, "X is None; give a table"),
+        (pd.Series([1, 2]), r"X is a Series, .* of one column X\[\['name'\]\], of one row X\.iloc"),
+        (3, r"X is 3, one number; give the rows: a table, as X\.iloc\[\[3\]\]"),
+        (np.float64(0.5), r"X is 0\.5, one number; give the rows"),
         (torch.ones(3, 2, dtype=torch.bfloat16), r"X is a Tensor of bfloat16.* by \.float\(\)$"),
         (torch.ones(3, 2, requires_grad=True), r"X is a Tensor that cannot .* Use tensor\.detach"),
         (
@@ -195,10 +198,10 @@ def test_only_frames_of_sparse_numbers_give_a_matrix() -> None:
 def test_rows_of_different_lengths_and_dimensions() -> None:
     with pytest.raises(DataError, match="different lengths"):
         to_rows([[1], [2, 3]])
-    with pytest.raises(DataError, match="1D array"):
-        to_rows(pd.Series([1, 2]))
-    with pytest.raises(DataError, match="a scalar"):
-        to_rows(5)
+    with pytest.raises(DataError, match=r"1D array.* Reshape your data"):
+        to_rows(np.ones(2))
+    with pytest.raises(DataError, match=r"a scalar.* Reshape your data"):
+        to_rows(np.array(5))
     with pytest.raises(DataError, match="dim 3"):
         to_rows(np.ones((1, 1, 1)))
     with pytest.raises(DataError, match="Complex data"):

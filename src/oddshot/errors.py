@@ -88,6 +88,10 @@ class LabelWarning(UserWarning):
     """Labels were given that are none, or may be meant otherwise."""
 
 
+class ColumnNameWarning(UserWarning):
+    """Columns are taken by their place, since either `fit` or the rows to score lack names."""
+
+
 class DateWarning(UserWarning):
     """Dates are written in another time zone, or with none, than those learned from."""
 

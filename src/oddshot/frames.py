@@ -4,6 +4,7 @@ import decimal
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from numbers import Number
 from os import PathLike
 from typing import Any, TypeAlias
 
@@ -323,6 +324,15 @@ def _check_places(X: Any) -> None:
 
 
 def _from_array(X: Any) -> pd.DataFrame | NDArray[Any]:
+    if isinstance(X, pd.Series):
+        raise DataError(
+            "X is a Series, one column or one row of a table; give a table: of one column "
+            "X[['name']], of one row X.iloc[[0]]"
+        )
+    if isinstance(X, Number):
+        raise DataError(
+            f"X is {X}, one number; give the rows: a table, as X.iloc[[3]] is of a frame"
+        )
     X = unmasked(X)
     _refuse_records(X)
     try:

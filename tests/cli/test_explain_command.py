@@ -51,7 +51,7 @@ def test_fits_and_explains_the_rows_asked_for(folder):
     assert [head.split(":")[0] for head in heads] == ["Row 42", "Row 17"]
     assert lines[1].startswith("  shop is elsewhere (+")
     assert any("amount is 900 (+" in line for line in lines)
-    assert any("nearest known anomaly (row 0 of" in line for line in lines)
+    assert any("nearest known anomaly (at position 0 of" in line for line in lines)
     assert not any("fraud" in line for line in lines)
 
 

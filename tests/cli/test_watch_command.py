@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from oddshot import FewShotDetector
 from oddshot.cli import app
+from oddshot.errors import LabelWarning
 from small_priors import untrained_prior
 
 
@@ -236,7 +237,8 @@ def test_refresh_names_a_column_that_looks_like_labels_where_it_is_learned_from(
     left_out = run("refresh", "more.csv", *out)
     assert "not known to the rows that stay: 'fraud'" in left_out.output
     assert hint not in left_out.output
-    FewShotDetector(prior=untrained_prior()).fit(rows).save(folder / "with")
+    with pytest.warns(LabelWarning, match="'fraud' looks like labels"):
+        FewShotDetector(prior=untrained_prior()).fit(rows).save(folder / "with")
     again = CliRunner().invoke(
         app, ["refresh", *map(str, (folder / "with", folder / "more.csv", *out))]
     )

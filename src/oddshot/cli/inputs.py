@@ -2,12 +2,13 @@
 
 import os
 import shlex
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from oddshot.errors import CellError, DataError, SettingError
+from oddshot.errors import CellError, DataError, LabelWarning, SettingError
 from oddshot.wording import counted
 
 if TYPE_CHECKING:
@@ -239,7 +240,9 @@ def fitted(
         n_jobs=-1,
         quality=quality,
     )
-    return detector.fit(read.rows, read.labels)
+    with warnings.catch_warnings():
+        leave_hint_to_options()
+        return detector.fit(read.rows, read.labels)
 
 
 def with_hint_at_labels(read: Input) -> Input:
@@ -257,6 +260,11 @@ def with_hint_at_labels(read: Input) -> Input:
         if look_like_labels(str(name), column)
     )
     return read._replace(notes=read.notes + told)
+
+
+def leave_hint_to_options() -> None:
+    """Ignore the warning in whose place `with_hint_at_labels` names the options that help."""
+    warnings.filterwarnings("ignore", "column .* looks like labels", LabelWarning)
 
 
 @contextmanager

@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from oddshot.cli.console import CONTROL, complain, console_of_stdout, say
-from oddshot.cli.inputs import Asked, Input, read_input, with_hint_at_labels
+from oddshot.cli.inputs import (
+    Asked,
+    Input,
+    leave_hint_to_options,
+    read_input,
+    with_hint_at_labels,
+)
 from oddshot.cli.options import (
     Alpha,
     Budget,
@@ -151,6 +157,7 @@ def refresh(
     read = read_input(file, detector.prior, Asked(label_column, tuple(leave_out or ())))
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", ContextWarning)
+        leave_hint_to_options()
         newer = detector.refresh(
             read.rows, read.labels, keep=keep, factors=dict(map(_factor, factor or []))
         )

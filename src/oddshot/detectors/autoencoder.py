@@ -14,10 +14,11 @@ from oddshot.detectors.adversarial.autoencoder import FittedAutoencoder
 from oddshot.detectors.adversarial.fronts import Front, ImageFront, TableFront
 from oddshot.detectors.adversarial.training import AdversarialSettings, Losses
 from oddshot.detectors.base import AnomalyDetector
-from oddshot.detectors.given.labels import checked_labels
+from oddshot.detectors.given.labels import checked_labels, warn_of_labels_among
 from oddshot.detectors.verdicts.calibrated import Shown
 from oddshot.episodes import FloatArray
 from oddshot.errors import DataError, is_number, is_whole, require
+from oddshot.frames import to_rows
 from oddshot.mapping.encoding.column_note import ColumnNote
 from oddshot.mapping.support import draw_support
 from oddshot.persistence import load_state, reading_state, save_state
@@ -171,8 +172,10 @@ class AAEDetector(AnomalyDetector):
         front: Front = ImageFront.fit(X) if looks_like_images(X) else TableFront.fit(X)
         numbers = front.numbers(X)
         labels = checked_labels(
-            X.labels if y is None and isinstance(X, Images) else y, len(numbers)
+            X.labels if y is None and isinstance(X, Images) else y, len(numbers), X
         )
+        if isinstance(front, TableFront):
+            warn_of_labels_among(to_rows(X), labels)
         support = draw_support(numbers, labels, seed=self._drawn_seed() % SEEDS)
         if len(support.typical) < 3:
             raise DataError(

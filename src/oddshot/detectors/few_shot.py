@@ -28,7 +28,7 @@ from sklearn.utils.validation import check_is_fitted
 from oddshot.detectors.corrections.novelty import Novelty
 from oddshot.detectors.fitted.images import FittedImages
 from oddshot.detectors.fitted.table import FittedTable
-from oddshot.detectors.given.labels import checked_labels
+from oddshot.detectors.given.labels import checked_labels, warn_of_labels_among
 from oddshot.detectors.given.tables import table_rows
 from oddshot.detectors.gives_reasons import GivesReasons
 from oddshot.detectors.keeps_up import KeepsUp
@@ -169,7 +169,8 @@ class FewShotDetector(LearnsFromAnswers, GivesReasons, KeepsUp):
         Warns
         -----
         LabelWarning
-            If ``y`` is ignored, or looks like scikit-learn's predictions, where 1 is normal.
+            If ``y`` is ignored, looks like scikit-learn's predictions, where 1 is normal, or has
+            the index of ``X`` in another order; or if a column of ``X`` holds labels.
         """
         contamination, quality = self._checked_contamination(), self._checked_quality()
         novelty = Novelty.checked(self.novel)
@@ -182,7 +183,8 @@ class FewShotDetector(LearnsFromAnswers, GivesReasons, KeepsUp):
             fitted = FittedImages.fit(prior, images, labels, seed=seed, novelty=novelty)
         else:
             rows = table_rows(X)
-            labels = checked_labels(y, rows.shape[0])
+            labels = checked_labels(y, rows.shape[0], X)
+            warn_of_labels_among(rows, labels)
             fitted = FittedTable.fit(
                 prior,
                 rows,

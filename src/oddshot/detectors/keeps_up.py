@@ -150,7 +150,7 @@ class KeepsUp(AdaptedPrior):
         """
         fitted, kept = self._raw_context("refresh")
         rows = to_rows(X)
-        told = checked_labels(y, rows.shape[0])
+        told = checked_labels(y, rows.shape[0], X)
         context, labels = refreshed_context(
             kept,
             rows,

@@ -82,7 +82,7 @@ class LearnsFromAnswers(AdaptedPrior):
             return self.fit(X, y)
         contamination, fitted = self._checked_contamination(), self._table("partial_fit")
         pool = fitted.pool(X)
-        labels = checked_labels(y, len(pool))
+        labels = checked_labels(y, len(pool), X)
         both = _labelled_both_ways(pool, labels)
         if both:
             warnings.warn(

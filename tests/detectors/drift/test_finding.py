@@ -77,3 +77,11 @@ def test_all_of_it_goes_into_json():
     told = json.loads(json.dumps(drift(MOVED, MOVED).to_dict()))
     assert (told["verdict"], told["moved"], told["drifted"]) == ("drift: kg", ["kg"], True)
     assert told["columns"][0]["column"] == "kg"
+
+
+def test_it_is_told_in_a_line():
+    assert str(quiet_finding()) == "quiet (p 0.4, effect 0.05, 2.0% flagged)"
+    assert (
+        repr(drift(LOST))
+        == "<Drift: drift: colour (p 0.001, effect 0.05, 2.0% flagged); see to_dict()>"
+    )

@@ -64,3 +64,13 @@ def test_a_single_column_is_the_whole_reason():
     rows = np.random.default_rng(0).normal(size=(100, 1))
     found = FewShotDetector().fit(rows).explain(np.array([[9.0]]))[0]
     np.testing.assert_allclose(found.contributions, [found.score - found.baseline])
+
+
+def test_a_notebook_shows_a_table_of_the_first_ten(found):
+    html = found._repr_html_()
+    assert html.count("<tr") == 5
+    assert "see to_frame()" not in html
+    many = Explanations((row("<b>", [2.0, 0.5]),) * 12)._repr_html_()
+    assert many.count("<tr") == 21
+    assert "&lt;b&gt;" in many
+    assert many.endswith("<p>and 2 more rows: see to_frame()</p>")

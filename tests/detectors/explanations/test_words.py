@@ -32,8 +32,8 @@ def test_all_is_said_in_order():
         "About one row in 1,000 scores as high.",
         "amount is 900 (+2); in the nearest typical row it is 103.",
         "shop is there (+0.6); in the nearest typical row it is here.",
-        "The nearest typical row (row 3 of those learned from) differs only in amount (103), "
-        "shop (here).",
+        "The nearest typical row (at position 3 of those learned from) differs only in "
+        "amount (103), shop (here).",
         "The nearest known anomaly differs only in amount (870).",
         "Smallest change found that makes it normal: amount = 140 and shop = here "
         "(score then 1.9).",
@@ -65,8 +65,8 @@ def test_values_that_differ_are_told_with_the_digits_that_differ():
     assert told(close)[1:] == [
         "amount is 1000.04 (+2); in the nearest typical row it is 1000.",
         "shop is 5812396 (+0.6); in the nearest typical row it is 5812350.",
-        "The nearest typical row (row 3 of those learned from) differs only in amount (1000), "
-        "shop (5812350).",
+        "The nearest typical row (at position 3 of those learned from) differs only in "
+        "amount (1000), shop (5812350).",
         "Smallest change found that makes it normal: amount = 1000.01 and shop = 5812352 "
         "(score then 1.9).",
     ]

@@ -5,10 +5,11 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+import scipy.sparse as sp
 import torch
 from sklearn.exceptions import DataConversionWarning
 
-from oddshot import FewShotDetector
+from oddshot import AAEDetector, FewShotDetector
 from oddshot.errors import LabelError, LabelWarning
 from small_detectors import detector, few_labels, odd_among
 
@@ -104,3 +105,70 @@ def test_masked_labels_are_unknown(dtype):
     known = np.where(np.arange(100) < 3, [1, 1, 0] + [-1] * 97, -1)
     expected = detector().fit(rows, known).anomaly_score(rows)
     np.testing.assert_array_equal(detector().fit(rows, y).anomaly_score(rows), expected)
+
+
+@pytest.mark.parametrize("index", [range(100), [f"r{i}" for i in range(100)]])
+def test_labels_whose_index_is_that_of_the_table_shuffled_are_told(index):
+    rows = pd.DataFrame(odd_among()[0], index=index)
+    labels = pd.Series(few_labels(), index=index)
+    with pytest.warns(LabelWarning, match=r"in another order.*; give y\.loc\[X\.index\]") as told:
+        detector().fit(rows, labels.sample(frac=1, random_state=0))
+    assert told[0].filename == __file__
+
+
+@pytest.mark.parametrize("index", [range(100, 200), [0] * 100, range(100)])
+def test_another_index_or_a_repeated_one_says_nothing_of_order(index):
+    detector().fit(pd.DataFrame(odd_among()[0]), pd.Series(few_labels(), index=index))
+
+
+TOLD = r"says of all \d+ labelled rows what y says, and is learned from as any other; leave it out"
+
+
+@pytest.mark.parametrize("make", [detector, lambda: AAEDetector(steps=5)], ids=["few-shot", "aae"])
+def test_a_column_that_equals_the_labels_is_told(make):
+    rows, truth = odd_among()
+    with pytest.warns(LabelWarning, match="column 'also' " + TOLD) as told:
+        make().fit(pd.DataFrame(rows).add_prefix("x").assign(also=truth), truth)
+    assert [each.filename for each in told] == [__file__]
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        ("fraud", 3),  # few are known, but the name says it
+        ("x", 20),  # of each
+    ],
+)
+def test_a_column_that_holds_more_labels_than_are_known_is_told(name, known):
+    rows, _ = odd_among(200)
+    truth = np.arange(200) < 60
+    words = pd.Series(np.where(truth, "yes", "no"))
+    labels = np.full(200, -1)
+    labels[:known], labels[-known:] = 1, 0
+    frame = pd.DataFrame(rows).add_prefix("x_").assign(**{name: words})
+    with pytest.warns(LabelWarning, match=f"column '{name}' {TOLD}"):
+        detector().fit(frame, labels)
+
+
+def test_a_matrix_that_holds_the_labels_is_told():
+    rows, truth = odd_among()
+    both = np.column_stack([rows, truth])
+    for matrix in (both, sp.csr_matrix(both)):
+        with pytest.warns(LabelWarning, match="column '3' " + TOLD):
+            detector().fit(matrix, truth)
+
+
+def test_a_column_that_looks_like_labels_is_told_where_none_are_given():
+    rows, truth = odd_among()
+    frame = pd.DataFrame(rows).add_prefix("x").assign(fraud=truth)
+    with pytest.warns(LabelWarning, match="column 'fraud' looks like labels.* give it as y, or"):
+        detector().fit(frame)
+
+
+def test_a_column_that_agrees_with_few_labels_may_be_chance():
+    rows, truth = odd_among()
+    labels = np.full(100, -1)
+    labels[:3], labels[-3:] = 1, 0
+    frame = pd.DataFrame(rows).add_prefix("x").assign(member=truth)
+    detector().fit(frame, labels)
+    detector().fit(frame.assign(member=1 - truth), truth)

@@ -212,3 +212,11 @@ def test_images_are_not_ranked():
     for call in (detector.rank, detector.partial_fit):
         with pytest.raises(SettingError, match="takes tables only"):
             call(images)
+
+
+def test_it_is_told_in_a_line(detector):
+    ranking = detector.rank(ROWS)
+    above = (ranking.scores > detector.threshold_).sum()
+    told = f"<Ranking of 240 rows: {above} above the threshold, 0 labels added; see order>"
+    assert repr(ranking) == told
+    assert "1 label added" in repr(ranking.add_labels([0], [1]))

@@ -1,9 +1,12 @@
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 import scipy.sparse as sp
 
-from oddshot.errors import DataError
+from oddshot.errors import ColumnNameWarning, DataError
+from oddshot.frames import to_rows
 from oddshot.mapping.encoding.encoder import Encoder
 from small_frames import mixed_frame
 
@@ -71,3 +74,37 @@ def test_columns_that_are_left_out_may_be_missing_later():
     np.testing.assert_array_equal(encoder.transform(rows[["x"]]), encoder.transform(rows))
     with pytest.raises(DataError, match="'x'"):
         encoder.transform(rows[["id", "same"]])
+
+
+@pytest.mark.parametrize(
+    ("learned", "scored", "message"),
+    [
+        (mixed_frame(), mixed_frame().to_numpy(), "X has no names of columns, but fit was given"),
+        (
+            np.random.default_rng(0).normal(size=(9, 2)),
+            pd.DataFrame(np.ones((2, 2)), columns=["b", "a"]),
+            "X has names of columns, but fit was given none",
+        ),
+    ],
+)
+def test_names_that_are_lost_between_fit_and_scoring_are_told(learned, scored, message):
+    encoder = Encoder().fit(learned)
+    with pytest.warns(ColumnNameWarning, match=message) as told:
+        list(encoder.blocks(to_rows(scored)))
+    assert len(told) == 1
+
+
+@pytest.mark.parametrize(
+    ("learned", "scored"),
+    [
+        (mixed_frame(), mixed_frame().iloc[:, ::-1]),
+        (np.eye(3), pd.DataFrame(np.eye(3))),
+        (pd.DataFrame(np.eye(3)), np.eye(3)),
+        (np.eye(3), pd.DataFrame(np.eye(3), columns=["2", "1", "0"])),
+        (pd.DataFrame(np.eye(3), columns=[2, 1, 0]), pd.DataFrame(np.eye(3))),
+        (np.eye(3), sp.csr_matrix(np.eye(3))),
+        (pl.DataFrame({"a": [1, 2, 3]}), pa.table({"a": [1.0, 2.0]})),
+    ],
+)
+def test_nothing_is_told_where_no_names_are_lost(learned, scored):
+    list(Encoder().fit(learned).blocks(to_rows(scored)))

@@ -6,13 +6,16 @@ from typing import Any
 from scipy.stats import binom
 
 from oddshot.detectors.drift.columns import ColumnChange
+from oddshot.wording import share_of
 
 FAR_MORE = 3.0  # times the promised share of flagged rows
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Drift:
     """A window of new rows, compared with the context of a detector.
+
+    Printed, it says its verdict; `to_dict` gives all of it.
 
     Parameters
     ----------
@@ -66,6 +69,13 @@ class Drift:
     promised: float
     p_more: float
     not_compared: tuple[str, ...]
+
+    def __str__(self) -> str:
+        flagged = "" if self.flagged is None else f", {share_of(self.flagged)} flagged"
+        return f"{self.verdict} (p {self.p:.3g}, effect {self.effect:.2f}{flagged})"
+
+    def __repr__(self) -> str:
+        return f"<Drift: {self}; see to_dict()>"
 
     @property
     def drifted(self) -> bool:

@@ -11,8 +11,8 @@ class CounterExample:
     Parameters
     ----------
     place
-        Where it stood among the rows given to `fit`, from 0; ``None`` where it was not kept, or
-        came with a label later.
+        Where it stood among the rows given to `fit`, from 0, as ``X.iloc`` counts; ``None`` where
+        it was not kept, or came with a label later.
     values
         By column, as they were given; of a row that was not kept, as far as they can be read back
         (see `oddshot.mapping.encoding.decode.decode`).

@@ -14,6 +14,7 @@ from oddshot.errors import is_whole, require
 from oddshot.wording import counted
 
 PRINTED = 10  # rows whose explanation is printed
+NAMED = 3  # columns of each, in a notebook
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -121,6 +122,14 @@ class Explanations:
 
     def __repr__(self) -> str:
         return f"<Explanations of {counted(len(self), 'rows')}: print them, or see to_frame()>"
+
+    def _repr_html_(self) -> str:
+        """Show a notebook the first ten rows, with the columns that a printed one names."""
+        shown = Explanations(self.rows[:PRINTED]).to_frame(top=NAMED).to_html(index=False)
+        left = len(self) - PRINTED
+        return shown + (
+            f"<p>and {counted(left, 'more rows')}: see to_frame()</p>" if left > 0 else ""
+        )
 
     def to_frame(self, top: int | None = None) -> pd.DataFrame:
         """Lay the contributions out, a line for each row and column.

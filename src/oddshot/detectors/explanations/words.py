@@ -80,7 +80,7 @@ def told(found: Explained, *, top: int = 3, sought: bool = True) -> list[str]:
     ...     print(line)
     Row 17: anomaly score 3, above the threshold of 2. About one row in 1,000 scores as high.
     amount is 900 (+2.7); in the nearest typical row it is 103.
-    The nearest typical row (row 3 of those learned from) differs only in amount (103).
+    The nearest typical row (at position 3 of those learned from) differs only in amount (103).
     Smallest change found that makes it normal: amount = 140 (score then 1.9).
     """
     side = "above" if found.flagged else "not above"
@@ -172,7 +172,7 @@ def _rarity(score: float) -> str:
 
 
 def _beside(what: str, other: CounterExample, digits: dict[str, int], most: int = 3) -> str:
-    place = "" if other.place is None else f" (row {other.place} of those learned from)"
+    place = "" if other.place is None else f" (at position {other.place} of those learned from)"
     if not other.differing:
         return f"The nearest {what}{place} is alike in all columns."
     first = ", ".join(

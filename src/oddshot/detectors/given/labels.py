@@ -1,6 +1,7 @@
 """``y`` as `fit` takes it."""
 
 import warnings
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -8,16 +9,21 @@ from numpy.typing import ArrayLike
 from sklearn.exceptions import DataConversionWarning
 from sklearn.utils import column_or_1d
 
-from oddshot.data.labels import parse_labels
+from oddshot.data.labels import look_like_labels, parse_labels
 from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, LabelArray
 from oddshot.errors import LabelError, LabelWarning, first_line
-from oddshot.frames import to_array
+from oddshot.frames import RawRows, take_rows, to_array
+from oddshot.mapping.encoding.source_columns import as_matrix, column_at
 
 LABELS_WITH_A_SLIP = 0.9  # share of labels from which the rest are mistakes, and no other target
+LOOKED_AT_FIRST = 16  # known anomalies, and known normal rows; labels of an index
+NO_CHANCE = 20  # of each: a column that tells so many apart holds labels, or is as good as they
 
 
-def checked_labels(y: ArrayLike | None, rows: int) -> LabelArray:
+def checked_labels(y: ArrayLike | None, rows: int, X: Any = None) -> LabelArray:
     """Return labels (n,) of 1, 0, -1, one for each of the rows; ``None`` says nothing.
+
+    ``X``: the table that they are for, where it may have an index.
 
     Raises
     ------
@@ -32,7 +38,8 @@ def checked_labels(y: ArrayLike | None, rows: int) -> LabelArray:
     LabelWarning
         If it holds more numbers that are no labels: all of it is ignored then, since scikit-learn
         passes any target. Or if four fifths or more are 1 and the others -1, as in scikit-learn's
-        predictions, where 1 is normal: they count as labels all the same.
+        predictions, where 1 is normal: they count as labels all the same. Or if the index of ``y``
+        is that of ``X`` in another order: labels go by position.
     """
     if y is None:
         return np.full(rows, UNLABELLED, dtype=np.int8)
@@ -53,6 +60,13 @@ def checked_labels(y: ArrayLike | None, rows: int) -> LabelArray:
         values = pd.Series(values).infer_objects().to_numpy()  # numbers may stand in objects
     if len(values) != rows:
         raise LabelError(f"X has {rows} rows but y has {len(values)}; give one label a row")
+    if _in_another_order(y, X):
+        warnings.warn(
+            "y has the index of X in another order, and is taken by position; give "
+            "y.loc[X.index], or y.to_numpy() where positions are meant",
+            LabelWarning,
+            stacklevel=3,
+        )
     if values.dtype.kind in "iuf":
         known = np.isin(values, (ANOMALY, NORMAL, UNLABELLED)) | np.isnan(values)
         if not known.all():
@@ -78,3 +92,70 @@ def checked_labels(y: ArrayLike | None, rows: int) -> LabelArray:
                 stacklevel=3,
             )
     return parse_labels(values)
+
+
+def warn_of_labels_among(rows: RawRows, labels: LabelArray) -> None:
+    """Warn of columns of a table (n, d) that hold its labels (n,).
+
+    They agree with all that are known, and it is no chance: they are equal to them in all rows, or
+    many are known of both kinds, or names and cells are such as label columns have. Where none is
+    known, the last decides.
+    """
+    known = np.flatnonzero(labels != UNLABELLED)
+    many = min(int((labels == kind).sum()) for kind in (ANOMALY, NORMAL)) >= NO_CHANCE
+    for place in _telling(rows, labels):
+        name = str(rows.columns[place] if isinstance(rows, pd.DataFrame) else place)
+        column = column_at(rows, place)
+        if not len(known):
+            if look_like_labels(name, column):
+                told = "looks like labels, but is learned from as any other; give it as y, or"
+                warnings.warn(f"column {name!r} {told} leave it out of X", LabelWarning, 3)
+            continue
+        read = _read(column)
+        if read is None or (read[known] != labels[known]).any():
+            continue
+        same = ANOMALY in labels and np.array_equal(read, labels)
+        if same or many or look_like_labels(name, column):
+            warnings.warn(
+                f"column {name!r} says of all {len(known):,} labelled rows what y says, and is "
+                "learned from as any other; leave it out of X if it holds labels",
+                LabelWarning,
+                stacklevel=3,
+            )
+
+
+def _telling(rows: RawRows, labels: LabelArray) -> list[int]:
+    """Places of the columns that hold the labels of the first rows that are known, if any are."""
+    kinds = (np.flatnonzero(labels == kind)[:LOOKED_AT_FIRST] for kind in (ANOMALY, NORMAL))
+    first = np.concatenate([*kinds])
+    if not len(first):
+        return list(range(rows.shape[1])) if isinstance(rows, pd.DataFrame) else []
+    few, told = take_rows(rows, first), labels[first]
+    matrix = as_matrix(few)
+    if matrix is not None:
+        dense = matrix if isinstance(matrix, np.ndarray) else matrix.toarray()
+        return np.flatnonzero((dense == told[:, None]).all(axis=0)).tolist()
+    assert isinstance(few, pd.DataFrame)
+    read = [_read(few.iloc[:, place]) for place in range(few.shape[1])]
+    return [i for i, each in enumerate(read) if each is not None and np.array_equal(each, told)]
+
+
+def _read(column: "pd.Series[Any]") -> LabelArray | None:
+    """Read a column as labels (n,), or give ``None``."""
+    try:
+        return parse_labels(column)
+    except (LabelError, TypeError, ValueError):
+        return None
+
+
+def _in_another_order(y: Any, X: Any) -> bool:
+    """Tell whether the index of labels is that of their table, shuffled."""
+    if not isinstance(y, pd.Series | pd.DataFrame) or not isinstance(X, pd.DataFrame):
+        return False
+    mine, theirs = y.index, X.index
+    first = mine[:LOOKED_AT_FIRST]  # where these are not all there, no time is lost on others
+    if mine.equals(theirs) or theirs.isin(first).sum() != len(first):
+        return False
+    if not (mine.is_unique and theirs.is_unique):
+        return False
+    return bool((theirs.get_indexer(mine) >= 0).all())

@@ -12,6 +12,7 @@ from oddshot.episodes import UNLABELLED, FloatArray, LabelArray
 from oddshot.errors import CalibrationWarning, LabelError
 from oddshot.frames import to_array
 from oddshot.mapping.mapping import Pool, last_told
+from oddshot.wording import counted
 
 
 class LearnsLabels(Protocol):
@@ -84,6 +85,14 @@ class Ranking(Generic[DetectorT]):
 
     def __len__(self) -> int:
         return len(self.pool)
+
+    def __repr__(self) -> str:
+        known = int((self.labels != UNLABELLED).sum())
+        above = int((self.scores > self.detector.threshold_).sum())
+        return (
+            f"<Ranking of {counted(len(self), 'rows')}: {above:,} above the threshold, "
+            f"{counted(known, 'labels')} added; see order>"
+        )
 
     @property
     def order(self) -> NDArray[np.intp]:

@@ -370,7 +370,7 @@ class AdjustableThreshold(CalibratedVerdicts):
         if X is None or y is None:
             raise SettingError(f"{rule} needs rows X and labels y that fit has not seen; give both")
         scores, numbers = self._scores_and_numbers(X)
-        labels = checked_labels(y, len(scores))
+        labels = checked_labels(y, len(scores), X)
         known, anomalies = labels != UNLABELLED, int((labels == ANOMALY).sum())
         normal = int((labels == NORMAL).sum())
         if not anomalies or not normal:

@@ -275,7 +275,7 @@ class CalibratedVerdicts(ABC):
         require(method is None, "method", method, "left out where X is given")
         require(folds is None, "folds", folds, "left out where X is given")
         scores, numbers = self._scores_and_numbers(X)
-        labels = checked_labels(y, len(scores))
+        labels = checked_labels(y, len(scores), X)
         kinds = [int((labels == kind).sum()) for kind in (ANOMALY, NORMAL)]
         enough = min(kinds) >= LEAST
         of_labels = (

@@ -58,6 +58,7 @@ from oddshot.mapping.encoding.source_columns import (
     column_at,
     found_by_name,
     names_given,
+    warn_of_lost_names,
 )
 from oddshot.mapping.encoding.unseen import never_seen
 from oddshot.mapping.threading import cut
@@ -196,7 +197,15 @@ class Encoder:
         return whole
 
     def blocks(self, rows: RawRows, *, aside: bool = False) -> Iterator[FloatArray]:
-        """Do the same for rows (n, d) block by block, so that memory does not grow with n."""
+        """Do the same for rows (n, d) block by block, so that memory does not grow with n.
+
+        Warns
+        -----
+        ColumnNameWarning
+            If either `fit` or the rows have no names of columns, so that these go by position.
+        """
+        names = [r.column for r in self.recipes]
+        warn_of_lost_names(rows, names, named=self.feature_names_in_ is not None)
         cells = NARROW_CELLS // max(1, len(self.encoded_names_))
         for block in cut(rows.shape[0], min(4 * BLOCK_ROWS, max(BLOCK_ROWS, cells))):
             try:

@@ -1,12 +1,13 @@
 """The columns of rows that users give: their names, found again by name, or all as one matrix."""
 
+import warnings
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from oddshot.errors import DataError
+from oddshot.errors import ColumnNameWarning, DataError
 from oddshot.frames import RawRows, check_unique, is_unicode, sparse_columns
 from oddshot.wording import counted
 
@@ -53,6 +54,23 @@ def found_by_name(columns: "pd.Index[Any]", names: list[str], *, named: bool) ->
     held = {*names} <= {str(name) for name in columns}
     counted_ones = merely_counted(columns)
     return held or not counted_ones if named else held and not counted_ones
+
+
+def warn_of_lost_names(rows: RawRows, names: list[str], *, named: bool) -> None:
+    """Warn where columns are taken by position, though either fit or the rows have names."""
+    columns = rows.columns if isinstance(rows, pd.DataFrame) else pd.RangeIndex(rows.shape[1])
+    given = not merely_counted(columns)
+    found = isinstance(rows, pd.DataFrame) and found_by_name(columns, names, named=named)
+    if given == named or found or len(columns) != len(names):
+        return
+    told = (
+        "X has no names of columns, but fit was given some: its columns are taken by their place; "
+        "give a data frame with these names"
+        if named
+        else "X has names of columns, but fit was given none: its columns are taken by their "
+        "place; give both with names, or X.to_numpy() with its columns in the order of fit"
+    )
+    warnings.warn(told, ColumnNameWarning, stacklevel=2)
 
 
 def by_name(rows: pd.DataFrame, names: list[str], left_out: dict[str, Any]) -> pd.DataFrame:
