@@ -18,7 +18,8 @@ TOP = """\
 <!-- Written by scripts/command_line_page.py from the help of the commands: run it, do not edit. -->
 
 All commands with their options, as `oddshot COMMAND --help` (`-h`) shows them, too.
-`oddshot --version` tells the version.
+`oddshot --version` tells the version; after `oddshot --install-completion` the shell completes
+commands and options.
 
 Exit codes: 0, done; 1, every run of `bench` failed; 2, a mistake in what was given, a full disk or
 too little memory, told in one line on standard error (of `watch`, see [drift](drift.md)); 3,

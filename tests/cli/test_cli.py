@@ -367,6 +367,19 @@ def test_version_and_help():
     assert "Usage" in ok()
 
 
+@pytest.mark.parametrize("line", ["oddshot detect --reas", "oddshot detect '' --reas"])
+def test_shells_complete_options(line):
+    asked = {"COMP_WORDS": line, "COMP_CWORD": str(len(line.split()) - 1)}
+    ran = subprocess.run(
+        [sys.executable, "-c", "from oddshot.cli import app; app(prog_name='oddshot')"],
+        env={**os.environ, **asked, "_ODDSHOT_COMPLETE": "complete_bash"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "--reasons\n", "")
+
+
 def test_demo_writes_scores_and_a_figure(tmp_path):
     pytest.importorskip("matplotlib", reason="the plot extra is not installed")
     table = rare_malignant(0)

@@ -76,6 +76,8 @@ class _NoEmptyPaths(TyperCommand):
     """Refuses empty paths, as of a variable that was not set: they would mean this folder."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if ctx.resilient_parsing:  # the shell asks how a line may go on
+            return super().parse_args(ctx, args)
         given, _, _ = self.make_parser(ctx).parse_args(args=[*args])
         for param in self.params:
             values = given.get(param.name)
@@ -108,7 +110,6 @@ app = typer.Typer(
     cls=_OneLineErrors,
     name="oddshot",
     help="Find the odd rows of a table, from no labels or a handful of them.",
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
