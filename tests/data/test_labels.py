@@ -6,7 +6,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from oddshot.data.labels import WORDS, look_like_labels, parse_labels
+from oddshot.data.labels import WORDS, look_like_labels, may_look_like_labels, parse_labels
 from oddshot.errors import LabelError
 
 MEANT = np.array([1, 0, -1, 1], dtype=np.int8)
@@ -122,3 +122,16 @@ def test_a_million_labels_are_quick() -> None:
 )
 def test_columns_that_look_like_labels(name, values, expected):
     assert look_like_labels(name, pd.Series(values)) is expected
+
+
+def test_only_columns_that_may_look_like_labels_are_looked_at() -> None:
+    frame = pd.DataFrame(
+        {
+            " Fraud ": [1, 0, 0, 0],
+            "member": ["yes", "no", "no", "no"],
+            "checked": ["yes", None, None, None],
+            "empty": [None] * 4,
+        }
+    )
+    assert may_look_like_labels(frame) == [0, 2]
+    assert may_look_like_labels(frame.iloc[:, :0]) == []

@@ -59,7 +59,7 @@ def look_like_labels(name: str, column: "pd.Series[Any]") -> bool:
     >>> look_like_labels("member", pd.Series(["yes", "no", "no"]))
     False
     """
-    named = name.strip().lower() in LABEL_NAMES
+    named = _is_label_name(name)
     if not (named or MOSTLY_GAPS <= float(column.isna().mean()) < 1):
         return False
     try:
@@ -69,6 +69,21 @@ def look_like_labels(name: str, column: "pd.Series[Any]") -> bool:
         return False
     kinds = {ANOMALY} if named else {ANOMALY, NORMAL}
     return kinds <= set(found.tolist())
+
+
+def may_look_like_labels(rows: pd.DataFrame) -> list[int]:
+    """Places of the columns of a table (n, d) that have the name or the gaps of labels.
+
+    All that `look_like_labels` are among them; to find these is quicker where columns are many.
+    """
+    gaps = rows.isna().to_numpy().mean(axis=0)
+    named = [_is_label_name(str(name)) for name in rows.columns]
+    found = np.array(named, dtype=bool) | ((gaps >= MOSTLY_GAPS) & (gaps < 1))
+    return np.flatnonzero(found).tolist()
+
+
+def _is_label_name(name: str) -> bool:
+    return name.strip().lower() in LABEL_NAMES
 
 
 def parse_labels(values: Any, *, column: str = "y") -> LabelArray:

@@ -212,7 +212,9 @@ class SeriesDetector(AnomalyDetector):
         Warns
         -----
         SeriesWarning
-            If a column counts up: later readings will lie outside of all that was seen.
+            If a column counts up: later readings will lie outside of all that was seen. If more
+            than a tenth of the readings repeat a moment, or steps in time are too irregular to look
+            for a season.
         """
         share, seed = self._checked_contamination(), self._drawn_seed()
         rows = _readings(X)
@@ -224,7 +226,7 @@ class SeriesDetector(AnomalyDetector):
                 f"least {least} are needed to learn from: give more, or a smaller window"
             )
         order, _, described = windows.fit(rows).of(rows)
-        readings = checked_labels(y, len(order))[order]
+        readings = checked_labels(y, len(order), X)[order]
         labels = window_labels(readings, windows.size)
         judge = FewShotDetector(
             prior=self.prior,

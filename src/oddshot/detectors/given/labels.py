@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from sklearn.exceptions import DataConversionWarning
 from sklearn.utils import column_or_1d
 
-from oddshot.data.labels import look_like_labels, parse_labels
+from oddshot.data.labels import look_like_labels, may_look_like_labels, parse_labels
 from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, LabelArray
 from oddshot.errors import LabelError, LabelWarning, first_line
 from oddshot.frames import RawRows, take_rows, to_array
@@ -129,7 +129,7 @@ def _telling(rows: RawRows, labels: LabelArray) -> list[int]:
     kinds = (np.flatnonzero(labels == kind)[:LOOKED_AT_FIRST] for kind in (ANOMALY, NORMAL))
     first = np.concatenate([*kinds])
     if not len(first):
-        return list(range(rows.shape[1])) if isinstance(rows, pd.DataFrame) else []
+        return may_look_like_labels(rows) if isinstance(rows, pd.DataFrame) else []
     few, told = take_rows(rows, first), labels[first]
     matrix = as_matrix(few)
     if matrix is not None:
