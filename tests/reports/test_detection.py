@@ -93,3 +93,13 @@ def test_a_column_of_the_user_is_never_replaced():
     assert list(detection.rows["anomaly_score"]) == [5, 6]
     assert detection.score == "anomaly_score_3"
     assert "'anomaly_score_3'" in detection.notes[0]
+
+
+def test_codes_for_gaps_are_told_of_the_rows_that_were_learned_from_alone():
+    code = ColumnNote("x", "number", True, "-999 in 3 rows may stand for gaps", "code")
+    unit = ColumnNote("id", "number", True, "read without kg", "unit")
+    later = "\n".join(found(columns=(code, unit)).told())
+    assert "kg" in later
+    assert "-999" not in later
+    learned = found(columns=(code, unit), labels=np.full(4, -1, dtype=np.int8)).told()
+    assert "Column 'x': -999 in 3 rows may stand for gaps." in learned

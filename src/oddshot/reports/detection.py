@@ -136,10 +136,13 @@ class Detection:
             for note in self.columns
             if not note.used
         ]
+        causes = {"words", "unit", "points", "digits", "mixed"}
+        if self.labels is not None:
+            causes.add("code")  # which is one of the rows given to fit: no other may hold it
         noted = [
             f"Column '{note.column}': {note.reason}."
             for note in self.columns
-            if note.cause in ("code", "words", "unit", "points", "digits", "mixed")
+            if note.cause in causes
         ]
         lines += [*_first(left_out, "more columns left out"), *_first(noted, "more such columns")]
         if self.labels is not None:
