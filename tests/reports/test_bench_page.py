@@ -1,3 +1,4 @@
+import re
 import xml.dom.minidom
 
 import numpy as np
@@ -6,6 +7,7 @@ import pytest
 
 from oddshot.evaluation.published import Published
 from oddshot.evaluation.summary import summarise
+from oddshot.reports.bench_figures import difference_dots
 from oddshot.reports.bench_page import bench_page
 
 EVIL = "<script>alert('x')</script>&"
@@ -109,3 +111,11 @@ def test_nothing_finished_is_a_page_that_says_so():
     page = bench_page(summarise(results().assign(error="Boom")))
     assert "failed" in page
     assert "No run of" in page
+
+
+def test_the_title_of_dots_has_room_where_tables_are_too_many_for_names():
+    title = "AUROC, oddshot minus mine.py:detector: mean +0.008 [-0.008, +0.026]"
+    values = pd.Series(np.linspace(-0.1, 0.2, 90), [f"t{i}" for i in range(90)])
+    drawn = difference_dots(values, title=title)
+    assert int(re.search(r'viewBox="0 0 (\d+) ', drawn)[1]) >= 7 * len(title)
+    assert title in drawn

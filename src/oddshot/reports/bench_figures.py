@@ -13,6 +13,7 @@ import pandas as pd
 from oddshot.evaluation.ranks import RankComparison
 
 COLOURS = 8  # classes c0 to c7 of `FIGURE_STYLE`; more detectors repeat them with dashes
+BOLD_LETTER = 7.5  # how wide one is on average, in a title
 FIGURE_STYLE = """
 svg { max-width: 100%; height: auto; display: block; }
 svg text { font: 12px system-ui, sans-serif; fill: var(--ink); }
@@ -196,7 +197,8 @@ def difference_dots(differences: "pd.Series[float]", *, title: str) -> str:
         parts.append(
             _dot(x(float(value)), at, 3.6 if named else 2.2, kind, f"{label}: {value:+.3f}")
         )
-    return _svg(left + wide + 30, top + high + 24, title, parts)
+    room = max(left + wide + 30, 16 + BOLD_LETTER * len(title))  # which may be the wider one
+    return _svg(room, top + high + 24, title, parts)
 
 
 def time_against_score(scores: pd.DataFrame, classes: dict[str, str], *, title: str) -> str:
