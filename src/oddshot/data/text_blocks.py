@@ -46,7 +46,6 @@ from oddshot.data.sources import (
 )
 from oddshot.episodes import LabelArray
 from oddshot.errors import SourceError
-from oddshot.wording import counted
 
 MOST_DECODED = 2**25  # bytes by which the encoding of others is told
 
@@ -187,11 +186,6 @@ class DelimitedBlocks:
                 if is_integer_dtype(kind) or frame[name].isna().all()
             }
             other |= kinds.keys() - here - whole
-        if self._width == 1 and read > self.rows:
-            raise SourceError(
-                f"{str(self._path)!r} has one column and {counted(read - self.rows, 'empty lines')}"
-                ', gaps or no rows; write "" for a gap, and leave other empty lines out'
-            )
         if read != self.rows:
             raise SourceError(
                 f"{str(self._path)!r}: {self.rows:,} rows are counted in it, but {read:,} read; "
