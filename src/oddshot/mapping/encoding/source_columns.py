@@ -60,8 +60,9 @@ def warn_of_lost_names(rows: RawRows, names: list[str], *, named: bool) -> None:
     """Warn where columns are taken by position, though either fit or the rows have names."""
     columns = rows.columns if isinstance(rows, pd.DataFrame) else pd.RangeIndex(rows.shape[1])
     given = not merely_counted(columns)
-    found = isinstance(rows, pd.DataFrame) and found_by_name(columns, names, named=named)
-    if given == named or found or len(columns) != len(names):
+    if given == named or len(columns) != len(names):
+        return
+    if isinstance(rows, pd.DataFrame) and found_by_name(columns, names, named=named):
         return
     told = (
         "X has no names of columns, but fit was given some: its columns are taken by their place; "
