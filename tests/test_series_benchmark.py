@@ -12,9 +12,11 @@ def series(benchmark_script):
     return benchmark_script("series")
 
 
-def test_command_judges_both_kinds_of_series(series, tmp_path, monkeypatch, capsys):
+def test_command_judges_all_kinds_of_series(series, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(series, "PEERS", ("iforest",))
-    monkeypatch.setattr(series, "WINDOWS", {"nab": (8,), "skab": (5,)})
+    monkeypatch.setattr(series, "WINDOWS", {"nab": (8,), "skab": (5,), "bonds": (12,)})
+    monkeypatch.setattr(series, "MADE", 1)
+    monkeypatch.setattr(series, "READINGS", 400)
     monkeypatch.setattr(series, "LEARNED", 120)
     generator = np.random.default_rng(0)
     at = pd.date_range("2024-01-01", periods=300, freq="5min")
@@ -39,6 +41,7 @@ def test_command_judges_both_kinds_of_series(series, tmp_path, monkeypatch, caps
     assert rows["Oddshot, 8"][0] > 0.9
     assert rows["Oddshot, 8"][2] == 1
     assert {"iforest on windows, 8", "discord, 8", "Oddshot on readings, 5"} < set(rows)
+    assert rows["Oddshot, 12"][0] > 0.9
     auroc, _, before, found = rows["Oddshot, 5"]
     assert auroc > 0.9
     assert before < 0.3 < found

@@ -61,6 +61,24 @@ def test_a_stuck_sensor_is_found_and_named(detector, odd):
     assert len(first) == len(first.places)
 
 
+def test_a_sensor_that_leaves_another_is_found_and_named(tmp_path):
+    generator = np.random.default_rng(0)
+    flow, another = (
+        np.convolve(z, np.ones(9) / 3, "same") for z in generator.normal(size=(2, 900))
+    )
+    power = 3 * flow + generator.normal(0, 0.2, 900)
+    power[600:630] = 3 * another[600:630]
+    series = pd.DataFrame({"flow": flow, "power": power, "other": generator.normal(size=900)})
+    detector = SeriesDetector(window=15, random_state=0).fit(series)
+    first = detector.stretches(series)[0]
+    assert 595 <= first.peak < 635
+    (row,) = detector.explain(series, [first.peak])
+    assert "the others" in row.top(1)[0][0]
+    detector.save(tmp_path / "kept")
+    again = SeriesDetector.load(tmp_path / "kept")
+    assert (again.anomaly_score(series) == detector.anomaly_score(series)).all()
+
+
 def test_stretches_are_what_is_above_the_threshold(detector, odd):
     scores, found = detector.anomaly_score(odd), detector.stretches(odd)
     above = np.flatnonzero(scores > detector.threshold_)

@@ -109,6 +109,39 @@ def test_a_season_is_found_and_what_is_off_it_told(daily):
     assert quiet < 0.3
 
 
+@pytest.fixture
+def pump():
+    """Power that follows flow, and a column beside them, each second."""
+    generator = np.random.default_rng(0)
+    flow, other = generator.normal(size=(2, 400))
+    power = 5 + 3 * flow + generator.normal(0, 0.2, 400)
+    return pd.DataFrame({"s": np.arange(400), "flow": flow, "power": power, "other": other})
+
+
+def test_a_column_off_what_the_others_tell_is_said_so(pump):
+    windows = Windows(10, time="s").fit(pump)
+    usual = windows.of(pump).rows
+    told = [name for name in usual if name.endswith("the others")]
+    assert told == [
+        "flow off the others", "flow mean distance from the others",
+        "power off the others", "power mean distance from the others",
+    ]  # fmt: skip
+    pump.loc[200:219, "power"] = 5 - 3 * pump.loc[200:219, "flow"]
+    rows = windows.of(pump).rows
+    assert rows["power mean distance from the others"].iloc[200:211].min() > 1
+    pd.testing.assert_frame_equal(rows.iloc[:190], usual.iloc[:190])
+
+
+def test_what_follows_is_kept_and_known_by_any_part_of_a_series(pump):
+    windows = Windows(10, time="s").fit(pump)
+    whole = windows.of(pump).rows
+    meta, arrays = windows.state()
+    again = Windows.from_state(json.loads(json.dumps(meta)), arrays)
+    pd.testing.assert_frame_equal(again.of(pump).rows, whole)
+    part = windows.of(pump.iloc[57:123]).rows
+    assert (part.to_numpy() == whole.iloc[57 : 57 + len(part)].to_numpy()).all()
+
+
 @pytest.mark.parametrize("form", ["%Y-%m-%d %H:%M", "%d.%m.%Y %H:%M:%S"])
 def test_times_may_be_text_and_go_on_later(daily, form):
     written = daily.assign(at=daily["at"].dt.strftime(form))

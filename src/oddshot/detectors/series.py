@@ -89,7 +89,8 @@ class SeriesDetector(AnomalyDetector):
     """Detect odd stretches of a series: one or many columns, read again and again.
 
     Every stretch of ``window`` readings in a row becomes a row of a table, see
-    `oddshot.mapping.windows`, and a `FewShotDetector` judges these. A reading is as odd as the
+    `oddshot.mapping.windows`, and a `FewShotDetector` judges these: what each column looks like,
+    and how far it is off what the others tell where it follows them. A reading is as odd as the
     windows that it lies in, on average.
 
     Parameters

@@ -5,6 +5,7 @@ from typing import Self
 import numpy as np
 
 from oddshot.episodes import FloatArray
+from oddshot.mapping.inner_precision import inner_precision
 from oddshot.mapping.outside import Outside
 from oddshot.mapping.row_places import RowPlaces
 from oddshot.mapping.threading import one_blas_thread
@@ -12,8 +13,6 @@ from oddshot.mapping.threading import one_blas_thread
 FEW_LEVELS = 20  # in a column that has no more a residual is a level's
 ENOUGH_ROWS, ENOUGH_A_COLUMN = 100, 10
 MOST_COLUMNS = 100
-_ROUNDS, _KEPT = 3, 0.9  # of trimming
-_RIDGE = 1e-3  # of a column's variance: no line is followed more closely
 _REACH = 50.0  # in a column's own spread
 _QUARTILES = 1.349  # between them, in standard deviations
 
@@ -79,14 +78,7 @@ class Bonds:
     @one_blas_thread
     def _learn(self, points: FloatArray) -> None:
         """Find centre and precision of the rows that lie nearest."""
-        near = points
-        for _ in range(_ROUNDS):
-            self._mean = near.mean(axis=0)
-            covariance = np.atleast_2d(np.cov(near.T)) + _RIDGE * np.eye(len(points.T))
-            self._precision = np.linalg.inv(covariance)
-            centred = points - self._mean
-            distances = np.einsum("np,np->n", centred @ self._precision, centred)
-            near = points[distances <= np.quantile(distances, _KEPT)]
+        self._mean, self._precision = inner_precision(points)
 
     @one_blas_thread
     def _residuals(self, rows: FloatArray) -> FloatArray:

@@ -8,6 +8,8 @@ column of numbers   mean, spread, least and most; rise from the first half to th
                     roughness and largest step: mean and largest distance of a reading to the next
 ... with a season   how far the readings lie from what is usual at their time of the period: mean,
                     mean distance, largest distance
+... that follows    how far the readings lie from what the other columns tell at the same moment:
+others              mean, mean distance
 column of levels    the level at the end, and how often it changed
 =================== ==========================================================================
 """
@@ -43,6 +45,7 @@ from oddshot.mapping.encoding.date import Date
 from oddshot.mapping.encoding.encoder import Encoder
 from oddshot.mapping.encoding.number import Number
 from oddshot.mapping.encoding.recipe import Recipe
+from oddshot.mapping.relations import Relations
 from oddshot.mapping.seasons.length import REGULAR, SeasonLength, find_length, share_alike
 from oddshot.mapping.seasons.usual import Usual
 from oddshot.mapping.threading import cut
@@ -55,6 +58,7 @@ SURELY = 2.0  # standard errors that a period is wrong by
 BEARABLE = 0.5  # of what readings lie around the season: so much it may be aside
 NOISE = 1e-12  # of a column's reach: what differs by less is rounding
 BLOCK_CELLS = 2**22
+_RELATIONS = "relations."  # before the names of arrays in a file
 
 Place: TypeAlias = str | int
 
@@ -206,6 +210,7 @@ class Windows:
             self._origin = float(np.floor(clock.min() / self.period_) * self.period_)
             turns = self._turns(clock[order])
             self._season = {name: Usual.fit(values, turns) for name, values in numbers.items()}
+        self._relations = Relations.fit(numbers)
         self._reach = self._known_until(times[order], clock[order], numbers)
         self._pace = None if self.time is None else Pace.of(times[order])
         looked = self.period == "auto" and bool(numbers)
@@ -249,6 +254,11 @@ class Windows:
             else:
                 continue
             described |= {f"{recipe.column} {what}": values for what, values in found.items()}
+        if self._relations is not None:
+            numbers = self._numbers(rest.iloc[order])
+            for name, off in self._relations.off(numbers).items():
+                found = _off_others(off, self.size)
+                described |= {f"{name} {what}": values for what, values in found.items()}
         return Windowed(order, times, pd.DataFrame(described))
 
     def numbers(self, X: Any) -> dict[str, FloatArray]:
@@ -266,7 +276,7 @@ class Windows:
     def state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """Give all that was learned, as a part for JSON and a part of arrays."""
         columns, arrays = self._columns.state()
-        meta = {
+        meta: dict[str, Any] = {
             "size": self.size,
             "time": self.time,
             "period": self._told_period(),
@@ -281,6 +291,10 @@ class Windows:
         arrays = {f"columns.{name}": array for name, array in arrays.items()}
         for place, name in enumerate(self._season):
             arrays[f"season.{place}"] = self._season[name].state()
+        if self._relations is not None:
+            learned = self._relations.state().items()
+            arrays |= {f"{_RELATIONS}{name}": array for name, array in learned}
+            meta["related"] = self._relations.columns
         meta = {
             name: value.item() if isinstance(value, np.generic) else value
             for name, value in meta.items()
@@ -302,6 +316,10 @@ class Windows:
             name: Usual.from_state(arrays[f"season.{place}"])
             for place, name in enumerate(meta["seasonal"])
         }
+        windows._relations = None
+        if "related" in meta:
+            learned = {n.removeprefix(_RELATIONS): a for n, a in arrays.items() if _RELATIONS in n}
+            windows._relations = Relations.from_state(tuple(meta["related"]), learned)
         return windows
 
     @property
@@ -590,6 +608,14 @@ def _off_season(off: FloatArray, size: int) -> dict[str, FloatArray]:
         "off season": _over(off, size, lambda block: block.mean(axis=1)),
         "mean distance from season": _over(far, size, lambda block: block.mean(axis=1)),
         "largest distance from season": _over(far, size, lambda block: block.max(axis=1)),
+    }
+
+
+def _off_others(off: FloatArray, size: int) -> dict[str, FloatArray]:
+    """How far windows lie from what other columns tell, by the distances (n,) of readings."""
+    return {
+        "off the others": _over(off, size, lambda block: block.mean(axis=1)),
+        "mean distance from the others": _over(np.abs(off), size, lambda block: block.mean(axis=1)),
     }
 
 
