@@ -15,12 +15,11 @@ column of levels    the level at the end, and how often it changed
 """
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, NamedTuple, Self, TypeAlias
 
 import numpy as np
 import pandas as pd
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from oddshot.episodes import FloatArray
@@ -39,6 +38,7 @@ from oddshot.mapping.cells.days import DAY, EPOCH
 from oddshot.mapping.cells.distinct import distinct_values, nested_type
 from oddshot.mapping.cells.number_dates import find_number_date
 from oddshot.mapping.cells.reading import read_days, read_numbers, read_offsets, warn_of_offsets
+from oddshot.mapping.descriptions import look, off_others, off_season, over
 from oddshot.mapping.encoding.category import Category
 from oddshot.mapping.encoding.column_note import ColumnNote
 from oddshot.mapping.encoding.date import Date
@@ -48,7 +48,6 @@ from oddshot.mapping.encoding.recipe import Recipe
 from oddshot.mapping.relations import Relations
 from oddshot.mapping.seasons.length import REGULAR, SeasonLength, find_length, share_alike
 from oddshot.mapping.seasons.usual import Usual
-from oddshot.mapping.threading import cut
 
 CALENDAR = (1 / 24, 1 / 3, 1 / 2, 1.0, 7.0)  # periods in days that one found nearby is taken for
 UNITS = ((1.0, "day"), (1 / 24, "h"), (1 / 1440, "min"), (1 / 86400, "s"))  # in days
@@ -57,7 +56,6 @@ ANOTHER_STEP, REPEATED = 0.25, 0.1  # by how much a step, or a share of repeated
 SURELY = 2.0  # standard errors that a period is wrong by
 BEARABLE = 0.5  # of what readings lie around the season: so much it may be aside
 NOISE = 1e-12  # of a column's reach: what differs by less is rounding
-BLOCK_CELLS = 2**22
 _RELATIONS = "relations."  # before the names of arrays in a file
 
 Place: TypeAlias = str | int
@@ -257,7 +255,7 @@ class Windows:
         if self._relations is not None:
             numbers = self._numbers(rest.iloc[order])
             for name, off in self._relations.off(numbers).items():
-                found = _off_others(off, self.size)
+                found = off_others(off, self.size)
                 described |= {f"{name} {what}": values for what, values in found.items()}
         return Windowed(order, times, pd.DataFrame(described))
 
@@ -402,10 +400,10 @@ class Windows:
     def _of_numbers(
         self, recipe: Number, values: FloatArray, season: FloatArray
     ) -> dict[str, FloatArray]:
-        found = _described(values, self.size)
+        found = look(values, self.size)
         if recipe.column in self._season:
             usual = self._season[recipe.column].at(self._turns(season))
-            found |= _off_season(values - usual, self.size)
+            found |= off_season(values - usual, self.size)
         noise = NOISE * max(abs(recipe.below), abs(recipe.above))
         return {what: np.where(np.abs(v) <= noise, 0.0, v) for what, v in found.items()}
 
@@ -414,7 +412,7 @@ class Windows:
         changed = (np.diff(codes) != 0).astype(np.float64)
         return {
             "at the end": column.iloc[self.size - 1 :].reset_index(drop=True),
-            "changes": _over(changed, self.size - 1, lambda block: block.sum(axis=1)),
+            "changes": over(changed, self.size - 1, lambda block: block.sum(axis=1)),
         }
 
     def _found_length(
@@ -581,54 +579,3 @@ def _finite(recipe: Number, column: "pd.Series[Any]") -> FloatArray:
     """Cells (n,) as numbers, NaN where missing or infinite."""
     values = recipe.read(column)
     return np.where(np.isfinite(values), values, np.nan)
-
-
-def _described(values: FloatArray, size: int) -> dict[str, FloatArray]:
-    """Say what windows of numbers (n,) look like."""
-    half, steps = size // 2, np.abs(np.diff(values))
-    return {
-        "mean": _over(values, size, lambda block: block.mean(axis=1)),
-        "spread": _over(values, size, lambda block: block.std(axis=1)),
-        "least": _over(values, size, lambda block: block.min(axis=1)),
-        "most": _over(values, size, lambda block: block.max(axis=1)),
-        "rise": _over(
-            values,
-            size,
-            lambda block: block[:, half:].mean(axis=1) - block[:, :half].mean(axis=1),
-        ),
-        "roughness": _over(steps, size - 1, lambda block: block.mean(axis=1)),
-        "largest step": _over(steps, size - 1, lambda block: block.max(axis=1)),
-    }
-
-
-def _off_season(off: FloatArray, size: int) -> dict[str, FloatArray]:
-    """How far windows lie from what is usual, by the distances (n,) of their readings."""
-    far = np.abs(off)
-    return {
-        "off season": _over(off, size, lambda block: block.mean(axis=1)),
-        "mean distance from season": _over(far, size, lambda block: block.mean(axis=1)),
-        "largest distance from season": _over(far, size, lambda block: block.max(axis=1)),
-    }
-
-
-def _off_others(off: FloatArray, size: int) -> dict[str, FloatArray]:
-    """How far windows lie from what other columns tell, by the distances (n,) of readings."""
-    return {
-        "off the others": _over(off, size, lambda block: block.mean(axis=1)),
-        "mean distance from the others": _over(np.abs(off), size, lambda block: block.mean(axis=1)),
-    }
-
-
-def _over(values: FloatArray, size: int, summary: Callable[[Any], Any]) -> FloatArray:
-    """Sum up each stretch of a size in values (n,): (n - size + 1,), NaN where all are missing.
-
-    Each by itself, in blocks: what comes of a stretch does not depend on where the series begins.
-    """
-    stretches = sliding_window_view(values, size)
-    found = np.empty(len(stretches))
-    for block in cut(len(stretches), max(1, BLOCK_CELLS // size)):
-        part = np.ascontiguousarray(stretches[block])
-        if np.isnan(part).any():
-            part = np.ma.masked_invalid(part)
-        found[block] = np.ma.filled(summary(part), np.nan)
-    return found
