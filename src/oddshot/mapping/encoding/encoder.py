@@ -60,6 +60,7 @@ from oddshot.mapping.encoding.source_columns import (
     column_at,
     found_by_name,
     names_given,
+    warn_of_lonely_columns,
     warn_of_lost_names,
 )
 from oddshot.mapping.encoding.unseen import never_seen
@@ -126,6 +127,11 @@ class Encoder:
         ------
         DataError
             If there are too few rows or columns, two columns share a name, or none is left.
+
+        Warns
+        -----
+        SparseWarning
+            If many columns of a sparse matrix have a value in one row alone.
         """
         rows = to_rows(X)
         check_size(rows)
@@ -134,6 +140,8 @@ class Encoder:
         matrix = as_matrix(rows)
         if matrix is not None:
             recipes = recipes_of_matrix(matrix, labels, named=names is not None)
+            if sp.issparse(matrix):
+                warn_of_lonely_columns(matrix)
         else:
             assert isinstance(rows, pd.DataFrame)
             recipes = [
