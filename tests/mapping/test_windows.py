@@ -142,10 +142,11 @@ def test_what_follows_is_kept_and_known_by_any_part_of_a_series(pump):
     assert (part.to_numpy() == whole.iloc[57 : 57 + len(part)].to_numpy()).all()
 
 
-@pytest.mark.parametrize("form", ["%Y-%m-%d %H:%M", "%d.%m.%Y %H:%M:%S"])
+@pytest.mark.parametrize("form", ["%Y-%m-%d %H:%M", "%d.%m.%Y %H:%M:%S", "%Y%m%d%H%M"])
 def test_times_may_be_text_and_go_on_later(daily, form):
     written = daily.assign(at=daily["at"].dt.strftime(form))
     windows = Windows(4, time="at").fit(written)
+    assert windows.has_dates
     assert windows.period_ == 1.0
     later = daily.assign(at=daily["at"] + pd.Timedelta(days=40))
     off = windows.of(later.assign(at=later["at"].dt.strftime(form))).rows

@@ -338,15 +338,7 @@ class Windows:
         """Learn how times are written; give them, and the other columns."""
         self._time_format = self._offsets = ""
         if self.time is not None:
-            column = self._time_column(frame)
-            if column.dtype.kind in "iuf":
-                values = read_numbers(column)
-                written = find_number_date(str(column.name), values)
-            else:
-                found = find_date_format(distinct_values(column)[1])
-                written = None if found is None else found.form
-            dates = column.dtype.kind == "M" or isinstance(column.dtype, pd.PeriodDtype)
-            self._time_format = "ISO8601" if dates else written or ""
+            self._time_format = _time_format(column := self._time_column(frame))
             self._offsets = read_offsets(column) if self._time_format else ""
         return self._read_time(frame)
 
@@ -573,6 +565,15 @@ def _tells_apart(times: FloatArray, rest: pd.DataFrame, size: int) -> str:
             if again < REPEATED * Pace.of(times).repeated:
                 return str(name)
     return ""
+
+
+def _time_format(column: "pd.Series[Any]") -> str:
+    """Find how the times of a column are dates; empty where they are just numbers."""
+    if column.dtype.kind == "M" or isinstance(column.dtype, pd.PeriodDtype):
+        return "ISO8601"
+    numbers = column.dtype.kind in "iuf"
+    found = None if numbers else find_date_format(distinct_values(column)[1])
+    return found.form if found else find_number_date(str(column.name), read_numbers(column)) or ""
 
 
 def _finite(recipe: Number, column: "pd.Series[Any]") -> FloatArray:

@@ -11,13 +11,15 @@ from oddshot.mapping.cells import periods
 
 DAY = pd.Timedelta(days=1)
 EPOCH = pd.Timestamp("1970-01-01", tz="UTC")
-COMPACT = "%Y%m%d"  # dates written as one number
+COMPACT = ("%Y%m%d", "%Y%m%d%H", "%Y%m%d%H%M", "%Y%m%d%H%M%S")  # dates written as one number
 OFFSET = re.compile(
     r"[t ]\d\d(?::?\d\d){0,2}(?:[.,]\d+)?\s*(?:(?P<utc>z|utc|gmt)"
     r"|(?P<sign>[+-])(?P<hours>\d\d)(?::?(?P<minutes>\d\d))?)",
     re.IGNORECASE,
 )  # behind a clock
 SINCE_1970 = {"s": 86400.0, "ms": 86400e3, "us": 86400e6, "ns": 86400e9}  # of a day
+SERIAL, SERIAL_1970 = "serial day", 25569.0  # as spreadsheets count days; the first of 1970
+NUMBER_FORMS = frozenset({*COMPACT, *SINCE_1970, SERIAL})
 
 
 def since_1970(dates: pd.DatetimeIndex) -> FloatArray:
@@ -60,12 +62,14 @@ def offset_of(text: str) -> int | None:
 
 
 def days_of_numbers(values: FloatArray, date_format: str) -> FloatArray:
-    """Days (n,) of numbers, `COMPACT` or in a unit of `SINCE_1970`; NaN for those that are none."""
+    """Days since 1970 (n,) of numbers in one of `NUMBER_FORMS`; NaN for those that are none."""
     if date_format in SINCE_1970:
         return values / SINCE_1970[date_format]
+    if date_format == SERIAL:
+        return values - SERIAL_1970
     texts = [f"{value:.0f}" if np.isfinite(value) else None for value in values]
     dated = pd.to_datetime(
-        pd.Series(texts, dtype=object), format=COMPACT, errors="coerce", utc=True
+        pd.Series(texts, dtype=object), format=date_format, errors="coerce", utc=True
     )
     return since_1970(pd.DatetimeIndex(dated))
 
