@@ -80,6 +80,12 @@ def test_what_is_the_matter_with_mixed_columns_is_said(values, why):
     assert (found.reason(), found.cause) == (why, "mixed")
 
 
+def test_dates_in_a_format_that_is_not_read_are_told():
+    found = look(STAMPS.strftime("%b %d %H:%M:%S"))
+    assert isinstance(found, LeftOut)
+    assert found.reason() == "dates in a format that is not read (as 'Apr 01 00:00:00')"
+
+
 def test_levels_most_of_which_are_numbers_are_told():
     codes = [f"{'A' * (n % 5 == 0)}{n % 300}" for n in range(1000)]
     found = look(codes)
