@@ -139,9 +139,10 @@ class Windows:
     size
         Readings of a window, 2 or more: about as many as what is looked for lasts.
     time
-        Name, or place, of a column of dates or numbers by which readings are put in order; ``None``
-        if they come in order. It is not described itself. Dates with offsets are put in order by
-        UTC; a season of days, weeks or shifts goes by the clock that is written.
+        Name, or place, of a column of dates or numbers by which readings are put in order, or name
+        of a data frame's index; ``None`` if they come in order. It is not described itself. Dates
+        with offsets are put in order by UTC; a season of days, weeks or shifts goes by the clock
+        that is written.
     period
         After how long a season starts anew: a number in the unit of ``time``, or of dates a text
         such as "1D"; "auto" looks for one; ``None``: there is none. A season needs ``time``, so
@@ -188,8 +189,10 @@ class Windows:
         -----
         SeriesWarning
             If more than a tenth of the readings repeat the moment of the one before, or no season
-            could be looked for.
+            could be looked for, or the index has dates and is not named as ``time``.
         """
+        if self.time is None:
+            _warn_of_index(X)
         frame = self._long_enough(X)
         (times, clock), rest = self._fit_time(frame)
         self._columns = Encoder(owner="SeriesDetector").fit(rest)
@@ -326,12 +329,23 @@ class Windows:
         return bool(self._time_format)
 
     def _long_enough(self, X: Any) -> pd.DataFrame:
-        frame = as_frame(to_rows(X))
+        frame = self._frame(X)
         if len(frame) < self.size:
             raise DataError(
                 f"the series has {len(frame)} readings and a window {self.size}; give a longer "
                 "series or a smaller window"
             )
+        return frame
+
+    def _frame(self, X: Any) -> pd.DataFrame:
+        """Give a series (n, d) with its index as a column where that is the time."""
+        rows = to_rows(X)
+        frame = as_frame(rows)
+        if self.time is None or not isinstance(rows, pd.DataFrame) or self.time in rows.columns:
+            return frame
+        if self.time in rows.index.names:
+            times = rows.index.get_level_values(self.time)
+            frame.insert(0, self.time, times.to_series(index=frame.index))
         return frame
 
     def _fit_time(self, frame: pd.DataFrame) -> tuple["_Times", pd.DataFrame]:
@@ -360,7 +374,7 @@ class Windows:
         return _Times(times, clock), frame.drop(columns=column.name)
 
     def _without_time(self, X: Any) -> pd.DataFrame:
-        frame = as_frame(to_rows(X))
+        frame = self._frame(X)
         return frame if self.time is None else frame.drop(columns=self._time_column(frame).name)
 
     def _time_column(self, frame: pd.DataFrame) -> "pd.Series[Any]":
@@ -565,6 +579,22 @@ def _tells_apart(times: FloatArray, rest: pd.DataFrame, size: int) -> str:
             if again < REPEATED * Pace.of(times).repeated:
                 return str(name)
     return ""
+
+
+def _warn_of_index(X: Any) -> None:
+    """Warn where a data frame has its dates as index, which is not read."""
+    index = getattr(X, "index", None)
+    if isinstance(index, pd.DatetimeIndex | pd.PeriodIndex):
+        name, named = index.name, "X"
+        if name is None or name in X.columns:
+            name, named = "at", "X.rename_axis('at')"
+        warnings.warn(
+            "X has dates as its index, which is not read: readings count in the order in which "
+            f"they are given, and no season is looked for. Give {named} and time={name!r}; or "
+            "X.reset_index(drop=True), if dates tell nothing",
+            SeriesWarning,
+            stacklevel=3,
+        )
 
 
 def _time_format(column: "pd.Series[Any]") -> str:
