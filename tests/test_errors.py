@@ -37,6 +37,7 @@ def test_ignored_labels_are_a_warning_and_no_error():
         (float("nan"), False, False),
         (True, False, False),
         ("3", False, False),
+        (np.timedelta64(1, "D"), False, False),
         (None, False, False),
     ],
 )

@@ -64,6 +64,7 @@ def test_places_outside_a_sparse_matrix_are_refused(make: type, name: str) -> No
         ({"a": 1, "b": "x"}, r"X is a dict; give pandas\.DataFrame\(\[X\]\)$"),
         (None, "X is None; give a table"),
         (pd.Series([1, 2]), r"X is a Series, .* of one column X\[\['name'\]\], of one row X\.iloc"),
+        ((row for row in [[1, 2], [3, 4]]), r"X is a generator, which gives its rows once; give l"),
         (3, r"X is 3, one number; give the rows: a table, as X\.iloc\[\[3\]\]"),
         (np.float64(0.5), r"X is 0\.5, one number; give the rows"),
         (torch.ones(3, 2, dtype=torch.bfloat16), r"X is a Tensor of bfloat16.* by \.float\(\)$"),

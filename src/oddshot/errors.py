@@ -109,18 +109,23 @@ class SavedScoresWarning(UserWarning):
 
 
 def is_whole(value: object) -> bool:
-    """Whether a value is a whole number; True and False are none."""
-    return isinstance(value, Integral) and not isinstance(value, bool)
+    """Whether a value is a whole number; True and False are none, nor are durations."""
+    return isinstance(value, Integral) and not (isinstance(value, bool) or _lasts(value))
 
 
 def is_number(value: object) -> bool:
-    """Whether a value is a finite number; True and False are none."""
-    if not isinstance(value, Real) or isinstance(value, bool):
+    """Whether a value is a finite number; True and False are none, nor are durations."""
+    if not isinstance(value, Real) or isinstance(value, bool) or _lasts(value):
         return False
     try:
         return isfinite(value)
     except OverflowError:  # a whole number beyond all floating ones
         return False
+
+
+def _lasts(value: object) -> bool:
+    """Whether a value is one of NumPy's durations, which count as its whole numbers."""
+    return getattr(getattr(value, "dtype", None), "kind", "") == "m"
 
 
 def first_line(error: Exception) -> str:

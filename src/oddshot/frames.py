@@ -3,7 +3,7 @@
 import decimal
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from numbers import Number
 from os import PathLike
 from typing import Any, TypeAlias
@@ -333,6 +333,8 @@ def _from_array(X: Any) -> pd.DataFrame | NDArray[Any]:
         raise DataError(
             f"X is {X}, one number; give the rows: a table, as X.iloc[[3]] is of a frame"
         )
+    if isinstance(X, Iterator) and not hasattr(X, "read"):
+        raise DataError(f"X is a {type(X).__name__}, which gives its rows once; give list(X)")
     X = unmasked(X)
     _refuse_records(X)
     try:

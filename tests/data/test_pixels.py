@@ -36,19 +36,28 @@ def test_booleans_and_grey_stacks_without_channels():
         (np.zeros(4), "give images as"),
         (np.zeros((1, 2, 3, 4, 1)), "give images as"),
         (np.zeros((8, 9, 3)), r"as one image in colour has; give X\[None\]"),
-        (np.zeros((5, 3, 8, 9)), r"channels come last: give np\.moveaxis\(X, 1, -1\)"),
+        (np.zeros((5, 3, 8, 9)), r"come last: give np\.moveaxis\(np\.asarray\(X\), 1, -1\)"),
         (np.zeros((5, 1, 28, 28)), r"channels come last"),
         (np.zeros((5, 8, 9, 2)), r"give 1 channel \(grey\), 3"),
         (np.zeros((0, 8, 9)), "holds no image"),
         (np.zeros((2, 8, 0, 1)), "holds no image"),
         (np.full((1, 2, 2), 255.0), "floats from 255 to 255; scale them to 0 to 1"),
         (np.full((1, 2, 2), -0.1), "floats from -0.1 to -0.1"),
-        (np.full((1, 2, 2), np.nan), "floats from nan to nan"),
+        (np.full((1, 2, 2), np.nan), "X holds 4 pixels without a finite value; fill them in"),
         (np.full((1, 2, 2), 300), "int64 values from 300 to 300; give uint8"),
         (np.full((1, 2, 2), "red"), "holds <U3; give uint8"),
     ],
 )
 def test_what_is_no_stack_of_images_is_refused_with_a_remedy(stack, message):
+    with pytest.raises(DataError, match=message):
+        stack_pixels(stack, "X")
+
+
+def test_images_without_a_finite_value_are_told():
+    stack = np.full((9, 4, 4, 3), 0.5)
+    stack[[3, 7], 2, 1] = np.nan
+    stack[7, 0, 0, 2] = np.inf
+    message = "holds 3 pixels without a finite value in 2 images, the first at position 3; fill"
     with pytest.raises(DataError, match=message):
         stack_pixels(stack, "X")
 

@@ -200,6 +200,11 @@ def test_wrong_settings_are_told_at_fit(settings, message):
         made.fit(odd_among()[0])
 
 
+def test_images_have_one_quality():
+    with pytest.raises(SettingError, match=r"quality is 'fast', .*; with images, leave it out"):
+        FewShotDetector(prior="images", quality="fast").fit(np.zeros((8, 4, 4)))
+
+
 def test_a_prior_can_be_a_folder(tmp_path, fitted):
     untrained_prior().save(tmp_path / "prior")
     rows, _ = odd_among()

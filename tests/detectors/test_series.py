@@ -250,6 +250,24 @@ def test_mistakes_are_named(odd):
         made.explain(odd, [9999])
 
 
+def test_places_are_whole_numbers_or_truth_values(detector, odd):
+    mask = np.zeros(len(odd), dtype=bool)
+    mask[[304, 405]] = True
+    expected = [row.top(3) for row in detector.explain(odd, [304, 405])]
+    for places in (mask, [*mask.tolist()], pd.Series(mask), np.array([304, 405]), (304, 405)):
+        assert [row.top(3) for row in detector.explain(odd, places)] == expected
+    for place in (405, np.int64(405)):
+        assert [row.top(3) for row in detector.explain(odd, place)] == expected[1:]
+    for places in ([3.9], mask[:-1], "405", [[405]], None):
+        with pytest.raises(SettingError, match=r"give whole numbers from 0 to 671, or 672 truth"):
+            detector.explain(odd, places)
+    for places in ([], ~(mask | True)):
+        with pytest.raises(SettingError, match="none is given"):
+            detector.explain(odd, places)
+    with pytest.raises(SettingError, match="-1 is that of no reading"):
+        detector.explain(odd, -1)
+
+
 def test_a_budget_counts_stretches(detector, odd, tmp_path):
     later = machine(3, start="2024-04-01")
     later.loc[100:105, "load"] += 3

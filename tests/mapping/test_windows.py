@@ -1,5 +1,6 @@
 """Windows against slow loops, and what must not matter: where a series begins, order, units."""
 
+import datetime
 import json
 
 import numpy as np
@@ -142,10 +143,11 @@ def test_what_follows_is_kept_and_known_by_any_part_of_a_series(pump):
     assert (part.to_numpy() == whole.iloc[57 : 57 + len(part)].to_numpy()).all()
 
 
-@pytest.mark.parametrize("form", ["%Y-%m-%d %H:%M", "%d.%m.%Y %H:%M:%S"])
+@pytest.mark.parametrize("form", ["%Y-%m-%d %H:%M", "%d.%m.%Y %H:%M:%S", "%Y%m%d%H%M"])
 def test_times_may_be_text_and_go_on_later(daily, form):
     written = daily.assign(at=daily["at"].dt.strftime(form))
     windows = Windows(4, time="at").fit(written)
+    assert windows.has_dates
     assert windows.period_ == 1.0
     later = daily.assign(at=daily["at"] + pd.Timedelta(days=40))
     off = windows.of(later.assign(at=later["at"].dt.strftime(form))).rows
@@ -349,6 +351,29 @@ def test_time_by_place_and_as_one_number(daily):
     assert Windows(4, time="at").fit(compact).has_dates
     seconds = daily.assign(at=1_704_067_200.25 + 3600 * np.arange(480))
     assert Windows(4, time="at", period="1D").fit(seconds).period_ == 1.0
-    windows = Windows(4, time="at", period=pd.Timedelta("1D")).fit(daily)
-    meta, arrays = windows.state()
-    assert Windows.from_state(json.loads(json.dumps(meta)), arrays).period_ == 1.0
+    for day in (pd.Timedelta("1D"), np.timedelta64(1, "D"), datetime.timedelta(1)):
+        windows = Windows(4, time="at", period=day).fit(daily)
+        meta, arrays = windows.state()
+        assert Windows.from_state(json.loads(json.dumps(meta)), arrays).period_ == 1.0
+    with pytest.raises(SettingError, match="a number above 0, 'auto' or None"):
+        Windows(4, time="n", period=np.timedelta64(1, "D")).fit(daily.assign(n=np.arange(480)))
+
+
+def test_time_may_be_the_index_and_is_missed_where_it_is_not_named(daily):
+    by_index = daily.set_index("at")
+    shuffled = by_index.sample(frac=1, random_state=0)
+    windows = Windows(4, time="at").fit(shuffled)
+    assert windows.period_ == 1.0
+    expected = Windows(4, time="at").fit(daily).of(daily).rows
+    for series in (shuffled, daily, shuffled.set_index("load", append=True).reset_index("load")):
+        pd.testing.assert_frame_equal(windows.of(series).rows, expected)
+    assert (
+        windows.numbers(by_index).keys() == Windows(4, time="at").fit(daily).numbers(daily).keys()
+    )
+    periods = by_index.set_axis(by_index.index.to_period("h").rename("at"))
+    assert Windows(4, time="at").fit(periods).period_ == 1.0
+    with pytest.warns(SeriesWarning, match="Give X and time='at'; or X.reset_index"):
+        Windows(4).fit(by_index)
+    with pytest.warns(SeriesWarning, match=r"Give X.rename_axis\('at'\) and time='at'"):
+        Windows(4).fit(by_index.rename_axis(None))
+    Windows(4).fit(by_index.reset_index(drop=True))

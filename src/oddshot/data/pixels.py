@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from oddshot.episodes import Float32Array
 from oddshot.errors import DataError, SourceError
+from oddshot.wording import counted
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -55,7 +56,7 @@ def stack_pixels(stack: NDArray[Any], called: str) -> tuple[Float32Array, Change
         raise DataError(
             f"{called} has the shape {shape}; "
             + (
-                "channels come last: give np.moveaxis(X, 1, -1)"
+                "channels come last: give np.moveaxis(np.asarray(X), 1, -1)"
                 if first
                 else "give 1 channel (grey), 3 (red, green, blue) or 4 (and opacity)"
             )
@@ -169,12 +170,24 @@ def _from_0_to_1(values: NDArray[Any], called: str) -> Float32Array:
             f"{called} holds {held}; give uint8 (0 to 255), uint16 (0 to 65535), "
             "booleans, or floats from 0 to 1"
         )
+    if not (np.isfinite(low) and np.isfinite(high)):
+        raise DataError(_not_finite(values, called))
     if not (low >= 0 and high <= 1):
         raise DataError(
             f"{called} holds floats from {low:.6g} to {high:.6g}; scale them to 0 to 1, "
             "as by a division by the largest value possible"
         )
     return values.astype(np.float32)
+
+
+def _not_finite(values: NDArray[Any], called: str) -> str:
+    """Say how many pixels of a stack (n, H, W, C) are not finite, and in which image the first."""
+    pixels = ~np.isfinite(values).all(axis=3)
+    odd = np.flatnonzero(pixels.any(axis=(1, 2)))
+    told = f"{called} holds {counted(int(pixels.sum()), 'pixels')} without a finite value"
+    if len(values) > 1:
+        told += f" in {counted(len(odd), 'images')}, the first at position {odd[0]}"
+    return f"{told}; fill them in, or leave such images out"
 
 
 def _on_white(pixels: Float32Array) -> tuple[Float32Array, Changes]:

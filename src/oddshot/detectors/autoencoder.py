@@ -246,7 +246,7 @@ class AAEDetector(AnomalyDetector):
 
         The model maps "numbers", (n, d) float64 and finite, as `encoded` gives them, to "score",
         (n,) float32: the discriminator's output, higher = odder. It ranks rows as `anomaly_score`
-        does, on the discriminator's own scale, and takes any n.
+        does, on the discriminator's own scale, and takes any n from 1 on.
 
         Parameters
         ----------

@@ -179,6 +179,11 @@ class FewShotDetector(LearnsFromAnswers, GivesReasons, KeepsUp):
         prior = Prior.find(self.prior)
         fitted: FittedTable | FittedImages
         if prior.reads_images:
+            if quality is not QUALITIES["standard"]:
+                raise SettingError(
+                    f"quality is {self.quality!r}, which compares with fewer rows of a table; with "
+                    "images, leave it out"
+                )
             images = FittedImages.read(prior, X)
             labels = checked_labels(images.labels if y is None else y, len(images))
             seed = self._drawn_seed()

@@ -1,7 +1,7 @@
 """The detector of odd stretches in a series."""
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -98,9 +98,9 @@ class SeriesDetector(AnomalyDetector):
     window
         Readings of a window, 2 or more: about as many as what is looked for lasts.
     time
-        Name, or place, of a column of dates or numbers that puts readings in order; ``None`` if
-        they come in order. Dates with offsets are put in order by UTC; a season of days, weeks or
-        shifts goes by the clock that is written.
+        Name, or place, of a column of dates or numbers that puts readings in order, or name of a
+        data frame's index; ``None`` if they come in order. Dates with offsets are put in order by
+        UTC; a season of days, weeks or shifts goes by the clock that is written.
     period
         After how long a season starts anew: a number in the unit of ``time``, or of dates a text
         such as "1D"; "auto" looks for one; ``None``: none. A season needs ``time``.
@@ -215,7 +215,7 @@ class SeriesDetector(AnomalyDetector):
         SeriesWarning
             If a column counts up: later readings will lie outside of all that was seen. If more
             than a tenth of the readings repeat a moment, or steps in time are too irregular to look
-            for a season.
+            for a season. If the index has dates, and ``time`` is ``None``.
         """
         share, seed = self._checked_contamination(), self._drawn_seed()
         rows = _readings(X)
@@ -321,7 +321,7 @@ class SeriesDetector(AnomalyDetector):
             found.append(Stretch(order[inside], int(order[peak]), float(scores[peak])))
         return sorted(found, key=lambda stretch: stretch.score, reverse=True)
 
-    def explain(self, X: Any, places: Sequence[int], *, changes: bool = False) -> Explanations:
+    def explain(self, X: Any, places: int | ArrayLike, *, changes: bool = False) -> Explanations:
         """Say why readings are odd: of the oddest window that each lies in, which columns and how.
 
         Parameters
@@ -329,7 +329,8 @@ class SeriesDetector(AnomalyDetector):
         X
             Shape (n, d), as for `anomaly_score`.
         places
-            Which of the readings, such as the peaks of stretches.
+            Which of the readings, such as the peaks of stretches: one or more whole numbers, or
+            n truth values.
         changes
             As of `FewShotDetector.explain`.
 
@@ -342,22 +343,18 @@ class SeriesDetector(AnomalyDetector):
         Raises
         ------
         DataError, SettingError
-            As `anomaly_score`, or if a place is that of no reading.
+            As `anomaly_score`, or if a place is that of no reading, or none is given.
         """
         return self._explained(self._judged(X), places, changes=changes)
 
     def _explained(
-        self, judged: Judged, places: Sequence[int], *, changes: bool = False
+        self, judged: Judged, places: int | ArrayLike, *, changes: bool = False
     ) -> Explanations:
         """Say of a series that was judged before why readings are odd."""
         order, _, described = judged.windows
-        wrong = [place for place in places if not 0 <= place < len(order)]
-        if wrong or not len(places):
-            told = f"{wrong[0]} is that of no reading" if wrong else "none is given"
-            raise SettingError(f"places: {told}; they go from 0 to {len(order) - 1}")
         scores, size, at = judged.of_windows, self._windows.size, np.argsort(order)
         oddest = []
-        for moment in at[np.asarray(places, dtype=np.intp)]:
+        for moment in at[_checked_places(places, len(order))]:
             first = max(moment - size + 1, 0)
             oddest.append(first + int(np.argmax(scores[first : min(moment + 1, len(scores))])))
         return self.detector_.explain(described.iloc[oddest], changes=changes)
@@ -571,6 +568,26 @@ def covering_means(scores: FloatArray, size: int) -> FloatArray:
     sums = np.convolve(padded, np.ones(size), "valid")
     counts = np.convolve(np.pad(np.ones(len(scores)), size - 1), np.ones(size), "valid")
     return np.asarray(sums / counts)
+
+
+def _checked_places(given: int | ArrayLike, readings: int) -> NDArray[np.intp]:
+    """Read places of some of n readings: whole numbers, or n truth values."""
+    places = np.atleast_1d(np.asarray(given))
+    if places.dtype.kind == "b" and places.shape == (readings,):
+        places = np.flatnonzero(places)
+    if not places.size:
+        raise SettingError(f"places: none is given; they go from 0 to {readings - 1}")
+    if places.ndim != 1 or places.dtype.kind not in "iu":
+        raise SettingError(
+            f"places are of the type {places.dtype} and the shape {places.shape}; give whole "
+            f"numbers from 0 to {readings - 1}, or {readings} truth values"
+        )
+    wrong = places[(places < 0) | (places >= readings)]
+    if len(wrong):
+        raise SettingError(
+            f"places: {wrong[0]} is that of no reading; they go from 0 to {readings - 1}"
+        )
+    return places.astype(np.intp)
 
 
 def _judged_apart(

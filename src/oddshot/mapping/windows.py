@@ -139,9 +139,10 @@ class Windows:
     size
         Readings of a window, 2 or more: about as many as what is looked for lasts.
     time
-        Name, or place, of a column of dates or numbers by which readings are put in order; ``None``
-        if they come in order. It is not described itself. Dates with offsets are put in order by
-        UTC; a season of days, weeks or shifts goes by the clock that is written.
+        Name, or place, of a column of dates or numbers by which readings are put in order, or name
+        of a data frame's index; ``None`` if they come in order. It is not described itself. Dates
+        with offsets are put in order by UTC; a season of days, weeks or shifts goes by the clock
+        that is written.
     period
         After how long a season starts anew: a number in the unit of ``time``, or of dates a text
         such as "1D"; "auto" looks for one; ``None``: there is none. A season needs ``time``, so
@@ -188,8 +189,10 @@ class Windows:
         -----
         SeriesWarning
             If more than a tenth of the readings repeat the moment of the one before, or no season
-            could be looked for.
+            could be looked for, or the index has dates and is not named as ``time``.
         """
+        if self.time is None:
+            _warn_of_index(X)
         frame = self._long_enough(X)
         (times, clock), rest = self._fit_time(frame)
         self._columns = Encoder(owner="SeriesDetector").fit(rest)
@@ -326,7 +329,7 @@ class Windows:
         return bool(self._time_format)
 
     def _long_enough(self, X: Any) -> pd.DataFrame:
-        frame = as_frame(to_rows(X))
+        frame = self._frame(X)
         if len(frame) < self.size:
             raise DataError(
                 f"the series has {len(frame)} readings and a window {self.size}; give a longer "
@@ -334,19 +337,22 @@ class Windows:
             )
         return frame
 
+    def _frame(self, X: Any) -> pd.DataFrame:
+        """Give a series (n, d) with its index as a column where that is the time."""
+        rows = to_rows(X)
+        frame = as_frame(rows)
+        if self.time is None or not isinstance(rows, pd.DataFrame) or self.time in rows.columns:
+            return frame
+        if self.time in rows.index.names:
+            times = rows.index.get_level_values(self.time)
+            frame.insert(0, self.time, times.to_series(index=frame.index))
+        return frame
+
     def _fit_time(self, frame: pd.DataFrame) -> tuple["_Times", pd.DataFrame]:
         """Learn how times are written; give them, and the other columns."""
         self._time_format = self._offsets = ""
         if self.time is not None:
-            column = self._time_column(frame)
-            if column.dtype.kind in "iuf":
-                values = read_numbers(column)
-                written = find_number_date(str(column.name), values)
-            else:
-                found = find_date_format(distinct_values(column)[1])
-                written = None if found is None else found.form
-            dates = column.dtype.kind == "M" or isinstance(column.dtype, pd.PeriodDtype)
-            self._time_format = "ISO8601" if dates else written or ""
+            self._time_format = _time_format(column := self._time_column(frame))
             self._offsets = read_offsets(column) if self._time_format else ""
         return self._read_time(frame)
 
@@ -368,7 +374,7 @@ class Windows:
         return _Times(times, clock), frame.drop(columns=column.name)
 
     def _without_time(self, X: Any) -> pd.DataFrame:
-        frame = as_frame(to_rows(X))
+        frame = self._frame(X)
         return frame if self.time is None else frame.drop(columns=self._time_column(frame).name)
 
     def _time_column(self, frame: pd.DataFrame) -> "pd.Series[Any]":
@@ -573,6 +579,31 @@ def _tells_apart(times: FloatArray, rest: pd.DataFrame, size: int) -> str:
             if again < REPEATED * Pace.of(times).repeated:
                 return str(name)
     return ""
+
+
+def _warn_of_index(X: Any) -> None:
+    """Warn where a data frame has its dates as index, which is not read."""
+    index = getattr(X, "index", None)
+    if isinstance(index, pd.DatetimeIndex | pd.PeriodIndex):
+        name, named = index.name, "X"
+        if name is None or name in X.columns:
+            name, named = "at", "X.rename_axis('at')"
+        warnings.warn(
+            "X has dates as its index, which is not read: readings count in the order in which "
+            f"they are given, and no season is looked for. Give {named} and time={name!r}; or "
+            "X.reset_index(drop=True), if dates tell nothing",
+            SeriesWarning,
+            stacklevel=3,
+        )
+
+
+def _time_format(column: "pd.Series[Any]") -> str:
+    """Find how the times of a column are dates; empty where they are just numbers."""
+    if column.dtype.kind == "M" or isinstance(column.dtype, pd.PeriodDtype):
+        return "ISO8601"
+    numbers = column.dtype.kind in "iuf"
+    found = None if numbers else find_date_format(distinct_values(column)[1])
+    return found.form if found else find_number_date(str(column.name), read_numbers(column)) or ""
 
 
 def _finite(recipe: Number, column: "pd.Series[Any]") -> FloatArray:

@@ -1,3 +1,4 @@
+import re
 import tracemalloc
 
 import numpy as np
@@ -74,6 +75,14 @@ def test_a_column_that_moved_is_told_in_words(context, column, kind, change, wor
     assert p < 1e-4
     assert told.effect > 0.05
     assert words in told.detail
+
+
+def test_medians_are_told_to_the_digit_in_which_they_differ(context):
+    long_ago = context.assign(passed=1_772_400_000_000 + 1_000_000 * np.arange(ROWS) % 600_000_000)
+    later = long_ago.assign(passed=long_ago["passed"] + 604_800_000)
+    detail = found(long_ago, later)["passed", "values"][1].detail
+    before, now = re.fullmatch(r"median (\d{13}) before, (\d{13}) now", detail).groups()
+    assert int(now) - int(before) == 604_800_000
 
 
 def test_a_level_that_is_spelled_otherwise_has_not_moved(context):

@@ -1,17 +1,37 @@
 import pytest
 
-from oddshot.mapping.cells.column_names import goes_on, says_identifier, says_time, says_year
+from oddshot.mapping.cells.column_names import (
+    goes_on,
+    says_date,
+    says_identifier,
+    says_time,
+    says_year,
+)
 
 
 @pytest.mark.parametrize(
-    "name", ["time", "Timestamp", " ts ", "created_at", "createdAt", "start.date", "unix", "epoch"]
+    "name",
+    [
+        *("time", "Timestamp", " ts ", "created_at", "createdAt", "start.date", "unix", "epoch"),
+        *("timestamp_ms", "epoch_ms", "event_ts_utc", "@timestamp", "@ts", "unixtime", "timeStamp"),
+        *("createdAtMs", "created", "event_dt", "Time (s)", "timeUnixNano", "created_utc"),
+    ],
 )
 def test_names_of_moments(name):
     assert says_time(name)
 
 
+def test_names_of_days():
+    assert says_date("value_date")
+    assert not says_date("timestamp")
+
+
 @pytest.mark.parametrize(
-    "name", ["response_time", "leadTime", "CPU time", "what", "heat", "update", "lifetime", "cats"]
+    "name",
+    [
+        *("response_time", "leadTime", "CPU time", "what", "heat", "update", "lifetime", "cats"),
+        *("response_time_ms", "latency_ms", "ms", "utc", "times", "42"),
+    ],
 )
 def test_names_of_what_lasts_or_only_ends_like_a_moment(name):
     assert not says_time(name)

@@ -25,6 +25,13 @@ DAYS = pd.date_range("2023-01-01", periods=60)
         ("%d-%m-%Y", "%d-%m-%Y"),
         ("%d %B %Y", "written day"),
         ("%a, %d %b %Y %H:%M:%S GMT", "written day"),
+        ("%a %b %d %H:%M:%S CET %Y", "written day"),
+        ("[%d/%b/%Y:%H:%M:%S +0000]", "written day"),
+        ("%Y-%m-%d %H:%M:%S,000", "ISO8601"),
+        ("%Y-%m-%d %H:%M:%S CET", "ISO8601"),
+        ("%d/%m/%Y %H:%M:%S UTC", "%d/%m/%Y %H:%M:%S"),
+        ("%d-%b-%y %I.%M.%S %p", "%d-%b-%y %I:%M:%S %p"),
+        ("%d-%b-%y %I.%M.%S.%f000 %p", "%d-%b-%y %I:%M:%S.%f %p"),
     ],
 )
 def test_days_are_read_in_the_format_that_fits_all(spelling, form):

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from oddshot.mapping.cells.number_dates import find_number_date
+from oddshot.mapping.cells.number_dates import find_number_date, likely_times
 
 DAYS = pd.date_range("2023-01-28", periods=30)
 
@@ -35,6 +35,57 @@ def test_time_since_1970_may_have_fractions(unit, of_a_second):
 def test_days_written_as_one_number_have_no_fractions():
     compact = DAYS.strftime("%Y%m%d").to_numpy(dtype=float)
     assert find_number_date("date", compact + 0.25) is None
+
+
+@pytest.mark.parametrize("form", ["%Y%m%d%H", "%Y%m%d%H%M", "%Y%m%d%H%M%S"])
+def test_dates_with_a_clock_written_as_one_number(form):
+    times = DAYS + pd.to_timedelta(np.arange(30) * 3661, unit="s")
+    assert find_number_date("x", times.strftime(form).to_numpy(dtype=float)) == form
+
+
+@pytest.mark.parametrize("last", [2026_03_02_24_00, 2026_03_02_14_60, 2026_03_00_14_00])
+def test_a_number_that_is_no_moment_of_the_calendar_makes_all_of_them_numbers(last):
+    times = DAYS.strftime("%Y%m%d%H%M").to_numpy(dtype=float)
+    assert find_number_date("x", np.r_[times, last]) is None
+
+
+def test_days_as_spreadsheets_count_them():
+    days = (DAYS - pd.Timestamp("1899-12-30")) / pd.Timedelta(days=1)
+    clock = days + 3607 * np.arange(30) / 86400
+    assert find_number_date("event_time", np.round(clock, 10)) == "serial day"
+    assert find_number_date("value_date", days.to_numpy()) == "serial day"
+    assert find_number_date("value_date", days.to_numpy() + 0.25) == "serial day"
+    for name, values in (
+        ("event_time", days),  # may be anything that is counted
+        ("event_time", 40000 + 0.1 * np.arange(30)),  # and these seconds
+        ("event_time", 40000 + np.random.default_rng(0).random(30)),
+        ("salary", clock),
+        ("value_date", days - 36000),
+    ):
+        assert find_number_date(name, np.asarray(values)) is None
+
+
+def test_what_numbers_may_be_is_told_where_their_name_does_not_say_it():
+    since = 1.7e12 + 1e8 * np.arange(9)
+    told = "since 1970, from 2023-11-14 to 2023-11-24"
+    assert likely_times("x", since) == f"milliseconds {told}"
+    assert likely_times("x", np.r_[since, np.nan] / 1e3) == f"seconds {told}"
+    clock = 44986 + 3607 * np.arange(9) / 86400
+    assert (
+        likely_times("x", clock) == "days as spreadsheets count them, from 2023-03-01 to 2023-03-01"
+    )
+    assert likely_times("at", 44986 + np.arange(9.0)).endswith("from 2023-03-01 to 2023-03-09")
+    for name, values in (
+        ("user_id", since),
+        ("x", since / 10),
+        ("x", np.r_[since, 0.0]),
+        ("x", np.r_[since, np.inf]),
+        ("x", since[:4]),
+        ("x", np.floor(clock) + np.arange(9)),
+        ("at", np.floor(clock) + np.pi * np.arange(9)),
+        ("x", np.full(3, np.nan)),
+    ):
+        assert likely_times(name, values) == ""
 
 
 @pytest.mark.parametrize(

@@ -80,6 +80,12 @@ def test_what_is_the_matter_with_mixed_columns_is_said(values, why):
     assert (found.reason(), found.cause) == (why, "mixed")
 
 
+def test_dates_in_a_format_that_is_not_read_are_told():
+    found = look(STAMPS.strftime("%b %d %H:%M:%S"))
+    assert isinstance(found, LeftOut)
+    assert found.reason() == "dates in a format that is not read (as 'Apr 01 00:00:00')"
+
+
 def test_levels_most_of_which_are_numbers_are_told():
     codes = [f"{'A' * (n % 5 == 0)}{n % 300}" for n in range(1000)]
     found = look(codes)
@@ -108,6 +114,42 @@ def test_points_between_thousands_are_told():
     found = look(amounts)
     told = "read as numbers, commas before decimals, points between thousands"
     assert (found.cause, found.reason()) == ("points", told)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        STAMPS.as_unit("ms").asi8.astype(str),
+        STAMPS.as_unit("s").asi8.astype(str),
+        STAMPS.strftime("%Y%m%d%H%M%S"),
+        STAMPS.strftime("%Y%m%d%H%M"),
+        STAMPS.strftime("%Y%m%d"),
+        [*STAMPS.strftime("%Y%m%d%H%M%S"), "unknown"],
+        ((STAMPS - pd.Timestamp("1899-12-30")) / pd.Timedelta(days=1)).astype(str),
+    ],
+    ids=["ms", "s", "to the second", "to the minute", "days", "with a stray", "serial"],
+)
+def test_digits_of_dates_stored_as_text_are_dates(values):
+    rows = pd.DataFrame({"event_date": pd.Series([*values], dtype=object)})
+    encoder = Encoder.from_state(*Encoder().fit(rows).state())
+    (found,) = encoder.recipes
+    assert isinstance(found, Date)
+    days = found.days(rows["event_date"])[:1000] + found.origin
+    np.testing.assert_allclose(np.floor(days), np.floor(STAMPS.as_unit("s").asi8 / 86400))
+    np.testing.assert_array_equal(encoder.transform(rows[-1:]), encoder.transform(rows)[-1:])
+
+
+def test_numbers_that_may_be_times_are_told():
+    since = STAMPS.as_unit("ms").asi8
+    for values in (since, since.astype(str)):
+        found = look(values, "logged")
+        assert (found.kind, found.cause) == ("number", "time")
+        assert found.reason() == (
+            "may be milliseconds since 1970, from 2023-01-01 to 2024-01-10; if so, give dates, or "
+            "a name such as 'event_date', since later rows lie outside of all that was seen"
+        )
+    told = Encoder().fit(pd.DataFrame({"logged": since}))
+    assert Encoder.from_state(*told.state()).report() == told.report()
 
 
 def test_a_stray_is_a_gap_later_too():

@@ -21,11 +21,12 @@ from oddshot.thresholds.two_sample import (
     level_shares,
     level_shares_p,
 )
-from oddshot.wording import share_of, short
+from oddshot.wording import digits_apart, share_of, short, short_number
 
 MOST_LEVELS = 30  # rarer ones are compared as one
 UNITS = (24.0, 60.0, 3600.0, 2.54, 0.3048, 1.609344, 0.45359237)  # times, lengths, pounds
 UNIT_QUANTILES = np.linspace(0.1, 0.9, 9)
+FEW_DIGITS = 4  # of numbers that are told, but for more where these are alike in as many
 UNIT_REACH = 3.0  # a smaller factor is a change like any other, unless it is one of these
 
 
@@ -309,12 +310,15 @@ def _moved(old: FloatArray, new: FloatArray) -> str:
         ratio = widths[1] / widths[0]
         if abs(new_middle - middle) < 0.2 * widths[0] and not 0.8 < ratio < 1.25:
             return f"middle half {ratio:.2g} times as wide"
-        return f"median {middle:.4g} before, {new_middle:.4g} now"
+        digits = digits_apart((middle, new_middle), FEW_DIGITS)
+        before, now = (short_number(float(value), digits) for value in (middle, new_middle))
+        return f"median {before} before, {now} now"
     grid = np.unique(np.concatenate([old, new]))
     shares = [np.searchsorted(np.sort(side), grid, "right") / len(side) for side in (old, new)]
     most = int(np.abs(shares[1] - shares[0]).argmax())
     before, after = (share[most] for share in shares)
-    return f"at most {grid[most]:.4g} in {share_of(before)} of rows before, {share_of(after)} now"
+    below = short_number(float(grid[most]), FEW_DIGITS)
+    return f"at most {below} in {share_of(before)} of rows before, {share_of(after)} now"
 
 
 def _levels(column: "pd.Series[Any]", spelled: dict[str, str]) -> NDArray[np.object_]:

@@ -3,8 +3,46 @@
 import re
 
 WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
-TIME_NAME = re.compile(r"(?:.*[_ .-])?(?:time|timestamp|date|datetime|epoch|ts|unix|at)")
-CAMEL_TIME = re.compile(r".*[a-z](?:Time|Timestamp|Date|At)")
+TIMES = frozenset(
+    {
+        "at",
+        "created",
+        "date",
+        "datetime",
+        "dt",
+        "epoch",
+        "epochtime",
+        "modified",
+        "seen",
+        "stamp",
+        "time",
+        "timestamp",
+        "ts",
+        "unix",
+        "unixtime",
+        "updated",
+        "when",
+    }
+)  # fmt: skip - last in the name of a moment, but for what its clock counts in:
+CLOCK_UNITS = frozenset(
+    {
+        "gmt",
+        "micros",
+        "microseconds",
+        "millis",
+        "milliseconds",
+        "ms",
+        "nano",
+        "nanos",
+        "nanoseconds",
+        "ns",
+        "s",
+        "sec",
+        "seconds",
+        "us",
+        "utc",
+    }
+)  # fmt: skip
 LASTING = frozenset(
     {
         "average",
@@ -46,9 +84,22 @@ def says_time(name: str) -> bool:
 
     >>> [says_time(name) for name in ("createdAt", "event time", "response_time", "balance")]
     [True, True, False, False]
+    >>> [says_time(name) for name in ("@timestamp", "ts_ms", "event_time_utc", "run_time_ms")]
+    [True, True, True, False]
     """
-    named = TIME_NAME.fullmatch(name.strip().lower()) or CAMEL_TIME.fullmatch(name.strip())
-    return named is not None and LASTING.isdisjoint(_words(name))
+    words = _words(name)
+    while words and words[-1] in CLOCK_UNITS:
+        words.pop()
+    return bool(words) and words[-1] in TIMES and LASTING.isdisjoint(words)
+
+
+def says_date(name: str) -> bool:
+    """Tell whether a column is named as days are.
+
+    >>> says_date("orderDate"), says_date("order time")
+    (True, False)
+    """
+    return _words(name)[-1:] == ["date"]
 
 
 def says_identifier(name: str) -> bool:
@@ -79,5 +130,5 @@ def says_year(name: str) -> bool:
     return not YEAR_NAMES.isdisjoint(_words(name))
 
 
-def _words(name: str) -> set[str]:
-    return {word.lower() for word in WORD.findall(name)}
+def _words(name: str) -> list[str]:
+    return [word.lower() for word in WORD.findall(name)]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from oddshot.episodes import FloatArray
 from oddshot.frames import MISSING_WORDS
 from oddshot.mapping.cells import periods
-from oddshot.mapping.cells.days import days_of_texts, offset_of
+from oddshot.mapping.cells.days import days_of_texts, offset_of, usual_spelling
 from oddshot.mapping.cells.notation import FEW
 
 DATE_TEXT = re.compile(
@@ -29,7 +29,8 @@ DATE_TEXT = re.compile(
 DAYS = ("%Y/%m/%d", "%d.%m.%Y", "%m/%d/%Y", "%d/%m/%Y", "%d-%m-%Y", "%m/%d/%y", "%d/%m/%y",
         "%d.%m.%y", "%d-%m-%y", "%y-%m-%d", "%d %b %Y", "%d-%b-%Y", "%d-%b-%y", "%b %d, %Y",
         "%B %d, %Y")  # fmt: skip
-CLOCKS = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p")
+CLOCKS = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p",
+          " %I:%M:%S.%f %p")  # fmt: skip
 DATE_FORMATS = ("ISO8601", *periods.FORMS, *(day + clock for day in DAYS for clock in CLOCKS))
 SAMPLE, UNLIKELY = 40, 1 / 8  # so many texts show a format that cannot be: more are unread
 SHORT_YEARS = ("%d.%m.%y", "%d-%m-%y", "%y-%m-%d")  # only where all parts have two digits, for
@@ -89,7 +90,7 @@ def resembles_date(text: str) -> bool:
     >>> resembles_date("31/12/2023"), resembles_date("red")
     (True, False)
     """
-    return len(text) <= LONGEST and DATE_TEXT.fullmatch(text) is not None
+    return len(text) <= LONGEST and DATE_TEXT.fullmatch(usual_spelling(text)) is not None
 
 
 def closest_date_format(

@@ -35,7 +35,7 @@ FORMS = {
             rf"{_WEEKDAY}{_DAY}(?:{_BETWEEN}|\s?){_NAME}(?:{_BETWEEN}|\s?){_YEAR}{_LATER}",
             rf"{_WEEKDAY}{_NAME}{_BETWEEN}{_DAY}(?:{_BETWEEN}){_YEAR}{_LATER}",
             rf"{_WEEKDAY}{_YEAR}{_BETWEEN}{_NAME}{_BETWEEN}{_DAY}{_LATER}",
-            rf"{_WEEKDAY}{_NAME}\s+{_DAY}\s+{_CLOCK}(?:\s+(?P<zone>utc|gmt))?\s+{_YEAR}",
+            rf"{_WEEKDAY}{_NAME}\s+{_DAY}\s+{_CLOCK}{_ZONE}\s+{_YEAR}",
         ),
         "month": (
             rf"{_MONTH}[-/. ]{_YEAR}",

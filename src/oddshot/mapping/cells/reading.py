@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from oddshot.episodes import FloatArray
 from oddshot.errors import CellError, DataError, DateWarning
 from oddshot.mapping.cells.date_notation import dates_or_none, days_and_unread, offsets_of
-from oddshot.mapping.cells.days import COMPACT, DAY, SINCE_1970, days_of_numbers, since_1970
+from oddshot.mapping.cells.days import DAY, NUMBER_FORMS, days_of_numbers, since_1970
 from oddshot.mapping.cells.distinct import Column, distinct_values, occurrences
-from oddshot.mapping.cells.notation import DURATIONS, Notation, find_notation
+from oddshot.mapping.cells.notation import DURATIONS, NUMBERS, Notation, find_notation
 from oddshot.mapping.cells.truth_values import booleans_or_none, truth_or_none
 
 UTC_NAMES = ("UTC", "Etc/UTC", "GMT", "Etc/GMT", "Zulu", "Z", "+00:00", "UTC+00:00")
@@ -66,8 +66,8 @@ def read_days(
     out. Not ``local``, by UTC, in which they can be put in order. Text is in the `date_format`.
     That may be one of `find_number_date`; then cells are numbers.
     """
-    if date_format == COMPACT or date_format in SINCE_1970:
-        return days_of_numbers(read_numbers(column), date_format)
+    if date_format in NUMBER_FORMS:
+        return days_of_numbers(read_numbers(column, _of_dates(words)), date_format)
     if isinstance(column.dtype, pd.PeriodDtype):
         return since_1970(pd.PeriodIndex(column).to_timestamp().tz_localize("UTC"))
     if column.dtype.kind == "M":
@@ -137,12 +137,17 @@ def not_booleans(column: Column) -> NDArray[np.bool_]:
 
 def not_dates(column: Column, date_format: str, words: Collection[str] = ()) -> NDArray[np.bool_]:
     """Shape (n,): which cells `read_days` cannot read."""
-    if date_format == COMPACT or date_format in SINCE_1970:
-        return not_numbers(column)
+    if date_format in NUMBER_FORMS:
+        return not_numbers(column, _of_dates(words))
     if isinstance(column.dtype, pd.PeriodDtype) or column.dtype.kind == "M":
         return np.zeros(len(column), dtype=np.bool_)
     codes, distinct = distinct_values(column)
     return _cells_of(codes, days_and_unread(distinct, date_format, frozenset(words))[1])
+
+
+def _of_dates(words: Collection[str]) -> Notation | None:
+    """Give the notation of numbers that are dates, if ``words`` among them are gaps."""
+    return Notation(words=tuple(words), holds=NUMBERS) if words else None
 
 
 def _by_distinct(

@@ -1,5 +1,6 @@
 """How a column of texts is looked at: levels, names of its rows, or free text."""
 
+import re
 from collections.abc import Mapping
 
 import numpy as np
@@ -16,6 +17,7 @@ from oddshot.wording import counted
 MOSTLY, UNLIKE = 0.5, 0.6  # shares of texts that are no numbers, or not dates of one format, where
 # it is told how many cells are
 SAMPLE = 200  # texts that tell whether to look at all
+CLOCK = re.compile(r"\d\d?[:.]\d\d")
 
 
 def category_recipe(name: str, column: Column, *, may_be_id: bool) -> LeftOut | Category:
@@ -33,6 +35,7 @@ def category_recipe(name: str, column: Column, *, may_be_id: bool) -> LeftOut | 
         return constant_recipe(name, why, texts[0], holds="category", rows=known)
     mixed = _mixed(texts, tally) if may_be_id and len(texts) > ONE_HOT_LEVELS else ""
     if may_be_id and (why := _says_too_much(texts, known)):
+        why = f"dates in a format that is not read (as {texts[0]!r})" if _are_dates(texts) else why
         return LeftOut(name, f"mixed ({mixed})" if mixed else why)
     levels: list[str | None] = [*texts]
     if gaps:
@@ -70,6 +73,12 @@ def _mixed(texts: list[str], tally: Mapping[str | None, int]) -> str:
     if not read or not unread or may_mean_else(read, form):
         return ""
     return _told_strays(tally, {*unread}, f"dates as {read[0]!r}")
+
+
+def _are_dates(texts: list[str]) -> bool:
+    """Tell whether sorted texts, none of which is read as a date, resemble dates with a clock."""
+    sample = texts[:: max(1, len(texts) // SAMPLE)]
+    return all(CLOCK.search(text) and resembles_date(text) for text in sample)
 
 
 def _told_strays(tally: Mapping[str | None, int], strays: set[str], what: str) -> str:

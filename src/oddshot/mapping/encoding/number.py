@@ -45,12 +45,13 @@ class Number:
     )  # fractions held by many rows, sorted
     code: tuple[float, ...] = field(default=(), kw_only=True)  # a value that may stand for gaps,
     # and in how many rows it stood
+    may_be: str = field(default="", kw_only=True)  # times that it is not named as
 
     @property
     def cause(self) -> str:
-        """What its reason is about: "code", "words" taken for gaps, a "unit", "points"; or ""."""
-        if self.code:
-            return "code"
+        """What its reason is about: "code", "time", "words" as gaps, a "unit", "points"; or ""."""
+        if self.code or self.may_be:
+            return "code" if self.code else "time"
         if self.missing and self.notation.words:
             return "words"
         if self.notation.units:
@@ -73,7 +74,7 @@ class Number:
 
     def reason(self) -> str:
         """Say what a user should know of it; often nothing."""
-        return "; ".join(filter(None, (_on_code(self), _on_number(self))))
+        return "; ".join(filter(None, (_on_code(self), _on_times(self), _on_number(self))))
 
     def gap(self) -> float:
         """Give the value that stands for a gap."""
@@ -111,6 +112,15 @@ def _on_code(number: Number) -> str:
     return (
         f"{value:g} in {rows:,.0f} rows, far outside of all other values, may stand for gaps; if "
         "so, leave such cells empty"
+    )
+
+
+def _on_times(number: Number) -> str:
+    if not number.may_be:
+        return ""
+    return (
+        f"may be {number.may_be}; if so, give dates, or a name such as 'event_date', since later "
+        "rows lie outside of all that was seen"
     )
 
 

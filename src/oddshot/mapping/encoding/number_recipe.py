@@ -5,6 +5,7 @@ import numpy as np
 from oddshot.episodes import FloatArray
 from oddshot.mapping.cells.column_names import says_identifier, says_year
 from oddshot.mapping.cells.notation import DURATIONS, PLAIN, Notation
+from oddshot.mapping.cells.number_dates import likely_times
 from oddshot.mapping.encoding.left_out import LeftOut, constant_recipe
 from oddshot.mapping.encoding.limits import limits_of, one_differs, order_statistic
 from oddshot.mapping.encoding.number import FIRST_YEAR, LAST_YEAR, ROUNDED, Number
@@ -64,6 +65,7 @@ def number_recipe(
     varies = len(different) > 1
     limits = limits_of(finite, zeros)
     alone = one_differs(finite, zeros, count - len(finite) - zeros)
+    quantity = kind == "number" and notation.holds != DURATIONS
     last = _last_year(name, finite) if named and not zeros else 0.0
     return Number(
         name,
@@ -75,7 +77,8 @@ def number_recipe(
         alone=alone,
         last_year=last,
         usual=_usual(finite, count) if kind == "number" else (),
-        code=_code(finite, zeros) if kind == "number" and notation.holds != DURATIONS else (),
+        code=_code(finite, zeros) if quantity else (),
+        may_be=likely_times(name, values) if quantity and not zeros else "",
     )
 
 

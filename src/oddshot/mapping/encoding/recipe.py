@@ -86,6 +86,10 @@ def _by_content(name: str, column: Column, *, named: bool) -> Recipe:
     if notation is not None:
         notation = replace(notation, holds=what_is_held(distinct, notation.words))
         values = read_numbers(column, notation)
+        plain = named and notation == Notation(words=notation.words, holds=NUMBERS)
+        written = find_number_date(name, values) if plain else None
+        if written:
+            return date_recipe(name, column, written, words=notation.words)
         return number_recipe(name, values, named=named, notation=notation)
     if (dates := find_date_format(distinct)) is not None:
         return date_recipe(name, column, dates.form, words=dates.words)

@@ -59,6 +59,7 @@ def _settings(recipe: Recipe) -> dict[str, Any]:
         ("last_year", 0.0),
         ("usual", ()),
         ("code", ()),
+        ("may_be", ""),
         ("dated_by", ""),
         ("part", ""),
     ):
