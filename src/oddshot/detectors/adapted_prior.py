@@ -154,9 +154,21 @@ class AdaptedPrior(AnomalyDetector):
         if not found.parts:
             return found
         if not self._fitted.spares_rows:
-            return replace(found, doubt=doubt_of_gaps(self._fitted.first_gaps))
+            scores = self._raised_as_new(found)
+            return replace(found, scores=scores, doubt=doubt_of_gaps(self._fitted.first_gaps))
         own = self._own_calibration()
         return own if found.weights is None else replace(own, doubt=_NOT_BY_GROUPS)
+
+    def _raised_as_new(self, calibration: Calibration) -> tuple[FloatArray, ...]:
+        """Scores by part, those of rows with new levels no lower than new rows have them.
+
+        A level, or two together, that no other row holds is as surprising as rows are many, and
+        the detector of a part has seen fewer: new rows like those would all be above its scores.
+        """
+        if not isinstance(self._fitted, FittedTable):
+            return calibration.scores
+        raised = [self._scale.apply(self._fitted.raised_as_new(p)) for p in calibration.parts]
+        return tuple(map(np.maximum, calibration.scores, raised))
 
     def _held_out_calibration(self, method: str, folds: int, groups: Groups | None) -> Calibration:
         fitted, labels = self._fitted, self._fitted.kept_labels

@@ -337,6 +337,14 @@ class FittedTable:
         first = kept.frame.iloc[[rows_of[at][0] for at in part]]
         return adapted, adapted.scored(first)
 
+    @np.errstate(under="ignore")
+    def raised_as_new(self, part: NDArray[np.intp]) -> FloatArray:
+        """Raw scores (k,) to which levels raise some of the typical rows, were they new.
+
+        See `Judge.raised_as_new`.
+        """
+        return self._judge.raised_as_new(part)
+
     def _alone_in_gaps(self, part: NDArray[np.intp]) -> bool:
         """Whether a column has gaps in typical rows of this part, and in no other row."""
         gaps, of_known = self._gaps

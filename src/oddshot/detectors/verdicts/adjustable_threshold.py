@@ -10,7 +10,13 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from oddshot.detectors.given.labels import checked_labels
-from oddshot.detectors.verdicts.calibrated import CalibratedVerdicts, Shown, lack_of_rows, too_few
+from oddshot.detectors.verdicts.calibrated import (
+    CalibratedVerdicts,
+    Shown,
+    lack_of_rows,
+    p_values_of,
+    too_few,
+)
 from oddshot.detectors.verdicts.calibration import (
     OWN,
     Calibration,
@@ -35,7 +41,7 @@ from oddshot.thresholds.choices import (
     f_beta_threshold,
     share_threshold,
 )
-from oddshot.thresholds.conformal import check_level, conformal_p_values, threshold_at
+from oddshot.thresholds.conformal import check_level, threshold_at
 from oddshot.thresholds.discoveries import discoveries
 from oddshot.thresholds.probability import Probability
 from oddshot.thresholds.surprise import Surprise
@@ -43,6 +49,7 @@ from oddshot.wording import counted
 
 _CALIBRATION = "calibration."  # before the names of its arrays in a file
 _FEW = 10  # labelled anomalies, below which a threshold is chosen by chance
+MOST_BELOW = 0.1  # share of the rows that p-values select which a threshold may miss in silence
 Choice = tuple[float, ThresholdRule]
 
 
@@ -275,15 +282,21 @@ class AdjustableThreshold(CalibratedVerdicts):
         _need(X, "fdr", "X, the batch of rows that it is to hold in")
         _leave_out(None, y, "fdr")
         calibration, scores = self._threshold_calibration, self.anomaly_score(X)
-        p_values = conformal_p_values(
-            scores, calibration.pooled, calibration_weights=calibration.weights
-        )
-        selected = discoveries(p_values, level)
+        by_part = [scores]
+        if calibration.parts:
+            calibration = self.calibration_
+            by_part = self._scores_by_part(calibration, X)
+        selected = discoveries(p_values_of(by_part, calibration), level)
         lack = lack_of_rows(calibration, level, selected, batch=True)
-        if lack:
-            warnings.warn(lack, CalibrationWarning, stacklevel=3)
         odd, rest = scores[selected], scores[~selected]
         threshold = float(rest.max()) if len(rest) else float(np.nextafter(odd.min(), -np.inf))
+        below = int((odd <= threshold).sum())
+        told = (
+            f"p-values select {counted(len(odd), 'rows')}, of which {below:,} are not above the "
+            "threshold, for rows that are not selected score as high: select gives all of them"
+        )
+        for warning in filter(None, [lack, told if below > MOST_BELOW * len(odd) else ""]):
+            warnings.warn(warning, CalibrationWarning, stacklevel=3)
         basis = f"a batch of {len(scores):,}, and {calibration}"
         return threshold, ThresholdRule("fdr", {"fdr": float(level)}, basis, not lack)
 

@@ -137,7 +137,7 @@ class CalibratedVerdicts(ABC):
         if calibration.doubt:
             warnings.warn(calibration.doubt, CalibrationWarning, stacklevel=2)
         weights = self._shift_weights(calibration, X) if shift else None
-        return _p_values(self._scores_by_part(calibration, X), calibration, weights)
+        return p_values_of(self._scores_by_part(calibration, X), calibration, weights)
 
     def select(
         self, X: Any, *, alpha: float = 0.1, method: str = "fdr", shift: bool = False
@@ -192,7 +192,7 @@ class CalibratedVerdicts(ABC):
                 scores[0], calibration.scores[0], weights.new, weights.calibration, alpha
             )
         else:
-            p_values = _p_values(scores, calibration, weights)
+            p_values = p_values_of(scores, calibration, weights)
             selected = discoveries(p_values, alpha) if batch else at_most(p_values, alpha)
         lack = lack_of_rows(calibration, alpha, selected, batch=batch, weights=weights)
         if lack:
@@ -482,9 +482,10 @@ def lack_of_rows(
     )
 
 
-def _p_values(
-    scores: list[FloatArray], calibration: Calibration, weights: ShiftWeights | None
+def p_values_of(
+    scores: list[FloatArray], calibration: Calibration, weights: ShiftWeights | None = None
 ) -> FloatArray:
+    """P-values (n,) of rows by their scores (n,) for each part, under the weights of a shift."""
     if weights is None:
         return conformal_p_values(
             scores, calibration.scores, calibration_weights=calibration.weights
