@@ -111,7 +111,12 @@ class AdaptedPrior(AnomalyDetector):
         fitted = self._fitted
         ends = np.rint(np.cumsum(fitted.copies)).astype(np.intp)  # seven copies may count as three
         typical = np.repeat(fitted.typical_scores, np.diff(ends, prepend=0))
-        return Shown(typical, fitted.known_scores, fitted.clean)
+        shown = Shown(typical, fitted.known_scores, fitted.clean)
+        if not isinstance(fitted, FittedTable):
+            return shown
+        of_typical, of_known = fitted.drawn_for
+        each = np.concatenate([np.repeat(of_typical, np.diff(ends, prepend=0)), of_known])
+        return shown if (each == each[0]).all() else shown._replace(drawn_for=each)
 
     def _table(self, what: str) -> FittedTable:
         """Return a table, which ``what`` needs."""

@@ -127,6 +127,26 @@ def test_a_budget_of_so_many_rows_counts_rows_that_do_not_calibrate(told, tmp_pa
     assert made.threshold_rule_.promised
 
 
+@pytest.mark.parametrize("told", [1, 0])
+def test_rows_that_are_kept_first_count_no_more_than_their_share(told, tmp_path):
+    rows = np.random.default_rng(0).normal(size=(6000, 2))
+    rows[:300] += 4 * told
+    labels = np.full(6000, -1)
+    labels[:300] = told
+    made = FewShotDetector(prior=untrained_prior(), quality="fast").fit(rows, labels)
+    made.save(tmp_path)
+    shown = made._shown.raw
+    assert len(shown) == (512 + 27 if told else 256 + 13)
+    again = FewShotDetector.load(tmp_path)
+    np.testing.assert_array_equal(again._shown.raw, shown)
+    for each in (made, again, made.partial_fit(rows[400:402], [1, 1])):
+        for share in (0.02, 0.1):
+            each.set_threshold(contamination=share)
+            assert flagged(each, rows).mean() == pytest.approx(share, rel=0.4)
+            assert each.contamination_ == pytest.approx(share, rel=0.2)
+        assert 0.05 < flagged(each.set_threshold(budget=(100, 1000)), rows).mean() < 0.14
+
+
 def test_labelled_rows_choose(detector):
     detector.set_threshold(f_beta=1, X=MIXED, y=TRUTH)
     found = f1_score(TRUTH, flagged(detector, MIXED))

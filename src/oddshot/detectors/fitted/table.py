@@ -42,7 +42,7 @@ from oddshot.mapping.mapping import (
 )
 from oddshot.mapping.quality import QUALITIES, Quality
 from oddshot.mapping.row_places import RowPlaces
-from oddshot.mapping.support import MAX_TYPICAL, Support, draw_support
+from oddshot.mapping.support import EACH_ITSELF, MAX_TYPICAL, DrawnFor, Support, draw_support
 from oddshot.priors import Prior
 from oddshot.thresholds.surprise import Surprise
 
@@ -176,9 +176,10 @@ class FittedTable:
         spares_rows: bool | None = None,
         edition: int = Edition.NEWEST,
         told_by_known: dict[str, FloatArray] | None = None,
+        drawn_for: DrawnFor = EACH_ITSELF,
         overlap: bool = False,
     ) -> Self:
-        """Adapt a prior to rows (n, d) with labels (n,)."""
+        """Adapt a prior to rows (n, d) with labels (n,), which were ``drawn_for`` others."""
         restore(prior)  # first: it tells at once whether it can
         encoder = Encoder(owner="FewShotDetector").fit(rows)
         known = int((labels == ANOMALY).sum())
@@ -204,6 +205,7 @@ class FittedTable:
             names=[*encoder.encoded_names_, *encoder.aside_names_] if named else (),
             threads=threads,
         )
+        support = replace(support, drawn_for=support.drawn_for.times(drawn_for))
         found = rows_of_support(encoded, labels, support)
         del encoded  # of wide tables it is the larger part of the memory
         return cls(
@@ -471,6 +473,21 @@ class FittedTable:
         return self.copies * np.bincount(first, minlength=len(rows))[first]
 
     @property
+    def drawn_for(self) -> tuple[FloatArray, FloatArray]:
+        """How many rows given to fit each typical row (m,) and known anomaly (k,) was drawn for.
+
+        Copies aside. Those that came with a label later stand for themselves.
+        """
+        base, support = self._mapping.base, self._mapping.support
+        of_base, _ = base.drawn_for_each
+        before = RowPlaces(base.typical).of(support.typical)
+        known_before = RowPlaces(base.known).of(support.known)
+        return (
+            np.where(before >= 0, of_base[before], 1.0),
+            np.where(known_before >= 0, base.drawn_for.known, 1.0),
+        )
+
+    @property
     def teaching(self) -> int:
         """How many of these, from the first on, can be held out."""
         return len(self._mapping.support.typical)
@@ -518,6 +535,7 @@ class FittedTable:
         meta = {"encoder": settings, "normal_share": support.normal_share, "kept": kept}
         meta |= {"left_out": list(self._mapping.left_out), "spares_rows": self._may_spare_rows}
         meta |= {"edition": self._mapping.edition, "overlap": self._overlap}
+        meta |= {"drawn_for": list(support.drawn_for)}
         return meta, {
             "support.columns": np.asarray(support.columns, dtype=np.int64),
             "support.typical": support.typical,
@@ -553,6 +571,7 @@ class FittedTable:
             float(meta["normal_share"]),
             int(meta["seed"]),
             len(encoder.aside_names_),
+            drawn_for=DrawnFor(*map(float, meta.get("drawn_for", ()))),  # an older one: 1 each
         )
         mapping = Mapping(
             threads=threads,

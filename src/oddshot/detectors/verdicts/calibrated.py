@@ -54,14 +54,27 @@ class Shown(NamedTuple):
         Whether all but these are known to be normal.
     """
 
+    drawn_for
+        Shape (m + k,): how many of the rows given to `fit` each was drawn for, by kind; ``None``:
+        all of them are here.
     typical: FloatArray
     known: FloatArray
     clean: bool
 
     @property
+    drawn_for: FloatArray | None = None
     def raw(self) -> FloatArray:
-        """All of them, known anomalies last."""
-        return np.concatenate([self.typical, self.known])
+        """Scores that are mixed as those of the rows given to `fit`.
+
+        All of them, known anomalies last. Where kinds of rows were drawn for more and for fewer,
+        such as known anomalies, which are kept first, of the latter no more than their share.
+        """
+        scores = np.concatenate([self.typical, self.known])
+        if self.drawn_for is None:
+            return scores
+        most = self.drawn_for.max()
+        kinds = [(scores[self.drawn_for == each], each) for each in np.unique(self.drawn_for)]
+        return np.concatenate([_evenly(of, round(len(of) * each / most)) for of, each in kinds])
 
 
 class CalibratedVerdicts(ABC):
@@ -440,6 +453,16 @@ def stand_for_normal(labels: LabelArray) -> NDArray[np.bool_]:
 def lack_of_rows(
     calibration: Calibration,
     alpha: float,
+def _evenly(scores: FloatArray, number: int) -> FloatArray:
+    """Take so many of scores (n,), as evenly among them as they lie.
+
+    >>> _evenly(np.array([5.0, 1.0, 4.0, 2.0, 3.0, 0.0]), 2)
+    array([1., 4.])
+    """
+    at = (np.arange(number) + 0.5) * len(scores) / max(number, 1) - 0.5
+    return np.asarray(np.sort(scores)[np.rint(at).astype(np.intp)])
+
+
     selected: NDArray[np.bool_],
     *,
     batch: bool,
