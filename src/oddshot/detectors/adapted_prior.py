@@ -7,6 +7,7 @@ from multiprocessing import current_process
 from typing import Any, NamedTuple, Self
 
 import numpy as np
+import pandas as pd
 from joblib import effective_n_jobs, parallel_config
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
@@ -223,6 +224,11 @@ class AdaptedPrior(AnomalyDetector):
             return super()._scores_and_numbers(X)
         raw, numbers = self._fitted.scores_and_numbers(X)
         return self._scale.apply(raw), numbers
+
+    @property
+    def _learned_index(self) -> "pd.Index[Any] | None":
+        kept = self._fitted.kept if isinstance(self._fitted, FittedTable) else None
+        return None if kept is None else kept.index
 
     def _learned_numbers(self) -> Float32Array | None:
         return self._fitted.kept_numbers if isinstance(self._fitted, FittedTable) else None

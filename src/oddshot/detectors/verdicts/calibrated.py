@@ -6,11 +6,13 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, Self
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from oddshot.detectors.given.groups import Groups
 from oddshot.detectors.given.labels import checked_labels
+from oddshot.detectors.given.tables import index_of
 from oddshot.detectors.verdicts.calibration import GIVEN, OWN, Calibration, doubt_of_own
 from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, Float32Array, FloatArray, LabelArray
 from oddshot.errors import (
@@ -52,17 +54,17 @@ class Shown(NamedTuple):
         Shape (k,): of known anomalies.
     clean
         Whether all but these are known to be normal.
-    """
-
     drawn_for
         Shape (m + k,): how many of the rows given to `fit` each was drawn for, by kind; ``None``:
         all of them are here.
+    """
+
     typical: FloatArray
     known: FloatArray
     clean: bool
+    drawn_for: FloatArray | None = None
 
     @property
-    drawn_for: FloatArray | None = None
     def raw(self) -> FloatArray:
         """Scores that are mixed as those of the rows given to `fit`.
 
@@ -269,6 +271,9 @@ class CalibratedVerdicts(ABC):
         -----
         CalibrationWarning
             If, as far as can be told, more than a quarter of ``X`` were given to `fit`.
+        LabelWarning
+            If ``y`` or ``groups`` has the index of the table in another order, as far as can be
+            told: both go by position.
         """
         check_is_fitted(self)
         chances = Probability(probability, prevalence=prevalence)
@@ -281,7 +286,7 @@ class CalibratedVerdicts(ABC):
             require(is_whole(count) and count >= 2, "folds", folds, "a whole number from 2 on")
             for_cross = folds is None or method != "split"
             require(for_cross, "folds", folds, "left out where method is 'split', which has none")
-            together = None if groups is None else Groups.of(groups)
+            together = None if groups is None else Groups.of(groups, index=self._learned_index)
             self._calibration = self._held_out_calibration(method or "cross", int(count), together)
             self._probability = None
             return self
@@ -296,7 +301,9 @@ class CalibratedVerdicts(ABC):
         )
         require(enough or prevalence is None, "prevalence", prevalence, of_labels)
         require(enough or probability == "auto", "probability", probability, of_labels)
-        together = None if groups is None else Groups.of(groups, rows=len(scores))
+        together = (
+            None if groups is None else Groups.of(groups, rows=len(scores), index=index_of(X))
+        )
         trusted = np.flatnonzero(stand_for_normal(labels))
         if not len(trusted):
             raise LabelError(
@@ -396,6 +403,11 @@ class CalibratedVerdicts(ABC):
         """Give rows that were learned from in numbers (m, p), ``None`` where that is not known."""
         return None
 
+    @property
+    def _learned_index(self) -> "pd.Index[Any] | None":
+        """The index of the rows given to `fit`, ``None`` where it is not known."""
+        return None
+
     def _warn_of_learned_rows(
         self, numbers: Float32Array | None, purpose: str, so: str, *, stacklevel: int
     ) -> None:
@@ -441,6 +453,16 @@ class CalibratedVerdicts(ABC):
         return self._probability
 
 
+def _evenly(scores: FloatArray, number: int) -> FloatArray:
+    """Take so many of scores (n,), as evenly among them as they lie.
+
+    >>> _evenly(np.array([5.0, 1.0, 4.0, 2.0, 3.0, 0.0]), 2)
+    array([1., 4.])
+    """
+    at = (np.arange(number) + 0.5) * len(scores) / max(number, 1) - 0.5
+    return np.asarray(np.sort(scores)[np.rint(at).astype(np.intp)])
+
+
 def stand_for_normal(labels: LabelArray) -> NDArray[np.bool_]:
     """Tell which rows (n,) calibrate: those known to be normal, where they are 100 or more.
 
@@ -453,16 +475,6 @@ def stand_for_normal(labels: LabelArray) -> NDArray[np.bool_]:
 def lack_of_rows(
     calibration: Calibration,
     alpha: float,
-def _evenly(scores: FloatArray, number: int) -> FloatArray:
-    """Take so many of scores (n,), as evenly among them as they lie.
-
-    >>> _evenly(np.array([5.0, 1.0, 4.0, 2.0, 3.0, 0.0]), 2)
-    array([1., 4.])
-    """
-    at = (np.arange(number) + 0.5) * len(scores) / max(number, 1) - 0.5
-    return np.asarray(np.sort(scores)[np.rint(at).astype(np.intp)])
-
-
     selected: NDArray[np.bool_],
     *,
     batch: bool,
