@@ -101,6 +101,23 @@ def test_budgets(detector):
         detector.set_threshold(budget=(1, 1000))
 
 
+def test_rows_that_share_the_next_score_are_told(detector):
+    burst = np.concatenate([np.full((1, 2), 50.0), np.full((30, 2), 40.0), ROWS])
+    with pytest.warns(CalibrationWarning, match="1 row is above .* not 20, for 30 rows sh") as told:
+        detector.set_threshold(budget=20, X=burst)
+    assert told[0].filename == __file__
+    assert str(told[0].message).endswith("a budget of 31 takes them in")
+    assert flagged(detector, burst).sum() == 1
+    assert flagged(detector.set_threshold(budget=31, X=burst), burst).sum() == 31
+    with pytest.warns(CalibrationWarning, match="0 rows are above .* share the next score$"):
+        detector.set_threshold(budget=2, X=burst[1:31])
+    tied = Largest().fit(burst)
+    with pytest.warns(CalibrationWarning, match="a contamination of 0.0584 takes them in") as told:
+        tied.set_threshold(contamination=0.03)
+    assert told[0].filename == __file__
+    assert flagged(tied.set_threshold(contamination=0.0584), burst).sum() == 31
+
+
 @pytest.mark.parametrize("told", ["normal rows", "anomalies"])
 def test_a_budget_of_so_many_rows_counts_rows_that_do_not_calibrate(told, tmp_path):
     generator = np.random.default_rng(7)
