@@ -85,7 +85,7 @@ class CalibrationWarning(UserWarning):
 
 
 class LabelWarning(UserWarning):
-    """Labels were given that are none, or may be meant otherwise."""
+    """Labels, or groups, were given that are none, or may be meant otherwise."""
 
 
 class ColumnNameWarning(UserWarning):

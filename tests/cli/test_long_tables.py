@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
+from oddshot import FewShotDetector
 from oddshot.cli import app, long_tables
 from oddshot.data.blocks import ParquetBlocks
 from oddshot.data.text_blocks import DelimitedBlocks
@@ -65,6 +66,20 @@ def test_score_in_blocks_gives_what_score_gives(table, tmp_path, prior, monkeypa
     pd.testing.assert_frame_equal(
         pd.read_parquet(tmp_path / "blocks.parquet"), pd.read_parquet(tmp_path / "whole.parquet")
     )
+
+
+def test_a_share_is_one_of_all_rows_though_labelled_ones_are_drawn_first(
+    table, tmp_path, prior, monkeypatch
+):
+    monkeypatch.setattr(long_tables, "SAMPLE", 60)
+    file, kept = tmp_path / "long.parquet", tmp_path / "kept"
+    table["fraud"] = [1.0] * 6 + [np.nan] * (COUNT - 6)
+    table.to_parquet(file)
+    options = ("--label-column", "fraud", "--contamination", "0.1", "--prior", prior)
+    run("fit", file, "--out", kept, *options)
+    detector = FewShotDetector.load(kept)
+    assert detector._fitted.support.drawn_for == pytest.approx((1, 294 / 54, 1))
+    assert (len(detector._shown.known), len(detector._shown.raw)) == (6, 54 + 1)
 
 
 def test_score_in_blocks_tells_what_moved_in_later_ones(table, tmp_path, prior, monkeypatch):

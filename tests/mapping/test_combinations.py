@@ -51,12 +51,32 @@ def test_it_is_what_a_slow_loop_finds(seed):
         np.testing.assert_allclose(found, expected, atol=1e-12)
 
 
+@given(st.integers(0, 10**6))
+def test_some_rows_without_which_others_are_left_are_as_new_ones(seed):
+    rng = np.random.default_rng(seed)
+    known = np.array([3, 4, 2])
+    levels = rng.integers(known, size=(12, 3))[rng.integers(12, size=60)]
+    part = rng.permutation(60)[:25]
+    met = Combinations().fit(levels, known, np.ones(60))
+    rest = np.delete(levels, part, axis=0)
+    expected = []
+    for row in levels[part]:
+        surprise = 0.0
+        for one, other, *_, new, _ in met.pairs:
+            held = [rest[:, at] == row[at] for at in (one, other)]
+            if held[0].any() and held[1].any() and not (held[0] & held[1]).any():
+                surprise = max(surprise, new)
+        expected.append(surprise if surprise >= 1.3 else 0.0)
+    np.testing.assert_array_equal(met.decades_without(levels, part), expected)
+
+
 @pytest.mark.parametrize("columns", [0, 1])
 def test_fewer_than_two_columns_have_none(columns):
     levels = np.zeros((500, columns), dtype=np.intp)
     met = Combinations().fit(levels, np.full(columns, 2), np.ones(500))
     assert not met.pairs
     assert not met.decades(levels, np.ones(500, dtype=bool)).any()
+    assert not met.decades_without(levels, np.arange(100)).any()
 
 
 def test_where_new_combinations_are_usual_they_are_not_odd():

@@ -188,6 +188,21 @@ def test_rows_left_out_are_stood_for_by_their_copies():
     assert sorted(once.copies) == [1] * 20 + [3]
 
 
+def test_rows_that_are_drawn_stand_for_all_of_their_kind():
+    labels = np.repeat([1, 0, -1], [900, 300, 2000])
+    rows = np.random.default_rng(0).normal(size=(3200, 2))
+    rows[1200:1500] = rows[1500:1800]  # these count once
+    support = draw_support(rows, labels, seed=0, max_typical=500, copies_once=True)
+    assert (len(support.typical), len(support.known)) == (500, 512)
+    assert support.drawn_for == pytest.approx(
+        (300 / 250, 2000 / support.copies[250:].sum(), 900 / 512)
+    )
+    typical, known = support.drawn_for_each
+    assert (support.copies @ typical, known.sum()) == pytest.approx((2300, 900))
+    of_all = draw_support(rows[:3000], labels[:3000], seed=0)
+    assert of_all.drawn_for[:2] == (1, 1)
+
+
 def test_bounds_hold_for_large_tables():
     labels = np.repeat(np.array([1, -1], np.int8), [MAX_KNOWN + 50, MAX_TYPICAL + 50])
     support = draw_support(np.random.default_rng(0).normal(size=(len(labels), 2)), labels, seed=0)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from oddshot.detectors.few_shot import FewShotDetector
     from oddshot.detectors.series import SeriesDetector
     from oddshot.episodes import FloatArray, LabelArray
+    from oddshot.mapping.support import DrawnFor
     from oddshot.priors import Prior
     from oddshot.reports.detection import Detection
 
@@ -40,7 +41,8 @@ class Input(NamedTuple):
     """The user's table as it is, the rows to learn from, their labels, notes, and the prior.
 
     ``source`` is where the table can be read again, where it was read whole, ``label_column`` the
-    name of the frame's column that the labels came from, ``groups`` the group of each row.
+    name of the frame's column that the labels came from, ``groups`` the group of each row,
+    ``drawn_for`` how many rows of the table each stands for, ``None``: itself.
     """
 
     frame: "pd.DataFrame"
@@ -51,6 +53,7 @@ class Input(NamedTuple):
     source: "Source | None" = None
     label_column: str | None = None
     groups: "pd.Series[Any] | None" = None
+    drawn_for: "DrawnFor | None" = None
 
 
 def read_input(
@@ -240,6 +243,8 @@ def fitted(
         n_jobs=-1,
         quality=quality,
     )
+    if read.drawn_for is not None:
+        detector._drawn_for = read.drawn_for
     with warnings.catch_warnings():
         leave_hint_to_options()
         return detector.fit(read.rows, read.labels)

@@ -48,10 +48,12 @@ class LongTable(NamedTuple):
 
         from oddshot.data.blocks import sample_places
         from oddshot.data.sources import read_table
+        from oddshot.mapping.support import DrawnFor
 
         check_for_table(self.file, asked)
         name = asked.label_column
-        places = sample_places(self.labels(name), most=SAMPLE, seed=seed)
+        every = self.labels(name)
+        places = sample_places(every, most=SAMPLE, seed=seed)
         frame = self.blocks.take(places)
         note = (
             f"Learned from {len(frame):,} of {self.blocks.rows:,} rows, drawn at random, labelled "
@@ -63,7 +65,8 @@ class LongTable(NamedTuple):
             rows, taken = pd.DataFrame(table.rows), table.labels
         rows, notes = without_results(rows, notes)
         rows, notes, groups = set_aside(rows, notes, self.file, asked, places)
-        return Input(frame, rows, taken, notes, prior, groups=groups)
+        drawn_for = DrawnFor.of(every, every[places])
+        return Input(frame, rows, taken, notes, prior, groups=groups, drawn_for=drawn_for)
 
     def labels(self, column: str | None) -> "LabelArray":
         """Read a column as labels (n,), all -1 where there is none; errors as of `Blocks`."""

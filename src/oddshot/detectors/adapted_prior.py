@@ -7,6 +7,7 @@ from multiprocessing import current_process
 from typing import Any, NamedTuple, Self
 
 import numpy as np
+import pandas as pd
 from joblib import effective_n_jobs, parallel_config
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
@@ -111,7 +112,12 @@ class AdaptedPrior(AnomalyDetector):
         fitted = self._fitted
         ends = np.rint(np.cumsum(fitted.copies)).astype(np.intp)  # seven copies may count as three
         typical = np.repeat(fitted.typical_scores, np.diff(ends, prepend=0))
-        return Shown(typical, fitted.known_scores, fitted.clean)
+        shown = Shown(typical, fitted.known_scores, fitted.clean)
+        if not isinstance(fitted, FittedTable):
+            return shown
+        of_typical, of_known = fitted.drawn_for
+        each = np.concatenate([np.repeat(of_typical, np.diff(ends, prepend=0)), of_known])
+        return shown if (each == each[0]).all() else shown._replace(drawn_for=each)
 
     def _table(self, what: str) -> FittedTable:
         """Return a table, which ``what`` needs."""
@@ -154,9 +160,21 @@ class AdaptedPrior(AnomalyDetector):
         if not found.parts:
             return found
         if not self._fitted.spares_rows:
-            return replace(found, doubt=doubt_of_gaps(self._fitted.first_gaps))
+            scores = self._raised_as_new(found)
+            return replace(found, scores=scores, doubt=doubt_of_gaps(self._fitted.first_gaps))
         own = self._own_calibration()
         return own if found.weights is None else replace(own, doubt=_NOT_BY_GROUPS)
+
+    def _raised_as_new(self, calibration: Calibration) -> tuple[FloatArray, ...]:
+        """Scores by part, those of rows with new levels no lower than new rows have them.
+
+        A level, or two together, that no other row holds is as surprising as rows are many, and
+        the detector of a part has seen fewer: new rows like those would all be above its scores.
+        """
+        if not isinstance(self._fitted, FittedTable):
+            return calibration.scores
+        raised = [self._scale.apply(self._fitted.raised_as_new(p)) for p in calibration.parts]
+        return tuple(map(np.maximum, calibration.scores, raised))
 
     def _held_out_calibration(self, method: str, folds: int, groups: Groups | None) -> Calibration:
         fitted, labels = self._fitted, self._fitted.kept_labels
@@ -206,6 +224,11 @@ class AdaptedPrior(AnomalyDetector):
             return super()._scores_and_numbers(X)
         raw, numbers = self._fitted.scores_and_numbers(X)
         return self._scale.apply(raw), numbers
+
+    @property
+    def _learned_index(self) -> "pd.Index[Any] | None":
+        kept = self._fitted.kept if isinstance(self._fitted, FittedTable) else None
+        return None if kept is None else kept.index
 
     def _learned_numbers(self) -> Float32Array | None:
         return self._fitted.kept_numbers if isinstance(self._fitted, FittedTable) else None

@@ -195,7 +195,9 @@ class AAEDetector(AnomalyDetector):
             )
         self._keep(fitted, seed=support.seed, blend=float(self.reconstruction))
         clean = support.normal_share == 1.0
-        shown = Shown(self._combined(*fitted.own), self._combined(*known), clean)
+        each = np.concatenate(support.drawn_for_each)
+        drawn_for = None if (each == each[0]).all() else each
+        shown = Shown(self._combined(*fitted.own), self._combined(*known), clean, drawn_for)
         self._set_threshold(shown, contamination)
         return self
 
@@ -295,7 +297,9 @@ class AAEDetector(AnomalyDetector):
             **verdicts,
             **state,
         }
-        tensors |= {**calibration, "shown": shown.raw}
+        tensors |= {**calibration, "shown": np.concatenate([shown.typical, shown.known])}
+        if shown.drawn_for is not None:
+            tensors["drawn_for"] = shown.drawn_for
         save_state(path, kind="autoencoder", meta=meta, tensors=tensors)
 
     @classmethod
@@ -321,7 +325,7 @@ class AAEDetector(AnomalyDetector):
         detector._keep(fitted, seed=given["random_state"], blend=float(meta["blend"]))
         if "shown" in arrays:  # none in what an older version saved
             typical, known = np.split(arrays["shown"], [len(detector._scale.reference)])
-            detector._shown = Shown(typical, known, bool(meta["clean"]))
+            detector._shown = Shown(typical, known, bool(meta["clean"]), arrays.get("drawn_for"))
         detector._restore_verdicts(meta, arrays)
         return detector
 

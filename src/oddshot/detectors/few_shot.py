@@ -36,6 +36,7 @@ from oddshot.detectors.learns_from_answers import LearnsFromAnswers
 from oddshot.episodes import FloatArray
 from oddshot.errors import PriorError, SavedScoresWarning, SettingError
 from oddshot.mapping.quality import QUALITIES, Quality
+from oddshot.mapping.support import EACH_ITSELF
 from oddshot.persistence import load_state, reading_state, save_state
 from oddshot.priors import Prior, plain
 
@@ -116,6 +117,7 @@ class FewShotDetector(LearnsFromAnswers, GivesReasons, KeepsUp):
 
     _used: dict[str, Any]  # settings by which scores differ, as they were in the last fit
     _overlap = False  # see `FittedTable`
+    _drawn_for = EACH_ITSELF  # the rows given to `fit`
 
     def __init__(
         self,
@@ -200,6 +202,7 @@ class FewShotDetector(LearnsFromAnswers, GivesReasons, KeepsUp):
                 threads=self._threads(),
                 quality=quality,
                 novelty=novelty,
+                drawn_for=self._drawn_for,
                 overlap=self._overlap,
             )
         novel = self.novel if isinstance(self.novel, str) else float(self.novel)

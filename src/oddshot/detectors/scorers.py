@@ -64,7 +64,7 @@ def average_precision_scorer(estimator: Any, X: Any, y: ArrayLike) -> float:
 def _judged_by(metric: Callable[..., Any], estimator: Any, X: Any, y: ArrayLike) -> float:
     """Judge by the rows that have a label; NaN, with a warning, where these are of one kind."""
     scores = -np.asarray(estimator.score_samples(X), dtype=np.float64)
-    labels = checked_labels(y, len(scores))
+    labels = checked_labels(y, len(scores), X)
     anomalies, normal = (int((labels == kind).sum()) for kind in (ANOMALY, NORMAL))
     if not anomalies or not normal:
         warnings.warn(

@@ -77,6 +77,20 @@ class Combinations:
             found = np.maximum(found, np.where(unheard, np.where(own, of_own, new), 0.0))
         return np.where(found >= BEGINS, found, 0.0)
 
+    def decades_without(self, levels: Levels, part: Levels) -> FloatArray:
+        """Surprise (k,) of some of the rows of `fit` as of new ones: compared with the others.
+
+        ``part`` (k,) tells which of ``levels`` (m, c) they have.
+        """
+        found = np.zeros(len(part))
+        mine, rest = levels[part], np.delete(levels, part, axis=0)
+        met_before = levels_met(mine, rest) & (mine < self._known)
+        for one, other, _, _, new, _ in self.pairs:
+            both = met_before[:, one] & met_before[:, other]
+            met, before = (_met(rows, self._known, one, other) for rows in (mine, rest))
+            found = np.maximum(found, np.where(both & ~np.isin(met, before), new, 0.0))
+        return np.where(found >= BEGINS, found, 0.0)
+
 
 class Pair(NamedTuple):
     """Two columns: codes of the combinations seen, and seen once; decades of one that is new."""
@@ -87,6 +101,17 @@ class Pair(NamedTuple):
     alone: Levels
     new: float
     own: float
+
+
+def levels_met(levels: Levels, others: Levels) -> NDArray[np.bool_]:
+    """Tell which levels (n, c) some of the others (m, c) hold in the same column.
+
+    >>> levels_met(np.array([[0, 3]]), np.array([[0, 1], [3, 2]])).tolist()
+    [[True, False]]
+    """
+    columns = zip(levels.T, others.T, strict=True)
+    met = [np.isin(mine, theirs) for mine, theirs in columns]
+    return np.array(met, dtype=bool).reshape(levels.shape[::-1]).T
 
 
 def _met(levels: Levels, known: Levels, one: int, other: int) -> Levels:

@@ -78,6 +78,11 @@ class Outside:
         self._looked_at = np.log10(max(2 * varying, 1))
         return self
 
+    def decades_unseen(self, column: int) -> float:
+        """Surprise of a value that no typical row holds in a column, 0 where that is common."""
+        _, decades = self._unseen.get(column, (0.0, 0.0))
+        return min(decades, _MOST) if decades >= BEGINS else 0.0
+
     def decades(self, rows: FloatArray) -> FloatArray:
         """Surprise (n,) of rows (n, p + q), mostly 0; a typical row is compared with all others."""
         found = np.zeros(len(rows))

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,43 @@ MAX_TYPICAL = 4096
 MAX_KNOWN = 512
 MOST_COPIES = 10
 REPEATED_ROWS, REPEATED_KINDS = 0.5, 0.15  # of all rows, of different ones, where copies are usual
+
+
+class DrawnFor(NamedTuple):
+    """How many rows of its kind each row that was drawn stands for: 1 where all were.
+
+    >>> DrawnFor.of(np.array([-1, -1, -1, 1]), np.array([-1, 1]))
+    DrawnFor(normal=1.0, unlabelled=3.0, known=1.0)
+    """
+
+    normal: float = 1.0
+    unlabelled: float = 1.0
+    known: float = 1.0
+
+    @classmethod
+    def of(
+        cls,
+        labels: LabelArray,
+        drawn: LabelArray,
+        copies: FloatArray | None = None,
+        drawn_copies: FloatArray | None = None,
+    ) -> "DrawnFor":
+        """Compare labels (n,) with those that were drawn (m,), each of so many copies."""
+        copies = np.ones(len(labels)) if copies is None else copies
+        drawn_copies = np.ones(len(drawn)) if drawn_copies is None else drawn_copies
+        shares = []
+        for kind in (NORMAL, UNLABELLED, ANOMALY):
+            every, kept = copies[labels == kind], drawn_copies[drawn == kind]
+            some = 0 < len(kept) < len(every)
+            shares.append(float(every.sum() / kept.sum()) if some else 1.0)
+        return cls(*shares)
+
+    def times(self, other: "DrawnFor") -> "DrawnFor":
+        """Stand for rows that were drawn themselves."""
+        return DrawnFor(*(mine * theirs for mine, theirs in zip(self, other, strict=True)))
+
+
+EACH_ITSELF = DrawnFor()
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +78,8 @@ class Support:
         Shape (m,): how many equal rows each typical row stands for; ``None``: for itself.
     flags
         Shape (p,): which of the columns are flags of gaps, in canonical order; ``None``: none.
+    drawn_for
+        How many rows, by kind, each of these stands for where only a part was kept.
     """
 
     columns: NDArray[np.intp]
@@ -50,6 +90,7 @@ class Support:
     aside: int = 0
     copies: FloatArray | None = None
     flags: NDArray[np.bool_] | None = None
+    drawn_for: DrawnFor = EACH_ITSELF
 
     @property
     def width(self) -> int:
@@ -66,6 +107,13 @@ class Support:
         """Labels (m,) of the typical rows, 0 or -1: known normal ones stand first."""
         normal = np.arange(len(self.typical)) < round(self.normal_share * len(self.typical))
         return np.where(normal, NORMAL, UNLABELLED).astype(np.int8)
+
+    @property
+    def drawn_for_each(self) -> tuple[FloatArray, FloatArray]:
+        """How many rows each typical row (m,) and known anomaly (k,) was drawn for."""
+        normal, unlabelled, known = self.drawn_for
+        typical = np.where(self.labels == NORMAL, normal, unlabelled)
+        return typical, np.full(len(self.known), known)
 
     def arranged(self, rows: FloatArray) -> FloatArray:
         """Bring the columns of encoded rows (n, p + q) into canonical order."""
@@ -147,6 +195,8 @@ def draw_support(
     normal = _sample(order[labels[order] == NORMAL], most, generator)
     unlabelled = _sample(unlabelled, max_typical - len(normal), generator)
     typical = np.concatenate([normal, unlabelled])
+    kept = np.concatenate([typical, known])
+    drawn_for = DrawnFor.of(labels[order], labels[kept], stands_for[order], stands_for[kept])
     return Support(
         columns,
         rows[np.ix_(typical, columns)],
@@ -156,6 +206,7 @@ def draw_support(
         aside,
         stands_for[typical],
         None if flags is None else flags[columns[:width]],
+        drawn_for,
     )
 
 

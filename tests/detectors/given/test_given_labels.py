@@ -10,6 +10,7 @@ import torch
 from sklearn.exceptions import DataConversionWarning
 
 from oddshot import AAEDetector, FewShotDetector
+from oddshot.detectors.scorers import roc_auc_scorer
 from oddshot.errors import LabelError, LabelWarning
 from small_detectors import detector, few_labels, odd_among
 
@@ -114,6 +115,20 @@ def test_labels_whose_index_is_that_of_the_table_shuffled_are_told(index):
     with pytest.warns(LabelWarning, match=r"in another order.*; give y\.loc\[X\.index\]") as told:
         detector().fit(rows, labels.sample(frac=1, random_state=0))
     assert told[0].filename == __file__
+
+
+def test_groups_and_labels_of_rows_to_judge_by_are_told_alike():
+    rows = pd.DataFrame(odd_among()[0], index=[f"r{i}" for i in range(100)])
+    groups = pd.Series(np.arange(100) // 2, index=rows.index)
+    shuffled, made = groups.sample(frac=1, random_state=0), detector().fit(rows)
+    for given in ((), (rows + 1,)):
+        made.calibrate(*given, groups=groups)
+        with pytest.warns(LabelWarning, match=r"give groups\.loc\[X\.index\], or gr") as told:
+            made.calibrate(*given, groups=shuffled)
+        assert told[0].filename == __file__
+    truth = pd.Series(odd_among()[1], index=rows.index)
+    with pytest.warns(LabelWarning, match=r"y has the index of X in another order"):
+        roc_auc_scorer(made, rows, truth.sample(frac=1, random_state=0))
 
 
 @pytest.mark.parametrize("index", [range(100, 200), [0] * 100, range(100)])

@@ -101,6 +101,23 @@ def test_budgets(detector):
         detector.set_threshold(budget=(1, 1000))
 
 
+def test_rows_that_share_the_next_score_are_told(detector):
+    burst = np.concatenate([np.full((1, 2), 50.0), np.full((30, 2), 40.0), ROWS])
+    with pytest.warns(CalibrationWarning, match="1 row is above .* not 20, for 30 rows sh") as told:
+        detector.set_threshold(budget=20, X=burst)
+    assert told[0].filename == __file__
+    assert str(told[0].message).endswith("a budget of 31 takes them in")
+    assert flagged(detector, burst).sum() == 1
+    assert flagged(detector.set_threshold(budget=31, X=burst), burst).sum() == 31
+    with pytest.warns(CalibrationWarning, match="0 rows are above .* share the next score$"):
+        detector.set_threshold(budget=2, X=burst[1:31])
+    tied = Largest().fit(burst)
+    with pytest.warns(CalibrationWarning, match="a contamination of 0.0584 takes them in") as told:
+        tied.set_threshold(contamination=0.03)
+    assert told[0].filename == __file__
+    assert flagged(tied.set_threshold(contamination=0.0584), burst).sum() == 31
+
+
 @pytest.mark.parametrize("told", ["normal rows", "anomalies"])
 def test_a_budget_of_so_many_rows_counts_rows_that_do_not_calibrate(told, tmp_path):
     generator = np.random.default_rng(7)
@@ -125,6 +142,26 @@ def test_a_budget_of_so_many_rows_counts_rows_that_do_not_calibrate(told, tmp_pa
             assert not each.set_threshold(budget=(50, 1000)).threshold_rule_.promised
     made.set_threshold(alpha=0.1)
     assert made.threshold_rule_.promised
+
+
+@pytest.mark.parametrize("told", [1, 0])
+def test_rows_that_are_kept_first_count_no_more_than_their_share(told, tmp_path):
+    rows = np.random.default_rng(0).normal(size=(6000, 2))
+    rows[:300] += 4 * told
+    labels = np.full(6000, -1)
+    labels[:300] = told
+    made = FewShotDetector(prior=untrained_prior(), quality="fast").fit(rows, labels)
+    made.save(tmp_path)
+    shown = made._shown.raw
+    assert len(shown) == (512 + 27 if told else 256 + 13)
+    again = FewShotDetector.load(tmp_path)
+    np.testing.assert_array_equal(again._shown.raw, shown)
+    for each in (made, again, made.partial_fit(rows[400:402], [1, 1])):
+        for share in (0.02, 0.1):
+            each.set_threshold(contamination=share)
+            assert flagged(each, rows).mean() == pytest.approx(share, rel=0.4)
+            assert each.contamination_ == pytest.approx(share, rel=0.2)
+        assert 0.05 < flagged(each.set_threshold(budget=(100, 1000)), rows).mean() < 0.14
 
 
 def test_labelled_rows_choose(detector):

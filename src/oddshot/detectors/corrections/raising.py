@@ -4,7 +4,7 @@ import numpy as np
 
 from oddshot.episodes import NORMAL, FloatArray
 from oddshot.mapping.bonds import Bonds
-from oddshot.mapping.combinations import Combinations, Levels
+from oddshot.mapping.combinations import Combinations, Levels, levels_met
 from oddshot.mapping.editions import Edition
 from oddshot.mapping.encoding.encoder import Encoder
 from oddshot.mapping.mapping import Mapping, Pool
@@ -48,8 +48,10 @@ class Raising:
         if mapping.edition >= Edition.SEES_BONDS and not len(support.known):
             self._bonds = Bonds().fit(support.typical, mapping.places_, aside=support.aside)
         self._places = mapping.places_
-        self._levels_at = [(count, place[at]) for count, at in encoder.levels_at()]
-        known = np.array([count for count, _ in self._levels_at], dtype=np.intp)
+        self._levels_at = [
+            (count, place[at], int(place[rarity])) for count, at, rarity in encoder.levels_at()
+        ]
+        known = np.array([count for count, *_ in self._levels_at], dtype=np.intp)
         self._met = Combinations().fit(self._levels(support.typical), known, copies)
         self._most = MOST_WITH_LABELS if len(support.known) else np.inf
         self._dependencies: Dependencies | None = None
@@ -85,6 +87,21 @@ class Raising:
         raised[out] = np.maximum(scores[out], scale.scores_at(least))
         return raised
 
+    def as_new(self, rows: FloatArray, part: Levels) -> FloatArray:
+        """Decades (k,) that some of the typical rows have at most by their levels as new rows.
+
+        ``part`` (k,) tells which of the typical ``rows`` (m, p + q): these are compared with the
+        others, by whether others hold a level, and two levels together. 0 where others do.
+        """
+        levels = self._levels(rows)
+        decades = self._met.decades_without(levels, part)
+        held = levels_met(levels[part], np.delete(levels, part, axis=0))
+        for column, (_, _, rarity) in enumerate(self._levels_at):
+            unseen = np.where(held[:, column], 0.0, self._outside.decades_unseen(rarity))
+            decades = np.maximum(decades, unseen)
+        most = np.minimum(decades, self._most)
+        return np.asarray(most / (1 - SHARE_OF_OWN))  # a row's own decades, not above these, added
+
     def _together(self, pool: Pool) -> FloatArray:
         """Decades (n,) of a pool's rows by how their cells go together, 0 where they do."""
         rows = pool.rows
@@ -102,7 +119,7 @@ class Raising:
     def _levels(self, rows: FloatArray) -> Levels:
         """Places (n, c) of the levels of rows (n, p + q), behind all others an unseen one's."""
         levels = np.empty((len(rows), len(self._levels_at)), dtype=np.intp)
-        for column, (count, at) in enumerate(self._levels_at):
+        for column, (count, at, _) in enumerate(self._levels_at):
             if len(at) == 1:  # the place itself: a column of categories has two levels at least
                 levels[:, column] = np.rint(rows[:, at[0]])
             else:

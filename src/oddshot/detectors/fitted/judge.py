@@ -1,6 +1,7 @@
 """What a mapped table says of rows: its heads, and the corrections one after another."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from oddshot.detectors.corrections.lowering import Lowering
 from oddshot.detectors.corrections.novelty import Floor, Novelty
@@ -103,6 +104,13 @@ class Judge:
         Without ``together`` no row is raised by how its cells go together.
         """
         return self._raising.apply(lowered, pool, together=together)
+
+    def raised_as_new(self, part: NDArray[np.intp]) -> FloatArray:
+        """Scores (k,) that typical rows at these places would have by their levels, were they new.
+
+        At most: see `Raising.as_new`. Very low ones where nothing raises them.
+        """
+        return self.scores_at(self._raising.as_new(self._mapping.support.typical, part))
 
     def scores_at(self, decades: FloatArray) -> FloatArray:
         """Scores (n,) that are so surprising among those of typical rows, not yet raised."""

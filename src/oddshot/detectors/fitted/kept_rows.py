@@ -42,12 +42,16 @@ class KeptRows:
         came with a label later.
     given
         How many rows were given to `fit`; 0 where an older version did not keep it.
+    index
+        Shape (k,): what the user's table calls the rows, where all of it is here; ``None`` where
+        not, or it is not known any more.
     """
 
     frame: pd.DataFrame
     labels: LabelArray
     places: NDArray[np.intp]
     given: int = 0
+    index: "pd.Index[Any] | None" = None
 
     @classmethod
     def of(cls, rows: RawRows, labels: LabelArray, found: Found, seed: int) -> "KeptRows":
@@ -63,7 +67,10 @@ class KeptRows:
             known_first = np.argsort(labels[shuffled] != ANOMALY, kind="stable")
             places = np.sort(shuffled[known_first][:most])
         kept = labels[places].astype(np.int8)
-        return cls(as_frame(rows, places), kept, places, rows.shape[0])
+        index = None
+        if isinstance(rows, pd.DataFrame) and len(places) == len(rows):
+            index = rows.index
+        return cls(as_frame(rows, places), kept, places, rows.shape[0], index)
 
     @property
     def succession(self) -> NDArray[np.intp]:

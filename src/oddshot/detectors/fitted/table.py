@@ -42,7 +42,7 @@ from oddshot.mapping.mapping import (
 )
 from oddshot.mapping.quality import QUALITIES, Quality
 from oddshot.mapping.row_places import RowPlaces
-from oddshot.mapping.support import MAX_TYPICAL, Support, draw_support
+from oddshot.mapping.support import EACH_ITSELF, MAX_TYPICAL, DrawnFor, Support, draw_support
 from oddshot.priors import Prior
 from oddshot.thresholds.surprise import Surprise
 
@@ -176,9 +176,10 @@ class FittedTable:
         spares_rows: bool | None = None,
         edition: int = Edition.NEWEST,
         told_by_known: dict[str, FloatArray] | None = None,
+        drawn_for: DrawnFor = EACH_ITSELF,
         overlap: bool = False,
     ) -> Self:
-        """Adapt a prior to rows (n, d) with labels (n,)."""
+        """Adapt a prior to rows (n, d) with labels (n,), which were ``drawn_for`` others."""
         restore(prior)  # first: it tells at once whether it can
         encoder = Encoder(owner="FewShotDetector").fit(rows)
         known = int((labels == ANOMALY).sum())
@@ -205,6 +206,7 @@ class FittedTable:
             flags=encoder.flags,
             threads=threads,
         )
+        support = replace(support, drawn_for=support.drawn_for.times(drawn_for))
         found = rows_of_support(encoded, labels, support)
         del encoded  # of wide tables it is the larger part of the memory
         return cls(
@@ -338,6 +340,14 @@ class FittedTable:
         first = kept.frame.iloc[[rows_of[at][0] for at in part]]
         return adapted, adapted.scored(first)
 
+    @np.errstate(under="ignore")
+    def raised_as_new(self, part: NDArray[np.intp]) -> FloatArray:
+        """Raw scores (k,) to which levels raise some of the typical rows, were they new.
+
+        See `Judge.raised_as_new`.
+        """
+        return self._judge.raised_as_new(part)
+
     def _alone_in_gaps(self, part: NDArray[np.intp]) -> bool:
         """Whether a column has gaps in typical rows of this part, and in no other row."""
         gaps, of_known = self._gaps
@@ -464,6 +474,21 @@ class FittedTable:
         return self.copies * np.bincount(first, minlength=len(rows))[first]
 
     @property
+    def drawn_for(self) -> tuple[FloatArray, FloatArray]:
+        """How many rows given to fit each typical row (m,) and known anomaly (k,) was drawn for.
+
+        Copies aside. Those that came with a label later stand for themselves.
+        """
+        base, support = self._mapping.base, self._mapping.support
+        of_base, _ = base.drawn_for_each
+        before = RowPlaces(base.typical).of(support.typical)
+        known_before = RowPlaces(base.known).of(support.known)
+        return (
+            np.where(before >= 0, of_base[before], 1.0),
+            np.where(known_before >= 0, base.drawn_for.known, 1.0),
+        )
+
+    @property
     def teaching(self) -> int:
         """How many of these, from the first on, can be held out."""
         return len(self._mapping.support.typical)
@@ -511,6 +536,7 @@ class FittedTable:
         meta = {"encoder": settings, "normal_share": support.normal_share, "kept": kept}
         meta |= {"left_out": list(self._mapping.left_out), "spares_rows": self._may_spare_rows}
         meta |= {"edition": self._mapping.edition, "overlap": self._overlap}
+        meta |= {"drawn_for": list(support.drawn_for)}
         return meta, {
             "support.columns": np.asarray(support.columns, dtype=np.int64),
             "support.typical": support.typical,
@@ -552,6 +578,7 @@ class FittedTable:
             int(meta["seed"]),
             len(encoder.aside_names_),
             flags=flags[columns[: len(flags)]],
+            drawn_for=DrawnFor(*map(float, meta.get("drawn_for", ()))),  # an older one: 1 each
         )
         mapping = Mapping(
             threads=threads,

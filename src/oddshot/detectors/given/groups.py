@@ -1,5 +1,6 @@
 """Which rows belong together: those of one customer, one patient, one day."""
 
+import warnings
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from oddshot.errors import DataError
+from oddshot.detectors.given.tables import told_of_another_order
+from oddshot.errors import DataError, LabelWarning
 from oddshot.frames import to_array
 
 
@@ -26,13 +28,26 @@ class Groups:
     numbers: NDArray[np.intp]
 
     @classmethod
-    def of(cls, groups: ArrayLike, *, rows: int | None = None) -> Self:
-        """Read groups (n,) by any values; ``rows``: how many there must be.
+    def of(
+        cls,
+        groups: ArrayLike,
+        *,
+        rows: int | None = None,
+        index: "pd.Index[Any] | None" = None,
+    ) -> Self:
+        """Read groups (n,) by any values.
+
+        ``rows`` is how many there must be, ``index`` that of their table, where it is known.
 
         Raises
         ------
         DataError
             If they are not one-dimensional, not one for each row, or one is missing.
+
+        Warns
+        -----
+        LabelWarning
+            If their index is that of the table in another order: they go by position.
         """
         values = groups if isinstance(groups, pd.Series) else _one_by_one(groups)
         if values.dtype.kind == "V":
@@ -41,6 +56,9 @@ class Groups:
             raise DataError(f"groups has the shape {values.shape}; give one value for each row")
         if rows is not None and len(values) != rows:
             raise DataError(f"X has {rows} rows but groups has {len(values)}; give one a row")
+        shuffled = told_of_another_order("groups", groups, index)
+        if shuffled:
+            warnings.warn(shuffled, LabelWarning, stacklevel=3)
         numbers, _ = pd.factorize(pd.Series(values).reset_index(drop=True))
         missing = int((numbers < 0).sum())
         if missing:

@@ -10,13 +10,14 @@ from sklearn.exceptions import DataConversionWarning
 from sklearn.utils import column_or_1d
 
 from oddshot.data.labels import look_like_labels, may_look_like_labels, parse_labels
+from oddshot.detectors.given.tables import index_of, told_of_another_order
 from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, LabelArray
 from oddshot.errors import LabelError, LabelWarning, first_line
 from oddshot.frames import RawRows, take_rows, to_array
 from oddshot.mapping.encoding.source_columns import as_matrix, column_at
 
 LABELS_WITH_A_SLIP = 0.9  # share of labels from which the rest are mistakes, and no other target
-LOOKED_AT_FIRST = 16  # known anomalies, and known normal rows; labels of an index
+LOOKED_AT_FIRST = 16  # known anomalies, and known normal rows
 NO_CHANCE = 20  # of each: a column that tells so many apart holds labels, or is as good as they
 
 
@@ -60,13 +61,9 @@ def checked_labels(y: ArrayLike | None, rows: int, X: Any = None) -> LabelArray:
         values = pd.Series(values).infer_objects().to_numpy()  # numbers may stand in objects
     if len(values) != rows:
         raise LabelError(f"X has {rows} rows but y has {len(values)}; give one label a row")
-    if _in_another_order(y, X):
-        warnings.warn(
-            "y has the index of X in another order, and is taken by position; give "
-            "y.loc[X.index], or y.to_numpy() where positions are meant",
-            LabelWarning,
-            stacklevel=3,
-        )
+    shuffled = told_of_another_order("y", y, index_of(X))
+    if shuffled:
+        warnings.warn(shuffled, LabelWarning, stacklevel=3)
     if values.dtype.kind in "iuf":
         known = np.isin(values, (ANOMALY, NORMAL, UNLABELLED)) | np.isnan(values)
         if not known.all():
@@ -146,16 +143,3 @@ def _read(column: "pd.Series[Any]") -> LabelArray | None:
         return parse_labels(column)
     except (LabelError, TypeError, ValueError):
         return None
-
-
-def _in_another_order(y: Any, X: Any) -> bool:
-    """Tell whether the index of labels is that of their table, shuffled."""
-    if not isinstance(y, pd.Series | pd.DataFrame) or not isinstance(X, pd.DataFrame):
-        return False
-    mine, theirs = y.index, X.index
-    first = mine[:LOOKED_AT_FIRST]  # where these are not all there, no time is lost on others
-    if mine.equals(theirs) or theirs.isin(first).sum() != len(first):
-        return False
-    if not (mine.is_unique and theirs.is_unique):
-        return False
-    return bool((theirs.get_indexer(mine) >= 0).all())

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from math import ceil
 from typing import Any, Self
 
 import numpy as np
@@ -10,7 +11,13 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from oddshot.detectors.given.labels import checked_labels
-from oddshot.detectors.verdicts.calibrated import CalibratedVerdicts, Shown, lack_of_rows, too_few
+from oddshot.detectors.verdicts.calibrated import (
+    CalibratedVerdicts,
+    Shown,
+    lack_of_rows,
+    p_values_of,
+    too_few,
+)
 from oddshot.detectors.verdicts.calibration import (
     OWN,
     Calibration,
@@ -35,7 +42,7 @@ from oddshot.thresholds.choices import (
     f_beta_threshold,
     share_threshold,
 )
-from oddshot.thresholds.conformal import check_level, conformal_p_values, threshold_at
+from oddshot.thresholds.conformal import check_level, threshold_at
 from oddshot.thresholds.discoveries import discoveries
 from oddshot.thresholds.probability import Probability
 from oddshot.thresholds.surprise import Surprise
@@ -43,6 +50,8 @@ from oddshot.wording import counted
 
 _CALIBRATION = "calibration."  # before the names of its arrays in a file
 _FEW = 10  # labelled anomalies, below which a threshold is chosen by chance
+MOST_BELOW = 0.1  # share of the rows to flag which a threshold may leave out in silence
+MOST_SHARE = 0.5
 Choice = tuple[float, ThresholdRule]
 
 
@@ -122,8 +131,10 @@ class AdjustableThreshold(CalibratedVerdicts):
         -----
         CalibrationWarning
             If there are too few rows to promise it; alpha and budget then go by the exponential
-            tail of the scores. Or if fewer than ten labelled anomalies are to choose by, or, as far
-            as can be told, more than a quarter of labelled rows ``X`` were given to `fit`.
+            tail of the scores. Or if rows that share a score are left out, so that the threshold
+            misses more than a tenth of a budget or share. Or if fewer than ten labelled anomalies
+            are to choose by, or, as far as can be told, more than a quarter of labelled rows ``X``
+            were given to `fit`.
 
         Examples
         --------
@@ -138,7 +149,7 @@ class AdjustableThreshold(CalibratedVerdicts):
             "alpha": (alpha, self._by_alpha),
             "fdr": (fdr, self._by_fdr),
             "budget": (budget, self._by_budget),
-            "contamination": (contamination, self._by_contamination),
+            "contamination": (contamination, self._by_share),
             "f_beta": (f_beta, self._by_f_beta),
             "cost": (cost, self._by_cost),
             "value": (value, self._by_value),
@@ -240,6 +251,20 @@ class AdjustableThreshold(CalibratedVerdicts):
             share, automatic = self._automatic()
         return share_threshold(self._scale.apply(raw), share), _share_rule(share, basis, automatic)
 
+    def _by_share(self, value: float | str, X: Any, y: Any) -> Choice:
+        """Choose so, and tell of ties; `fit` does not, for it was seldom asked for a share."""
+        threshold, rule = self._by_contamination(value, X, y)
+        if rule.automatic is None:
+            scores = self._scale.apply(self._shown_or_reference().raw)
+            wanted = round(rule.settings["share"] * len(scores))
+
+            def remedy(rows: int) -> str:
+                share = ceil(1e4 * rows / len(scores)) / 1e4
+                return f"a contamination of {share:g}" if share <= MOST_SHARE else ""
+
+            _warn_of_ties(scores, threshold, wanted, remedy, stacklevel=4)
+        return threshold, rule
+
     def _automatic(self) -> tuple[float, str]:
         """Share of the rows that "auto" flags, and what it goes by."""
         scores = self._scores_to_judge_by()
@@ -275,15 +300,21 @@ class AdjustableThreshold(CalibratedVerdicts):
         _need(X, "fdr", "X, the batch of rows that it is to hold in")
         _leave_out(None, y, "fdr")
         calibration, scores = self._threshold_calibration, self.anomaly_score(X)
-        p_values = conformal_p_values(
-            scores, calibration.pooled, calibration_weights=calibration.weights
-        )
-        selected = discoveries(p_values, level)
+        by_part = [scores]
+        if calibration.parts:
+            calibration = self.calibration_
+            by_part = self._scores_by_part(calibration, X)
+        selected = discoveries(p_values_of(by_part, calibration), level)
         lack = lack_of_rows(calibration, level, selected, batch=True)
-        if lack:
-            warnings.warn(lack, CalibrationWarning, stacklevel=3)
         odd, rest = scores[selected], scores[~selected]
         threshold = float(rest.max()) if len(rest) else float(np.nextafter(odd.min(), -np.inf))
+        below = int((odd <= threshold).sum())
+        told = (
+            f"p-values select {counted(len(odd), 'rows')}, of which {below:,} are not above the "
+            "threshold, for rows that are not selected score as high: select gives all of them"
+        )
+        for warning in filter(None, [lack, told if below > MOST_BELOW * len(odd) else ""]):
+            warnings.warn(warning, CalibrationWarning, stacklevel=3)
         basis = f"a batch of {len(scores):,}, and {calibration}"
         return threshold, ThresholdRule("fdr", {"fdr": float(level)}, basis, not lack)
 
@@ -294,7 +325,9 @@ class AdjustableThreshold(CalibratedVerdicts):
         scores = self.anomaly_score(X)
         settings = {"alerts": alerts, "rows": len(scores)}
         rule = ThresholdRule("budget", settings, batch_basis(len(scores)))
-        return budget_threshold(scores, alerts), rule
+        threshold = budget_threshold(scores, alerts)
+        _warn_of_ties(scores, threshold, alerts, lambda rows: f"a budget of {rows:,}", stacklevel=4)
+        return threshold, rule
 
     @staticmethod
     def _checked_budget(budget: int | tuple[int, int], X: Any, y: Any) -> tuple[int, int | None]:
@@ -409,6 +442,32 @@ def warned(threshold: float, rule: ThresholdRule, lack: str) -> Choice:
     return threshold, rule
 
 
+def _warn_of_ties(
+    scores: FloatArray,
+    threshold: float,
+    wanted: int,
+    remedy: Callable[[int], str],
+    *,
+    stacklevel: int,
+) -> None:
+    """Warn where rows that share a score are left out, so that far fewer are above it than wanted.
+
+    ``remedy`` says what takes in so many rows, if anything does.
+    """
+    above, tied = int((scores > threshold).sum()), int((scores == threshold).sum())
+    if tied < 2 or wanted - above <= MOST_BELOW * wanted:
+        return
+    are = "row is" if above == 1 else "rows are"
+    taking = remedy(above + tied) if above + tied < len(scores) else ""
+    more = f"; {taking} takes them in" if taking else ""
+    warnings.warn(
+        f"{above:,} {are} above the threshold and not {wanted:,}, for {tied:,} rows share the next "
+        f"score{more}",
+        CalibrationWarning,
+        stacklevel=stacklevel,
+    )
+
+
 def checked_share(value: object) -> float | None:
     """Check an expected contamination; ``None`` stands for "auto".
 
@@ -419,7 +478,7 @@ def checked_share(value: object) -> float | None:
     """
     if isinstance(value, str) and value == "auto":
         return None
-    if is_number(value) and 0 < float(value) <= 0.5:  # type: ignore[arg-type]
+    if is_number(value) and 0 < float(value) <= MOST_SHARE:  # type: ignore[arg-type]
         return float(value)  # type: ignore[arg-type]
     raise SettingError(
         f"contamination is {value!r}; it must be 'auto' or a number above 0 and at most 0.5"

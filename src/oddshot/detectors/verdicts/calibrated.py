@@ -6,11 +6,13 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, Self
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from oddshot.detectors.given.groups import Groups
 from oddshot.detectors.given.labels import checked_labels
+from oddshot.detectors.given.tables import index_of
 from oddshot.detectors.verdicts.calibration import GIVEN, OWN, Calibration, doubt_of_own
 from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, Float32Array, FloatArray, LabelArray
 from oddshot.errors import (
@@ -52,16 +54,29 @@ class Shown(NamedTuple):
         Shape (k,): of known anomalies.
     clean
         Whether all but these are known to be normal.
+    drawn_for
+        Shape (m + k,): how many of the rows given to `fit` each was drawn for, by kind; ``None``:
+        all of them are here.
     """
 
     typical: FloatArray
     known: FloatArray
     clean: bool
+    drawn_for: FloatArray | None = None
 
     @property
     def raw(self) -> FloatArray:
-        """All of them, known anomalies last."""
-        return np.concatenate([self.typical, self.known])
+        """Scores that are mixed as those of the rows given to `fit`.
+
+        All of them, known anomalies last. Where kinds of rows were drawn for more and for fewer,
+        such as known anomalies, which are kept first, of the latter no more than their share.
+        """
+        scores = np.concatenate([self.typical, self.known])
+        if self.drawn_for is None:
+            return scores
+        most = self.drawn_for.max()
+        kinds = [(scores[self.drawn_for == each], each) for each in np.unique(self.drawn_for)]
+        return np.concatenate([_evenly(of, round(len(of) * each / most)) for of, each in kinds])
 
 
 class CalibratedVerdicts(ABC):
@@ -137,7 +152,7 @@ class CalibratedVerdicts(ABC):
         if calibration.doubt:
             warnings.warn(calibration.doubt, CalibrationWarning, stacklevel=2)
         weights = self._shift_weights(calibration, X) if shift else None
-        return _p_values(self._scores_by_part(calibration, X), calibration, weights)
+        return p_values_of(self._scores_by_part(calibration, X), calibration, weights)
 
     def select(
         self, X: Any, *, alpha: float = 0.1, method: str = "fdr", shift: bool = False
@@ -192,7 +207,7 @@ class CalibratedVerdicts(ABC):
                 scores[0], calibration.scores[0], weights.new, weights.calibration, alpha
             )
         else:
-            p_values = _p_values(scores, calibration, weights)
+            p_values = p_values_of(scores, calibration, weights)
             selected = discoveries(p_values, alpha) if batch else at_most(p_values, alpha)
         lack = lack_of_rows(calibration, alpha, selected, batch=batch, weights=weights)
         if lack:
@@ -256,6 +271,9 @@ class CalibratedVerdicts(ABC):
         -----
         CalibrationWarning
             If, as far as can be told, more than a quarter of ``X`` were given to `fit`.
+        LabelWarning
+            If ``y`` or ``groups`` has the index of the table in another order, as far as can be
+            told: both go by position.
         """
         check_is_fitted(self)
         chances = Probability(probability, prevalence=prevalence)
@@ -268,7 +286,7 @@ class CalibratedVerdicts(ABC):
             require(is_whole(count) and count >= 2, "folds", folds, "a whole number from 2 on")
             for_cross = folds is None or method != "split"
             require(for_cross, "folds", folds, "left out where method is 'split', which has none")
-            together = None if groups is None else Groups.of(groups)
+            together = None if groups is None else Groups.of(groups, index=self._learned_index)
             self._calibration = self._held_out_calibration(method or "cross", int(count), together)
             self._probability = None
             return self
@@ -283,7 +301,9 @@ class CalibratedVerdicts(ABC):
         )
         require(enough or prevalence is None, "prevalence", prevalence, of_labels)
         require(enough or probability == "auto", "probability", probability, of_labels)
-        together = None if groups is None else Groups.of(groups, rows=len(scores))
+        together = (
+            None if groups is None else Groups.of(groups, rows=len(scores), index=index_of(X))
+        )
         trusted = np.flatnonzero(stand_for_normal(labels))
         if not len(trusted):
             raise LabelError(
@@ -383,6 +403,11 @@ class CalibratedVerdicts(ABC):
         """Give rows that were learned from in numbers (m, p), ``None`` where that is not known."""
         return None
 
+    @property
+    def _learned_index(self) -> "pd.Index[Any] | None":
+        """The index of the rows given to `fit`, ``None`` where it is not known."""
+        return None
+
     def _warn_of_learned_rows(
         self, numbers: Float32Array | None, purpose: str, so: str, *, stacklevel: int
     ) -> None:
@@ -426,6 +451,16 @@ class CalibratedVerdicts(ABC):
                 f"known anomalies and {LEAST} known normal rows or more; p_values needs none"
             )
         return self._probability
+
+
+def _evenly(scores: FloatArray, number: int) -> FloatArray:
+    """Take so many of scores (n,), as evenly among them as they lie.
+
+    >>> _evenly(np.array([5.0, 1.0, 4.0, 2.0, 3.0, 0.0]), 2)
+    array([1., 4.])
+    """
+    at = (np.arange(number) + 0.5) * len(scores) / max(number, 1) - 0.5
+    return np.asarray(np.sort(scores)[np.rint(at).astype(np.intp)])
 
 
 def stand_for_normal(labels: LabelArray) -> NDArray[np.bool_]:
@@ -482,9 +517,10 @@ def lack_of_rows(
     )
 
 
-def _p_values(
-    scores: list[FloatArray], calibration: Calibration, weights: ShiftWeights | None
+def p_values_of(
+    scores: list[FloatArray], calibration: Calibration, weights: ShiftWeights | None = None
 ) -> FloatArray:
+    """P-values (n,) of rows by their scores (n,) for each part, under the weights of a shift."""
     if weights is None:
         return conformal_p_values(
             scores, calibration.scores, calibration_weights=calibration.weights

@@ -293,13 +293,18 @@ class Encoder:
         """Places (g,) of the encoded columns that flag gaps among numbers or dates."""
         return self._numbers.flag_at
 
-    def levels_at(self) -> list[tuple[int, slice]]:
+    def levels_at(self) -> list[tuple[int, slice, int]]:
         """Tell of each column of categories how many levels it has, and where these are written.
 
         In rows with what stands aside: one column a level, or a single one with the level's place.
-        Columns are left out that an older version saved, see `Category`.
+        Behind that, where their rarity is. Columns are left out that an older version saved, see
+        `Category`.
         """
-        return [(len(category.levels), at) for _, category, at in self._layout.told_apart()]
+        starts = self._layout.starts
+        return [
+            (len(category.levels), at, starts[i] + len(category.outputs()) - 1)
+            for i, category, at in self._layout.told_apart()
+        ]
 
     @property
     def rarer(self) -> float:
