@@ -38,7 +38,8 @@ class Change:
     values
         By column, what to put there, in the user's units: values that typical rows have.
     score
-        Anomaly score of the changed row; at most the threshold.
+        Anomaly score of the changed row, at most 0.95 of the threshold. Of a row that was given to
+        `fit`: as if it had stood there in place of the row.
     """
 
     values: dict[str, Any]

@@ -30,7 +30,7 @@ def smallest_changes(
     contributions: FloatArray,
     nearness: Nearness,
     *,
-    thresholds: FloatArray,
+    threshold: float,
 ) -> list[Changed | None]:
     """Search the values of typical rows for the smallest change that makes each row normal.
 
@@ -44,15 +44,15 @@ def smallest_changes(
     Parameters
     ----------
     score
-        Encoded rows (m, p) to scores (m,).
+        Encoded rows (m, p), and the places (m,) of the rows that were changed, to scores (m,).
     rows
         Shape (n, p): anomalies.
     contributions
-        Shape (n, g).
+        Shape (n, g); groups without any are left alone.
     nearness
         Typical rows, and what each source column's encoded columns are.
-    thresholds
-        Shape (n,): a row is normal once its score is no higher.
+    threshold
+        A row is normal once its score is no higher.
 
     Returns
     -------
@@ -65,10 +65,11 @@ def smallest_changes(
         tries = [_tries(rows[n], contributions[n], nearness, size) for n in left]
         if not any(map(len, tries)):
             continue
-        scores = score(np.concatenate([tried.rows for tried in tries]))
-        ends = np.cumsum([len(tried) for tried in tries])[:-1]
-        for n, tried, reached in zip(left, tries, np.split(scores, ends), strict=True):
-            found[n] = tried.smallest(reached, float(thresholds[n]))
+        counts = [len(tried) for tried in tries]
+        scores = score(np.concatenate([tried.rows for tried in tries]), np.repeat(left, counts))
+        reached_by = np.split(scores, np.cumsum(counts)[:-1])
+        for n, tried, reached in zip(left, tries, reached_by, strict=True):
+            found[n] = tried.smallest(reached, threshold)
     return found
 
 
