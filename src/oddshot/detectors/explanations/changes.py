@@ -17,10 +17,23 @@ ROWS = 32  # typical rows whose values in two columns are tried together
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """A changed row (p,), the groups of columns that were changed, and the score after it."""
+    """A changed row (p,), what was changed, and what came of it.
+
+    Parameters
+    ----------
+    row
+        Shape (p,).
+    groups
+        The groups of columns that were changed.
+    source
+        Shape (p,): the typical row whose values they got.
+    score
+        The changed row's.
+    """
 
     row: FloatArray
     groups: tuple[int, ...]
+    source: FloatArray
     score: float
 
 
@@ -75,10 +88,11 @@ def smallest_changes(
 
 @dataclass(frozen=True, slots=True)
 class _Tries:
-    """Changed rows (c, p), the groups changed in each, and how far they are from the row (c,)."""
+    """Changed rows (c, p), the groups changed in each, by which rows, and how far they are (c,)."""
 
     rows: FloatArray
     groups: list[tuple[int, ...]]
+    sources: FloatArray
     distances: FloatArray
 
     def __len__(self) -> int:
@@ -90,7 +104,7 @@ class _Tries:
         if not len(normal):
             return None
         best = normal[np.argmin(self.distances[normal])]
-        return Changed(self.rows[best], self.groups[best], float(scores[best]))
+        return Changed(self.rows[best], self.groups[best], self.sources[best], float(scores[best]))
 
 
 def _tries(row: FloatArray, contributions: FloatArray, nearness: Nearness, size: int) -> _Tries:
@@ -100,6 +114,7 @@ def _tries(row: FloatArray, contributions: FloatArray, nearness: Nearness, size:
     apart = nearness.apart(row, nearness.typical)
     nearest = nearness.nearest(row, ROWS) if size > 1 else np.zeros(0, np.intp)
     rows, changed, distances = [np.empty((0, len(row)))], [], [np.empty(0)]
+    sources = [np.empty((0, len(row)))]
     for which in combinations(leading, size):
         places = nearest if size > 1 else _spaced(apart[:, which[0]])
         tried = np.repeat(row[None], len(places), axis=0)
@@ -107,9 +122,10 @@ def _tries(row: FloatArray, contributions: FloatArray, nearness: Nearness, size:
             columns = nearness.groups[group]
             tried[:, columns] = nearness.typical[np.ix_(places, columns)]
         rows.append(tried)
+        sources.append(nearness.typical[places])
         changed += [which] * len(places)
         distances.append(apart[places][:, which].sum(axis=1))
-    return _Tries(np.concatenate(rows), changed, np.concatenate(distances))
+    return _Tries(np.concatenate(rows), changed, np.concatenate(sources), np.concatenate(distances))
 
 
 def _spaced(distances: FloatArray) -> NDArray[np.intp]:

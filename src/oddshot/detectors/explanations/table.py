@@ -1,6 +1,6 @@
 """Explain the rows of a table: stand-ins, contributions, rows to compare with, a way to normal."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from oddshot.detectors.explanations.nearness import Nearness
 from oddshot.detectors.explanations.shapley import Attribution, Score, attribute
 from oddshot.detectors.fitted.table import FittedTable
 from oddshot.episodes import FloatArray
+from oddshot.errors import SettingError, is_whole, require
 from oddshot.frames import RawRows, as_frame
 from oddshot.mapping.encoding.decode import decode
 from oddshot.mapping.encoding.encoder import BLOCK_ROWS, Encoder
@@ -60,19 +61,21 @@ class TableExplainer:
             aside=self._support.aside,
         )
 
-    def explain(self, rows: RawRows, *, changes: bool, fixed: Collection[str] = ()) -> Explanations:
+    def explain(
+        self, rows: RawRows, *, changes: bool, fixed: Sequence[str | int] = ()
+    ) -> Explanations:
         """Explain rows (n, d).
 
-        ``changes``: search what would make the anomalies normal; ``fixed`` columns stay as they
-        are.
+        ``changes``: search what would make the anomalies normal, but for columns that are
+        ``fixed``.
         """
-        encoder = self._fitted.encoder
+        encoder, stay = self._fitted.encoder, self._named(fixed)
         arranged = self._fitted.arranged(rows)
         nearness = self._nearness
         nearest = np.stack([nearness.nearest(row, STAND_INS) for row in arranged])
         found = self._attributed(arranged, _copied(nearness.typical[nearest]))
         odd = np.flatnonzero((found.scores > self._threshold) & changes)
-        changed = dict(zip(odd.tolist(), self._changes(arranged, found, odd, fixed), strict=True))
+        changed = dict(zip(odd.tolist(), self._changes(arranged, found, odd, stay), strict=True))
         labels = rows.index.tolist() if isinstance(rows, pd.DataFrame) else range(len(arranged))
         cells = _cells(rows, self._columns, encoder)
         return Explanations(
@@ -172,10 +175,10 @@ class TableExplainer:
         rows: FloatArray,
         found: Attribution,
         odd: NDArray[np.intp],
-        fixed: Collection[str],
+        stay: Collection[str],
     ) -> list[Change | None]:
         """Search the smallest changes of the odd ones among rows (n, p + q)."""
-        free = [column not in fixed for column in self._columns]
+        free = [column not in stay for column in self._columns]
         changed = smallest_changes(
             self._score_of(rows[odd]),
             rows[odd],
@@ -185,8 +188,26 @@ class TableExplainer:
         )
         return [None if one is None else self._change(one) for one in changed]
 
+    def _named(self, fixed: Sequence[str | int]) -> set[str]:
+        """Find the names of columns that are fixed, by name or place."""
+        names = list(self._fitted.encoder.kinds_)
+        ways = "a list of columns, by name or place"
+        require(isinstance(fixed, list | tuple), "fixed", fixed, ways)
+        found = set()
+        for given in fixed:
+            if given in names:
+                found.add(str(given))
+            elif is_whole(given) and 0 <= int(given) < len(names):
+                found.add(names[int(given)])
+            else:
+                raise SettingError(
+                    f"fixed names column {given!r}, which was not there at fit; name one of "
+                    f"{', '.join(map(repr, names[:10]))}{', ...' if len(names) > 10 else ''}"
+                )
+        return found
+
     def _change(self, changed: Changed) -> Change:
-        values = self._decoded(changed.row)
+        _, values = self._as_given(changed.source)
         columns = [self._columns[group] for group in changed.groups]
         return Change({column: values[column] for column in columns}, changed.score)
 
