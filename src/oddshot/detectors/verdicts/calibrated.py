@@ -12,7 +12,15 @@ from sklearn.utils.validation import check_is_fitted
 from oddshot.detectors.given.groups import Groups
 from oddshot.detectors.given.labels import checked_labels
 from oddshot.detectors.verdicts.calibration import GIVEN, OWN, Calibration, doubt_of_own
-from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, Float32Array, FloatArray, LabelArray
+from oddshot.episodes import (
+    ANOMALY,
+    NORMAL,
+    UNLABELLED,
+    Float32Array,
+    FloatArray,
+    GivenLabels,
+    LabelArray,
+)
 from oddshot.errors import (
     CalibrationError,
     CalibrationWarning,
@@ -202,7 +210,7 @@ class CalibratedVerdicts(ABC):
     def calibrate(
         self,
         X: Any = None,
-        y: ArrayLike | None = None,
+        y: GivenLabels | None = None,
         *,
         method: str | None = None,
         folds: int | None = None,
