@@ -65,6 +65,7 @@ def meta_learning(found: dict[str, Any], _: Path) -> None:
 def python(found: dict[str, Any], _: Path) -> None:
     assert found["left_out"] == ["site"]
     assert found["scores"].argmax() == 0
+    assert (found["unseen"] > 0).all()
 
 
 def security(found: dict[str, Any], folder: Path) -> None:
