@@ -5,18 +5,20 @@ Shapes are checked once, where a value is made; later stages rely on them.
 Labels are ``1`` (known anomaly), ``0`` (known normal) and ``-1`` (unlabelled) everywhere.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from oddshot.errors import DataError, LabelError, first_line
 
 FloatArray: TypeAlias = NDArray[np.float64]
 Float32Array: TypeAlias = NDArray[np.float32]
 LabelArray: TypeAlias = NDArray[np.int8]
+GivenLabels: TypeAlias = ArrayLike | Sequence[object]  # as users write them: None and words, too
 Rows: TypeAlias = pd.DataFrame | FloatArray | Float32Array
 
 ANOMALY, NORMAL, UNLABELLED = 1, 0, -1

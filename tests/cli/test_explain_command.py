@@ -55,6 +55,16 @@ def test_fits_and_explains_the_rows_asked_for(folder):
     assert not any("fraud" in line for line in lines)
 
 
+def test_a_change_leaves_fixed_columns_alone(folder):
+    told = ["Smallest change found", "No change of one or two columns"]
+    for options_, expected in (([], told[0]), (["--fixed", "shop", "--fixed", "amount"], told[1])):
+        lines = said(folder / "kept", folder / "sales.csv", "--rows", "42", *options_)
+        assert lines[-1].strip().startswith(expected)
+    result = run("explain", folder / "kept", folder / "sales.csv", "--fixed", "shops")
+    assert result.exit_code == 2
+    assert "column 'shops'" in " ".join(result.stderr.split())
+
+
 def test_a_kept_detector_explains_alike(folder):
     by_kept = said(folder / "kept", folder / "sales.csv", "--rows", "42")
     assert by_kept == said(folder / "sales.csv", *options(folder), "--rows", "42")

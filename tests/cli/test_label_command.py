@@ -95,7 +95,7 @@ def test_labels_are_taken_kept_and_taken_up_again(here, prior):
     assert "Going on after 2 answers." in second.stdout
     assert asked(second.stdout)[0] == rows[-1]
     assert kept() == [*answers, f"{rows[-1]} anomaly"]
-    assert "Answers: 2 anomalies, 1 normal rows" in second.stdout
+    assert "Answers: 2 anomalies, 1 normal row;" in second.stdout
 
 
 def test_a_column_that_is_left_out_stays_so(here, prior):
@@ -182,7 +182,7 @@ def test_all_but_two_rows_may_be_anomalies(prior, tmp_path, monkeypatch):
     assert "Answers: 3 anomalies, 0 normal rows" in done.stdout
     again = run(prior, "n", file="five.csv")
     assert "Going on after 3 answers." in again.stdout
-    assert "Answers: 3 anomalies, 1 normal rows" in again.stdout
+    assert "Answers: 3 anomalies, 1 normal row;" in again.stdout
 
 
 def test_of_many_rows_only_the_oddest_are_kept(here, prior, monkeypatch):

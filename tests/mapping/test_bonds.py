@@ -50,6 +50,17 @@ def test_a_broken_line_is_far_outside_in_the_support_and_in_new_rows():
     assert clean.decades(new)[3:].max() < 2.5
 
 
+def test_a_row_in_the_place_of_another_is_compared_with_all_but_that_one():
+    rows = bound(np.random.default_rng(0))
+    rows[5, :2] = [-1, 2]
+    found, changed = bonds(rows), rows[[5, 5]]
+    np.testing.assert_array_equal(found.decades(rows, rows), found.decades(rows))
+    changed[0, 2] += 0.1
+    changed[1, 1] = -2
+    assert (found.decades(changed, rows[[5, 5]]) > 4).tolist() == [True, False]
+    assert found.decades(changed[:1], rows[[6]])[0] < 2.5  # beside another as far off
+
+
 def test_a_tenth_of_broken_rows_does_not_bend_the_line():
     rng = np.random.default_rng(0)
     rows = bound(rng, 500)

@@ -70,6 +70,17 @@ def test_some_rows_without_which_others_are_left_are_as_new_ones(seed):
     np.testing.assert_array_equal(met.decades_without(levels, part), expected)
 
 
+def test_a_row_in_the_place_of_another_is_compared_with_all_but_that_one():
+    shop = np.random.default_rng(0).integers(20, size=500)
+    levels = np.column_stack([shop, shop % 4])
+    levels[7] = [0, 1]  # the only one
+    met = Combinations().fit(levels, np.array([20, 4]), np.ones(500))
+    changed, own = np.array([[0, 1], [0, 0], [1, 0]]), np.ones(3, dtype=bool)
+    found = met.decades(changed, own, levels[[7, 7, 7]])
+    assert (found > 2).tolist() == [True, False, True]
+    assert not met.decades(levels[[7]], own[:1], levels[[8]]).any()  # beside the one it equals
+
+
 @pytest.mark.parametrize("columns", [0, 1])
 def test_fewer_than_two_columns_have_none(columns):
     levels = np.zeros((500, columns), dtype=np.intp)

@@ -50,6 +50,19 @@ def slow_decades(typical, row):
     return 0.0 if found < 2 else min(found, 6.0)
 
 
+def test_a_row_in_the_place_of_another_is_compared_with_all_but_that_one():
+    rows = np.random.default_rng(0).normal(size=(300, 3))
+    rows[4, 1], rows[5, 1] = 40.0, 30.0  # the highest, and the next
+    outside, without = fitted(rows), fitted(np.delete(rows, 4, axis=0))
+    np.testing.assert_array_equal(outside.decades(rows, rows), outside.decades(rows))
+    changed = rows[[4, 4, 5]]
+    changed[:, 1] = [35.0, 20.0, 35.0]
+    found = outside.decades(changed, rows[[4, 4, 5]])
+    np.testing.assert_allclose(found[:2], without.decades(changed[:2]), atol=0.05)
+    assert found[0] > 2
+    assert not found[1:].any()
+
+
 @pytest.mark.parametrize("draw", ["normal", "standard_cauchy", "exponential"])
 def test_it_is_what_a_slow_loop_finds(draw):
     rng = np.random.default_rng(0)

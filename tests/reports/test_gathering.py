@@ -2,8 +2,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from oddshot import FewShotDetector
+from oddshot import AAEDetector, FewShotDetector, SeriesDetector
 from oddshot.data.images import to_images
+from oddshot.errors import SettingError
 from oddshot.frames import to_rows
 from oddshot.reports.detection import scored
 from oddshot.reports.gathering import ORDINARY, SUGGESTED, detection_report, gathered
@@ -166,3 +167,10 @@ def test_a_page_shows_rows_that_change_a_constant_and_rows_that_do_not(tmp_path)
     assert "alarm" in page  # as a column that was left out
     page = detection_report(detector, new)
     assert "<bdi>alarm</bdi> = <bdi>1</bdi>" in page
+
+
+@pytest.mark.parametrize("kind", [AAEDetector, SeriesDetector])
+def test_other_detectors_are_refused_by_name(kind, rows):
+    told = f"detector is '{kind.__name__}'; it must be a FewShotDetector"
+    with pytest.raises(SettingError, match=told):
+        detection_report(kind(), rows)

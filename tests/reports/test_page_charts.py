@@ -77,6 +77,7 @@ def test_the_map_names_odd_ones_and_marks_known_ones():
 def test_a_map_of_all_differences_hides_none():
     svg = plane(found([0.0, 2.0]), RowMap(np.arange(2), np.eye(2), 1.0))
     assert "The two directions show 100% of all differences.</figcaption>" in svg
+    assert 'aria-label="Map of the images: 1 odd one among 2"' in svg
 
 
 def test_known_normal_ones_have_a_mark_of_their_own():

@@ -42,6 +42,16 @@ def found(**changes):
     return scored(rows, np.array([0.1, 1.2, 4.0]), 1.0, **settings)
 
 
+def test_tables_that_scroll_are_regions_with_a_name():
+    gone = [ColumnNote("shop", "text", False, "all texts differ")]
+    for html, name in (
+        (oddest(found(), Evidence(), 3), "The oddest rows"),
+        (left_out(found(columns=gone)), "Columns that were left out, or need a word"),
+    ):
+        assert f'role="region" aria-label="{name}" tabindex="0"' in html
+        assert f"<caption>{name}</caption>" in html
+
+
 def test_reasons_are_drawn_largest_first_with_the_typical_row_beside():
     html = reasons(found(), as_written(found(), Evidence(explained={2: ROW})))
     assert html.index("<bdi>shop</bdi>") < html.index("<bdi>amount</bdi>")

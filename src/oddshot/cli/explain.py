@@ -19,7 +19,7 @@ from oddshot.cli.options import (
 from oddshot.cli.outputs import check_outputs
 from oddshot.errors import SettingError
 
-NOT_FOR_FITTING = ("rows", "top", "columns", "changes", "out")
+NOT_FOR_FITTING = ("rows", "top", "columns", "changes", "fixed", "out")
 
 
 def explain(
@@ -44,6 +44,14 @@ def explain(
     changes: Annotated[
         bool, typer.Option(help="Look for the smallest change that makes a row normal.")
     ] = True,
+    fixed: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--fixed",
+            metavar="NAME",
+            help="Column that such a change leaves alone, as an age; repeat it for more.",
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", metavar="PATH", help="Write all contributions (CSV, Parquet, ...)."),
@@ -90,7 +98,7 @@ def explain(
             chosen = np.argsort(-detector.anomaly_score(read.rows), kind="stable")[:top].tolist()
         else:
             chosen = _numbered(rows, table, len(read.frame))
-        found = detector.explain(read.rows.iloc[chosen], changes=changes)
+        found = detector.explain(read.rows.iloc[chosen], changes=changes, fixed=fixed or ())
     console = console_of_stdout()
     for note in read.notes:
         say(console, note)

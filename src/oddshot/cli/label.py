@@ -213,8 +213,8 @@ def _close(console: "Console", session: "Session", frame: "pd.DataFrame") -> Non
     labels = session.labels
     say(
         console,
-        f"Answers: {labels.count(1)} anomalies, {labels.count(0)} normal rows; the same "
-        "command goes on.",
+        f"Answers: {counted(labels.count(1), 'anomalies')}, "
+        f"{counted(labels.count(0), 'normal rows')}; the same command goes on.",
         f"Wrote {folder / LABELLED}, and a detector: oddshot score {folder / DETECTOR} FILE",
     )
 

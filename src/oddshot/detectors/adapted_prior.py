@@ -9,7 +9,6 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 import pandas as pd
 from joblib import effective_n_jobs, parallel_config
-from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
 from oddshot.detectors.base import AnomalyDetector
@@ -27,7 +26,7 @@ from oddshot.detectors.verdicts.calibration import (
     doubt_of_own,
     expected_again,
 )
-from oddshot.episodes import NORMAL, UNLABELLED, Float32Array, FloatArray
+from oddshot.episodes import NORMAL, UNLABELLED, Float32Array, FloatArray, GivenLabels
 from oddshot.errors import DataError, SettingError, is_whole, require
 from oddshot.mapping.encoding.column_note import ColumnNote
 from oddshot.thresholds.conformal import group_weights
@@ -51,7 +50,7 @@ class AdaptedPrior(AnomalyDetector):
     _normal_rows_are_old = False  # known before `refresh`: new rows are not drawn as they were
 
     @abstractmethod
-    def fit(self, X: Any, y: ArrayLike | None = None) -> Self:
+    def fit(self, X: Any, y: GivenLabels | None = None) -> Self:
         """Adapt the prior to rows X (n, d) with labels y (n,)."""
 
     def anomaly_score(self, X: Any) -> FloatArray:

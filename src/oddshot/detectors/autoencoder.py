@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from oddshot.data.images import Images, looks_like_images
@@ -16,7 +16,7 @@ from oddshot.detectors.adversarial.training import AdversarialSettings, Losses
 from oddshot.detectors.base import AnomalyDetector
 from oddshot.detectors.given.labels import checked_labels, warn_of_labels_among
 from oddshot.detectors.verdicts.calibrated import Shown
-from oddshot.episodes import FloatArray
+from oddshot.episodes import FloatArray, GivenLabels
 from oddshot.errors import DataError, is_number, is_whole, require
 from oddshot.frames import to_rows
 from oddshot.mapping.encoding.column_note import ColumnNote
@@ -144,7 +144,7 @@ class AAEDetector(AnomalyDetector):
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X: Any, y: ArrayLike | None = None) -> Self:
+    def fit(self, X: Any, y: GivenLabels | None = None) -> Self:
         """Train on a data set.
 
         Parameters

@@ -3,11 +3,11 @@
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, OutlierMixin
 
 from oddshot.detectors.verdicts.adjustable_threshold import AdjustableThreshold, checked_share
-from oddshot.episodes import FloatArray
+from oddshot.episodes import FloatArray, GivenLabels
 from oddshot.errors import SettingError, is_whole
 
 
@@ -21,7 +21,7 @@ class AnomalyDetector(AdjustableThreshold, OutlierMixin, BaseEstimator):  # type
     contamination: float | str
     random_state: int | np.random.RandomState | None
 
-    def fit_predict(self, X: Any, y: ArrayLike | None = None) -> NDArray[np.int64]:
+    def fit_predict(self, X: Any, y: GivenLabels | None = None) -> NDArray[np.int64]:
         """Adapt to a data set with whatever labels there are, then judge it.
 
         scikit-learn's other outlier detectors ignore ``y`` here.

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from oddshot.detectors.corrections.novelty import Novelty
@@ -33,7 +33,7 @@ from oddshot.detectors.given.tables import table_rows
 from oddshot.detectors.gives_reasons import GivesReasons
 from oddshot.detectors.keeps_up import KeepsUp
 from oddshot.detectors.learns_from_answers import LearnsFromAnswers
-from oddshot.episodes import FloatArray
+from oddshot.episodes import FloatArray, GivenLabels
 from oddshot.errors import PriorError, SavedScoresWarning, SettingError
 from oddshot.mapping.quality import QUALITIES, Quality
 from oddshot.mapping.support import EACH_ITSELF
@@ -136,7 +136,7 @@ class FewShotDetector(LearnsFromAnswers, GivesReasons, KeepsUp):
         self.quality = quality
         self.novel = novel
 
-    def fit(self, X: Any, y: ArrayLike | None = None) -> Self:
+    def fit(self, X: Any, y: GivenLabels | None = None) -> Self:
         """Adapt the prior to a data set.
 
         Parameters

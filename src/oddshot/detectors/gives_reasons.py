@@ -1,5 +1,6 @@
 """Why a row is odd, column by column."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +20,9 @@ class GivesReasons(AdaptedPrior):
     """Explains scores of rows of a table by their columns."""
 
     @np.errstate(under="ignore")
-    def explain(self, X: Any, *, changes: bool = True) -> Explanations:
+    def explain(
+        self, X: Any, *, changes: bool = True, fixed: Sequence[str | int] = ()
+    ) -> Explanations:
         """Say of every row which columns make its score, and what would make it normal.
 
         A row's score is its baseline plus the contributions of its columns. The baseline is the
@@ -34,6 +37,9 @@ class GivesReasons(AdaptedPrior):
             Shape (n, d), as for `anomaly_score`; a row costs about ``8 * d + 128`` scorings.
         changes
             Whether to look for the smallest change that makes an anomaly normal; up to 168 more.
+        fixed
+            Names, or places, of columns that the smallest change leaves alone, such as an age or a
+            site.
 
         Returns
         -------
@@ -45,7 +51,8 @@ class GivesReasons(AdaptedPrior):
         DataError
             As `anomaly_score`.
         SettingError
-            If the prior is one for images, which have no columns, or ``changes`` is no truth value.
+            If the prior is one for images, which have no columns, ``changes`` is no truth value, or
+            ``fixed`` holds what is no column.
 
         Examples
         --------
@@ -62,7 +69,7 @@ class GivesReasons(AdaptedPrior):
         explainer, rows = self._explainer(), table_rows(X)
         if not rows.shape[0]:
             raise DataError("X has no rows to explain; give at least one")
-        return explainer.explain(rows, changes=changes)
+        return explainer.explain(rows, changes=changes, fixed=fixed)
 
     @np.errstate(under="ignore")
     def importance(self, X: Any, *, most: int = 200) -> "pd.Series[float]":

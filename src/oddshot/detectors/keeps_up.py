@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any, Self
 
-from numpy.typing import ArrayLike
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
@@ -15,7 +14,7 @@ from oddshot.detectors.fitted.kept_rows import KeptRows
 from oddshot.detectors.fitted.table import FittedTable
 from oddshot.detectors.given.labels import checked_labels
 from oddshot.detectors.verdicts.calibrated import ENOUGH_NORMAL
-from oddshot.episodes import NORMAL, UNLABELLED
+from oddshot.episodes import NORMAL, UNLABELLED, GivenLabels
 from oddshot.errors import DataError
 from oddshot.frames import to_rows
 
@@ -95,7 +94,7 @@ class KeepsUp(AdaptedPrior):
     def refresh(
         self,
         X: Any,
-        y: ArrayLike | None = None,
+        y: GivenLabels | None = None,
         *,
         keep: float = 0.25,
         factors: Mapping[str, float] | None = None,

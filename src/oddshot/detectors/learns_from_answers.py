@@ -17,7 +17,7 @@ from oddshot.detectors.labelling.suggestion import (
     Suggestions,
     suggest,
 )
-from oddshot.episodes import ANOMALY, NORMAL, FloatArray, LabelArray
+from oddshot.episodes import ANOMALY, NORMAL, FloatArray, GivenLabels, LabelArray
 from oddshot.errors import CalibrationWarning, LabelWarning
 from oddshot.mapping.mapping import Pool
 from oddshot.wording import counted
@@ -26,7 +26,7 @@ from oddshot.wording import counted
 class LearnsFromAnswers(AdaptedPrior):
     """Takes in what becomes known of rows, in a fraction of the time of a fit."""
 
-    def partial_fit(self, X: Any, y: ArrayLike | None = None) -> Self:
+    def partial_fit(self, X: Any, y: GivenLabels | None = None) -> Self:
         """Take in labels that came after `fit`, in a fraction of its time; the first call fits.
 
         Only what looks at labels is fitted again. The neighbours, quantiles and scales that rows

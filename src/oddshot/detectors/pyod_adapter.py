@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
 from oddshot.detectors.few_shot import FewShotDetector
-from oddshot.episodes import FloatArray
+from oddshot.episodes import FloatArray, GivenLabels
 from oddshot.errors import require
 from oddshot.priors import Prior
 
@@ -74,7 +73,7 @@ class PyODFewShot(BaseDetector):  # type: ignore[misc]
         self.quality = quality
         self.novel = novel
 
-    def fit(self, X: Any, y: ArrayLike | None = None) -> Self:
+    def fit(self, X: Any, y: GivenLabels | None = None) -> Self:
         """Adapt the prior to rows X (n, d); labels y (n,) and errors as of `FewShotDetector.fit`.
 
         1 is a known anomaly, 0 known to be normal, -1 unlabelled. PyOD's unsupervised detectors

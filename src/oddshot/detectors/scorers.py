@@ -10,15 +10,14 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from oddshot.detectors.given.labels import checked_labels
-from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED
+from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, GivenLabels
 
 
-def roc_auc_scorer(estimator: Any, X: Any, y: ArrayLike) -> float:
+def roc_auc_scorer(estimator: Any, X: Any, y: GivenLabels) -> float:
     """AUROC of a detector that has scikit-learn's `score_samples`, for `cross_val_score` and such.
 
     Parameters
@@ -53,7 +52,7 @@ def roc_auc_scorer(estimator: Any, X: Any, y: ArrayLike) -> float:
     return _judged_by(roc_auc_score, estimator, X, y)
 
 
-def average_precision_scorer(estimator: Any, X: Any, y: ArrayLike) -> float:
+def average_precision_scorer(estimator: Any, X: Any, y: GivenLabels) -> float:
     """Average precision of a detector; else as `roc_auc_scorer`.
 
     Chance is the share of anomalies.
@@ -61,7 +60,7 @@ def average_precision_scorer(estimator: Any, X: Any, y: ArrayLike) -> float:
     return _judged_by(average_precision_score, estimator, X, y)
 
 
-def _judged_by(metric: Callable[..., Any], estimator: Any, X: Any, y: ArrayLike) -> float:
+def _judged_by(metric: Callable[..., Any], estimator: Any, X: Any, y: GivenLabels) -> float:
     """Judge by the rows that have a label; NaN, with a warning, where these are of one kind."""
     scores = -np.asarray(estimator.score_samples(X), dtype=np.float64)
     labels = checked_labels(y, len(scores), X)

@@ -20,7 +20,7 @@ from oddshot.detectors.given.tables import table_rows
 from oddshot.detectors.verdicts.adjustable_threshold import Choice, warned
 from oddshot.detectors.verdicts.calibrated import Shown
 from oddshot.detectors.verdicts.calibration import ThresholdRule, batch_basis
-from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, FloatArray, LabelArray
+from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, FloatArray, GivenLabels, LabelArray
 from oddshot.errors import DataError, SeriesWarning, SettingError, is_number
 from oddshot.frames import RawRows, hash_rows
 from oddshot.mapping.encoding.column_note import ColumnNote
@@ -185,7 +185,7 @@ class SeriesDetector(AnomalyDetector):
         self.quality = quality
         self.novel = novel
 
-    def fit(self, X: Any, y: ArrayLike | None = None) -> Self:
+    def fit(self, X: Any, y: GivenLabels | None = None) -> Self:
         """Learn what windows of a series look like.
 
         Parameters

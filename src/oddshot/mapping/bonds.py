@@ -6,7 +6,7 @@ import numpy as np
 
 from oddshot.episodes import FloatArray
 from oddshot.mapping.inner_precision import inner_precision
-from oddshot.mapping.outside import Outside
+from oddshot.mapping.outside import Outside, with_own
 from oddshot.mapping.row_places import RowPlaces
 from oddshot.mapping.threading import one_blas_thread
 
@@ -61,14 +61,18 @@ class Bonds:
             self._own, self._outside = own, Outside().fit(own, RowPlaces(own))
         return self
 
-    def decades(self, rows: FloatArray) -> FloatArray:
-        """Surprise (n,) of rows (n, p + q), mostly 0; a typical row is compared with all others."""
+    def decades(self, rows: FloatArray, instead_of: FloatArray | None = None) -> FloatArray:
+        """Surprise (n,) of rows (n, p + q), mostly 0; a typical row is compared with all others.
+
+        See `Outside.decades` for ``instead_of`` (n, p + q).
+        """
         if not self._looks:
             return np.zeros(len(rows))
-        residuals = self._residuals(rows)
-        at = self._places.of(rows)
-        residuals[at >= 0] = self._own[at[at >= 0]]
-        return self._outside.decades(residuals)
+        residuals = with_own(self._residuals(rows), self._own, self._places.of(rows))
+        if instead_of is None:
+            return self._outside.decades(residuals)
+        replaced = with_own(residuals, self._own, self._places.of(instead_of))
+        return self._outside.decades(residuals, replaced)
 
     def _scaled(self, rows: FloatArray) -> FloatArray:
         with np.errstate(over="ignore"):

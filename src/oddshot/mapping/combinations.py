@@ -64,16 +64,21 @@ class Combinations:
                 self.pairs.append(Pair(one, other, codes, codes[counts == 1], new, own))
         return self
 
-    def decades(self, levels: Levels, own: NDArray[np.bool_]) -> FloatArray:
+    def decades(
+        self, levels: Levels, own: NDArray[np.bool_], instead_of: Levels | None = None
+    ) -> FloatArray:
         """Surprise (n,) of rows with levels (n, c), mostly 0.
 
-        ``own`` (n,) tells which rows are among those of `fit`: compared with all but themselves.
+        ``own`` (n,) tells which rows are among those of `fit`, or there instead of such rows, whose
+        levels are ``instead_of`` (n, c) then: compared with all but these.
         """
         found = np.zeros(len(levels))
+        replaced = levels if instead_of is None else instead_of
         for one, other, codes, alone, new, of_own in self.pairs:
-            met = _met(levels, self._known, one, other)
+            met, gone = (_met(each, self._known, one, other) for each in (levels, replaced))
             seen = (levels[:, [one, other]] < self._known[[one, other]]).all(axis=1)
-            unheard = seen & np.where(own, np.isin(met, alone), ~np.isin(met, codes))
+            left_alone = own & (met == gone) & np.isin(met, alone)
+            unheard = seen & (left_alone | ~np.isin(met, codes))
             found = np.maximum(found, np.where(unheard, np.where(own, of_own, new), 0.0))
         return np.where(found >= BEGINS, found, 0.0)
 

@@ -64,16 +64,26 @@ class Pool:
         Shape (n, p + q): encoded, columns in the support's order.
     seen
         The same rows, seen by `Mapping.pool`.
+    instead_of
+        Shape (n, p + q): the rows whose places they take among those compared with; ``None``: each
+        its own.
     """
 
     rows: FloatArray
     seen: Seen
+    instead_of: FloatArray | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def __getitem__(self, index: NDArray[np.intp]) -> "Pool":
-        return Pool(self.rows[index], self.seen[index])
+        instead_of = None if self.instead_of is None else self.instead_of[index]
+        return Pool(self.rows[index], self.seen[index], instead_of)
+
+    @property
+    def replaced(self) -> FloatArray:
+        """The rows (n, p + q) whose places the rows take: themselves, where nothing is said."""
+        return self.rows if self.instead_of is None else self.instead_of
 
     def followed_by(self, other: "Pool") -> "Pool":
         """Put two pools together, in this order."""
@@ -173,9 +183,13 @@ class Mapping:
         return self._later.rows, self._later_labels
 
     @one_blas_thread
-    def pool(self, rows: FloatArray) -> Pool:
-        """See rows (n, p + q), whose columns are in the support's order, by what needs no label."""
-        return Pool(rows, self._free.look(rows))
+    def pool(self, rows: FloatArray, instead_of: FloatArray | None = None) -> Pool:
+        """See rows (n, p + q), whose columns are in the support's order, by what needs no label.
+
+        Each as if it had been there instead of another (n, p + q), where that is given and is a
+        typical one.
+        """
+        return Pool(rows, self._free.look(rows, instead_of), instead_of)
 
     @one_blas_thread
     def judge(self, pool: Pool) -> Float32Array:

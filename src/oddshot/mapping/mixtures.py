@@ -10,7 +10,7 @@ from sklearn.mixture import GaussianMixture
 
 from oddshot.episodes import Float32Array, FloatArray
 from oddshot.mapping.coordinates.spaces import Views
-from oddshot.mapping.outside import Outside
+from oddshot.mapping.outside import Outside, with_own
 from oddshot.mapping.row_places import RowPlaces
 
 COMPONENTS = (1, 2, 4, 8)
@@ -212,14 +212,21 @@ class Dependencies:
             self._outside = Outside().fit(self._own, RowPlaces(self._own))
         return self
 
-    def decades(self, views: Views, rows: FloatArray) -> FloatArray:
-        """Surprise (n,) of rows, seen and (n, p + q), mostly 0; typical ones without themselves."""
+    def decades(
+        self, views: Views, rows: FloatArray, instead_of: FloatArray | None = None
+    ) -> FloatArray:
+        """Surprise (n,) of rows, seen and (n, p + q), mostly 0; typical ones without themselves.
+
+        See `Outside.decades` for ``instead_of`` (n, p + q).
+        """
         if not self._looks:
             return np.zeros(len(rows))
-        values = self._surprises(views, Mixture.surprise)
-        at = self._places.of(rows)
-        values[at >= 0] = self._own[at[at >= 0]]
-        return self._outside.decades(values)
+        seen = self._surprises(views, Mixture.surprise)
+        values = with_own(seen, self._own, self._places.of(rows))
+        if instead_of is None:
+            return self._outside.decades(values)
+        replaced = with_own(values, self._own, self._places.of(instead_of))
+        return self._outside.decades(values, replaced)
 
     def _surprises(
         self, views: Views, surprise: Callable[[Mixture, FloatArray], FloatArray]

@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from oddshot.episodes import FloatArray
 from oddshot.mapping.encoding.category import NEARLY
@@ -83,23 +84,38 @@ class Outside:
         _, decades = self._unseen.get(column, (0.0, 0.0))
         return min(decades, _MOST) if decades >= BEGINS else 0.0
 
-    def decades(self, rows: FloatArray) -> FloatArray:
-        """Surprise (n,) of rows (n, p + q), mostly 0; a typical row is compared with all others."""
+    def decades(self, rows: FloatArray, instead_of: FloatArray | None = None) -> FloatArray:
+        """Surprise (n,) of rows (n, p + q), mostly 0; a typical row is compared with all others.
+
+        A row that is there instead of a typical one (n, p + q) is compared with all but that one.
+        """
         found = np.zeros(len(rows))
-        upper, lower = self._of_all
         numbers = rows[:, : self._width]
-        ends = (numbers >= upper.extreme) | (-numbers >= lower.extreme)
-        at_ends = np.flatnonzero(ends.any(axis=1))
-        own = self._places.of(rows[at_ends]) >= 0
-        for tails, places in ((self._of_others, at_ends[own]), (self._of_all, at_ends[~own])):
-            values = numbers[places]
-            cells = np.maximum(tails[0].decades(values), tails[1].decades(-values))
-            found[places] = cells.max(axis=1, initial=0.0)
+        ends = self._at_ends(numbers)
+        if instead_of is None:
+            replaced, theirs = rows, ends
+        else:
+            replaced, theirs = instead_of, self._at_ends(instead_of[:, : self._width])
+        at_ends = np.flatnonzero((ends[0] | ends[1] | theirs[0] | theirs[1]).any(axis=1))
+        own = self._places.of(replaced[at_ends])[:, None] >= 0
+        for tails in range(2):
+            values = (numbers, -numbers)[tails][at_ends]
+            cells = np.where(
+                own & theirs[tails][at_ends],
+                self._of_others[tails].decades(values),
+                self._of_all[tails].decades(values),
+            )
+            found[at_ends] = np.maximum(found[at_ends], cells.max(axis=1, initial=0.0))
         found -= self._looked_at
         for column, (value, decades) in self._unseen.items():
             is_it = np.abs(rows[:, column] - value) < NEARLY
             found = np.maximum(found, np.where(is_it, decades, -np.inf))
         return np.where(found >= BEGINS, np.minimum(found, _MOST), 0.0)
+
+    def _at_ends(self, numbers: FloatArray) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Which cells (n, p) are as high, and which as low, as any of the typical rows."""
+        upper, lower = self._of_all
+        return numbers >= upper.extreme, -numbers >= lower.extreme
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +140,13 @@ class _Tail:
             excess = (values[row, column] - self.threshold[column]) / self.scale[column]
             found[row, column] = np.log10(1 + shape * excess) / shape - np.log10(self.share)
         return found
+
+
+def with_own(values: FloatArray, own: FloatArray, places: NDArray[np.intp]) -> FloatArray:
+    """Values (n, f), in their place those (m, f) of typical rows where ``places`` (n,) has them."""
+    found = values.copy()
+    found[places >= 0] = own[places[places >= 0]]
+    return found
 
 
 def _ends(columns: FloatArray) -> tuple[FloatArray, FloatArray]:

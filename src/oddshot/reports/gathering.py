@@ -11,6 +11,7 @@ from sklearn.base import clone
 from oddshot.data.images import Images, looks_like_images, to_images
 from oddshot.detectors.explanations.explanation import Explanation
 from oddshot.episodes import UNLABELLED
+from oddshot.errors import require
 from oddshot.frames import as_frame, take_rows, to_rows
 from oddshot.reports.detection import scored
 from oddshot.reports.evidence import Evidence, LabelEffect
@@ -54,6 +55,8 @@ def detection_report(detector: "FewShotDetector", X: Any, *, source: str = "the 
     ------
     DataError
         As `FewShotDetector.anomaly_score`.
+    SettingError
+        If it is another detector, which has no reasons or suggestions to show.
 
     Examples
     --------
@@ -64,6 +67,9 @@ def detection_report(detector: "FewShotDetector", X: Any, *, source: str = "the 
     >>> "readings" in page
     True
     """
+    needed = ("calibration_", "column_report_", "explain", "suggest", "threshold_rule_")
+    fits = all(hasattr(type(detector), name) for name in needed)
+    require(fits, "detector", type(detector).__name__, "a FewShotDetector")
     rows = to_images(X) if looks_like_images(X) else to_rows(X)
     found = scored(
         _table(rows),

@@ -6,6 +6,7 @@ from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, FloatArray
 from oddshot.reports.detection import Detection
 from oddshot.reports.evidence import RowMap
 from oddshot.reports.page_cells import name_of, safe
+from oddshot.wording import counted
 
 BINS = 48
 WIDTH, HEIGHT = 760, 220
@@ -96,9 +97,10 @@ def plane(found: Detection, where: RowMap) -> str:
         else ""
     )
     some = f" {len(where.places):,} of {len(scores):,} are drawn." * (len(x) < len(scores))
+    odd_ones = counted(int(odd.sum()), "odd ones")
     return (
         f'<figure><svg viewBox="0 0 {WIDTH} {MAP_HEIGHT}" role="img" aria-label="Map of the '
-        f'{found.things}: {int(odd.sum()):,} odd ones among {len(x):,}"><path class="cloud" '
+        f'{found.things}: {odd_ones} among {len(x):,}"><path class="cloud" '
         f'd="{cloud}"/>{marks}{points}</svg>{_legend(legend)}<figcaption>'
         f"{found.things.capitalize()} that are alike lie near each other; odd ones are coloured, "
         f"and named on pointing at them.{some} "

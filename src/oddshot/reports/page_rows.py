@@ -144,12 +144,9 @@ def left_out(found: Detection) -> str:
         for note in noted[:MAX_NOTES]
     )
     more = len(noted) - MAX_NOTES
-    return (
-        '<div class="wide" tabindex="0"><table class="plain"><caption>Columns that were left out, '
-        'or need a word</caption><thead><tr><th scope="col">column</th><th scope="col">used</th>'
-        f'<th scope="col">why</th></tr></thead><tbody>{rows}</tbody></table></div>'
-        + (f"<p>{_more_noted(more)}</p>" if more > 0 else "")
-    )
+    head = "".join(f'<th scope="col">{name}</th>' for name in ("column", "used", "why"))
+    caption = "Columns that were left out, or need a word"
+    return _wide("plain", caption, head, rows) + (f"<p>{_more_noted(more)}</p>" if more > 0 else "")
 
 
 def _more_noted(number: int) -> str:
@@ -180,11 +177,16 @@ def _table(
         f"<tr{' class=flagged' if flags[n] else ''}>{''.join(of(n) for _, of in columns)}</tr>\n"
         for n in places
     )
+    table = _wide("sortable" if sortable else "", caption, head, body)
+    return f'<p class="hint" hidden>{SCROLL}</p>{table}'
+
+
+def _wide(kind: str, caption: str, head: str, body: str) -> str:
+    """Make a table that can be scrolled by keys, too: so it is a region with a name."""
     return (
-        f'<p class="hint" hidden>{SCROLL}</p>'
-        f'<div class="wide" tabindex="0"><table{" class=sortable" if sortable else ""}>'
-        f"<caption>{caption}</caption><thead><tr>{head}</tr></thead>"
-        f"<tbody>{body}</tbody></table></div>"
+        f'<div class="wide" role="region" aria-label="{caption}" tabindex="0">'
+        f"<table{f' class={kind}' if kind else ''}><caption>{caption}</caption>"
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
 
 

@@ -4,6 +4,7 @@ import pytest
 import scipy.sparse as sp
 
 from oddshot import FewShotDetector
+from oddshot.errors import SettingError
 from small_priors import untrained_prior
 
 LABELS = np.where(np.arange(300) == 5, 1, -1)
@@ -90,16 +91,94 @@ def test_the_nearest_known_anomaly_is_another_row(found):
     assert found[6].anomaly.differing[0] in ("double", "shop")
 
 
-def test_the_change_makes_the_row_normal(fitted, table, found):
+def test_the_change_of_a_row_that_is_new_makes_it_normal(fitted, table):
+    new = table.loc[list(ODD)].assign(fee=lambda rows: rows["fee"].fillna(1.0) + 1e-3)
+    found = fitted.explain(new)
     changed = {row.row: row.change for row in found if row.change is not None}
     assert set(changed["r6"].values) == {"shop"}
     assert set(changed["r7"].values) == {"when"}
     for name, change in changed.items():
-        row = table.loc[[name]].copy()
+        row = new.loc[[name]].copy()
         for column, value in change.values.items():
             row[column] = value
         assert fitted.anomaly_score(row)[0] == pytest.approx(change.score, abs=1e-6)
         assert change.score <= fitted.threshold_
+
+
+def test_the_change_of_a_row_that_was_learned_from_holds_once_it_is_fitted_anew(table):
+    rows = table.drop(columns="zip")
+    detector = FewShotDetector(random_state=0).fit(rows)
+    found = [row for row in detector.explain(rows.iloc[5:10]) if row.change is not None]
+    assert len(found) >= 3
+    for row in found:
+        changed = rows.copy()
+        for column, value in row.change.values.items():
+            changed.loc[row.row, column] = value
+        again = FewShotDetector(random_state=0).fit(changed)
+        (score,) = again.anomaly_score(changed.loc[[row.row]])
+        assert score == pytest.approx(row.change.score, abs=0.15)
+        assert score <= again.threshold_
+
+
+@pytest.mark.parametrize("learned", [True, False])
+def test_where_two_levels_never_met_one_of_them_is_the_reason_and_what_to_change(learned):
+    rng = np.random.default_rng(1)
+    ward = rng.integers(16, size=400)
+    rows = pd.DataFrame(rng.normal(size=(400, 3)), columns=[*"abc"]).assign(
+        ward=[f"W{number:02d}" for number in ward], sex=np.where(ward < 8, "F", "M")
+    )
+    place = int(np.flatnonzero(ward == 3)[0])
+    rows.loc[place, "sex"] = "M"  # in a ward for women
+    given = rows if learned else rows.drop(index=place)
+    (found,) = FewShotDetector(random_state=0).fit(given).explain(rows.loc[[place]])
+    assert found.flagged
+    assert found.top(1)[0][0] in ("ward", "sex")
+    assert {"ward", "sex"} & set(found.change.values)
+
+
+def test_a_change_leaves_fixed_columns_alone_by_name_or_by_place(fitted, table):
+    shop, when = table.columns.get_indexer(["shop", "when"]).tolist()
+    for fixed in (["shop", "when"], [shop, when]):
+        found = fitted.explain(table.iloc[6:8], fixed=fixed)
+        assert not any({"shop", "when"} & set(row.change.values) for row in found if row.change)
+    np.testing.assert_array_equal(
+        found[0].contributions, fitted.explain(table.iloc[6:7])[0].contributions
+    )
+    assert fitted.explain(table.iloc[6:7], fixed=["same", "zip"])[0].change.values.keys() == {
+        "shop"
+    }
+
+
+@pytest.mark.parametrize(
+    ("fixed", "told"),
+    [
+        (["shops"], "fixed names column 'shops', which was not there at fit; name one of 'fee', "),
+        ([6], "fixed names column 6"),
+        ([True], "fixed names column True"),
+        ("shop", "a list of columns, by name or place"),
+    ],
+)
+def test_what_is_fixed_must_be_columns(fitted, table, fixed, told):
+    with pytest.raises(SettingError, match=told):
+        fitted.explain(table.iloc[6:7], fixed=fixed)
+
+
+def test_changes_are_cells_as_they_were_given():
+    rng = np.random.default_rng(0)
+    rows = pd.DataFrame(rng.normal(size=(200, 2)), columns=[*"ab"]).assign(
+        crp=[f"{value:.1f}" for value in rng.lognormal(size=200)], day=pd.Timestamp("2024-01-01")
+    )
+    rows["day"] = (rows["day"] + pd.to_timedelta(rng.integers(90, size=200), "D")).dt.strftime(
+        "%Y-%m-%d"
+    )
+    rows["whole"] = rng.integers(20, 90, size=200)
+    odd = {"crp": "900.0", "day": "2039-01-01", "whole": 4000}
+    for place, (column, value) in enumerate(odd.items()):
+        rows.loc[place, column] = value
+    found = FewShotDetector(random_state=0).fit(rows).explain(rows.iloc[:3])
+    for row, column in zip(found, odd, strict=True):
+        assert row.change.values[column] in set(rows[column])
+        rows.loc[row.row, column] = row.change.values[column]  # fits the column's type
 
 
 def test_no_change_is_sought_for_normal_rows_or_when_not_asked_for(fitted, table, found):

@@ -9,7 +9,7 @@ from oddshot.detectors.explanations.shapley import Attribution, attribute
 GROUPS = [np.array([0]), np.array([1, 4]), np.array([2]), np.array([3, 6]), np.array([5])]
 
 
-def score(points: np.ndarray) -> np.ndarray:
+def score(points: np.ndarray, _: object = None) -> np.ndarray:
     mixed = np.random.default_rng(1).normal(size=(7, 7))
     return np.tanh(points @ mixed).sum(axis=1) ** 2
 
@@ -75,7 +75,7 @@ def test_among_many_groups_the_one_that_matters_gets_all():
     groups = [np.array([i]) for i in range(40)]
     row = np.zeros((1, 40))
     row[0, 31] = 5
-    found = attribute(lambda points: points[:, 31] ** 2, row, np.zeros((1, 2, 40)), groups)
+    found = attribute(lambda points, _: points[:, 31] ** 2, row, np.zeros((1, 2, 40)), groups)
     assert found.contributions[0, 31] == pytest.approx(25)
     assert np.abs(np.delete(found.contributions[0], 31)).max() < 1e-9
 
@@ -83,7 +83,7 @@ def test_among_many_groups_the_one_that_matters_gets_all():
 def test_number_of_scorings_is_as_promised():
     asked = []
 
-    def counted(points: np.ndarray) -> np.ndarray:
+    def counted(points: np.ndarray, _: np.ndarray) -> np.ndarray:
         asked.append(len(points))
         return points.sum(axis=1)
 

@@ -1,3 +1,4 @@
+import inspect
 from datetime import UTC, datetime
 
 import numpy as np
@@ -9,8 +10,9 @@ import scipy.sparse as sp
 import torch
 from sklearn.exceptions import DataConversionWarning
 
-from oddshot import AAEDetector, FewShotDetector
+from oddshot import AAEDetector, FewShotDetector, SeriesDetector
 from oddshot.detectors.scorers import roc_auc_scorer
+from oddshot.episodes import GivenLabels
 from oddshot.errors import LabelError, LabelWarning
 from small_detectors import detector, few_labels, odd_among
 
@@ -187,3 +189,12 @@ def test_a_column_that_agrees_with_few_labels_may_be_chance():
     frame = pd.DataFrame(rows).add_prefix("x").assign(member=truth)
     detector().fit(frame, labels)
     detector().fit(frame.assign(member=1 - truth), truth)
+
+
+@pytest.mark.parametrize("kind", [FewShotDetector, SeriesDetector, AAEDetector])
+def test_types_let_labels_be_what_the_documentation_says(kind):
+    public = [value for name, value in inspect.getmembers(kind, callable) if name[0] != "_"]
+    asked = [inspect.signature(method).parameters.get("y") for method in public]
+    given = [parameter.annotation for parameter in asked if parameter is not None]
+    assert len(given) >= 3
+    assert set(given) <= {GivenLabels, GivenLabels | None}

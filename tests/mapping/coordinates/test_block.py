@@ -64,6 +64,15 @@ def test_a_row_is_judged_alone(make, see):
 
 
 @each_block
+def test_a_row_in_its_own_place_is_seen_as_it_was_there(make, see):
+    rows = np.concatenate([BLOB, 5 * BLOB[:3]])
+    typical, _, block = fitted(make, see, rows, rows)
+    _, views = see(rows, rows)
+    found = block.transform(views, np.arange(len(rows)))
+    np.testing.assert_allclose(found, typical, rtol=1e-5, atol=1e-5)
+
+
+@each_block
 def test_known_anomalies_are_not_looked_at(make, see):
     results = []
     for known in (BLOB[:0], BLOB[:5] + 9):

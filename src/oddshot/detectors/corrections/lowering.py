@@ -63,7 +63,7 @@ class Lowering:
             return scores
         decades = self._scale.apply(scores)
         odd = np.flatnonzero(decades > TYPICAL)
-        own = self._places.of(pool.rows[odd])  # known normal rows are the first of them
+        own = self._places.of(pool.replaced[odd])  # known normal rows are the first of them
         own[own >= len(self._normal)] = -1
         seen = pool.seen[odd]
         share = np.concatenate(

@@ -75,7 +75,7 @@ class Raising:
         ``scale`` is that of scores of another kind. Without ``together`` only single cells count.
         """
         scale, rows = scale or self._scale, pool.rows
-        decades = self._outside.decades(rows)
+        decades = self._outside.decades(rows, pool.instead_of)
         if together:
             decades = np.maximum(decades, self._together(pool))
         out = np.flatnonzero(decades)
@@ -104,16 +104,17 @@ class Raising:
 
     def _together(self, pool: Pool) -> FloatArray:
         """Decades (n,) of a pool's rows by how their cells go together, 0 where they do."""
-        rows = pool.rows
+        rows, instead_of = pool.rows, pool.instead_of
         decades = np.zeros(len(rows))
         if self._bonds:
-            decades = np.maximum(decades, self._bonds.decades(rows))
+            decades = np.maximum(decades, self._bonds.decades(rows, instead_of))
         if self._dependencies:
-            broken = self._dependencies.decades(pool.seen.views, rows)
+            broken = self._dependencies.decades(pool.seen.views, rows, instead_of)
             decades = np.maximum(decades, _bounded(broken) if self._bounds else broken)
         if self._met.pairs:
-            own = self._places.of(rows) >= 0
-            decades = np.maximum(decades, self._met.decades(self._levels(rows), own))
+            own, levels = self._places.of(pool.replaced) >= 0, self._levels(rows)
+            gone = None if instead_of is None else self._levels(instead_of)
+            decades = np.maximum(decades, self._met.decades(levels, own, gone))
         return decades
 
     def _levels(self, rows: FloatArray) -> Levels:

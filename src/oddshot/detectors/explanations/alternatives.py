@@ -36,9 +36,11 @@ class Change:
     Parameters
     ----------
     values
-        By column, what to put there, in the user's units: values that typical rows have.
+        By column, what to put there: cells of a typical row, as they were given; of one that was
+        not kept, as far as they can be read back.
     score
-        Anomaly score of the changed row; at most the threshold.
+        Anomaly score of the changed row, at most 0.95 of the threshold. Of a row that was given to
+        `fit`: as if it had stood there in place of the row.
     """
 
     values: dict[str, Any]

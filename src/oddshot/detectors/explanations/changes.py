@@ -17,10 +17,23 @@ ROWS = 32  # typical rows whose values in two columns are tried together
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """A changed row (p,), the groups of columns that were changed, and the score after it."""
+    """A changed row (p,), what was changed, and what came of it.
+
+    Parameters
+    ----------
+    row
+        Shape (p,).
+    groups
+        The groups of columns that were changed.
+    source
+        Shape (p,): the typical row whose values they got.
+    score
+        The changed row's.
+    """
 
     row: FloatArray
     groups: tuple[int, ...]
+    source: FloatArray
     score: float
 
 
@@ -30,7 +43,7 @@ def smallest_changes(
     contributions: FloatArray,
     nearness: Nearness,
     *,
-    thresholds: FloatArray,
+    threshold: float,
 ) -> list[Changed | None]:
     """Search the values of typical rows for the smallest change that makes each row normal.
 
@@ -44,15 +57,15 @@ def smallest_changes(
     Parameters
     ----------
     score
-        Encoded rows (m, p) to scores (m,).
+        Encoded rows (m, p), and the places (m,) of the rows that were changed, to scores (m,).
     rows
         Shape (n, p): anomalies.
     contributions
-        Shape (n, g).
+        Shape (n, g); groups without any are left alone.
     nearness
         Typical rows, and what each source column's encoded columns are.
-    thresholds
-        Shape (n,): a row is normal once its score is no higher.
+    threshold
+        A row is normal once its score is no higher.
 
     Returns
     -------
@@ -65,19 +78,21 @@ def smallest_changes(
         tries = [_tries(rows[n], contributions[n], nearness, size) for n in left]
         if not any(map(len, tries)):
             continue
-        scores = score(np.concatenate([tried.rows for tried in tries]))
-        ends = np.cumsum([len(tried) for tried in tries])[:-1]
-        for n, tried, reached in zip(left, tries, np.split(scores, ends), strict=True):
-            found[n] = tried.smallest(reached, float(thresholds[n]))
+        counts = [len(tried) for tried in tries]
+        scores = score(np.concatenate([tried.rows for tried in tries]), np.repeat(left, counts))
+        reached_by = np.split(scores, np.cumsum(counts)[:-1])
+        for n, tried, reached in zip(left, tries, reached_by, strict=True):
+            found[n] = tried.smallest(reached, threshold)
     return found
 
 
 @dataclass(frozen=True, slots=True)
 class _Tries:
-    """Changed rows (c, p), the groups changed in each, and how far they are from the row (c,)."""
+    """Changed rows (c, p), the groups changed in each, by which rows, and how far they are (c,)."""
 
     rows: FloatArray
     groups: list[tuple[int, ...]]
+    sources: FloatArray
     distances: FloatArray
 
     def __len__(self) -> int:
@@ -89,7 +104,7 @@ class _Tries:
         if not len(normal):
             return None
         best = normal[np.argmin(self.distances[normal])]
-        return Changed(self.rows[best], self.groups[best], float(scores[best]))
+        return Changed(self.rows[best], self.groups[best], self.sources[best], float(scores[best]))
 
 
 def _tries(row: FloatArray, contributions: FloatArray, nearness: Nearness, size: int) -> _Tries:
@@ -99,6 +114,7 @@ def _tries(row: FloatArray, contributions: FloatArray, nearness: Nearness, size:
     apart = nearness.apart(row, nearness.typical)
     nearest = nearness.nearest(row, ROWS) if size > 1 else np.zeros(0, np.intp)
     rows, changed, distances = [np.empty((0, len(row)))], [], [np.empty(0)]
+    sources = [np.empty((0, len(row)))]
     for which in combinations(leading, size):
         places = nearest if size > 1 else _spaced(apart[:, which[0]])
         tried = np.repeat(row[None], len(places), axis=0)
@@ -106,9 +122,10 @@ def _tries(row: FloatArray, contributions: FloatArray, nearness: Nearness, size:
             columns = nearness.groups[group]
             tried[:, columns] = nearness.typical[np.ix_(places, columns)]
         rows.append(tried)
+        sources.append(nearness.typical[places])
         changed += [which] * len(places)
         distances.append(apart[places][:, which].sum(axis=1))
-    return _Tries(np.concatenate(rows), changed, np.concatenate(distances))
+    return _Tries(np.concatenate(rows), changed, np.concatenate(sources), np.concatenate(distances))
 
 
 def _spaced(distances: FloatArray) -> NDArray[np.intp]:

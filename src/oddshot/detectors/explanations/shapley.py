@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from oddshot.episodes import FloatArray
 
-Score: TypeAlias = Callable[[FloatArray], FloatArray]
+Score: TypeAlias = Callable[[FloatArray, NDArray[np.intp]], FloatArray]
 ColumnGroups: TypeAlias = Sequence[NDArray[np.intp]]
 Sets: TypeAlias = NDArray[np.bool_]
 
@@ -69,7 +69,8 @@ def attribute(
     Parameters
     ----------
     score
-        Rows (m, p) to scores (m,), higher = odder, each alone.
+        Mixtures (m, p), and the places (m,) of the rows that they are made of, to scores (m,):
+        higher = odder, each alone.
     rows
         Shape (n, p).
     stand_ins
@@ -84,15 +85,16 @@ def attribute(
     Examples
     --------
     >>> rows, zeros = np.array([[3.0, 1.0, 2.0]]), np.zeros((1, 1, 3))
-    >>> total = lambda points: points[:, 0] * points[:, 1] + points[:, 2]
+    >>> total = lambda points, _: points[:, 0] * points[:, 1] + points[:, 2]
     >>> found = attribute(total, rows, zeros, [np.array([i]) for i in range(3)])
     >>> found.contributions.round(9).tolist()
     [[1.5, 1.5, 2.0]]
     """
-    scores = score(rows) if scores is None else scores
+    places = np.arange(len(rows))
+    scores = score(rows, places) if scores is None else scores
     step = max(1, MOST_AT_ONCE // (2 * len(groups) * stand_ins.shape[1]))
     mixtures = [
-        _Mixtures(score, rows[at], stand_ins[at], scores[at], groups)
+        _Mixtures(score, rows[at], places[at], stand_ins[at], scores[at], groups)
         for at in (slice(start, start + step) for start in range(0, len(rows), step))
     ]
     shared = [mixture.shared_out(exact) for mixture in mixtures]
@@ -109,6 +111,7 @@ class _Mixtures:
 
     score: Score
     rows: FloatArray
+    places: NDArray[np.intp]
     stand_ins: FloatArray
     scores: FloatArray
     groups: ColumnGroups
@@ -162,7 +165,8 @@ class _Mixtures:
         for group, places in enumerate(self.groups):
             own[:, :, places] = sets[:, :, [group]]
         mixed = np.where(own[:, :, None], self.rows[:, None, None], self.stand_ins[:, None])
-        scores = self.score(mixed.reshape(-1, self.rows.shape[1]))
+        of = np.repeat(self.places, mixed.shape[1] * mixed.shape[2])
+        scores = self.score(mixed.reshape(-1, self.rows.shape[1]), of)
         return np.asarray(scores.reshape(mixed.shape[:3]).mean(axis=2))
 
 

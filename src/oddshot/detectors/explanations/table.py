@@ -1,7 +1,6 @@
 """Explain the rows of a table: stand-ins, contributions, rows to compare with, a way to normal."""
 
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,9 +11,10 @@ from oddshot.detectors.explanations.alternatives import Change, CounterExample
 from oddshot.detectors.explanations.changes import Changed, smallest_changes
 from oddshot.detectors.explanations.explanation import Explanation, Explanations
 from oddshot.detectors.explanations.nearness import Nearness
-from oddshot.detectors.explanations.shapley import Attribution, attribute
+from oddshot.detectors.explanations.shapley import Attribution, Score, attribute
 from oddshot.detectors.fitted.table import FittedTable
 from oddshot.episodes import FloatArray
+from oddshot.errors import SettingError, is_whole, require
 from oddshot.frames import RawRows, as_frame
 from oddshot.mapping.encoding.decode import decode
 from oddshot.mapping.encoding.encoder import BLOCK_ROWS, Encoder
@@ -22,6 +22,7 @@ from oddshot.mapping.row_places import RowPlaces
 from oddshot.mapping.threading import cut
 
 STAND_INS = 4
+SETTLED = 0.95  # of the threshold: what is closer may be an anomaly once all is fitted again
 
 
 class TableExplainer:
@@ -60,19 +61,21 @@ class TableExplainer:
             aside=self._support.aside,
         )
 
-    def explain(self, rows: RawRows, *, changes: bool) -> Explanations:
-        """Explain rows (n, d); ``changes``: search what would make the anomalies normal."""
-        encoder = self._fitted.encoder
+    def explain(
+        self, rows: RawRows, *, changes: bool, fixed: Sequence[str | int] = ()
+    ) -> Explanations:
+        """Explain rows (n, d).
+
+        ``changes``: search what would make the anomalies normal, but for columns that are
+        ``fixed``.
+        """
+        encoder, stay = self._fitted.encoder, self._named(fixed)
         arranged = self._fitted.arranged(rows)
         nearness = self._nearness
         nearest = np.stack([nearness.nearest(row, STAND_INS) for row in arranged])
-        # A row that the detector has learned from is scored as if it had not. Its mixtures cannot
-        # be: so all are compared with how a copy of it scores, and its own score sets the scale.
-        copies, stand_ins = _copied(arranged), _copied(nearness.typical[nearest])
-        copied = self._attributed(copies, stand_ins)
-        found = copied.raised_to(self._score(arranged))
+        found = self._attributed(arranged, _copied(nearness.typical[nearest]))
         odd = np.flatnonzero((found.scores > self._threshold) & changes)
-        changed = dict(zip(odd.tolist(), self._changes(arranged, found, copied, odd), strict=True))
+        changed = dict(zip(odd.tolist(), self._changes(arranged, found, odd, stay), strict=True))
         labels = rows.index.tolist() if isinstance(rows, pd.DataFrame) else range(len(arranged))
         cells = _cells(rows, self._columns, encoder)
         return Explanations(
@@ -111,7 +114,7 @@ class TableExplainer:
             also = (self._used + np.flatnonzero(game[:-1])).tolist()
             players = [*range(self._used), *also]
             groups = [self._nearness.groups[group] for group in players]
-            score = partial(self._score, together=bool(game[-1]))
+            score = self._score_of(rows[alike], together=bool(game[-1]))
             own = (scores if game[-1] else without)[alike]
             part = attribute(score, rows[alike], stand_ins[alike], groups, scores=own)
             found.scores[alike], found.baselines[alike] = part.scores, part.baselines
@@ -124,11 +127,20 @@ class TableExplainer:
         others = np.rint(stand_ins[:, :, places])
         return np.asarray((np.rint(rows[:, None, places]) != others).any(axis=1))
 
-    def _score(self, arranged: FloatArray, *, together: bool = True) -> FloatArray:
-        """Anomaly scores (m,) of encoded rows (m, p + q), block by block."""
-        blocks = [arranged[block] for block in cut(len(arranged), BLOCK_ROWS)]
-        raw = [self._fitted.scored_arranged(block, together=together) for block in blocks]
-        return self._scale(np.concatenate(raw))
+    def _score_of(self, rows: FloatArray, *, together: bool = True) -> Score:
+        """Score mixtures and changes of rows (n, p + q), each as if it had been there instead.
+
+        So what comes of a row that the detector has learned from has no near copy there.
+        """
+
+        def score(mixed: FloatArray, places: NDArray[np.intp]) -> FloatArray:
+            raw = [
+                self._fitted.scored_arranged(mixed[at], rows[places[at]], together=together)
+                for at in cut(len(mixed), BLOCK_ROWS)
+            ]
+            return self._scale(np.concatenate(raw))
+
+        return score
 
     def _typical(self, row: FloatArray, place: int) -> CounterExample:
         nearness = self._nearness
@@ -159,24 +171,43 @@ class TableExplainer:
         return place if place >= 0 else None, dict(zip(self._columns, cells, strict=True))
 
     def _changes(
-        self, rows: FloatArray, found: Attribution, copied: Attribution, odd: NDArray[np.intp]
+        self,
+        rows: FloatArray,
+        found: Attribution,
+        odd: NDArray[np.intp],
+        stay: Collection[str],
     ) -> list[Change | None]:
-        """Search the smallest changes of the odd ones among rows (n, p + q).
-
-        Where a copy of a row scores lower than the row, the changed one must, in proportion.
-        """
-        own, copies, base = found.scores[odd], copied.scores[odd], found.baselines[odd]
-        heights = np.divide(
-            self._threshold - base, own - base, out=np.ones_like(base), where=own > base
-        )
-        thresholds = np.minimum(base + heights * np.maximum(copies - base, 0.0), self._threshold)
+        """Search the smallest changes of the odd ones among rows (n, p + q)."""
+        free = [column not in stay for column in self._columns]
         changed = smallest_changes(
-            self._score, rows[odd], found.contributions[odd], self._nearness, thresholds=thresholds
+            self._score_of(rows[odd]),
+            rows[odd],
+            found.contributions[odd] * free,
+            self._nearness,
+            threshold=SETTLED * self._threshold,
         )
         return [None if one is None else self._change(one) for one in changed]
 
+    def _named(self, fixed: Sequence[str | int]) -> set[str]:
+        """Find the names of columns that are fixed, by name or place."""
+        names = list(self._fitted.encoder.kinds_)
+        ways = "a list of columns, by name or place"
+        require(isinstance(fixed, list | tuple), "fixed", fixed, ways)
+        found = set()
+        for given in fixed:
+            if given in names:
+                found.add(str(given))
+            elif is_whole(given) and 0 <= int(given) < len(names):
+                found.add(names[int(given)])
+            else:
+                raise SettingError(
+                    f"fixed names column {given!r}, which was not there at fit; name one of "
+                    f"{', '.join(map(repr, names[:10]))}{', ...' if len(names) > 10 else ''}"
+                )
+        return found
+
     def _change(self, changed: Changed) -> Change:
-        values = self._decoded(changed.row)
+        _, values = self._as_given(changed.source)
         columns = [self._columns[group] for group in changed.groups]
         return Change({column: values[column] for column in columns}, changed.score)
 
@@ -187,7 +218,11 @@ class TableExplainer:
 
 
 def _copied(rows: FloatArray) -> FloatArray:
-    """Rows that are equal but for the last bit: the mapping does not take them for its own."""
+    """Rows that are equal but for the last bit: the mapping does not take them for its own.
+
+    Else a stand-in, and what comes of a row that is changed into it, would be seen without it, and
+    one that is nearly it would not.
+    """
     return np.nextafter(rows, np.inf)
 
 

@@ -601,14 +601,17 @@ class FittedTable:
         )
 
     @np.errstate(under="ignore")
-    def scored_arranged(self, rows: FloatArray, *, together: bool = True) -> FloatArray:
+    def scored_arranged(
+        self, rows: FloatArray, instead_of: FloatArray | None = None, *, together: bool = True
+    ) -> FloatArray:
         """Raw scores (n,) of encoded rows (n, p + q) whose columns are in the support's order.
 
-        Without ``together`` no row is raised by how its cells go together.
+        Each as if it had been there instead of another (n, p + q), see `Mapping.pool`. Without
+        ``together`` no row is raised by how its cells go together.
         """
         if not len(rows):
             return np.zeros(0)
-        return self.judged(self._mapping.pool(rows), together=together)
+        return self.judged(self._mapping.pool(rows, instead_of), together=together)
 
     @np.errstate(under="ignore")
     def scored_both_ways(self, rows: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -638,7 +641,7 @@ class FittedTable:
     def _unraised(self, told: FloatArray, pool: Pool) -> FloatArray:
         told = self._judge.lowered(told, pool)
         if self.spares_rows:
-            new = np.flatnonzero(self._mapping.places_.of(pool.rows) < 0)
+            new = np.flatnonzero(self._mapping.places_.of(pool.replaced) < 0)
             told = told.copy()
             told[new] = self._judge.scores_at(self._of_new.surprise(self, pool.rows[new]))
         return told

@@ -5,13 +5,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
 from sklearn.exceptions import DataConversionWarning
 from sklearn.utils import column_or_1d
 
 from oddshot.data.labels import look_like_labels, may_look_like_labels, parse_labels
 from oddshot.detectors.given.tables import index_of, told_of_another_order
-from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, LabelArray
+from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, GivenLabels, LabelArray
 from oddshot.errors import LabelError, LabelWarning, first_line
 from oddshot.frames import RawRows, take_rows, to_array
 from oddshot.mapping.encoding.source_columns import as_matrix, column_at
@@ -21,7 +20,7 @@ LOOKED_AT_FIRST = 16  # known anomalies, and known normal rows
 NO_CHANCE = 20  # of each: a column that tells so many apart holds labels, or is as good as they
 
 
-def checked_labels(y: ArrayLike | None, rows: int, X: Any = None) -> LabelArray:
+def checked_labels(y: GivenLabels | None, rows: int, X: Any = None) -> LabelArray:
     """Return labels (n,) of 1, 0, -1, one for each of the rows; ``None`` says nothing.
 
     ``X``: the table that they are for, where it may have an index.

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from oddshot.data.labels import parse_labels
 from oddshot.detectors.fitted.table import FittedTable
-from oddshot.episodes import UNLABELLED, FloatArray, LabelArray
+from oddshot.episodes import UNLABELLED, FloatArray, GivenLabels, LabelArray
 from oddshot.errors import CalibrationWarning, LabelError
 from oddshot.frames import to_array
 from oddshot.mapping.mapping import Pool, last_told
@@ -99,7 +99,7 @@ class Ranking(Generic[DetectorT]):
         """Positions (n,) of the rows, the oddest first; equally odd ones in their order."""
         return np.argsort(-self.scores, kind="stable")
 
-    def add_labels(self, positions: ArrayLike, labels: ArrayLike) -> Self:
+    def add_labels(self, positions: ArrayLike, labels: GivenLabels) -> Self:
         """Take in what has become known of some rows, and rank all anew.
 
         Parameters

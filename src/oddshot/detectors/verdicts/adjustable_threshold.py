@@ -7,7 +7,7 @@ from math import ceil
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from oddshot.detectors.given.labels import checked_labels
@@ -24,7 +24,7 @@ from oddshot.detectors.verdicts.calibration import (
     ThresholdRule,
     batch_basis,
 )
-from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, FloatArray
+from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, FloatArray, GivenLabels
 from oddshot.errors import (
     CalibrationWarning,
     LabelError,
@@ -86,7 +86,7 @@ class AdjustableThreshold(CalibratedVerdicts):
         cost: tuple[float, float] | None = None,
         value: float | None = None,
         X: Any = None,
-        y: ArrayLike | None = None,
+        y: GivenLabels | None = None,
     ) -> Self:
         """Choose another threshold by one rule; nothing is fitted again.
 

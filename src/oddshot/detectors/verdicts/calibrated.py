@@ -14,7 +14,15 @@ from oddshot.detectors.given.groups import Groups
 from oddshot.detectors.given.labels import checked_labels
 from oddshot.detectors.given.tables import index_of
 from oddshot.detectors.verdicts.calibration import GIVEN, OWN, Calibration, doubt_of_own
-from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, Float32Array, FloatArray, LabelArray
+from oddshot.episodes import (
+    ANOMALY,
+    NORMAL,
+    UNLABELLED,
+    Float32Array,
+    FloatArray,
+    GivenLabels,
+    LabelArray,
+)
 from oddshot.errors import (
     CalibrationError,
     CalibrationWarning,
@@ -217,7 +225,7 @@ class CalibratedVerdicts(ABC):
     def calibrate(
         self,
         X: Any = None,
-        y: ArrayLike | None = None,
+        y: GivenLabels | None = None,
         *,
         method: str | None = None,
         folds: int | None = None,

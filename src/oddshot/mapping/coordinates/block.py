@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from oddshot.episodes import FloatArray
 from oddshot.mapping.coordinates.spaces import Views
@@ -41,6 +42,10 @@ class Block(Protocol):
         """Freeze the block on ``reference``; returns shape (m, len(names))."""
         ...
 
-    def transform(self, rows: Views) -> FloatArray:
-        """Coordinates of ``rows``; shape (n, len(names)), one row independent of the others."""
+    def transform(self, rows: Views, own: NDArray[np.intp] | None = None) -> FloatArray:
+        """Coordinates of ``rows``; shape (n, len(names)), one row independent of the others.
+
+        ``own`` (n,): each takes the place of this typical row of the reference, which counts no
+        more; ``None``: of none.
+        """
         ...

@@ -34,8 +34,8 @@ class Isolation:
         self.typical_leaves_ = self.leaves(points)
         return self.depths(self.typical_leaves_)
 
-    def transform(self, rows: Views) -> FloatArray:
-        """See `Block`."""
+    def transform(self, rows: Views, own: NDArray[np.intp] | None = None) -> FloatArray:  # noqa: ARG002
+        """See `Block`: a row is in few of the small samples, so none is left out."""
         return self.depths(self.leaves(rows.standard))
 
     def leaves(self, points: Float32Array) -> NDArray[np.uint16]:

@@ -81,14 +81,20 @@ class LabelFree:
         self.known_ = self.look(support.known)
         return self
 
-    def look(self, rows: FloatArray) -> Seen:
+    def look(self, rows: FloatArray, instead_of: FloatArray | None = None) -> Seen:
         """See rows (n, p + q), columns in the support's order, each alone.
 
-        A typical row of the support is seen as it was there, without itself.
+        A typical row of the support is seen as it was there, without itself. Another row is seen
+        without the one that it is there instead of (n, p + q), where that is a typical one.
         """
         seen = self.typical_.room(len(rows))
+        replaced = None if instead_of is None else self.places(instead_of)
         in_blocks(
-            lambda block: self._look(rows[block], seen[block]), len(rows), threads=self._threads
+            lambda block: self._look(
+                rows[block], None if replaced is None else replaced[block], seen[block]
+            ),
+            len(rows),
+            threads=self._threads,
         )
         return seen
 
@@ -96,24 +102,31 @@ class LabelFree:
         """Place (n,) of each row among the support's typical rows, -1 for all others."""
         return self._own.of(rows)
 
-    def _look(self, rows: FloatArray, seen: Seen) -> None:
-        """Write how ``rows`` are seen to ``seen``."""
+    def _look(self, rows: FloatArray, replaced: NDArray[np.intp] | None, seen: Seen) -> None:
+        """Write how ``rows`` are seen, in the places of those that are replaced, to ``seen``."""
         own = self.places(rows)
-        known, new = np.flatnonzero(own >= 0), np.flatnonzero(own < 0)
+        place = own if replaced is None else replaced
+        known, new = np.flatnonzero(own >= 0), np.flatnonzero((own < 0) & (place < 0))
+        instead = np.flatnonzero((own < 0) & (place >= 0))
         if len(known):
             seen.put(known, self.typical_[own[known]])
         if len(new):
             seen.put(new, self._look_at_new(rows[new]))
+        if len(instead):
+            seen.put(instead, self._look_at_new(rows[instead], place[instead]))
 
     def _view(self, rows: FloatArray) -> Views:
         """Rows (n, p + q) in every space, without what stands aside."""
         return self._spaces.view(rows[:, : self._width])
 
-    def _look_at_new(self, rows: FloatArray) -> Seen:
+    def _look_at_new(self, rows: FloatArray, own: NDArray[np.intp] | None = None) -> Seen:
+        """See other rows, in the place of none or of some typical ones; see `Block`."""
         views = self._view(rows)
         leaves = self._leaves(views)
         raw = [
-            self._isolation.depths(leaves) if block is self._isolation else block.transform(views)
+            self._isolation.depths(leaves)
+            if block is self._isolation
+            else block.transform(views, own)
             for block in self._blocks
         ]
         aside = rows[:, self._width :]

@@ -39,10 +39,10 @@ class Neighbours:
         columns = [index.fit_coordinates(self._threads) for index in self._indexes.values()]
         return np.concatenate(columns, axis=1)
 
-    def transform(self, rows: Views) -> FloatArray:
+    def transform(self, rows: Views, own: NDArray[np.intp] | None = None) -> FloatArray:
         """See `Block`."""
         return np.concatenate(
-            [self._indexes[name].coordinates(points) for name, points in rows.named().items()],
+            [self._indexes[name].coordinates(points, own) for name, points in rows.named().items()],
             axis=1,
         )
 
@@ -76,9 +76,9 @@ class NeighbourIndex:
         self.profile = self._log(distances)
         return self._with_density(self.profile, neighbours)
 
-    def coordinates(self, points: Float32Array) -> FloatArray:
-        """Coordinates of new rows."""
-        distances, neighbours = self._nearest.search(points)
+    def coordinates(self, points: Float32Array, own: NDArray[np.intp] | None = None) -> FloatArray:
+        """Coordinates of new rows; ``own`` (n,) are places that each does not look at."""
+        distances, neighbours = self._nearest.search(points, own)
         return self._with_density(self._log(distances), neighbours)
 
     def log(self, distances: FloatArray) -> FloatArray:
@@ -115,7 +115,7 @@ class Subsets:
         self._threads = threads
 
     def fit(self, reference: Reference, generator: np.random.Generator) -> FloatArray:
-        """See `Block`: a reference row's own draw is left out."""
+        """See `Block`: a reference row's own draws are left out."""
         count = len(reference.typical)
         size = min(max(SUBSET_SIZES), count)
         subsets = [generator.permutation(count)[:size] for _ in range(SUBSETS)]
@@ -125,11 +125,11 @@ class Subsets:
         tasks = [lambda drawn=drawn: drawn.fit_coordinates() for drawn in self._spaces.values()]
         return np.concatenate(run_all(tasks, threads=self._threads), axis=1)
 
-    def transform(self, rows: Views) -> FloatArray:
-        """See `Block`."""
+    def transform(self, rows: Views, own: NDArray[np.intp] | None = None) -> FloatArray:
+        """See `Block`: the draws of the row whose place one takes are left out."""
         named = rows.named()
         return np.concatenate(
-            [drawn.coordinates(named[space]) for space, drawn in self._spaces.items()], axis=1
+            [drawn.coordinates(named[space], own) for space, drawn in self._spaces.items()], axis=1
         )
 
 
@@ -167,12 +167,15 @@ class _Drawn:
         exponents[drawn, self._own[drawn] - block.start] = -np.inf
         return self._coordinates(exponents)
 
-    def coordinates(self, points: Float32Array) -> FloatArray:
-        """Coordinates of new rows."""
-        rows = points.astype(np.float64)
-        return np.concatenate(
-            [self._coordinates(self._settled(rows[block])) for block in cut(len(rows), AT_ONCE)]
-        )
+    def coordinates(self, points: Float32Array, own: NDArray[np.intp] | None = None) -> FloatArray:
+        """Coordinates of new rows; ``own`` (n,) are places whose draws each does not look at."""
+        rows, found = points.astype(np.float64), []
+        for block in cut(len(rows), AT_ONCE):
+            exponents = self._settled(rows[block])
+            if own is not None:
+                exponents[self._own[:, None] == own[block]] = -np.inf
+            found.append(self._coordinates(exponents))
+        return np.concatenate(found)
 
     def _settled(self, points: FloatArray) -> FloatArray:
         """Exponents (draws, n) of new rows, 0 for copies.

@@ -38,15 +38,22 @@ class Ellipsoid:
     def fit(self, points: FloatArray) -> FloatArray:
         """Coordinates of the points themselves, corrected for each point's own weight."""
         self._set(points)
+        self._points = points.astype(np.float32)  # as they were given to `Ellipsoids`
         inside = np.ones(len(points), dtype=np.bool_)
         if self._trim and len(points) > 20:
             distances = self._distances(points)
             inside = distances <= np.quantile(distances, TRIMMED)
             self._set(points[inside], whole=points)
+        self._inside = inside
         return self._coordinates(points, left_out=inside)
 
-    def coordinates(self, points: FloatArray) -> FloatArray:
-        """Log squared distance, log squared sum and log largest of the conditional residuals."""
+    def coordinates(self, points: FloatArray, own: NDArray[np.intp] | None = None) -> FloatArray:
+        """Log squared distance, log squared sum and log largest of the conditional residuals.
+
+        ``own`` (n,): of the points that were fitted to, the one that each is there instead of.
+        """
+        if own is not None:
+            return self._instead_of(_double(self._points[own]), points, self._inside[own])
         return self._coordinates(points, left_out=np.zeros(len(points), dtype=np.bool_))
 
     def _coordinates(self, points: FloatArray, *, left_out: NDArray[np.bool_]) -> FloatArray:
@@ -55,11 +62,31 @@ class Ellipsoid:
         pulled = centred @ self._precision
         distances = np.einsum("np,np->n", pulled, centred)
         squares = pulled**2 / np.diag(self._precision)  # of the residuals
-        # rank-one downdate of the covariance by the row's own part (Sherman and Morrison 1950)
-        own = np.minimum(self._weight * distances / self._count, 0.9)
-        factor = np.where(left_out, 1 / (1 - own), 1.0)
+        factor = np.where(left_out, self._factor(distances), 1.0)
         parts = [distances, factor * squares.sum(axis=1), factor * squares.max(axis=1)]
         return np.asarray(np.log1p(np.column_stack(parts) * factor[:, None]))
+
+    def _factor(self, distances: FloatArray) -> FloatArray:
+        """How much farther (n,) points are once the covariance has lost their own parts.
+
+        A rank-one downdate (Sherman and Morrison 1950).
+        """
+        return np.asarray(1 / (1 - np.minimum(self._weight * distances / self._count, 0.9)))
+
+    def _instead_of(
+        self, own: FloatArray, points: FloatArray, left_out: NDArray[np.bool_]
+    ) -> FloatArray:
+        """As `_coordinates`, of points (n, p) once the covariance has lost others' (n, p) parts."""
+        centred, of_own = points - self._mean, own - self._mean
+        pulled, own_pulled = centred @ self._precision, of_own @ self._precision
+        own_distances = np.einsum("np,np->n", own_pulled, of_own)
+        lost = left_out * (self._factor(own_distances) - 1) / np.maximum(own_distances, 1e-300)
+        lost *= np.einsum("np,np->n", own_pulled, centred)
+        pulled += lost[:, None] * own_pulled
+        distances = np.einsum("np,np->n", pulled, centred)
+        squares = pulled**2 / np.diag(self._precision)
+        parts = [distances, squares.sum(axis=1), squares.max(axis=1)]
+        return np.asarray(np.log1p(np.column_stack(parts)))
 
     def _distances(self, points: FloatArray) -> FloatArray:
         centred = points - self._mean
@@ -97,8 +124,8 @@ class Residual:
         self._axes = vectors[:, ::-1][:, :rank]
         return self.coordinates(points)
 
-    def coordinates(self, points: FloatArray) -> FloatArray:
-        """Log squared residual, shape (n, 1)."""
+    def coordinates(self, points: FloatArray, own: NDArray[np.intp] | None = None) -> FloatArray:  # noqa: ARG002
+        """Log squared residual, shape (n, 1); no row moves the plane by much."""
         centred = points - self._mean
         along = centred @ self._axes
         whole = np.einsum("np,np->n", centred, centred)
@@ -140,9 +167,9 @@ class Ellipsoids:
         seen = [model.fit(points) for model, points in self._each(reference.typical)]
         return np.concatenate(seen, axis=1)
 
-    def transform(self, rows: Views) -> FloatArray:
+    def transform(self, rows: Views, own: NDArray[np.intp] | None = None) -> FloatArray:
         """See `Block`."""
-        seen = [model.coordinates(points) for model, points in self._each(rows)]
+        seen = [model.coordinates(points, own) for model, points in self._each(rows)]
         return np.concatenate(seen, axis=1)
 
     def _each(self, rows: Views) -> Iterator[tuple[Ellipsoid | Residual, FloatArray]]:

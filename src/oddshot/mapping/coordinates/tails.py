@@ -1,6 +1,7 @@
 """Tail probabilities and rarity of single columns, summed over columns and at their largest."""
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from oddshot.episodes import Float32Array, FloatArray
@@ -35,8 +36,8 @@ class Tails:
         self._surprise = -np.log((counts + 0.3) / (len(standard) + 0.3 * (BINS + 2)))
         return self.transform(reference.typical)
 
-    def transform(self, rows: Views) -> FloatArray:
-        """See `Block`."""
+    def transform(self, rows: Views, own: NDArray[np.intp] | None = None) -> FloatArray:  # noqa: ARG002
+        """See `Block`: one row hardly moves a column's distribution, so none is left out."""
         tails = -np.log10(2 * ndtr(-np.abs(rows.quantile.astype(np.float64))) + 1e-12)
         ordered = -np.sort(-tails, axis=1)
         bins = np.take_along_axis(self._surprise, self._bins(rows.standard), axis=0)
