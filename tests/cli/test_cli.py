@@ -128,6 +128,22 @@ def test_detect_shows_the_oddest_rows_and_says_what_it_did(file):
     assert Fake.made.y[:3].tolist() == [1, 0, -1]
 
 
+@pytest.mark.parametrize("width", ["60", "80", "120", "220"])
+def test_row_score_and_verdict_are_shown_whole_where_columns_are_many(tmp_path, width):
+    numbers = np.random.default_rng(0).normal(size=(300, 20)) * 1000
+    numbers[299] = 1e6
+    frame = pd.DataFrame(numbers, columns=[f"measured_value_{i}" for i in range(20)])
+    frame.to_csv(tmp_path / "wide.csv", index=False)
+    terminal = {"TTY_COMPATIBLE": "1", "COLUMNS": width, "TERM": "xterm"}
+    shown = run("detect", tmp_path / "wide.csv", "--top", "3", env=terminal).stdout
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", shown).splitlines()
+    rows = [line for line in lines if line.startswith("│")]
+    assert re.match(r"│ 299 │ \d+\.?\d*(e\+\d\d)? +│ True    │", rows[0])
+    assert all("…" not in "".join(row.split("│")[:4]) and row.endswith("│") for row in rows)
+    assert {len(row) for row in rows} == {len(rows[0])}
+    assert len(rows[0]) <= int(width)
+
+
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
 def test_detect_writes_every_row_and_column_in_order(file, tmp_path, suffix):
     out = tmp_path / f"scores.{suffix}"

@@ -50,6 +50,8 @@ if TYPE_CHECKING:
     from oddshot.reports.detection import Detection
 
 EXPLAINED_AT_ONCE = 50
+WHOLE = 3  # columns shown that are not cut: row, score, verdict
+NARROWEST, WIDEST, BORDER = 4, 24, 3  # letters of the others; between two columns
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # so a cell begins that a spreadsheet would compute
 
 
@@ -244,7 +246,7 @@ def _tell(
     for line in found.told():
         say(console, line)
     if out is None:
-        console.print(_top_rows(found, top, most=max(5, console.width // 13)))
+        console.print(_top_rows(found, top, width=console.width))
         if found.columns and again is not None and not isinstance(read.source, Held):
             rows = ",".join(map(str, found.order[:2]))
             say(console, f"Why: {shlex.join(['oddshot', 'explain', *again, '--rows', rows])}")
@@ -290,7 +292,8 @@ def with_reasons(
     return found.with_column(REASONS, told, f"why the {len(places):,} oddest rows are odd")
 
 
-def _top_rows(found: "Detection", number: int, *, most: int) -> Any:
+def _top_rows(found: "Detection", number: int, *, width: int) -> Any:
+    from rich.cells import cell_len
     from rich.markup import escape
     from rich.table import Table
 
@@ -299,6 +302,7 @@ def _top_rows(found: "Detection", number: int, *, most: int) -> Any:
     short = {found.score: "score", found.verdict: "anomaly"}
     rows = found.top(number).drop(columns=found.rank).rename(columns=short).copy()  # in one piece
     rows.insert(0, "row", found.order[: len(rows)])
+    most = max(5, width // 13)
     hidden = max(rows.shape[1] - most, 0)
     table = Table(
         title=f"The {len(rows)} oddest {found.things}" if len(rows) > 1 else "The oddest one",
@@ -306,11 +310,25 @@ def _top_rows(found: "Detection", number: int, *, most: int) -> Any:
         caption=f"{counted(hidden, 'more columns')}; --out writes all" if hidden else None,
         caption_justify="left",
     )
-    for position, name in enumerate(rows.columns[:most]):
-        least = len(str(name)) if position < 3 else None  # row, score and verdict stay whole
+    cells = [[text_of(value) for value in row[:most]] for row in rows.itertuples(index=False)]
+    names = list(map(str, rows.columns[:most]))
+    longest = [max(map(cell_len, column)) for column in zip(names, *cells, strict=True)]
+    for name, wide in zip(names, _widths(longest, room=width - 1), strict=True):
         table.add_column(
-            escape(str(name)), overflow="ellipsis", no_wrap=True, max_width=24, min_width=least
+            escape(name), overflow="ellipsis", no_wrap=True, max_width=wide, min_width=wide
         )
-    for row in rows.itertuples(index=False, name=None):
-        table.add_row(*(escape(text_of(value)) for value in row[:most]))
+    for row in cells:
+        table.add_row(*map(escape, row))
     return table
+
+
+def _widths(longest: list[int], *, room: int) -> list[int]:
+    """Cut the widest columns until all have room; row, score and verdict stay whole.
+
+    >>> _widths([3, 6, 7, 30, 9, 20], room=73)
+    [3, 6, 7, 15, 9, 15]
+    """
+    widths = [*longest[:WHOLE], *(min(wide, WIDEST) for wide in longest[WHOLE:])]
+    while sum(widths) + BORDER * len(widths) > room and max(widths[WHOLE:], default=0) > NARROWEST:
+        widths[widths.index(max(widths[WHOLE:]), WHOLE)] -= 1
+    return widths
