@@ -245,6 +245,18 @@ def test_refresh_names_a_column_that_looks_like_labels_where_it_is_learned_from(
     assert hint + "--label-column fraud, or leave it out with --leave-out.\n" in again.output
 
 
+def test_refresh_hints_at_no_labels_where_the_detector_has_some(folder, recwarn):
+    rows = draw(50, 6).assign(fraud=[1] * 2 + [0] * 48)
+    rows.to_csv(folder / "more.csv", index=False)
+    labels = np.r_[np.full(47, -1), 1, 1, 0]
+    FewShotDetector(prior=untrained_prior()).fit(rows, labels).save(folder / "labelled")
+    arguments = ("refresh", folder / "labelled", folder / "more.csv", "--out", folder / "newer")
+    found = CliRunner().invoke(app, list(map(str, arguments)))
+    assert found.exit_code == 0, found.output
+    assert "looks like labels" not in found.output
+    assert not [warning for warning in recwarn if "looks like labels" in str(warning.message)]
+
+
 def test_refresh_says_what_is_read_otherwise(run, folder):
     draw(50, 6).assign(b=["x", "y"] * 25).to_csv(folder / "words.csv", index=False)
     found = run("refresh", "words.csv", "--out", folder / "words", "--keep", 0)

@@ -164,7 +164,8 @@ def refresh(
     kept = promise.keep(newer, read, label_column)
     newer.save(out)
     console = console_of_stdout()
-    for note in (*with_hint_at_labels(_learned(read, newer)).notes, *_new_to(detector, newer)):
+    read = read if _has_labels(newer) else with_hint_at_labels(_learned(read, newer))
+    for note in (*read.notes, *_new_to(detector, newer)):
         say(console, note)
     for warning in caught:
         say(console, str(warning.message))
@@ -194,6 +195,13 @@ def _old_rows(detector: "FewShotDetector") -> tuple[int, int]:
     _, kept = detector._raw_context("refresh")
     always = stays_anyway(kept.labels)
     return int((always & (kept.labels == NORMAL)).sum()), int((~always).sum())
+
+
+def _has_labels(detector: "FewShotDetector") -> bool:
+    from oddshot.episodes import UNLABELLED
+
+    _, kept = detector._raw_context("refresh")
+    return bool((kept.labels != UNLABELLED).any())
 
 
 def _learned(read: Input, detector: "FewShotDetector") -> Input:
