@@ -1,3 +1,4 @@
+import json
 import os
 import re
 import signal
@@ -126,6 +127,20 @@ def test_detect_shows_the_oddest_rows_and_says_what_it_did(file):
     assert len(re.findall(r"row\d\d\d", told)) == 3
     assert Fake.made.random_state == 5
     assert Fake.made.y[:3].tolist() == [1, 0, -1]
+
+
+def test_objects_inside_json_lines_are_learned_from_and_written_again(tmp_path):
+    sizes = np.random.default_rng(0).normal(size=60).round(3)
+    rows = [{"id": i, "amount": {"value": size}, "tags": [1]} for i, size in enumerate(sizes)]
+    rows[7]["amount"]["value"] = 50.0
+    (tmp_path / "in.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    told = ok("detect", tmp_path / "in.jsonl", "--out", tmp_path / "out.jsonl")
+    assert "1 of 3 columns used" in told
+    written = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert [{name: row[name] for name in rows[0]} for row in written] == rows
+    assert written[7]["anomaly_rank"] == 1
+    ok("detect", tmp_path / "in.jsonl", "--out", tmp_path / "out.csv")
+    assert pd.read_csv(tmp_path / "out.csv")["amount.value"].tolist()[7] == 50.0
 
 
 @pytest.mark.parametrize("width", ["60", "80", "120", "220"])
