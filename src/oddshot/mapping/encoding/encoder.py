@@ -65,6 +65,10 @@ from oddshot.mapping.threading import cut
 
 BLOCK_ROWS = 4096
 NARROW_CELLS = 2**20  # of narrow tables more rows go into a block, up to so many cells
+SPLIT_TEXTS = (
+    "split free text into columns, as a log's lines into time, level and code, or count its words "
+    "in Python: TfidfVectorizer(min_df=2) of scikit-learn gives a matrix to learn from"
+)
 MOST_CONSTANTS = 64  # where more columns are constant one of them often changes, and they cost time
 
 
@@ -144,8 +148,11 @@ class Encoder:
             recipes = [LeftOut(r.column, r.why) if isinstance(r, Constant) else r for r in recipes]
         self._settle(recipes, named=names is not None)
         if not self.encoded_names_:
-            reasons = "; ".join(f"{note.column!r}: {note.reason}" for note in self.report()[:5])
-            raise DataError(f"no column is left to learn from ({reasons}); give one that varies")
+            notes = self.report()
+            reasons = "; ".join(f"{note.column!r}: {note.reason}" for note in notes[:5])
+            texts = any(note.cause == "free text" for note in notes)
+            remedy = SPLIT_TEXTS if texts else "give one that varies"
+            raise DataError(f"no column is left to learn from ({reasons}); {remedy}")
         return self
 
     def transform(self, X: Any, *, aside: bool = False) -> FloatArray:
