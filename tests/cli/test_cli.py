@@ -50,6 +50,9 @@ class Fake:
     def unseen_levels(self, X):
         return self.encoder.unseen_shares(X)
 
+    def outside_shares(self, X):
+        return self.encoder.outside_shares(X)
+
     def missing_shares(self, X):
         return {}
 

@@ -365,3 +365,25 @@ def test_far_more_flagged_is_not_quiet_whatever_is_compared(tmp_path):
     scored = call("score", tmp_path / "kept", tmp_path / "upper.csv")
     assert "Not there at fit, and ignored: 'fresh'." in scored
     assert "Column 'shop' holds what fit did not see in 100% of rows; if " in scored
+
+
+def test_score_names_columns_whose_numbers_are_all_new(tmp_path):
+    def call(*arguments):
+        result = CliRunner().invoke(app, list(map(str, arguments)))
+        assert result.exit_code == 0, result.output
+        return " ".join(result.stdout.split())
+
+    generator = np.random.default_rng(0)
+    rows = pd.DataFrame(
+        {"patient_id": np.repeat(np.arange(75), 4), "x": generator.normal(size=300)}
+    )
+    rows.to_csv(tmp_path / "old.csv", index=False)
+    told = call("fit", tmp_path / "old.csv", "--out", tmp_path / "kept")
+    assert "Column 'patient_id': may name what rows belong to" in told
+    rows.assign(patient_id=rows["patient_id"] + 75).to_csv(tmp_path / "new.csv", index=False)
+    scored = call("score", tmp_path / "kept", tmp_path / "new.csv")
+    outside = "Column 'patient_id' is below or above all that fit saw in 100.0% of rows; if that"
+    assert outside in scored
+    assert "Column 'x' is" not in scored
+    quiet = call("score", tmp_path / "kept", tmp_path / "old.csv")
+    assert "all that fit saw" not in quiet

@@ -300,6 +300,18 @@ class Encoder:
             if isinstance(r, Category | Constant)
         }
 
+    def outside_shares(self, rows: RawRows) -> dict[str, float]:
+        """Tell in what share of rows (n, d) a number is outside of all that fit saw, by column.
+
+        Years go on by themselves, and are not among them.
+        """
+        frame = as_frame(self.aligned(rows))
+        return {
+            r.column: float(r.outside(frame.iloc[:, i]).mean())
+            for i, r in enumerate(self.recipes)
+            if isinstance(r, Number) and r.varies and not r.last_year
+        }
+
     def missing_shares(self, rows: RawRows) -> dict[str, float]:
         """Tell in what share of rows (n, d) a column has no value, by column that is used."""
         frame = as_frame(self.aligned(rows))

@@ -59,6 +59,7 @@ def _settings(recipe: Recipe) -> dict[str, Any]:
         ("last_year", 0.0),
         ("usual", ()),
         ("code", ()),
+        ("groups", ()),
         ("dated_by", ""),
         ("part", ""),
     ):
@@ -77,7 +78,7 @@ def _restored(column: dict[str, Any], rows: Iterator[list[float]]) -> Recipe:
             told.get("comma", False), tuple(told.get("words", ())), units, told.get("holds", "")
         )
     if kind == "number":
-        for name in ("usual", "code"):
+        for name in ("usual", "code", "groups"):
             column[name] = tuple(column.get(name, ()))
         fill, low, high, below, above, missing, varies = next(rows)
         return Number(
