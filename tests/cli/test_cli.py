@@ -146,6 +146,35 @@ def test_objects_inside_json_lines_are_learned_from_and_written_again(tmp_path):
     assert pd.read_csv(tmp_path / "out.csv")["amount.value"].tolist()[7] == 50.0
 
 
+def test_a_list_of_ids_gives_a_table_its_labels(tmp_path):
+    numbers = np.random.default_rng(0).normal(size=60)
+    rows = pd.DataFrame({"txn": [f"t{i:03d}" for i in range(60)], "size": numbers})
+    rows.to_csv(tmp_path / "paid.csv", index=False)
+    (tmp_path / "back.csv").write_text("txn\nt007\nt009\nt999\n")
+    told = ok("detect", tmp_path / "paid.csv", "--labels", tmp_path / "back.csv", "--top", "1")
+    assert "2 known anomalies, 58 rows without a label" in told.replace("0 known normal rows, ", "")
+    assert "back.csv': 3 ids by 'txn', 1 of them not found." in told
+    assert "Why" not in told
+    assert np.flatnonzero(Fake.made.y == 1).tolist() == [7, 9]
+    (tmp_path / "back.csv").write_text("size,txn,chargeback\n1,t001,yes\n2,t002,no\n")
+    options = ("--labels", tmp_path / "back.csv", "--id-column", "txn", "--out", tmp_path / "kept")
+    ok("fit", tmp_path / "paid.csv", *options)
+    assert Fake.made.y[:4].tolist() == [-1, 1, 0, -1]
+    alone = refused("detect", tmp_path / "paid.csv", "--id-column", "txn")
+    assert "add --labels, or leave it out" in alone
+
+
+def test_ids_that_are_no_identifier_are_left_out(tmp_path):
+    rows = pd.DataFrame(
+        {"card": [*range(20)] * 3, "size": np.random.default_rng(0).normal(size=60)}
+    )
+    rows.to_csv(tmp_path / "paid.csv", index=False)
+    (tmp_path / "stolen.csv").write_text("card\n4\n")
+    told = ok("detect", tmp_path / "paid.csv", "--labels", tmp_path / "stolen.csv", "--top", "1")
+    assert "Left out, as asked: card." in told
+    assert np.flatnonzero(Fake.made.y == 1).tolist() == [4, 24, 44]
+
+
 @pytest.mark.parametrize("width", ["60", "80", "120", "220"])
 def test_row_score_and_verdict_are_shown_whole_where_columns_are_many(tmp_path, width):
     numbers = np.random.default_rng(0).normal(size=(300, 20)) * 1000

@@ -257,6 +257,17 @@ def test_refresh_hints_at_no_labels_where_the_detector_has_some(folder, recwarn)
     assert not [warning for warning in recwarn if "looks like labels" in str(warning.message)]
 
 
+def test_refresh_takes_labels_from_a_list_of_ids(run, folder):
+    draw(50, 6).assign(txn=[f"t{i}" for i in range(50)]).to_csv(folder / "more.csv", index=False)
+    (folder / "back.csv").write_text("txn\nt3\nt4\n")
+    options = ("--labels", folder / "back.csv", "--id-column", "txn", "--out", folder / "listed")
+    found = run("refresh", "more.csv", *options)
+    assert found.exit_code == 0, found.output
+    assert "2 ids by 'txn', 0 of them not found" in found.output
+    _, kept = FewShotDetector.load(folder / "listed")._raw_context("a test")
+    assert (kept.labels == 1).sum() >= 2
+
+
 def test_refresh_says_what_is_read_otherwise(run, folder):
     draw(50, 6).assign(b=["x", "y"] * 25).to_csv(folder / "words.csv", index=False)
     found = run("refresh", "words.csv", "--out", folder / "words", "--keep", 0)

@@ -11,6 +11,7 @@ from oddshot.cli.console import console_of_stdout, progress_bar, say
 from oddshot.cli.inputs import (
     Asked,
     Input,
+    column_of_labels,
     fitted,
     naming,
     read_input,
@@ -26,9 +27,10 @@ from oddshot.cli.options import (
     Fdr,
     File,
     GroupColumn,
-    ImageLabels,
+    IdColumn,
     ImageSize,
     Labels,
+    LabelTable,
     LeaveOut,
     Out,
     PriorOfTablesOrImages,
@@ -60,7 +62,8 @@ def detect(
     *,
     label_column: Labels = None,
     leave_out: LeaveOut = None,
-    labels: ImageLabels = None,
+    labels: LabelTable = None,
+    id_column: IdColumn = None,
     size: ImageSize = None,
     skip_damaged: SkipDamaged = False,
     out: Out = None,
@@ -85,16 +88,18 @@ def detect(
     check_reasons(reasons, file, out)
     promise = Promise(alpha, fdr, budget, calibrate, group_column, threshold)
     promise.check(contamination=contamination, keeps=False)
-    asked = Asked(label_column, tuple(leave_out or ()), group_column, labels, size, skip_damaged)
+    asked = Asked(
+        label_column, tuple(leave_out or ()), group_column, labels, size, skip_damaged, id_column
+    )
     whole = report is not None or reasons > 0 or promise != Promise()
     table = None if whole or out is None else long_table(file, out)
     if table is not None and out is not None:
         read = with_hint_at_labels(table.sample(prior, asked, seed))
-        score_beside(fitted(read, contamination, seed, quality), table, out, read, label_column)
+        score_beside(fitted(read, contamination, seed, quality), table, out, read, asked)
         return
     read = with_hint_at_labels(read_input(file, prior, asked))
     detector = fitted(read, contamination, seed, quality)
-    read = read._replace(notes=read.notes + promise.keep(detector, read, label_column))
+    read = read._replace(notes=read.notes + promise.keep(detector, read, column_of_labels(asked)))
     found = scored_rows(detector, file, read, fitted=True)
     found = promise.add_p_values(found, detector, read.rows)
     found = with_reasons(found, detector, read, reasons)
@@ -106,7 +111,7 @@ def detect(
     ]
     found = replace(found, options=tuple(given))
     again = None
-    if quality == "standard":  # explain fits no other
+    if quality == "standard" and labels is None:  # explain fits no other
         share = contamination if contamination != "auto" else None
         options = (*_given("--label-column", label_column), *_given("--contamination", share))
         again = [file, *options, *given]
@@ -119,7 +124,8 @@ def fit(
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the detector.")],
     label_column: Labels = None,
     leave_out: LeaveOut = None,
-    labels: ImageLabels = None,
+    labels: LabelTable = None,
+    id_column: IdColumn = None,
     size: ImageSize = None,
     skip_damaged: SkipDamaged = False,
     seed: Seed = 0,
@@ -142,12 +148,14 @@ def fit(
 
     promise = Promise(alpha, fdr, budget, calibrate, group_column, threshold)
     promise.check(contamination=contamination)
-    asked = Asked(label_column, tuple(leave_out or ()), group_column, labels, size, skip_damaged)
+    asked = Asked(
+        label_column, tuple(leave_out or ()), group_column, labels, size, skip_damaged, id_column
+    )
     table = long_table(file)
     read = read_input(file, prior, asked) if table is None else table.sample(prior, asked, seed)
     read = with_hint_at_labels(read)
     detector = fitted(read, contamination, seed, quality)
-    read = read._replace(notes=read.notes + promise.keep(detector, read, label_column))
+    read = read._replace(notes=read.notes + promise.keep(detector, read, column_of_labels(asked)))
     replaced = is_saved(out)
     detector.save(out)
     found = scored_rows(detector, file, read, fitted=True)

@@ -303,7 +303,7 @@ class _Data(NamedTuple):
                 columns = long.blocks.columns
                 name = columns[column_position(columns, name, repr(file))]
             learned = long.sample(prior, asked._replace(label_column=name), about["seed"])
-            given = long.labels(name)
+            given = long.labels(Asked(name)).labels
         return cls(file, with_hint_at_labels(learned), given, long, name)
 
     def as_written(self, frame: "pd.DataFrame") -> "pd.DataFrame":

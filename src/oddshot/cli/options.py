@@ -40,12 +40,21 @@ GroupColumn = Annotated[
         "count as one. It is not learned from.",
     ),
 ]
-ImageLabels = Annotated[
+LabelTable = Annotated[
     str | None,
     typer.Option(
         "--labels",
         metavar="TABLE",
-        help="Images: a table of file names and labels; else folders (good, defect) tell.",
+        help="A table of ids and labels, or of the ids of anomalies alone. Images: of file names "
+        "and labels; else folders (good, defect) tell.",
+    ),
+]
+IdColumn = Annotated[
+    str | None,
+    typer.Option(
+        "--id-column",
+        metavar="NAME",
+        help="With --labels: the column of ids, which both tables have.",
     ),
 ]
 ImageSize = Annotated[
