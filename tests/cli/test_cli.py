@@ -175,6 +175,27 @@ def test_ids_that_are_no_identifier_are_left_out(tmp_path):
     assert np.flatnonzero(Fake.made.y == 1).tolist() == [4, 24, 44]
 
 
+def test_numbers_that_are_names_are_levels(tmp_path):
+    rng = np.random.default_rng(0)
+    rows = pd.DataFrame({"mcc": rng.choice([5411, 5812, 6011], 60), "size": rng.normal(size=60)})
+    rows.to_csv(tmp_path / "paid.csv", index=False)
+    told = ok("detect", tmp_path / "paid.csv", "--category", "mcc", "--top", "1")
+    assert Fake.made.encoder.kinds_ == {"mcc": "category", "size": "number"}
+    assert "paid.csv --category mcc --rows" in told.replace("\n", " ")
+    ok("fit", tmp_path / "paid.csv", "--category", "mcc", "--out", tmp_path / "kept")
+    told = ok("score", tmp_path / "kept", tmp_path / "paid.csv", "--top", "1")
+    assert "60 rows" in told
+    for name, message in (
+        ("mmc", "has no column 'mmc'; near it: 'mcc'"),
+        ("size", "--category size: the column is not learned from"),
+    ):
+        options = ("--category", name, "--leave-out", "size")
+        assert message in refused("detect", tmp_path / "paid.csv", *options)
+    (tmp_path / "lists.jsonl").write_text('{"tags": [1], "size": 2}\n{"tags": [], "size": 3}\n')
+    told = refused("detect", tmp_path / "lists.jsonl", "--category", "tags")
+    assert "--category tags: cells are lists or objects; name columns of numbers or texts" in told
+
+
 @pytest.mark.parametrize("width", ["60", "80", "120", "220"])
 def test_row_score_and_verdict_are_shown_whole_where_columns_are_many(tmp_path, width):
     numbers = np.random.default_rng(0).normal(size=(300, 20)) * 1000

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
+from oddshot import FewShotDetector
 from oddshot.cli import app, long_tables
 from oddshot.data.blocks import ParquetBlocks
 from oddshot.data.text_blocks import DelimitedBlocks
@@ -93,6 +94,15 @@ def test_a_list_gives_labels_to_blocks(table, tmp_path, prior):
     assert "Learned from" in said
     assert "3 ids by 'txn', 1 of them not found" in said
     assert "1 known anomaly, 1 known normal row" in said
+
+
+def test_categories_are_named_of_blocks_too(table, tmp_path, prior):
+    rows = table.assign(code=np.arange(COUNT) % 5 * 100)
+    rows.to_parquet(tmp_path / "long.parquet")
+    options = ["--category", "code", "--prior", prior]
+    run("fit", tmp_path / "long.parquet", "--out", tmp_path / "kept", *options)
+    kinds = {n.column: n.kind for n in FewShotDetector.load(tmp_path / "kept").column_report_}
+    assert kinds["code"] == "category"
 
 
 def test_what_needs_all_rows_at_once_reads_them(table, tmp_path, prior):

@@ -398,3 +398,24 @@ def test_score_names_columns_whose_numbers_are_all_new(tmp_path):
     assert "Column 'x' is" not in scored
     quiet = call("score", tmp_path / "kept", tmp_path / "old.csv")
     assert "all that fit saw" not in quiet
+
+
+def test_a_category_of_numbers_stays_one(tmp_path):
+    def call(*arguments):
+        result = CliRunner().invoke(app, list(map(str, arguments)))
+        assert result.exit_code == 0, result.output
+        return result.stdout
+
+    codes = np.random.default_rng(0).choice([5411, 5812, 6011], 200)
+    rows = draw(200, 1).assign(mcc=codes)
+    rows.to_csv(tmp_path / "paid.csv", index=False)
+    call("fit", tmp_path / "paid.csv", "--category", "mcc", "--out", tmp_path / "kept")
+    call("score", tmp_path / "kept", tmp_path / "paid.csv", "--out", tmp_path / "scores.csv")
+    levels = FewShotDetector(random_state=0).fit(rows.astype({"mcc": "category"}))
+    scores = pd.read_csv(tmp_path / "scores.csv")["anomaly_score"]
+    read_again = pd.read_csv(tmp_path / "paid.csv")
+    assert np.allclose(scores, levels.anomaly_score(read_again), rtol=1e-9)
+    told = call("refresh", tmp_path / "kept", tmp_path / "paid.csv", "--out", tmp_path / "newer")
+    assert "is a number now" not in told
+    newer = FewShotDetector.load(tmp_path / "newer")
+    assert {note.column: note.kind for note in newer.column_report_}["mcc"] == "category"

@@ -23,6 +23,7 @@ from oddshot.cli.options import (
     Alpha,
     Budget,
     Calibrate,
+    Category,
     Contamination,
     Fdr,
     File,
@@ -62,6 +63,7 @@ def detect(
     *,
     label_column: Labels = None,
     leave_out: LeaveOut = None,
+    category: Category = None,
     labels: LabelTable = None,
     id_column: IdColumn = None,
     size: ImageSize = None,
@@ -89,7 +91,14 @@ def detect(
     promise = Promise(alpha, fdr, budget, calibrate, group_column, threshold)
     promise.check(contamination=contamination, keeps=False)
     asked = Asked(
-        label_column, tuple(leave_out or ()), group_column, labels, size, skip_damaged, id_column
+        label_column,
+        tuple(leave_out or ()),
+        group_column,
+        labels,
+        size,
+        skip_damaged,
+        id_column,
+        tuple(category or ()),
     )
     whole = report is not None or reasons > 0 or promise != Promise()
     table = None if whole or out is None else long_table(file, out)
@@ -108,6 +117,7 @@ def detect(
         *_given("--seed", str(seed) if seed else None),
         *_given("--prior", prior if prior != "default" else None),
         *(word for name in left_out for word in ("--leave-out", name)),
+        *(word for name in category or () for word in ("--category", name)),
     ]
     found = replace(found, options=tuple(given))
     again = None
@@ -124,6 +134,7 @@ def fit(
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the detector.")],
     label_column: Labels = None,
     leave_out: LeaveOut = None,
+    category: Category = None,
     labels: LabelTable = None,
     id_column: IdColumn = None,
     size: ImageSize = None,
@@ -149,7 +160,14 @@ def fit(
     promise = Promise(alpha, fdr, budget, calibrate, group_column, threshold)
     promise.check(contamination=contamination)
     asked = Asked(
-        label_column, tuple(leave_out or ()), group_column, labels, size, skip_damaged, id_column
+        label_column,
+        tuple(leave_out or ()),
+        group_column,
+        labels,
+        size,
+        skip_damaged,
+        id_column,
+        tuple(category or ()),
     )
     table = long_table(file)
     read = read_input(file, prior, asked) if table is None else table.sample(prior, asked, seed)

@@ -30,7 +30,7 @@ class Asked(NamedTuple):
     """What options say about the reading of FILE.
 
     ``labels`` names a table of labels, and ``id_column`` the column by which it goes with a table;
-    the others behind it are for images.
+    ``size`` and ``skip_damaged`` are for images.
     """
 
     label_column: str | None = None
@@ -40,6 +40,7 @@ class Asked(NamedTuple):
     size: str | None = None
     skip_damaged: bool = False
     id_column: str | None = None
+    category: tuple[str, ...] = ()
 
 
 def column_of_labels(asked: Asked) -> str | None:
@@ -103,6 +104,7 @@ def read_input(
         name = names[column_position(names, name, repr(file))]
     rows, notes = without_results(rows, notes)
     rows, notes, groups = set_aside(rows, notes, file, asked)
+    rows = with_categories(rows, frame, file, asked)
     return Input(frame, rows, labels, notes, prior, source, name, groups)
 
 
@@ -199,6 +201,38 @@ def set_aside(
     return rows.iloc[:, left], (*notes, f"Left out, as asked: {told}."), groups
 
 
+def with_categories(
+    rows: "pd.DataFrame", frame: "pd.DataFrame", file: str, asked: Asked
+) -> "pd.DataFrame":
+    """Take columns for levels whose numbers are names.
+
+    Parameters
+    ----------
+    rows
+        Shape (n, d): what is learned from.
+    frame
+        Shape (n, e): all of FILE's columns.
+
+    Raises
+    ------
+    SettingError, SourceError
+        If FILE has no such column, it is not learned from, or its cells are lists.
+    """
+    named = [column_of(frame, name, file).name for name in asked.category]
+    for name in named:
+        if name not in rows:
+            raise SettingError(
+                f"--category {name}: the column is not learned from; leave it out here"
+            )
+    try:
+        return rows.astype(dict.fromkeys(named, "category")) if named else rows
+    except TypeError as error:
+        raise SettingError(
+            f"--category {', '.join(map(str, named))}: cells are lists or objects; name columns of "
+            "numbers or texts"
+        ) from error
+
+
 def _check_groups(groups: "pd.Series[Any]", file: str, places: "NDArray[np.intp] | None") -> None:
     missing = groups.isna().to_numpy(dtype=bool)
     if missing.any():
@@ -244,10 +278,10 @@ def _read_images(file: str, prior: "Prior | str | Path", asked: Asked) -> Input:
     from oddshot.data.images import read_images
     from oddshot.priors import Prior
 
-    if asked.leave_out or asked.group_column or asked.id_column:
+    if asked.leave_out or asked.group_column or asked.id_column or asked.category:
         raise SettingError(
-            f"{file} holds images; --leave-out, --group-column and --id-column name columns of a "
-            "table"
+            f"{file} holds images; --leave-out, --group-column, --id-column and --category name "
+            "columns of a table"
         )
     if asked.label_column is not None and asked.labels is None:
         raise SettingError(

@@ -15,6 +15,7 @@ from oddshot.cli.inputs import (
     label_list,
     naming,
     set_aside,
+    with_categories,
     without_ids,
     without_results,
 )
@@ -77,6 +78,7 @@ class LongTable(NamedTuple):
             rows, taken = pd.DataFrame(table.rows), table.labels
         rows, notes = without_results(rows, notes)
         rows, notes, groups = set_aside(rows, notes, self.file, asked, places)
+        rows = with_categories(rows, frame, self.file, asked)
         return Input(frame, rows, taken, notes, prior, groups=groups)
 
     def labels(self, asked: Asked) -> Known:

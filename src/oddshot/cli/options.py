@@ -31,6 +31,14 @@ LeaveOut = Annotated[
         help="Column not to learn from, such as a customer number; repeat it for more.",
     ),
 ]
+Category = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--category",
+        metavar="NAME",
+        help="Column whose numbers are names, such as a merchant's code; repeat it for more.",
+    ),
+]
 GroupColumn = Annotated[
     str | None,
     typer.Option(
