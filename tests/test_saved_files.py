@@ -86,3 +86,19 @@ def test_the_command_line_tells_of_other_scores_in_one_line():
     (line,) = done.stderr.splitlines()
     assert line.startswith("oddshot: ")
     assert "does not give the scores it gave when it was saved" in line
+
+
+def test_rows_of_fit_are_known_again_where_logarithms_end_in_other_digits(monkeypatch, tmp_path):
+    rng = np.random.default_rng(0)
+    land = np.where(rng.random(80) < 0.3, "AT", "DE").astype(object)
+    land[:3] = "CH"
+    rows = pd.DataFrame({"a": rng.normal(size=80), "land": land})
+    rows["paid"] = pd.date_range("2025-01-01", periods=80, freq="7h")
+    detector = FewShotDetector(random_state=0).fit(rows)
+    own = detector.anomaly_score(rows)
+    detector.save(tmp_path / "kept")
+    for name in ("log10", "sin", "cos"):  # as on another processor
+        plain = getattr(np, name)
+        monkeypatch.setattr(np, name, lambda x, plain=plain: np.nextafter(plain(x), np.inf))
+    again = FewShotDetector.load(tmp_path / "kept").anomaly_score(rows)
+    np.testing.assert_allclose(again, own, atol=1e-6)

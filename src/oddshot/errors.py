@@ -92,6 +92,10 @@ class ColumnNameWarning(UserWarning):
     """Columns are taken by their place, since either `fit` or the rows to score lack names."""
 
 
+class SparseWarning(UserWarning):
+    """Sparse columns were made from the rows of `fit`, which they tell from all new ones."""
+
+
 class DateWarning(UserWarning):
     """Dates are written in another time zone, or with none, than those learned from."""
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from oddshot import FewShotDetector
+from oddshot.mapping.encoding import encoder
 from oddshot.mapping.encoding.encoder import MOST_CONSTANTS, Encoder
 from oddshot.mapping.outside import LEAST_ROWS, Outside
 from oddshot.mapping.row_places import RowPlaces
@@ -271,7 +272,33 @@ def test_time_goes_on(name):
     assert Encoder().fit(rows).aside_names_ == [("site", "changed")]
 
 
-def test_of_many_constants_none_is_watched():
+def test_constants_are_watched_if_they_are_64_or_have_few_cells(monkeypatch):
     rows = np.ones((50, 1 + MOST_CONSTANTS))
+    assert len(Encoder().fit(np.column_stack([np.arange(50.0), rows])).aside_names_) == 65
+    monkeypatch.setattr(encoder, "CONSTANT_CELLS", 50 * MOST_CONSTANTS)
     assert not Encoder().fit(np.column_stack([np.arange(50.0), rows])).aside_names_
     assert len(Encoder().fit(np.column_stack([np.arange(50.0), rows[:, 1:]])).aside_names_) == 64
+
+
+@pytest.mark.parametrize("kind", [np.asarray, sp.csr_matrix, pd.DataFrame])
+def test_a_template_that_never_came_is_odd_among_hundreds_of_them(kind):
+    rng = np.random.default_rng(0)
+    counts = np.zeros((600, 230))
+    counts[:, :30] = rng.poisson(rng.gamma(2, 2, 30), (600, 30))
+    counts[599, 100] = 5
+    detector = FewShotDetector(random_state=0).fit(kind(counts[:500]))
+    scores = detector.anomaly_score(kind(counts[500:]))
+    assert scores[-1] > max(detector.threshold_, scores[:-1].max())
+    assert (scores[:-1] > detector.threshold_).mean() < 0.1
+
+
+def test_words_that_come_once_make_a_new_word_no_surprise():
+    rng = np.random.default_rng(0)
+    words = np.zeros((400, 600))
+    words[np.arange(400), np.arange(400)] = 1  # each row has a word of its own
+    words[:, :3] += rng.poisson(3, (400, 3))
+    new = np.zeros((100, 600))
+    new[:, :3] = rng.poisson(3, (100, 3))
+    new[np.arange(100), 400 + np.arange(100)] = 1
+    detector = FewShotDetector(random_state=0).fit(words)
+    assert (detector.anomaly_score(new) > detector.threshold_).mean() < 0.5

@@ -121,14 +121,14 @@ def pump():
 def test_a_column_off_what_the_others_tell_is_said_so(pump):
     windows = Windows(10, time="s").fit(pump)
     usual = windows.of(pump).rows
-    told = [name for name in usual if name.endswith("the others")]
+    told = [name for name in usual if name.endswith("others tell")]
     assert told == [
-        "flow off the others", "flow mean distance from the others",
-        "power off the others", "power mean distance from the others",
+        "flow off what others tell", "flow mean distance from what others tell",
+        "power off what others tell", "power mean distance from what others tell",
     ]  # fmt: skip
     pump.loc[200:219, "power"] = 5 - 3 * pump.loc[200:219, "flow"]
     rows = windows.of(pump).rows
-    assert rows["power mean distance from the others"].iloc[200:211].min() > 1
+    assert rows["power mean distance from what others tell"].iloc[200:211].min() > 1
     pd.testing.assert_frame_equal(rows.iloc[:190], usual.iloc[:190])
 
 

@@ -168,6 +168,8 @@ class FewShotDetector(LearnsFromAnswers, GivesReasons, KeepsUp):
 
         Warns
         -----
+        SparseWarning
+            If many columns of a sparse matrix have a value in one row alone.
         LabelWarning
             If ``y`` is ignored, looks like scikit-learn's predictions, where 1 is normal, or has
             the index of ``X`` in another order; or if a column of ``X`` holds labels.

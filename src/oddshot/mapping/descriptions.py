@@ -47,8 +47,10 @@ def off_season(off: FloatArray, size: int) -> dict[str, FloatArray]:
 def off_others(off: FloatArray, size: int) -> dict[str, FloatArray]:
     """How far windows lie from what other columns tell, by the distances (n,) of readings."""
     return {
-        "off the others": over(off, size, lambda block: block.mean(axis=1)),
-        "mean distance from the others": over(np.abs(off), size, lambda block: block.mean(axis=1)),
+        "off what others tell": over(off, size, lambda block: block.mean(axis=1)),
+        "mean distance from what others tell": over(
+            np.abs(off), size, lambda block: block.mean(axis=1)
+        ),
     }
 
 

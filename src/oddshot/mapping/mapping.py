@@ -132,7 +132,8 @@ class Mapping:
         """Compare the support's rows with each other, and freeze."""
         self.base = support
         flat = FLAT if self.edition >= Edition.SEES_NO_SCALE else 0.0
-        free = LabelFree(threads=self.threads, left_out=self.left_out, flat=flat)
+        flags = support.flags if self.edition >= Edition.GAPS_TOGETHER else None
+        free = LabelFree(threads=self.threads, left_out=self.left_out, flat=flat, flags=flags)
         self._free = free.fit(support, np.random.default_rng(_seeds(support)))
         self._later = Pool(support.typical[:0], self._free.typical_[:0])
         self._later_labels = np.zeros(0, dtype=np.int8)
@@ -346,7 +347,10 @@ def map_episode(episode: Episode) -> MappedTask:
     """Encode and map an episode: all is learned from its support, the query is only transformed."""
     encoder = Encoder().fit(episode.support.rows)
     support = draw_support(
-        encoder.transform(episode.support.rows), episode.support.labels, seed=episode.seed
+        encoder.transform(episode.support.rows),
+        episode.support.labels,
+        seed=episode.seed,
+        flags=encoder.flags,
     )
     mapping = Mapping().fit(support)
     rows, labels = support_sample(mapping)

@@ -38,6 +38,8 @@ class Support:
         How many columns stand aside, q.
     copies
         Shape (m,): how many equal rows each typical row stands for; ``None``: for itself.
+    flags
+        Shape (p,): which of the columns are flags of gaps, in canonical order; ``None``: none.
     """
 
     columns: NDArray[np.intp]
@@ -47,6 +49,7 @@ class Support:
     seed: int
     aside: int = 0
     copies: FloatArray | None = None
+    flags: NDArray[np.bool_] | None = None
 
     @property
     def width(self) -> int:
@@ -88,6 +91,7 @@ def draw_support(
     copies_once: bool = False,
     aside: int = 0,
     names: Sequence[tuple[str, str]] = (),
+    flags: NDArray[np.bool_] | None = None,
     threads: int = 1,
 ) -> Support:
     """Keep at most ``max_typical`` typical rows, so that the cost per scored row is bounded.
@@ -114,6 +118,8 @@ def draw_support(
     names
         What the p + q columns are called, where the user named them: tells those apart of which one
         is a multiple of another.
+    flags
+        Shape (p,): which of the columns are flags of gaps; ``None``: none.
     threads
         Threads over columns. The result does not depend on it.
     """
@@ -149,6 +155,7 @@ def draw_support(
         seed,
         aside,
         stands_for[typical],
+        None if flags is None else flags[columns[:width]],
     )
 
 

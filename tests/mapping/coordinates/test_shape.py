@@ -130,3 +130,33 @@ def test_rows_outside_the_trimmed_part_look_as_new_ones_do():
     own, new = model.fit(points[:2000]), model.coordinates(points[2000:])
     for of_own, of_new in zip(own.T, new.T, strict=True):
         assert 0.02 < (of_new > np.quantile(of_own, 0.95)).mean() < 0.1
+
+
+def flagged(rng, width=4):
+    """Rows of normal columns, and a flag for each that is set in the same two hundredths."""
+    rows = rng.normal(size=(500, 2 * width))
+    rows[:, width:] = np.where(np.arange(500) < 10, 5.0, -0.1)[:, None]
+    return rows, np.arange(2 * width) >= width
+
+
+def test_rare_flags_have_the_variance_that_they_have_among_all_rows():
+    rows, flags = flagged(np.random.default_rng(0), width=1)
+    trimmed = Ellipsoid(trim=True, flags=flags).fit(rows)[:, 0]
+    assert 3 < np.median(trimmed[:10]) < 5  # about the log of the inverse of their share
+    assert np.median(Ellipsoid(trim=True).fit(rows)[:10, 0]) > 10
+
+
+def test_flags_that_go_together_count_once():
+    rows, flags = flagged(np.random.default_rng(0))
+    one = np.delete(rows, [5, 6, 7], axis=1)
+    many, single = (
+        Ellipsoid(trim=True, flags=which).fit(each)[:10, 0]
+        for each, which in ((rows, flags), (one, flags[[0, 1, 2, 3, 4]]))
+    )
+    np.testing.assert_allclose(many, single, atol=0.1)
+
+
+def test_what_is_no_flag_is_as_it_was():
+    rows = np.random.default_rng(0).normal(size=(100, 3))
+    plain, none = Ellipsoid(trim=True).fit(rows), np.zeros(3, dtype=bool)
+    assert (Ellipsoid(trim=True, flags=none).fit(rows) == plain).all()

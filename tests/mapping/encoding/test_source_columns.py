@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 import scipy.sparse as sp
 
-from oddshot.errors import ColumnNameWarning, DataError
+from oddshot.errors import ColumnNameWarning, DataError, SparseWarning
 from oddshot.frames import to_rows
 from oddshot.mapping.encoding.encoder import Encoder
 from small_frames import mixed_frame
@@ -108,3 +108,16 @@ def test_names_that_are_lost_between_fit_and_scoring_are_told(learned, scored, m
 )
 def test_nothing_is_told_where_no_names_are_lost(learned, scored):
     list(Encoder().fit(learned).blocks(to_rows(scored)))
+
+
+def words(rows, own):
+    """Counts of three common words, and of one that a row has to itself in the first rows."""
+    common = np.random.default_rng(0).poisson(2, (rows, 3)) + 1.0
+    return np.hstack([common, np.eye(rows)[:, :own]])
+
+
+def test_words_of_single_rows_are_warned_of_in_sparse_matrices_alone():
+    with pytest.warns(SparseWarning, match="140 of 143 columns have a value in one row alone"):
+        Encoder().fit(sp.csr_matrix(words(200, 140)))
+    Encoder().fit(sp.csr_matrix(words(200, 90)))
+    Encoder().fit(words(200, 140))

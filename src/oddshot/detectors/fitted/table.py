@@ -202,6 +202,7 @@ class FittedTable:
             copies_once=True,
             aside=aside,
             names=[*encoder.encoded_names_, *encoder.aside_names_] if named else (),
+            flags=encoder.flags,
             threads=threads,
         )
         found = rows_of_support(encoded, labels, support)
@@ -538,13 +539,19 @@ class FittedTable:
         encoded = len(encoder.encoded_names_) + len(encoder.aside_names_)
         if not np.array_equal(np.sort(columns), np.arange(encoded)):
             raise ValueError(f"support.columns is no order of the {encoded} encoded columns")
+        flags, places = encoder.flags, np.argsort(columns)
+
+        def kept(rows: FloatArray) -> FloatArray:
+            return np.ascontiguousarray(encoder.as_written_now(rows[:, places])[:, columns])
+
         support = Support(
             columns,
-            parts["support"]["typical"],
-            parts["support"]["known"],
+            kept(parts["support"]["typical"]),
+            kept(parts["support"]["known"]),
             float(meta["normal_share"]),
             int(meta["seed"]),
             len(encoder.aside_names_),
+            flags=flags[columns[: len(flags)]],
         )
         mapping = Mapping(
             threads=threads,
@@ -553,7 +560,7 @@ class FittedTable:
         ).fit(support)
         later = parts.get("later", {})  # none in what an older version saved
         if later and len(later["labels"]):
-            pool = mapping.pool(later["rows"])
+            pool = mapping.pool(kept(later["rows"]))
             mapping = mapping.with_labels(pool, later["labels"].astype(np.int8))
         return cls(
             prior,

@@ -33,6 +33,9 @@ class LabelFree:
         Names of blocks that are not computed; their coordinates are 0 for all rows.
     flat
         See `CoordinateScale`.
+    flags
+        Shape (p,): which of the support's columns are flags of gaps, see `Ellipsoid`; ``None``:
+        none. Not looked at in tables that are seen along principal axes.
 
     Attributes
     ----------
@@ -43,9 +46,15 @@ class LabelFree:
     """
 
     def __init__(
-        self, *, threads: int = 1, left_out: Collection[str] = (), flat: float = FLAT
+        self,
+        *,
+        threads: int = 1,
+        left_out: Collection[str] = (),
+        flat: float = FLAT,
+        flags: NDArray[np.bool_] | None = None,
     ) -> None:
         self._threads, self._left_out, self._flat = threads, left_out, flat
+        self._flags = flags
 
     def fit(self, support: Support, generator: np.random.Generator) -> Self:
         """Compare the support's typical rows with each other, and freeze."""
@@ -58,7 +67,7 @@ class LabelFree:
             self.neighbours_,
             Subsets(threads=self._threads),
             Tails(),
-            Ellipsoids(),
+            Ellipsoids(self._flags),
             self._isolation,
         )
         self._blocks = [block for block in every if type(block).__name__ not in self._left_out]

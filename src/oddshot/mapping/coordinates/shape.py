@@ -11,6 +11,7 @@ from oddshot.mapping.coordinates.spaces import Views
 
 TRIMMED = 0.75
 EXPLAINED = (0.5, 0.9)
+STILL = 0.25  # of a flag's variance: one that has less inside is told by all rows
 ROUNDING = 1e-9  # of a squared length: what is left of less is not known
 
 
@@ -19,10 +20,20 @@ class Ellipsoid:
 
     The residual of column j given all others is read off the precision matrix: ``(Wz)_j / W_jj``,
     with variance ``1 / W_jj``.
+
+    Parameters
+    ----------
+    trim
+        Whether the three quarters of the points that lie nearest are fitted on.
+    flags
+        Shape (p,): which columns are flags of gaps; ``None``: none. Where gaps are rare these have
+        next to no variance inside, and each row with one would be further out than any other. So
+        such flags have the covariances that they have among all points, by which ten of them that
+        go together count once, and none with other columns.
     """
 
-    def __init__(self, *, trim: bool) -> None:
-        self._trim = trim
+    def __init__(self, *, trim: bool, flags: NDArray[np.bool_] | None = None) -> None:
+        self._trim, self._flags = trim, flags
 
     def fit(self, points: FloatArray) -> FloatArray:
         """Coordinates of the points themselves, corrected for each point's own weight."""
@@ -31,7 +42,7 @@ class Ellipsoid:
         if self._trim and len(points) > 20:
             distances = self._distances(points)
             inside = distances <= np.quantile(distances, TRIMMED)
-            self._set(points[inside])
+            self._set(points[inside], whole=points)
         return self._coordinates(points, left_out=inside)
 
     def coordinates(self, points: FloatArray) -> FloatArray:
@@ -55,10 +66,14 @@ class Ellipsoid:
         distances: FloatArray = np.einsum("np,np->n", centred @ self._precision, centred)
         return distances
 
-    def _set(self, points: FloatArray) -> None:
+    def _set(self, points: FloatArray, whole: FloatArray | None = None) -> None:
         self._count, width = points.shape
         self._mean = points.mean(axis=0)
-        covariance = np.cov(points.T, bias=True).reshape(width, width)
+        covariance = _covariance(points)
+        if self._flags is not None and whole is not None:
+            rare = self._flags & (np.diag(covariance) < STILL * whole.var(axis=0))
+            covariance[rare] = covariance[:, rare] = 0.0
+            covariance[np.ix_(rare, rare)] = _covariance(whole[:, rare])
         shrinkage = min(0.9, max(0.01, width / (width + self._count)))
         self._weight = 1 - shrinkage
         target = np.diag(np.diag(covariance) + 1e-6)
@@ -93,7 +108,10 @@ class Residual:
 
 
 class Ellipsoids:
-    """`Ellipsoid` and `Residual` in the standardised and the quantile space."""
+    """`Ellipsoid` and `Residual` in the standardised and the quantile space.
+
+    ``flags`` are as of `Ellipsoid`.
+    """
 
     names = (
         "mahalanobis_standard",
@@ -109,9 +127,14 @@ class Ellipsoids:
         "residual90_standard",
     )
 
+    def __init__(self, flags: NDArray[np.bool_] | None = None) -> None:
+        self._flags = flags
+
     def fit(self, reference: Reference, generator: np.random.Generator) -> FloatArray:  # noqa: ARG002
         """See `Block`."""
-        self._standard: list[Ellipsoid | Residual] = [Ellipsoid(trim=False), Ellipsoid(trim=True)]
+        along_axes = self._flags is not None and len(self._flags) != reference.width
+        trimmed = Ellipsoid(trim=True, flags=None if along_axes else self._flags)
+        self._standard: list[Ellipsoid | Residual] = [Ellipsoid(trim=False), trimmed]
         self._quantile = Ellipsoid(trim=False)
         self._residuals = [Residual(share) for share in EXPLAINED]
         seen = [model.fit(points) for model, points in self._each(reference.typical)]
@@ -128,6 +151,12 @@ class Ellipsoids:
         yield from ((model, standard) for model in self._standard)
         yield self._quantile, quantile
         yield from ((model, standard) for model in self._residuals)
+
+
+def _covariance(points: FloatArray) -> FloatArray:
+    """Covariances (p, p) of points (n, p)."""
+    width = points.shape[1]
+    return np.asarray(np.cov(points.T, bias=True)).reshape(width, width)
 
 
 def _double(points: Float32Array) -> FloatArray:

@@ -11,6 +11,7 @@ from oddshot.episodes import FloatArray
 from oddshot.mapping.cells.distinct import Column, distinct_values
 from oddshot.mapping.cells.level_names import level_key, level_name
 from oddshot.mapping.encoding.groups import names_groups, told_groups
+from oddshot.mapping.encoding.portable import portable
 
 ONE_HOT_LEVELS = 12
 UNSEEN_COUNT = 0.5  # the count behind the rarity of a level that fit did not see
@@ -166,7 +167,7 @@ class Category:
         """Rarity (levels + 1,) of each level, and of one that fit did not see."""
         unseen = self.unseen_count()
         counts = np.array([count or unseen for count in (*self.counts, 0)])
-        return np.asarray(-np.log10(counts / sum(self.counts)))
+        return portable(-np.log10(counts / sum(self.counts)))
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what is made when needed."""
@@ -190,7 +191,7 @@ class Category:
         rows, alone = sum(self.counts), self.counts.count(1) + normal
         if self.unseen_count() != UNSEEN_COUNT or normal >= FEW_NEW:
             return None
-        rarity, surprise = -np.log10((np.array([0, alone]) + UNSEEN_COUNT) / rows)
+        rarity, surprise = portable(-np.log10((np.array([0, alone]) + UNSEEN_COUNT) / rows))
         return float(rarity), float(surprise)
 
     def _one_hot(self) -> bool:

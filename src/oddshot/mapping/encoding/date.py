@@ -10,6 +10,7 @@ from oddshot.mapping.cells.days import hour_and_weekday
 from oddshot.mapping.cells.distinct import Column
 from oddshot.mapping.cells.reading import not_dates, read_days, read_offsets, warn_of_offsets
 from oddshot.mapping.encoding.number import Number
+from oddshot.mapping.encoding.portable import portable
 from oddshot.mapping.encoding.seen_time import PARTS, SeenTime, drawn, nearest
 
 YEAR = 364.0  # days: 52 weeks
@@ -124,5 +125,5 @@ class Date(Number):
         turns = [hour / 24] * self.hour + [weekday / 7] * self.weekday
         first = encoded.shape[1] - 2 * len(turns)
         for i, turn in enumerate(turns):
-            encoded[:, first + 2 * i] = np.nan_to_num(np.sin(2 * np.pi * turn))
-            encoded[:, first + 2 * i + 1] = np.nan_to_num(np.cos(2 * np.pi * turn))
+            encoded[:, first + 2 * i] = np.nan_to_num(portable(np.sin(2 * np.pi * turn)))
+            encoded[:, first + 2 * i + 1] = np.nan_to_num(portable(np.cos(2 * np.pi * turn)))

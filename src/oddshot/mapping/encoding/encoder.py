@@ -33,6 +33,7 @@ from typing import Any, Self
 
 import numpy as np
 import pandas as pd
+import scipy.sparse as sp
 from numpy.typing import NDArray
 from sklearn.exceptions import NotFittedError
 
@@ -44,9 +45,10 @@ from oddshot.mapping.encoding.column_note import ColumnNote
 from oddshot.mapping.encoding.date import Date
 from oddshot.mapping.encoding.dates_together import with_dates_together
 from oddshot.mapping.encoding.layout import Layout
-from oddshot.mapping.encoding.left_out import Constant, LeftOut
+from oddshot.mapping.encoding.left_out import Constant, LeftOut, differ
 from oddshot.mapping.encoding.number import Number
 from oddshot.mapping.encoding.number_block import NumberBlock
+from oddshot.mapping.encoding.portable import portable
 from oddshot.mapping.encoding.recipe import Recipe, recipe, recipes_of_matrix
 from oddshot.mapping.encoding.recipe_state import recipes_from_state, state_of_recipes
 from oddshot.mapping.encoding.recounted import recipes_without, rewritten
@@ -58,6 +60,7 @@ from oddshot.mapping.encoding.source_columns import (
     column_at,
     found_by_name,
     names_given,
+    warn_of_lonely_columns,
     warn_of_lost_names,
 )
 from oddshot.mapping.encoding.unseen import never_seen
@@ -66,10 +69,11 @@ from oddshot.mapping.threading import cut
 BLOCK_ROWS = 4096
 NARROW_CELLS = 2**20  # of narrow tables more rows go into a block, up to so many cells
 SPLIT_TEXTS = (
-    "split free text into columns, as a log's lines into time, level and code, or count its words "
-    "in Python: TfidfVectorizer(min_df=2) of scikit-learn gives a matrix to learn from"
+    "make columns of free text, as time, level and template (numbers masked) of a log's lines; or "
+    "count words in Python, numbers masked, by TfidfVectorizer(min_df=2) of scikit-learn"
 )
-MOST_CONSTANTS = 64  # where more columns are constant one of them often changes, and they cost time
+MOST_CONSTANTS = 64  # that are watched, whatever it takes, and more of them
+CONSTANT_CELLS = 2**21  # as long as they have no more cells
 
 
 class Encoder:
@@ -127,6 +131,11 @@ class Encoder:
         ------
         DataError
             If there are too few rows or columns, two columns share a name, or none is left.
+
+        Warns
+        -----
+        SparseWarning
+            If many columns of a sparse matrix have a value in one row alone.
         """
         rows = to_rows(X)
         check_size(rows)
@@ -135,6 +144,8 @@ class Encoder:
         matrix = as_matrix(rows)
         if matrix is not None:
             recipes = recipes_of_matrix(matrix, labels, named=names is not None)
+            if sp.issparse(matrix):
+                warn_of_lonely_columns(matrix)
         else:
             assert isinstance(rows, pd.DataFrame)
             recipes = [
@@ -144,7 +155,8 @@ class Encoder:
             recipes = with_dates_together(recipes, rows)
         if isinstance(rows, pd.DataFrame):
             recipes = without_repeated_names(recipes, rows, named=names is not None)
-        if sum(isinstance(r, Constant) for r in recipes) > MOST_CONSTANTS:
+        constants = sum(isinstance(recipe, Constant) for recipe in recipes)
+        if constants > max(MOST_CONSTANTS, CONSTANT_CELLS // rows.shape[0]):
             recipes = [LeftOut(r.column, r.why) if isinstance(r, Constant) else r for r in recipes]
         self._settle(recipes, named=names is not None)
         if not self.encoded_names_:
@@ -199,9 +211,26 @@ class Encoder:
                 column_recipe.warn_of_offsets(rows.iloc[:, i])
             column_recipe.write(rows.iloc[:, i], encoded[:, start:stop])
         encoded += 0.0  # -0.0 becomes 0.0: a mapping knows its own rows by their bytes
-        for place, (i, beside) in enumerate(asides, width):
-            whole[:, place] = beside.read_aside(column_at(rows, i))
+        self._write_aside(rows, asides, whole[:, width:])
         return whole
+
+    def _write_aside(
+        self, rows: RawRows, asides: list[tuple[int, Category | Constant]], beside: FloatArray
+    ) -> None:
+        """Write what stands aside of rows (n, d) into (n, q)."""
+        matrix = as_matrix(rows) if len(asides) > MOST_CONSTANTS else None
+        if matrix is not None:  # one by one, hundreds of columns take long
+            values = {
+                k: float(r.value)
+                for k, (_, r) in enumerate(asides)
+                if isinstance(r, Constant) and r.holds != "category"
+            }
+            chosen = matrix[:, [asides[k][0] for k in values]]
+            numbers = chosen.toarray() if sp.issparse(chosen) else chosen
+            beside[:, [*values]] = differ(numbers.astype(np.float64), np.array([*values.values()]))
+        for k, (place, column_recipe) in enumerate(asides):
+            if matrix is None or k not in values:
+                beside[:, k] = column_recipe.read_aside(column_at(rows, place))
 
     def blocks(self, rows: RawRows, *, aside: bool = False) -> Iterator[FloatArray]:
         """Do the same for rows (n, d) block by block, so that memory does not grow with n.
@@ -220,6 +249,25 @@ class Encoder:
             except CellError as error:
                 raise error.below(block.start) from None
             yield encoded
+
+    def as_written_now(self, encoded: FloatArray) -> FloatArray:
+        """Bring encoded rows (n, p + q) that were kept to the digits that rows are written in.
+
+        On another processor, or by an older version, the last ones may have been others.
+        """
+        rounded = [
+            place
+            for place, (_, meaning) in enumerate(self.encoded_names_)
+            if meaning == "rarity" or meaning.endswith((" sin", " cos"))
+        ]
+        encoded = encoded.copy()
+        encoded[:, rounded] = portable(encoded[:, rounded])
+        return encoded
+
+    @property
+    def flags(self) -> NDArray[np.bool_]:
+        """Shape (p,): which of the encoded columns are flags of gaps."""
+        return np.array([meaning == "missing" for _, meaning in self.encoded_names_], dtype=bool)
 
     @property
     def seen_columns(self) -> dict[str, Any]:

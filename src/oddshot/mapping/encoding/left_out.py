@@ -96,11 +96,19 @@ class Constant(LeftOut):
         return float(self._differ(number)[0])
 
     def _differ(self, numbers: FloatArray) -> FloatArray:
-        value = float(self.value)
-        with np.errstate(over="ignore"):
-            alike = np.isclose(numbers, value, rtol=SAME, atol=0.0 if value else NEXT_TO_0)
-        whole = (np.rint(numbers) == numbers) & (np.rint(value) == value) & (abs(value) < WHOLE)
-        return np.where(np.where(whole, numbers == value, alike), 0.0, 1.0)
+        return differ(numbers, np.float64(self.value))
+
+
+def differ(numbers: FloatArray, value: FloatArray | np.float64) -> FloatArray:
+    """Tell by 1 which numbers (n,) or (n, c) are not the value, or those (c,) of their columns.
+
+    >>> differ(np.array([[7.0, 0.1 + 0.2], [8.0, 0.3]]), np.array([7.0, 0.3])).tolist()
+    [[0.0, 0.0], [1.0, 0.0]]
+    """
+    with np.errstate(over="ignore"):
+        alike = np.isclose(numbers, value, rtol=SAME, atol=np.where(value == 0, NEXT_TO_0, 0.0))
+    whole = (np.rint(numbers) == numbers) & (np.rint(value) == value) & (np.abs(value) < WHOLE)
+    return np.where(np.where(whole, numbers == value, alike), 0.0, 1.0)
 
 
 def constant_recipe(name: str, why: str, value: float | str, **told: Any) -> LeftOut:

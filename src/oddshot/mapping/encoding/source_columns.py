@@ -7,11 +7,12 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from oddshot.errors import ColumnNameWarning, DataError
+from oddshot.errors import ColumnNameWarning, DataError, SparseWarning
 from oddshot.frames import RawRows, check_unique, is_unicode, sparse_columns
 from oddshot.wording import counted
 
 MOST_ASKED = 3
+MANY_LONELY, LONELY = 100, 0.2  # columns that have a value in one row alone; and for each row
 
 
 def check_size(rows: RawRows) -> None:
@@ -117,6 +118,21 @@ def _asked(missing: list[str], new: list[str]) -> str:
     more = ", ..." if len(pairs) > MOST_ASKED else ""
     are, them = ("are", "them") if len(pairs) > 1 else ("is", "it")
     return f"; {are} {asked}{more}? Rename {them}"
+
+
+def warn_of_lonely_columns(matrix: Any) -> None:
+    """Warn where many columns of a sparse matrix (n, d) have a value in one row alone."""
+    filled = np.bincount(sp.coo_array(matrix).col, minlength=matrix.shape[1])
+    lonely = int((filled == 1).sum())
+    if lonely < max(MANY_LONELY, LONELY * matrix.shape[0]):
+        return
+    told = (
+        f"{lonely:,} of {len(filled):,} columns have a value in one row alone. If they were made "
+        "from these rows, as counts of words are, each of these has columns of its own, and new "
+        "rows have none and look odd for that: leave rare ones out (min_df=2 in scikit-learn), and "
+        "calibrate by rows that they were not made from"
+    )
+    warnings.warn(told, SparseWarning, stacklevel=2)
 
 
 def column_at(rows: RawRows, place: int) -> "pd.Series[Any]":
