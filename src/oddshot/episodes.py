@@ -42,6 +42,9 @@ class Table:
         Where the table comes from ("oddbench"); whole collections can be held out.
     notes
         What a reader should be told about the reading ("column 'id' ...").
+    groups
+        Shape (n,) of whole numbers: rows with one number, as those of a patient, never stand on
+        both sides of a split; ``None``: rows do not belong together.
     """
 
     name: str
@@ -50,8 +53,14 @@ class Table:
     family: str = ""
     collection: str = ""
     notes: tuple[str, ...] = ()
+    groups: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
+        if self.groups is not None and self.groups.shape != (len(self.rows),):
+            raise DataError(
+                f"table {self.name!r}: {len(self.rows)} rows, groups of shape "
+                f"{self.groups.shape}; give one a row"
+            )
         if self.rows.ndim != 2:
             raise DataError(
                 f"table {self.name!r} has {self.rows.ndim} dimension(s); give rows x columns"

@@ -259,3 +259,44 @@ def test_a_file_is_no_place_for_runs(folder, tmp_path):
 )
 def test_mistakes_are_one_line(folder, tmp_path, arguments, said):
     assert said in call("bench", folder, "--out", tmp_path, *arguments, code=2)
+
+
+@pytest.fixture(scope="module")
+def visits(tmp_path_factory):
+    """Tables of 40 patients with four visits each, of whom a tenth are ill."""
+    folder, rng = tmp_path_factory.mktemp("visits"), np.random.default_rng(0)
+    ill = np.repeat(np.arange(40) % 8 == 0, 4)
+    rows = pd.DataFrame({"patient_id": np.repeat(np.arange(40), 4), "kg": rng.normal(size=160)})
+    rows.assign(kg=rows["kg"] + 4 * ill, diagnosis=np.where(ill, "yes", "no")).to_csv(
+        folder / "visits.csv", index=False
+    )
+    return folder
+
+
+def test_columns_of_labels_and_groups_are_named(visits, tmp_path):
+    options = (
+        "--detectors", "knn", "--seeds", "1", "--jobs", "1", "--k", "0", "--out", tmp_path,
+        "--label-column", "diagnosis",
+    )  # fmt: skip
+    call("bench", visits, *options, "--group-column", "patient_id")
+    found = read_results(tmp_path)
+    assert found["error"].tolist() == ["", ""]
+    assert found["auroc"].min() > 0.9
+    told = call("bench", visits, *options, code=2)
+    assert "or which column holds labels or groups: 'visits'" in told
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--protocol", "few-label,dte"), "dte knows no groups; leave one of them out"),
+        (
+            ("--protocol", "novel-type"),
+            "novel-type knows no groups; leave one of them out, or name",
+        ),
+        (("--label-column", "patient_id"), "patient_id names labels or types, too"),
+    ],
+)
+def test_groups_that_change_nothing_are_refused(visits, tmp_path, options, message):
+    options = ("--group-column", "patient_id", "--out", tmp_path / "out", *options)
+    assert message in call("bench", visits, *options, code=2)

@@ -1,3 +1,4 @@
+import json
 import os
 import re
 import signal
@@ -48,6 +49,9 @@ class Fake:
 
     def unseen_levels(self, X):
         return self.encoder.unseen_shares(X)
+
+    def outside_shares(self, X):
+        return self.encoder.outside_shares(X)
 
     def missing_shares(self, X):
         return {}
@@ -126,6 +130,86 @@ def test_detect_shows_the_oddest_rows_and_says_what_it_did(file):
     assert len(re.findall(r"row\d\d\d", told)) == 3
     assert Fake.made.random_state == 5
     assert Fake.made.y[:3].tolist() == [1, 0, -1]
+
+
+def test_objects_inside_json_lines_are_learned_from_and_written_again(tmp_path):
+    sizes = np.random.default_rng(0).normal(size=60).round(3)
+    rows = [{"id": i, "amount": {"value": size}, "tags": [1]} for i, size in enumerate(sizes)]
+    rows[7]["amount"]["value"] = 50.0
+    (tmp_path / "in.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    told = ok("detect", tmp_path / "in.jsonl", "--out", tmp_path / "out.jsonl")
+    assert "1 of 3 columns used" in told
+    written = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert [{name: row[name] for name in rows[0]} for row in written] == rows
+    assert written[7]["anomaly_rank"] == 1
+    ok("detect", tmp_path / "in.jsonl", "--out", tmp_path / "out.csv")
+    assert pd.read_csv(tmp_path / "out.csv")["amount.value"].tolist()[7] == 50.0
+
+
+def test_a_list_of_ids_gives_a_table_its_labels(tmp_path):
+    numbers = np.random.default_rng(0).normal(size=60)
+    rows = pd.DataFrame({"txn": [f"t{i:03d}" for i in range(60)], "size": numbers})
+    rows.to_csv(tmp_path / "paid.csv", index=False)
+    (tmp_path / "back.csv").write_text("txn\nt007\nt009\nt999\n")
+    told = ok("detect", tmp_path / "paid.csv", "--labels", tmp_path / "back.csv", "--top", "1")
+    assert "2 known anomalies, 58 rows without a label" in told.replace("0 known normal rows, ", "")
+    assert "back.csv': 3 ids by 'txn', 1 of them not found." in told
+    assert "Why" not in told
+    assert np.flatnonzero(Fake.made.y == 1).tolist() == [7, 9]
+    (tmp_path / "back.csv").write_text("size,txn,chargeback\n1,t001,yes\n2,t002,no\n")
+    options = ("--labels", tmp_path / "back.csv", "--id-column", "txn", "--out", tmp_path / "kept")
+    ok("fit", tmp_path / "paid.csv", *options)
+    assert Fake.made.y[:4].tolist() == [-1, 1, 0, -1]
+    alone = refused("detect", tmp_path / "paid.csv", "--id-column", "txn")
+    assert "add --labels, or leave it out" in alone
+
+
+def test_ids_that_are_no_identifier_are_left_out(tmp_path):
+    rows = pd.DataFrame(
+        {"card": [*range(20)] * 3, "size": np.random.default_rng(0).normal(size=60)}
+    )
+    rows.to_csv(tmp_path / "paid.csv", index=False)
+    (tmp_path / "stolen.csv").write_text("card\n4\n")
+    told = ok("detect", tmp_path / "paid.csv", "--labels", tmp_path / "stolen.csv", "--top", "1")
+    assert "Left out, as asked: card." in told
+    assert np.flatnonzero(Fake.made.y == 1).tolist() == [4, 24, 44]
+
+
+def test_numbers_that_are_names_are_levels(tmp_path):
+    rng = np.random.default_rng(0)
+    rows = pd.DataFrame({"mcc": rng.choice([5411, 5812, 6011], 60), "size": rng.normal(size=60)})
+    rows.to_csv(tmp_path / "paid.csv", index=False)
+    told = ok("detect", tmp_path / "paid.csv", "--category", "mcc", "--top", "1")
+    assert Fake.made.encoder.kinds_ == {"mcc": "category", "size": "number"}
+    assert "paid.csv --category mcc --rows" in told.replace("\n", " ")
+    ok("fit", tmp_path / "paid.csv", "--category", "mcc", "--out", tmp_path / "kept")
+    told = ok("score", tmp_path / "kept", tmp_path / "paid.csv", "--top", "1")
+    assert "60 rows" in told
+    for name, message in (
+        ("mmc", "has no column 'mmc'; near it: 'mcc'"),
+        ("size", "--category size: the column is not learned from"),
+    ):
+        options = ("--category", name, "--leave-out", "size")
+        assert message in refused("detect", tmp_path / "paid.csv", *options)
+    (tmp_path / "lists.jsonl").write_text('{"tags": [1], "size": 2}\n{"tags": [], "size": 3}\n')
+    told = refused("detect", tmp_path / "lists.jsonl", "--category", "tags")
+    assert "--category tags: cells are lists or objects; name columns of numbers or texts" in told
+
+
+@pytest.mark.parametrize("width", ["60", "80", "120", "220"])
+def test_row_score_and_verdict_are_shown_whole_where_columns_are_many(tmp_path, width):
+    numbers = np.random.default_rng(0).normal(size=(300, 20)) * 1000
+    numbers[299] = 1e6
+    frame = pd.DataFrame(numbers, columns=[f"measured_value_{i}" for i in range(20)])
+    frame.to_csv(tmp_path / "wide.csv", index=False)
+    terminal = {"TTY_COMPATIBLE": "1", "COLUMNS": width, "TERM": "xterm"}
+    shown = run("detect", tmp_path / "wide.csv", "--top", "3", env=terminal).stdout
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", shown).splitlines()
+    rows = [line for line in lines if line.startswith("│")]
+    assert re.match(r"│ 299 │ \d+\.?\d*(e\+\d\d)? +│ True    │", rows[0])
+    assert all("…" not in "".join(row.split("│")[:4]) and row.endswith("│") for row in rows)
+    assert {len(row) for row in rows} == {len(rows[0])}
+    assert len(rows[0]) <= int(width)
 
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])

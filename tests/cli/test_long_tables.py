@@ -100,6 +100,25 @@ def test_score_in_blocks_tells_what_moved_in_later_ones(table, tmp_path, prior, 
     assert in_blocks.replace("blocks.parquet", "whole.parquet") == at_once
 
 
+def test_a_list_gives_labels_to_blocks(table, tmp_path, prior):
+    table.assign(txn=[f"t{i:05d}" for i in range(COUNT)]).to_parquet(tmp_path / "long.parquet")
+    (tmp_path / "back.csv").write_text("txn,label\nt00007,1\nt00009,0\nzz,1\n")
+    options = ["--labels", tmp_path / "back.csv", "--prior", prior]
+    said = run("detect", tmp_path / "long.parquet", "--out", tmp_path / "out.parquet", *options)
+    assert "Learned from" in said
+    assert "3 ids by 'txn', 1 of them not found" in said
+    assert "1 known anomaly, 1 known normal row" in said
+
+
+def test_categories_are_named_of_blocks_too(table, tmp_path, prior):
+    rows = table.assign(code=np.arange(COUNT) % 5 * 100)
+    rows.to_parquet(tmp_path / "long.parquet")
+    options = ["--category", "code", "--prior", prior]
+    run("fit", tmp_path / "long.parquet", "--out", tmp_path / "kept", *options)
+    kinds = {n.column: n.kind for n in FewShotDetector.load(tmp_path / "kept").column_report_}
+    assert kinds["code"] == "category"
+
+
 def test_what_needs_all_rows_at_once_reads_them(table, tmp_path, prior):
     file = tmp_path / "long.parquet"
     for options in (["--out", tmp_path / "out.csv"], ["--top", 3], ["--fdr", 0.5]):

@@ -245,6 +245,29 @@ def test_refresh_names_a_column_that_looks_like_labels_where_it_is_learned_from(
     assert hint + "--label-column fraud, or leave it out with --leave-out.\n" in again.output
 
 
+def test_refresh_hints_at_no_labels_where_the_detector_has_some(folder, recwarn):
+    rows = draw(50, 6).assign(fraud=[1] * 2 + [0] * 48)
+    rows.to_csv(folder / "more.csv", index=False)
+    labels = np.r_[np.full(47, -1), 1, 1, 0]
+    FewShotDetector(prior=untrained_prior()).fit(rows, labels).save(folder / "labelled")
+    arguments = ("refresh", folder / "labelled", folder / "more.csv", "--out", folder / "newer")
+    found = CliRunner().invoke(app, list(map(str, arguments)))
+    assert found.exit_code == 0, found.output
+    assert "looks like labels" not in found.output
+    assert not [warning for warning in recwarn if "looks like labels" in str(warning.message)]
+
+
+def test_refresh_takes_labels_from_a_list_of_ids(run, folder):
+    draw(50, 6).assign(txn=[f"t{i}" for i in range(50)]).to_csv(folder / "more.csv", index=False)
+    (folder / "back.csv").write_text("txn\nt3\nt4\n")
+    options = ("--labels", folder / "back.csv", "--id-column", "txn", "--out", folder / "listed")
+    found = run("refresh", "more.csv", *options)
+    assert found.exit_code == 0, found.output
+    assert "2 ids by 'txn', 0 of them not found" in found.output
+    _, kept = FewShotDetector.load(folder / "listed")._raw_context("a test")
+    assert (kept.labels == 1).sum() >= 2
+
+
 def test_refresh_says_what_is_read_otherwise(run, folder):
     draw(50, 6).assign(b=["x", "y"] * 25).to_csv(folder / "words.csv", index=False)
     found = run("refresh", "words.csv", "--out", folder / "words", "--keep", 0)
@@ -353,3 +376,46 @@ def test_far_more_flagged_is_not_quiet_whatever_is_compared(tmp_path):
     scored = call("score", tmp_path / "kept", tmp_path / "upper.csv")
     assert "Not there at fit, and ignored: 'fresh'." in scored
     assert "Column 'shop' holds what fit did not see in 100% of rows; if " in scored
+
+
+def test_score_names_columns_whose_numbers_are_all_new(tmp_path):
+    def call(*arguments):
+        result = CliRunner().invoke(app, list(map(str, arguments)))
+        assert result.exit_code == 0, result.output
+        return " ".join(result.stdout.split())
+
+    generator = np.random.default_rng(0)
+    rows = pd.DataFrame(
+        {"patient_id": np.repeat(np.arange(75), 4), "x": generator.normal(size=300)}
+    )
+    rows.to_csv(tmp_path / "old.csv", index=False)
+    told = call("fit", tmp_path / "old.csv", "--out", tmp_path / "kept")
+    assert "Column 'patient_id': may name what rows belong to" in told
+    rows.assign(patient_id=rows["patient_id"] + 75).to_csv(tmp_path / "new.csv", index=False)
+    scored = call("score", tmp_path / "kept", tmp_path / "new.csv")
+    outside = "Column 'patient_id' is below or above all that fit saw in 100.0% of rows; if that"
+    assert outside in scored
+    assert "Column 'x' is" not in scored
+    quiet = call("score", tmp_path / "kept", tmp_path / "old.csv")
+    assert "all that fit saw" not in quiet
+
+
+def test_a_category_of_numbers_stays_one(tmp_path):
+    def call(*arguments):
+        result = CliRunner().invoke(app, list(map(str, arguments)))
+        assert result.exit_code == 0, result.output
+        return result.stdout
+
+    codes = np.random.default_rng(0).choice([5411, 5812, 6011], 200)
+    rows = draw(200, 1).assign(mcc=codes)
+    rows.to_csv(tmp_path / "paid.csv", index=False)
+    call("fit", tmp_path / "paid.csv", "--category", "mcc", "--out", tmp_path / "kept")
+    call("score", tmp_path / "kept", tmp_path / "paid.csv", "--out", tmp_path / "scores.csv")
+    levels = FewShotDetector(random_state=0).fit(rows.astype({"mcc": "category"}))
+    scores = pd.read_csv(tmp_path / "scores.csv")["anomaly_score"]
+    read_again = pd.read_csv(tmp_path / "paid.csv")
+    assert np.allclose(scores, levels.anomaly_score(read_again), rtol=1e-9)
+    told = call("refresh", tmp_path / "kept", tmp_path / "paid.csv", "--out", tmp_path / "newer")
+    assert "is a number now" not in told
+    newer = FewShotDetector.load(tmp_path / "newer")
+    assert {note.column: note.kind for note in newer.column_report_}["mcc"] == "category"

@@ -8,7 +8,7 @@ import pytest
 
 from oddshot import Prior
 from oddshot.data.collections import family_of, load_collection
-from oddshot.errors import LabelError, SourceError
+from oddshot.errors import DataError, LabelError, SourceError
 from oddshot.mapping.encoding.encoder import Encoder
 
 DATA = Path(os.environ.get("ODDSHOT_DATA", Path(__file__).parents[3] / "shared/data"))
@@ -153,6 +153,28 @@ def test_loading_finds_labels_and_keeps_family_and_collection(folder: Path) -> N
         LabelError, match=r"no label column: none is called label, .*rename the column"
     ):
         refs["p"].load()
+
+
+def test_columns_of_labels_and_groups_may_be_named(tmp_path: Path) -> None:
+    rows = pd.DataFrame({"patient": ["b", "a", "b"], "kg": [1.0, 2.0, 9.0], "ill": [0, 0, 1]})
+    rows.to_csv(tmp_path / "visits.csv", index=False)
+    rows.drop(columns="ill").assign(label=0).to_parquet(tmp_path / "same.parquet")
+    refs = load_collection(tmp_path, label_column="ill", group_column="patient")
+    table = next(ref for ref in refs if ref.name == "visits").load()
+    assert table.labels is not None
+    assert table.groups is not None
+    assert isinstance(table.rows, pd.DataFrame)
+    assert (table.labels.tolist(), table.groups.tolist()) == ([0, 0, 1], [0, 1, 0])
+    assert list(table.rows) == ["kg"]
+    plain = load_collection(tmp_path)
+    assert refs[1].family == plain[0].family  # without its labels
+    with pytest.raises(SourceError, match="no column 'ill'"):
+        refs[0].load()
+    rows.assign(patient=["b", None, "b"]).to_csv(tmp_path / "visits.csv", index=False)
+    with pytest.raises(DataError, match=r"column 'patient' of .* is empty in row 2; give each row"):
+        refs[1].load()
+    with pytest.raises(SourceError, match="split by the columns that were named"):
+        refs[1].load_split()
 
 
 def test_matrices_without_labels_are_explained(tmp_path: Path) -> None:

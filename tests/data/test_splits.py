@@ -138,3 +138,30 @@ def test_sample_keeps_the_share_of_anomalies_and_two_of_a_rare_kind():
 def test_capped_split_uses_that_many_rows():
     split = few_label_split(truth(900, 100), k=5, seed=0, max_rows=200)
     assert len(split.train_index) + len(split.test_index) == 200
+
+
+@pytest.mark.parametrize("split", [partial(few_label_split, k=1), one_class_split])
+def test_groups_and_equal_rows_stand_on_one_side(split):
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(60), 5)
+    labels = (rng.random(300) < 0.1).astype(np.int8)
+    rows = rng.normal(size=(300, 2))
+    rows[7] = rows[100]  # so groups 1 and 20 hang together
+    labels[[7, 100]] = 0
+    sides = set()
+    for seed in range(20):
+        found = split(labels, seed=seed, rows=rows, groups=groups)
+        assert sorted([*found.train_index, *found.test_index]) == list(range(300))
+        assert set(groups[found.train_index]).isdisjoint(groups[found.test_index])
+        sides.add((1 in groups[found.train_index], 20 in groups[found.train_index]))
+    assert {one == other for one, other in sides} == {True}
+
+
+def test_too_few_groups_are_told():
+    labels = truth(20, 4)
+    with pytest.raises(DataError, match=r"holds 4 anomalies, 1 group; a split needs two"):
+        few_label_split(labels, k=1, seed=0, groups=np.repeat(np.arange(6), 4))
+    with pytest.raises(DataError, match=r"0 normal rows in no group with an anomaly \(20 are in"):
+        one_class_split(labels, seed=0, groups=np.zeros(24, dtype=np.int64))
+    with pytest.raises(DataError, match=r"2 rows but 24 labels"):
+        one_class_split(labels, seed=0, groups=np.zeros(2, dtype=np.int64))

@@ -52,7 +52,7 @@ def test_images_have_no_columns_to_compare():
     for use in (detector.check_drift, detector.refresh):
         with pytest.raises(SettingError, match="takes tables only, and the prior reads images"):
             use(images)
-    assert detector.unseen_levels(images) == {}
+    assert detector.unseen_levels(images) == detector.outside_shares(images) == {}
 
 
 def test_the_old_detector_stays(detector):
@@ -71,3 +71,12 @@ def test_a_refreshed_detector_is_saved_with_its_rows(detector, tmp_path):
 def test_new_values_are_counted_by_column(detector):
     new = draw(4, 0).assign(colour=["red", "green", "blue", "pink"], state=["fine"] * 3 + ["burnt"])
     assert detector.unseen_levels(new) == {"colour": 0.5, "state": 0.25}
+
+
+def test_numbers_outside_of_all_that_fit_saw_are_counted_by_column():
+    rows = pd.DataFrame(
+        {"a": np.arange(50) / 4, "year": [*range(1990, 2015)] * 2, "flag": [0, 1] * 25}
+    )
+    new = pd.DataFrame({"a": [-1, 0, 12.25, 12.5], "year": [2030] * 4, "flag": [0, 1, 1, 0]})
+    found = FewShotDetector(prior=untrained_prior()).fit(rows).outside_shares(new)
+    assert found == {"a": 0.5, "flag": 0.0}

@@ -326,6 +326,7 @@ def test_gaps_and_levels_are_counted_as_of_tables(odd, tmp_path):
         assert each.missing_shares(later) == {"load": (0.0, 1.0)}
         assert each.missing_shares(states) == {"heat": (68 / 672, 68 / 672)}
         assert each.unseen_levels(later) == {"state": 1.0}
+        assert each.outside_shares(states.assign(heat=1e4))["heat"] == 1.0
 
 
 @pytest.mark.parametrize("kind", [float, bool, lambda v: np.where(v > 0, "on", "off")])

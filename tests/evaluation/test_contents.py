@@ -23,6 +23,8 @@ def test_a_file_counts_by_its_bytes(tmp_path):
     FRAME.assign(label=LABELS[::-1]).to_csv(file, index=False)
     ref = load_collection(tmp_path)[0]
     assert content_of(ref) != before
+    for named in ({"label_column": "label"}, {"group_column": "colour"}):
+        assert content_of(load_collection(tmp_path, **named)[0]) != content_of(ref)
     file.unlink()
     assert content_of(ref) == ""
 
@@ -38,6 +40,7 @@ def test_cells_names_labels_and_types_count_and_nothing_else():
         replace(TABLE, rows=FRAME.iloc[[1, 0, 2]]),
         replace(TABLE, labels=LABELS[::-1].copy()),
         replace(TABLE, labels=None),
+        replace(TABLE, groups=np.array([0, 0, 1])),
         replace(TABLE, rows=FRAME[["kg"]].to_numpy()),
         TypedTable(TABLE, types),
         TypedTable(TABLE, np.array(["", "", "bent"])),

@@ -6,7 +6,14 @@ import pytest
 
 from oddshot.episodes import Table
 from oddshot.errors import DataError, LabelError, SettingError, SourceError
-from oddshot.evaluation.protocols import adbench, dte, few_label, make_trial, one_class
+from oddshot.evaluation.protocols import (
+    adbench,
+    dte,
+    few_label,
+    make_trial,
+    novel_type,
+    one_class,
+)
 
 
 def table(normal=90, anomalies=10, name="noise"):
@@ -178,3 +185,18 @@ def test_labels_of_minus_one_are_told_alike_by_every_protocol(protocol):
     told = r"row 90 has the label -1; .* 1 for an anomaly and 0 for normal \(-1 is unlabelled\)"
     with pytest.raises(LabelError, match=told):
         make_trial(protocol, replace(source, labels=turned), k=1, seed=0)
+
+
+def test_groups_stand_on_one_side_where_a_protocol_knows_them():
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(50), 4)
+    labels = np.repeat(np.arange(50) % 5 == 0, 4).astype(np.int8)
+    table = Table("visits", np.column_stack([groups, rng.normal(size=200)]), labels, groups=groups)
+    for trial in (few_label(table, k=2, seed=0), one_class(table, seed=0)):
+        assert set(trial.X_train[:, 0]).isdisjoint(trial.X_test[:, 0])
+    types = np.where(labels == 1, np.where(groups % 10 == 0, "bent", "burnt"), "")
+    novel = novel_type(table, types, seen="bent", k=1, seed=0, share=0.5).trial
+    assert set(novel.X_train[:, 0]).isdisjoint(novel.X_test[:, 0])
+    for make in (lambda: adbench(table, la=5, seed=0), lambda: dte(table, seed=0)):
+        with pytest.raises(SettingError, match="not by the groups of 'visits'"):
+            make()

@@ -98,8 +98,11 @@ def test_a_column_of_the_user_is_never_replaced():
 def test_codes_for_gaps_are_told_of_the_rows_that_were_learned_from_alone():
     code = ColumnNote("x", "number", True, "-999 in 3 rows may stand for gaps", "code")
     unit = ColumnNote("id", "number", True, "read without kg", "unit")
-    later = "\n".join(found(columns=(code, unit)).told())
+    groups = ColumnNote("user", "number", True, "may name what rows belong to", "groups")
+    later = "\n".join(found(columns=(code, unit, groups)).told())
     assert "kg" in later
     assert "-999" not in later
-    learned = found(columns=(code, unit), labels=np.full(4, -1, dtype=np.int8)).told()
+    assert "user" not in later
+    learned = found(columns=(code, unit, groups), labels=np.full(4, -1, dtype=np.int8)).told()
+    assert "Column 'user': may name what rows belong to." in learned
     assert "Column 'x': -999 in 3 rows may stand for gaps." in learned

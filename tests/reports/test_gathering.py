@@ -68,6 +68,17 @@ def test_labels_are_compared_with_none(rows, found, evidence):
     assert (evidence.effect.after == found.rows[found.rank]).all()
 
 
+def test_columns_that_look_like_labels_are_not_told_again(rows, labels, recwarn):
+    rows = rows.assign(three_ds=[1, 0, 1, *[np.nan] * 157])
+    detector = FewShotDetector(prior=untrained_prior()).fit(rows, labels)
+    found = scored(
+        rows, detector.anomaly_score(rows), detector.threshold_, source="a",
+        columns=detector.column_report_, labels=labels,
+    )  # fmt: skip
+    assert gathered(detector, rows, found).effect is not None
+    assert not [warning for warning in recwarn if "looks like labels" in str(warning.message)]
+
+
 def test_the_rest(detector, evidence):
     assert evidence.compared == detector.calibration_.rows
     assert len(evidence.plane.places) == 160

@@ -62,6 +62,23 @@ def bench(
             "type. Without it types are planted.",
         ),
     ] = None,
+    label_column: Annotated[
+        str | None,
+        typer.Option(
+            "--label-column",
+            metavar="NAME",
+            help="The column of labels in all tables; else the one called label, fraud, ...",
+        ),
+    ] = None,
+    group_column: Annotated[
+        str | None,
+        typer.Option(
+            "--group-column",
+            metavar="NAME",
+            help="Rows alike here, as of one patient, stand on one side of a split; it is no "
+            "feature.",
+        ),
+    ] = None,
     domain: Annotated[
         str | None,
         typer.Option(
@@ -144,7 +161,9 @@ def bench(
         untold = 0
         protocols = names_of(protocol)
         _check_use(context, protocols, peers)
-        tables = tables_with_types(folder, types=types)
+        tables = tables_with_types(
+            folder, types=types, label_column=label_column, group_column=group_column
+        )
         if domain is not None and LEAVE_DOMAIN_OUT in protocols:
             tested = Prior.find(prior) if OWN in peers else None
             tables, untold = left_out(tables, domain, prior=tested, folder=folder)
@@ -268,6 +287,7 @@ def _check_use(context: typer.Context, protocols: Sequence[str], peers: Sequence
     from oddshot.evaluation.peers import OWN
     from oddshot.evaluation.protocols import (
         ADBENCH,
+        DTE,
         FEW_LABEL,
         LEAVE_DOMAIN_OUT,
         NOVEL_TYPE,
@@ -288,6 +308,17 @@ def _check_use(context: typer.Context, protocols: Sequence[str], peers: Sequence
             raise SettingError(
                 f"--{option} is {str(context.params[option])!r}, but {', '.join(protocols)} takes "
                 f"none; leave it out, or add {' or '.join(those)} to --protocol"
+            )
+    grouped = context.params["group_column"]
+    if grouped is not None and grouped in (context.params["label_column"], context.params["types"]):
+        raise SettingError(f"--group-column {grouped} names labels or types, too; name another")
+    planted = NOVEL_TYPE if context.params["types"] is None else ""
+    for protocol in (ADBENCH, DTE, planted):
+        if grouped is not None and protocol in protocols:
+            unless = ", or name types by --types" if protocol == planted else ""
+            raise SettingError(
+                f"--group-column is {grouped!r}, but {protocol} knows no groups; leave one of them "
+                f"out{unless}"
             )
     if was_given(context, "prior") and OWN not in peers and not context.params["unseen_only"]:
         raise SettingError(

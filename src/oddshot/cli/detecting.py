@@ -11,6 +11,7 @@ from oddshot.cli.console import console_of_stdout, progress_bar, say
 from oddshot.cli.inputs import (
     Asked,
     Input,
+    column_of_labels,
     fitted,
     naming,
     read_input,
@@ -22,13 +23,15 @@ from oddshot.cli.options import (
     Alpha,
     Budget,
     Calibrate,
+    Category,
     Contamination,
     Fdr,
     File,
     GroupColumn,
-    ImageLabels,
+    IdColumn,
     ImageSize,
     Labels,
+    LabelTable,
     LeaveOut,
     Out,
     PriorOfTablesOrImages,
@@ -50,6 +53,8 @@ if TYPE_CHECKING:
     from oddshot.reports.detection import Detection
 
 EXPLAINED_AT_ONCE = 50
+WHOLE = 3  # columns shown that are not cut: row, score, verdict
+NARROWEST, WIDEST, BORDER = 4, 24, 3  # letters of the others; between two columns
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # so a cell begins that a spreadsheet would compute
 
 
@@ -58,7 +63,9 @@ def detect(
     *,
     label_column: Labels = None,
     leave_out: LeaveOut = None,
-    labels: ImageLabels = None,
+    category: Category = None,
+    labels: LabelTable = None,
+    id_column: IdColumn = None,
     size: ImageSize = None,
     skip_damaged: SkipDamaged = False,
     out: Out = None,
@@ -83,16 +90,25 @@ def detect(
     check_reasons(reasons, file, out)
     promise = Promise(alpha, fdr, budget, calibrate, group_column, threshold)
     promise.check(contamination=contamination, keeps=False)
-    asked = Asked(label_column, tuple(leave_out or ()), group_column, labels, size, skip_damaged)
+    asked = Asked(
+        label_column,
+        tuple(leave_out or ()),
+        group_column,
+        labels,
+        size,
+        skip_damaged,
+        id_column,
+        tuple(category or ()),
+    )
     whole = report is not None or reasons > 0 or promise != Promise()
     table = None if whole or out is None else long_table(file, out)
     if table is not None and out is not None:
         read = with_hint_at_labels(table.sample(prior, asked, seed))
-        score_beside(fitted(read, contamination, seed, quality), table, out, read, label_column)
+        score_beside(fitted(read, contamination, seed, quality), table, out, read, asked)
         return
     read = with_hint_at_labels(read_input(file, prior, asked))
     detector = fitted(read, contamination, seed, quality)
-    read = read._replace(notes=read.notes + promise.keep(detector, read, label_column))
+    read = read._replace(notes=read.notes + promise.keep(detector, read, column_of_labels(asked)))
     found = scored_rows(detector, file, read, fitted=True)
     found = promise.add_p_values(found, detector, read.rows)
     found = with_reasons(found, detector, read, reasons)
@@ -101,10 +117,11 @@ def detect(
         *_given("--seed", str(seed) if seed else None),
         *_given("--prior", prior if prior != "default" else None),
         *(word for name in left_out for word in ("--leave-out", name)),
+        *(word for name in category or () for word in ("--category", name)),
     ]
     found = replace(found, options=tuple(given))
     again = None
-    if quality == "standard":  # explain fits no other
+    if quality == "standard" and labels is None:  # explain fits no other
         share = contamination if contamination != "auto" else None
         options = (*_given("--label-column", label_column), *_given("--contamination", share))
         again = [file, *options, *given]
@@ -117,7 +134,9 @@ def fit(
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the detector.")],
     label_column: Labels = None,
     leave_out: LeaveOut = None,
-    labels: ImageLabels = None,
+    category: Category = None,
+    labels: LabelTable = None,
+    id_column: IdColumn = None,
     size: ImageSize = None,
     skip_damaged: SkipDamaged = False,
     seed: Seed = 0,
@@ -140,12 +159,21 @@ def fit(
 
     promise = Promise(alpha, fdr, budget, calibrate, group_column, threshold)
     promise.check(contamination=contamination)
-    asked = Asked(label_column, tuple(leave_out or ()), group_column, labels, size, skip_damaged)
+    asked = Asked(
+        label_column,
+        tuple(leave_out or ()),
+        group_column,
+        labels,
+        size,
+        skip_damaged,
+        id_column,
+        tuple(category or ()),
+    )
     table = long_table(file)
     read = read_input(file, prior, asked) if table is None else table.sample(prior, asked, seed)
     read = with_hint_at_labels(read)
     detector = fitted(read, contamination, seed, quality)
-    read = read._replace(notes=read.notes + promise.keep(detector, read, label_column))
+    read = read._replace(notes=read.notes + promise.keep(detector, read, column_of_labels(asked)))
     replaced = is_saved(out)
     detector.save(out)
     found = scored_rows(detector, file, read, fitted=True)
@@ -244,7 +272,7 @@ def _tell(
     for line in found.told():
         say(console, line)
     if out is None:
-        console.print(_top_rows(found, top, most=max(5, console.width // 13)))
+        console.print(_top_rows(found, top, width=console.width))
         if found.columns and again is not None and not isinstance(read.source, Held):
             rows = ",".join(map(str, found.order[:2]))
             say(console, f"Why: {shlex.join(['oddshot', 'explain', *again, '--rows', rows])}")
@@ -290,7 +318,8 @@ def with_reasons(
     return found.with_column(REASONS, told, f"why the {len(places):,} oddest rows are odd")
 
 
-def _top_rows(found: "Detection", number: int, *, most: int) -> Any:
+def _top_rows(found: "Detection", number: int, *, width: int) -> Any:
+    from rich.cells import cell_len
     from rich.markup import escape
     from rich.table import Table
 
@@ -299,6 +328,7 @@ def _top_rows(found: "Detection", number: int, *, most: int) -> Any:
     short = {found.score: "score", found.verdict: "anomaly"}
     rows = found.top(number).drop(columns=found.rank).rename(columns=short).copy()  # in one piece
     rows.insert(0, "row", found.order[: len(rows)])
+    most = max(5, width // 13)
     hidden = max(rows.shape[1] - most, 0)
     table = Table(
         title=f"The {len(rows)} oddest {found.things}" if len(rows) > 1 else "The oddest one",
@@ -306,11 +336,25 @@ def _top_rows(found: "Detection", number: int, *, most: int) -> Any:
         caption=f"{counted(hidden, 'more columns')}; --out writes all" if hidden else None,
         caption_justify="left",
     )
-    for position, name in enumerate(rows.columns[:most]):
-        least = len(str(name)) if position < 3 else None  # row, score and verdict stay whole
+    cells = [[text_of(value) for value in row[:most]] for row in rows.itertuples(index=False)]
+    names = list(map(str, rows.columns[:most]))
+    longest = [max(map(cell_len, column)) for column in zip(names, *cells, strict=True)]
+    for name, wide in zip(names, _widths(longest, room=width - 1), strict=True):
         table.add_column(
-            escape(str(name)), overflow="ellipsis", no_wrap=True, max_width=24, min_width=least
+            escape(name), overflow="ellipsis", no_wrap=True, max_width=wide, min_width=wide
         )
-    for row in rows.itertuples(index=False, name=None):
-        table.add_row(*(escape(text_of(value)) for value in row[:most]))
+    for row in cells:
+        table.add_row(*map(escape, row))
     return table
+
+
+def _widths(longest: list[int], *, room: int) -> list[int]:
+    """Cut the widest columns until all have room; row, score and verdict stay whole.
+
+    >>> _widths([3, 6, 7, 30, 9, 20], room=73)
+    [3, 6, 7, 15, 9, 15]
+    """
+    widths = [*longest[:WHOLE], *(min(wide, WIDEST) for wide in longest[WHOLE:])]
+    while sum(widths) + BORDER * len(widths) > room and max(widths[WHOLE:], default=0) > NARROWEST:
+        widths[widths.index(max(widths[WHOLE:]), WHOLE)] -= 1
+    return widths

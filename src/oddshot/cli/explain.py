@@ -8,6 +8,7 @@ import typer
 from oddshot.cli.console import console_of_stdout, say
 from oddshot.cli.inputs import Asked, fitted, naming, read_input, with_hint_at_labels
 from oddshot.cli.options import (
+    Category,
     Contamination,
     Labels,
     LeaveOut,
@@ -58,13 +59,14 @@ def explain(
     ] = None,
     label_column: Labels = None,
     leave_out: LeaveOut = None,
+    category: Category = None,
     seed: Seed = 0,
     prior: PriorPath = "default",
     contamination: Contamination = "auto",
 ) -> None:
     """Say why rows are odd: which columns, compared with what, what would make them normal.
 
-    With FILE alone, the detector is fitted on it first, and the last five options are for that.
+    With FILE alone, the detector is fitted on it first, and the last six options are for that.
     """
     import numpy as np
     import pandas as pd
@@ -83,7 +85,7 @@ def explain(
     if holds_images(table):
         raise SettingError(f"{table} holds images, which have no columns; explain takes tables")
     if not kept:
-        asked = Asked(label_column, tuple(leave_out or ()))
+        asked = Asked(label_column, tuple(leave_out or ()), category=tuple(category or ()))
         read = with_hint_at_labels(read_input(table, prior, asked))
         detector = fitted(read, contamination, seed)
     elif len(kept) > 1:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from oddshot.data.images import Images
+    from oddshot.data.label_lists import LabelList
     from oddshot.data.streams import Source
     from oddshot.detectors.few_shot import FewShotDetector
     from oddshot.detectors.series import SeriesDetector
@@ -27,7 +28,11 @@ if TYPE_CHECKING:
 
 
 class Asked(NamedTuple):
-    """What options say about the reading of FILE; the last three are for images."""
+    """What options say about the reading of FILE.
+
+    ``labels`` names a table of labels, and ``id_column`` the column by which it goes with a table;
+    ``size`` and ``skip_damaged`` are for images.
+    """
 
     label_column: str | None = None
     leave_out: tuple[str, ...] = ()
@@ -35,6 +40,13 @@ class Asked(NamedTuple):
     labels: str | None = None
     size: str | None = None
     skip_damaged: bool = False
+    id_column: str | None = None
+    category: tuple[str, ...] = ()
+
+
+def column_of_labels(asked: Asked) -> str | None:
+    """Name FILE's column of labels; that of a list of labels is none."""
+    return asked.label_column if asked.labels is None else None
 
 
 class Input(NamedTuple):
@@ -85,14 +97,58 @@ def read_input(
     table = read_table(source)
     frame = table.rows if isinstance(table.rows, pd.DataFrame) else pd.DataFrame(table.rows)
     rows, labels, notes = frame, table.labels, table.notes
-    if name is not None and not (labels is not None and name in LABEL_ARRAYS):
+    if asked.labels is not None:
+        name = None
+        labels, notes, asked = labels_from_list(frame, notes, file, asked)
+    elif name is not None and not (labels is not None and name in LABEL_ARRAYS):
         labelled = read_table(frame, label_column=name)
         rows, labels = pd.DataFrame(labelled.rows), labelled.labels
         names = [str(column) for column in frame.columns]
         name = names[column_position(names, name, repr(file))]
     rows, notes = without_results(rows, notes)
     rows, notes, groups = set_aside(rows, notes, file, asked)
+    rows = with_categories(rows, frame, file, asked)
     return Input(frame, rows, labels, notes, prior, source, name, groups)
+
+
+def labels_from_list(
+    frame: "pd.DataFrame", notes: tuple[str, ...], file: str, asked: Asked
+) -> "tuple[LabelArray, tuple[str, ...], Asked]":
+    """Give a table the labels that a list has by ids, note that, and leave out the ids."""
+    listed = label_list(frame, file, asked)
+    ids = column_of(frame, listed.column, file)
+    labels = listed.labels(ids, repr(file))
+    return labels, (*notes, listed.told(ids)), without_ids(ids, asked)
+
+
+def without_ids(ids: "pd.Series[Any]", asked: Asked) -> Asked:
+    """Leave out ids (n,), but where they are not learned from anyhow."""
+    from oddshot.mapping.encoding.recipe import recipe
+
+    name = str(ids.name)
+    used = recipe(name, ids, named=True).outputs()
+    return asked._replace(leave_out=(*asked.leave_out, name)) if used else asked
+
+
+def label_list(frame: "pd.DataFrame", file: str, asked: Asked) -> "LabelList":
+    """Read the list of labels that goes with a table, of which the first rows may be enough."""
+    from oddshot.data.label_lists import read_label_list
+
+    return read_label_list(
+        asked.labels,
+        frame,
+        id_column=asked.id_column,
+        label_column=asked.label_column,
+        table=repr(file),
+    )
+
+
+def column_of(frame: "pd.DataFrame", name: str, file: str) -> "pd.Series[Any]":
+    """Find a column by name or number."""
+    from oddshot.data.sources import column_position
+
+    names = [str(column) for column in frame.columns]
+    return frame.iloc[:, column_position(names, name, repr(file))]
 
 
 def without_results(
@@ -148,6 +204,38 @@ def set_aside(
     return rows.iloc[:, left], (*notes, f"Left out, as asked: {told}."), groups
 
 
+def with_categories(
+    rows: "pd.DataFrame", frame: "pd.DataFrame", file: str, asked: Asked
+) -> "pd.DataFrame":
+    """Take columns for levels whose numbers are names.
+
+    Parameters
+    ----------
+    rows
+        Shape (n, d): what is learned from.
+    frame
+        Shape (n, e): all of FILE's columns.
+
+    Raises
+    ------
+    SettingError, SourceError
+        If FILE has no such column, it is not learned from, or its cells are lists.
+    """
+    named = [column_of(frame, name, file).name for name in asked.category]
+    for name in named:
+        if name not in rows:
+            raise SettingError(
+                f"--category {name}: the column is not learned from; leave it out here"
+            )
+    try:
+        return rows.astype(dict.fromkeys(named, "category")) if named else rows
+    except TypeError as error:
+        raise SettingError(
+            f"--category {', '.join(map(str, named))}: cells are lists or objects; name columns of "
+            "numbers or texts"
+        ) from error
+
+
 def _check_groups(groups: "pd.Series[Any]", file: str, places: "NDArray[np.intp] | None") -> None:
     missing = groups.isna().to_numpy(dtype=bool)
     if missing.any():
@@ -167,18 +255,22 @@ def check_for_table(file: str, asked: Asked) -> None:
     SettingError
         If there is one.
     """
-    if asked.label_column is not None and asked.label_column in (
+    if asked.labels is None and asked.label_column in (
         *asked.leave_out,
-        asked.group_column,
+        asked.group_column or "",
     ):
         raise SettingError(
             f"{asked.label_column!r} is the label column, which is not learned from; do not name "
             "it with --leave-out or --group-column"
         )
-    if (asked.labels, asked.size, asked.skip_damaged) != (None, None, False):
+    if (asked.size, asked.skip_damaged) != (None, False):
         raise SettingError(
-            f"{file} holds no images, and --labels, --size and --skip-damaged are for these; "
-            "--label-column names the labels of a table"
+            f"{file} holds no images, and --size and --skip-damaged are for these; leave them out"
+        )
+    if asked.id_column is not None and asked.labels is None:
+        raise SettingError(
+            f"--id-column {asked.id_column} says by what a list of labels goes with FILE; add "
+            "--labels, or leave it out"
         )
 
 
@@ -189,9 +281,10 @@ def _read_images(file: str, prior: "Prior | str | Path", asked: Asked) -> Input:
     from oddshot.data.images import read_images
     from oddshot.priors import Prior
 
-    if asked.leave_out or asked.group_column:
+    if asked.leave_out or asked.group_column or asked.id_column or asked.category:
         raise SettingError(
-            f"{file} holds images; --leave-out and --group-column name columns of a table"
+            f"{file} holds images; --leave-out, --group-column, --id-column and --category name "
+            "columns of a table"
         )
     if asked.label_column is not None and asked.labels is None:
         raise SettingError(

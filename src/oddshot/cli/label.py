@@ -11,7 +11,7 @@ import typer
 from oddshot.cli.console import console_of_stdout, say
 from oddshot.cli.inputs import Asked, Input, fitted, read_input, with_hint_at_labels
 from oddshot.cli.long_tables import LongTable, check_written_as_read, long_table
-from oddshot.cli.options import Labels, LeaveOut
+from oddshot.cli.options import Category, Labels, LeaveOut
 from oddshot.cli.outputs import check_table_output, write_beside
 from oddshot.errors import OddshotError, SettingError
 from oddshot.wording import counted
@@ -54,6 +54,7 @@ def label(
     ] = None,
     label_column: Labels = None,
     leave_out: LeaveOut = None,
+    category: Category = None,
     export: Annotated[
         Path | None,
         typer.Option(
@@ -79,7 +80,8 @@ def label(
     """Show one row after the other, take its label, and rank all rows anew.
 
     Every answer is on the disk before the next row is shown. The same command goes on where it
-    stopped; it need not repeat --label-column, --leave-out, --seed and --prior.
+    stopped; it need not repeat --label-column, --leave-out, --category, --seed
+    and --prior.
     """
     from oddshot.detectors.labelling.session import SessionFolder
     from oddshot.persistence import sole_writer
@@ -88,7 +90,13 @@ def label(
         check_table_output("--export", file, export)
         check_written_as_read("--export", file, export)
     folder = Path(f"{Path(file).stem}-labels") if out is None else out
-    asked = {"label_column": label_column, "leave_out": leave_out, "seed": seed, "prior": prior}
+    asked = {
+        "label_column": label_column,
+        "leave_out": leave_out,
+        "category": category,
+        "seed": seed,
+        "prior": prior,
+    }
     about = _about(file, folder, asked)
     data = _Data.read(file, about)
     detector = fitted(data.learned, "auto", about["seed"])
@@ -248,6 +256,7 @@ def _about(file: str, folder: Path, asked: dict[str, Any]) -> dict[str, Any]:
         "fingerprint": fingerprint(file),
         "label_column": None,
         "leave_out": [],
+        "category": [],
         "seed": 0,
         "prior": "default",
     }
@@ -292,7 +301,8 @@ class _Data(NamedTuple):
         from oddshot.data.sources import column_position
 
         name, prior = about["label_column"], about["prior"]
-        asked, long = Asked(name, tuple(about["leave_out"])), long_table(file)
+        left_out, category = tuple(about["leave_out"]), tuple(about["category"])
+        asked, long = Asked(name, left_out, category=category), long_table(file)
         if long is None:
             learned = read_input(file, prior, asked)
             given, name = learned.labels, learned.label_column
@@ -303,7 +313,7 @@ class _Data(NamedTuple):
                 columns = long.blocks.columns
                 name = columns[column_position(columns, name, repr(file))]
             learned = long.sample(prior, asked._replace(label_column=name), about["seed"])
-            given = long.labels(name)
+            given = long.labels(Asked(name)).labels
         return cls(file, with_hint_at_labels(learned), given, long, name)
 
     def as_written(self, frame: "pd.DataFrame") -> "pd.DataFrame":

@@ -11,8 +11,12 @@ from oddshot.cli.inputs import (
     Asked,
     Input,
     check_for_table,
+    column_of,
+    label_list,
     naming,
     set_aside,
+    with_categories,
+    without_ids,
     without_results,
 )
 from oddshot.cli.unlike_fit import UnlikeFit
@@ -28,6 +32,14 @@ if TYPE_CHECKING:
 LONG = 200_000  # rows of a Parquet file
 LONG_BYTES = 200_000_000  # of delimited text; a tenth of them where it is compressed
 SAMPLE = 100_000
+
+
+class Known(NamedTuple):
+    """Labels (n,) of a table, notes on them, and the column of ids where a list gave them."""
+
+    labels: "LabelArray"
+    notes: tuple[str, ...] = ()
+    ids: str = ""
 
 
 class LongTable(NamedTuple):
@@ -51,30 +63,45 @@ class LongTable(NamedTuple):
         from oddshot.mapping.support import DrawnFor
 
         check_for_table(self.file, asked)
-        name = asked.label_column
-        every = self.labels(name)
-        places = sample_places(every, most=SAMPLE, seed=seed)
+        known = self.labels(asked)
+        places = sample_places(known.labels, most=SAMPLE, seed=seed)
         frame = self.blocks.take(places)
         note = (
             f"Learned from {len(frame):,} of {self.blocks.rows:,} rows, drawn at random, labelled "
             "ones first."
         )
         rows, notes, taken = frame, (*self.blocks.notes, note), None
-        if name is not None:
-            table = read_table(frame, label_column=name)
+        if asked.labels is not None:
+            taken, notes = known.labels[places], (*notes, *known.notes)
+            asked = without_ids(column_of(frame, known.ids, self.file), asked)
+        elif asked.label_column is not None:
+            table = read_table(frame, label_column=asked.label_column)
             rows, taken = pd.DataFrame(table.rows), table.labels
         rows, notes = without_results(rows, notes)
         rows, notes, groups = set_aside(rows, notes, self.file, asked, places)
-        drawn_for = DrawnFor.of(every, every[places])
+        rows = with_categories(rows, frame, self.file, asked)
+        drawn_for = DrawnFor.of(known.labels, known.labels[places])
         return Input(frame, rows, taken, notes, prior, groups=groups, drawn_for=drawn_for)
 
-    def labels(self, column: str | None) -> "LabelArray":
-        """Read a column as labels (n,), all -1 where there is none; errors as of `Blocks`."""
-        import numpy as np
+    def labels(self, asked: Asked) -> Known:
+        """Give the labels (n,) of a column or a list, all -1 where there is none.
 
-        if column is None:
-            return np.full(self.blocks.rows, -1, dtype=np.int8)
-        return self.blocks.labels(column)
+        Raises
+        ------
+        LabelError, SourceError
+            As of `Blocks`, and of `oddshot.data.label_lists.LabelList`.
+        """
+        import numpy as np
+        import pandas as pd
+
+        if asked.labels is not None:
+            listed = label_list(next(self.blocks.frames()), self.file, asked)
+            frames = self.blocks.frames()
+            ids = pd.concat([column_of(frame, listed.column, self.file) for frame in frames])
+            return Known(listed.labels(ids, repr(self.file)), (listed.told(ids),), listed.column)
+        if asked.label_column is not None:
+            return Known(self.blocks.labels(asked.label_column))
+        return Known(np.full(self.blocks.rows, -1, dtype=np.int8))
 
     def scores(
         self, detector: "FewShotDetector", unlike: UnlikeFit | None = None
@@ -152,7 +179,7 @@ def score_beside(
     table: LongTable,
     out: Path,
     learned: Input | None = None,
-    label_column: str | None = None,
+    asked: Asked | None = None,
 ) -> None:
     """Score all rows, write them with their scores, and say what was found.
 
@@ -160,8 +187,8 @@ def score_beside(
     ----------
     learned
         What the detector has just learned from; ``None`` where it was fitted before.
-    label_column
-        The labels it learned from.
+    asked
+        How the labels were given that it learned from.
     """
     import numpy as np
 
@@ -174,7 +201,7 @@ def score_beside(
         float(detector.threshold_),
         source=table.file,
         columns=detector.column_report_,
-        labels=None if learned is None else table.labels(label_column),
+        labels=None if learned is None else table.labels(asked or Asked()).labels,
         notes=() if learned is None else learned.notes,
     )
     if unlike is not None:

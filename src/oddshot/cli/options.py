@@ -31,6 +31,14 @@ LeaveOut = Annotated[
         help="Column not to learn from, such as a customer number; repeat it for more.",
     ),
 ]
+Category = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--category",
+        metavar="NAME",
+        help="Column whose numbers are names, such as a merchant's code; repeat it for more.",
+    ),
+]
 GroupColumn = Annotated[
     str | None,
     typer.Option(
@@ -40,12 +48,21 @@ GroupColumn = Annotated[
         "count as one. It is not learned from.",
     ),
 ]
-ImageLabels = Annotated[
+LabelTable = Annotated[
     str | None,
     typer.Option(
         "--labels",
         metavar="TABLE",
-        help="Images: a table of file names and labels; else folders (good, defect) tell.",
+        help="A table of ids and labels, or of the ids of anomalies alone. Images: of file names "
+        "and labels; else folders (good, defect) tell.",
+    ),
+]
+IdColumn = Annotated[
+    str | None,
+    typer.Option(
+        "--id-column",
+        metavar="NAME",
+        help="With --labels: the column of ids, which both tables have.",
     ),
 ]
 ImageSize = Annotated[

@@ -80,7 +80,7 @@ def write_beside(
     source
         Where the table was read, if it was. What stands there is written again, if ``out`` is
         of the same kind: cells of delimited text as they are, with what stands between them (in
-        `.tsv` tabs), Parquet with its types and index.
+        `.tsv` tabs), Parquet with its types and index, JSON lines with objects inside each other.
     frame
         Shape (n, d): the table as it was understood, for all else.
     added
@@ -91,7 +91,13 @@ def write_beside(
     import pandas as pd
 
     from oddshot.data.blocks import ParquetBlocks, is_parquet
-    from oddshot.data.sources import is_delimited, write_table, written_cells
+    from oddshot.data.sources import (
+        is_delimited,
+        is_json_lines,
+        write_table,
+        written_cells,
+        written_records,
+    )
 
     if source is not None and ParquetBlocks.written_to(out) and is_parquet(source):
         beside = {str(name): column.to_numpy() for name, column in added.items()}
@@ -99,6 +105,12 @@ def write_beside(
         return
     written = written_cells(source) if source is not None and is_delimited(out) else None
     rows, like = (frame, None) if written is None else written
+    if (
+        source is not None
+        and is_json_lines(out)
+        and (nested := written_records(source)) is not None
+    ):
+        rows = nested
     write_table(pd.concat([rows, added.set_axis(rows.index, axis=0)], axis=1), out, like=like)
 
 

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 MANY_UNSEEN = 0.2  # share of rows with levels that fit did not see, of which a user is told
 UNUSUAL, CLEARLY = 3.0, 1e-3  # times as many flagged, or gaps, as at fit, and how surely
-MOST_TOLD = 5  # columns that have become empty
+MOST_OUTSIDE = 0.5  # share of rows with numbers outside of those of fit, the same where many more
+# rows are flagged
+MOST_TOLD = 5  # columns that have become empty, or are outside
 WATCH = "oddshot watch tells whether the rows have moved"
 
 
@@ -43,9 +45,10 @@ class UnlikeFit:
         self._gaps_at_fit: dict[str, float] = {}
         self._gaps: Counter[str] = Counter()
         self._unseen: Counter[str] = Counter()
+        self._outside: Counter[str] = Counter()
 
     def look_at(self, frame: "pd.DataFrame") -> None:
-        """Count gaps and unseen levels in rows (k, d), and note columns that fit did not see."""
+        """Count gaps and what fit did not see in rows (k, d), and note columns that are new."""
         rows = len(frame)
         self._rows += rows
         known = {str(name) for name in getattr(self._detector, "feature_names_in_", ())}
@@ -55,6 +58,8 @@ class UnlikeFit:
             self._gaps[column] += round(now * rows)
         for column, share in self._detector.unseen_levels(frame).items():
             self._unseen[column] += round(share * rows)
+        for column, share in self._detector.outside_shares(frame).items():
+            self._outside[column] += round(share * rows)
 
     def told(self, flagged: int) -> tuple[str, ...]:
         """Say in what they are unlike: columns, gaps, levels, far more anomalies.
@@ -87,8 +92,22 @@ class UnlikeFit:
                 )
         usual = self._detector.contamination_
         if self._far_more(flagged, usual):
+            notes.extend(self._told_outside())
             notes.append(f"That is far more than the {share_of(usual)} at fit; {self._remedy}.")
         return tuple(notes)
+
+    def _told_outside(self) -> list[str]:
+        """Name columns of which most numbers are outside of all that fit saw."""
+        shares = {column: count / max(self._rows, 1) for column, count in self._outside.items()}
+        most = [column for column, share in shares.items() if share > MOST_OUTSIDE]
+        notes = [
+            f"Column {column!r} is below or above all that fit saw in {share_of(shares[column])} "
+            "of rows; if that does not matter, fit again with --leave-out."
+            for column in most[:MOST_TOLD]
+        ]
+        if len(most) > MOST_TOLD:
+            notes.append(f"So are {counted(len(most) - MOST_TOLD, 'more columns')}.")
+        return notes
 
     def _far_more(self, count: int, share: float) -> bool:
         """Tell whether so many of the rows are plainly more than three times a share."""

@@ -14,6 +14,7 @@ from oddshot.cli.console import CONTROL, complain, console_of_stdout, say
 from oddshot.cli.inputs import (
     Asked,
     Input,
+    column_of_labels,
     leave_hint_to_options,
     read_input,
     with_hint_at_labels,
@@ -23,7 +24,9 @@ from oddshot.cli.options import (
     Budget,
     Calibrate,
     Fdr,
+    IdColumn,
     Labels,
+    LabelTable,
     LeaveOut,
     Threshold,
 )
@@ -128,6 +131,8 @@ def refresh(
     *,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the new detector.")],
     label_column: Labels = None,
+    labels: LabelTable = None,
+    id_column: IdColumn = None,
     leave_out: LeaveOut = None,
     keep: Annotated[
         float, typer.Option("--keep", help="Share of the old unlabelled rows that stays.")
@@ -154,17 +159,19 @@ def refresh(
     promise = Promise(alpha, fdr, budget, calibrate, threshold=threshold)
     promise.check()
     detector = FewShotDetector.load(folder, n_jobs=-1)
-    read = read_input(file, detector.prior, Asked(label_column, tuple(leave_out or ())))
+    asked = Asked(label_column, tuple(leave_out or ()), labels=labels, id_column=id_column)
+    read = read_input(file, detector.prior, asked)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", ContextWarning)
         leave_hint_to_options()
         newer = detector.refresh(
             read.rows, read.labels, keep=keep, factors=dict(map(_factor, factor or []))
         )
-    kept = promise.keep(newer, read, label_column)
+    kept = promise.keep(newer, read, column_of_labels(asked))
     newer.save(out)
     console = console_of_stdout()
-    for note in (*with_hint_at_labels(_learned(read, newer)).notes, *_new_to(detector, newer)):
+    read = read if _has_labels(newer) else with_hint_at_labels(_learned(read, newer))
+    for note in (*read.notes, *_new_to(detector, newer)):
         say(console, note)
     for warning in caught:
         say(console, str(warning.message))
@@ -194,6 +201,13 @@ def _old_rows(detector: "FewShotDetector") -> tuple[int, int]:
     _, kept = detector._raw_context("refresh")
     always = stays_anyway(kept.labels)
     return int((always & (kept.labels == NORMAL)).sum()), int((~always).sum())
+
+
+def _has_labels(detector: "FewShotDetector") -> bool:
+    from oddshot.episodes import UNLABELLED
+
+    _, kept = detector._raw_context("refresh")
+    return bool((kept.labels != UNLABELLED).any())
 
 
 def _learned(read: Input, detector: "FewShotDetector") -> Input:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pyarrow import parquet
 
 from oddshot.data.labels import parse_labels
+from oddshot.data.nested import flat_table
 from oddshot.data.sources import column_position, writing
 from oddshot.data.streams import Held, Source, is_read_once, title_of
 from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, LabelArray
@@ -121,19 +122,20 @@ class ParquetBlocks:
 
     def frames(self) -> Iterator[pd.DataFrame]:
         """See `Blocks`."""
-        return map(frame_from_arrow, self._tables())
+        return (frame_from_arrow(flat_table(table)) for table in self._tables())
 
     def take(self, places: NDArray[np.intp]) -> pd.DataFrame:
         """See `Blocks`."""
         parts = [table.take(pa.array(some)) for table, some in chosen(self._tables(), places)]
-        return frame_from_arrow(pa.concat_tables(parts))
+        return frame_from_arrow(flat_table(pa.concat_tables(parts)))
 
     def labels(self, column: str) -> LabelArray:
         """See `Blocks`."""
-        column = self.columns[column_position(self.columns, column, title_of(self._source))]
         with self._reading() as file:
-            values = file.read(columns=[column])
-        return parse_labels(frame_from_arrow(values).iloc[:, 0], column=column)
+            names = flat_table(file.schema_arrow.empty_table()).column_names
+            name = names[column_position(names, column, title_of(self._source))]
+            values = flat_table(file.read(columns=[name]))
+        return parse_labels(frame_from_arrow(values).iloc[:, 0], column=name)
 
     def write_beside(
         self, new: Mapping[str, NDArray[np.generic]], path: str | os.PathLike[str]

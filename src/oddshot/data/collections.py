@@ -17,9 +17,17 @@ from pyarrow import parquet
 from oddshot.data.archives import UNREADABLE, read_shapes
 from oddshot.data.delimited import read_sample, sniff
 from oddshot.data.labels import LABEL_NAMES
-from oddshot.data.sources import FORMATS, GZIP, read_content, read_table, stem, table_suffix
+from oddshot.data.sources import (
+    FORMATS,
+    GZIP,
+    column_position,
+    read_content,
+    read_table,
+    stem,
+    table_suffix,
+)
 from oddshot.episodes import Rows, Table
-from oddshot.errors import LabelError, SourceError
+from oddshot.errors import DataError, LabelError, SourceError
 from oddshot.frames import INDEX_NAME
 
 LISTED = frozenset(FORMATS) - {".txt", ".data"}  # these are more often notes than tables
@@ -63,6 +71,8 @@ class TableRef:
         Tables of one family never stand on both sides of a split, see `family_of`.
     rows, columns
         How many the file says it has, a label column included; ``None`` if it does not say.
+    label_column, group_column
+        The columns of labels, and of what rows belong to, where these were named.
     """
 
     name: str
@@ -71,6 +81,8 @@ class TableRef:
     family: str
     rows: int | None = None
     columns: int | None = None
+    label_column: str | None = None
+    group_column: str | None = None
 
     def load(self, label_column: str | int | None = None) -> Table:
         """Read the table, labels included.
@@ -78,21 +90,28 @@ class TableRef:
         Parameters
         ----------
         label_column
-            As for `read_table`. By default the file's own labels (npz), or the first column that is
-            called label, anomaly, is_anomaly, outlier, y, target or class, in any letter case.
+            As for `read_table`. By default that which was named, the file's own labels (npz), or
+            the first column that is called label, anomaly, is_anomaly, outlier, y, target or class,
+            in any letter case.
 
         Raises
         ------
         SourceError
-            If the file cannot be read.
+            If the file cannot be read, or lacks a column that was named.
+        DataError
+            If a row has no group.
         LabelError
             If no label column is found, or it holds something else.
         """
+        if label_column is None:
+            label_column = self.label_column
         table = read_table(self.path, label_column=label_column, name=self.name)
         if table.labels is None:
             label_column = self._find_label_column(table.rows)
             labelled = read_table(table.rows, label_column=label_column, name=self.name)
             table = replace(labelled, notes=table.notes)
+        if self.group_column is not None:
+            table = _grouped(table, self.group_column, repr(str(self.path)))
         return replace(table, family=self.family, collection=self.collection)
 
     def load_split(self) -> tuple[Table, Table]:
@@ -106,8 +125,11 @@ class TableRef:
         Raises
         ------
         SourceError
-            If the file cannot be read or brings no split.
+            If the file cannot be read or brings no split; or if columns of labels or groups were
+            named, by which it is split anew.
         """
+        if self.label_column is not None or self.group_column is not None:
+            raise SourceError(f"{str(self.path)!r} is split by the columns that were named")
         content = read_content(self.path)
         rows, labels, count = content.rows, content.labels, content.training_rows
         if count is None or labels is None:
@@ -133,12 +155,32 @@ class TableRef:
         if found is None:
             raise LabelError(
                 f"{str(self.path)!r} has no label column: none is called "
-                f"{', '.join(LABEL_NAMES)}; rename the column that holds them"
+                f"{', '.join(LABEL_NAMES)}; rename the column that holds them, or name it "
+                "(label_column; --label-column of oddshot bench)"
             )
         return found
 
 
-def load_collection(folder: str | Path) -> list[TableRef]:
+def _grouped(table: Table, column: str, called: str) -> Table:
+    """Take the column out of a table that says what its rows belong to."""
+    if not isinstance(table.rows, pd.DataFrame):
+        raise SourceError(f"{called} has no names of columns, of which {column!r} could be one")
+    at = column_position([str(name) for name in table.rows.columns], column, called)
+    codes, _ = pd.factorize(table.rows.iloc[:, at])
+    if (codes < 0).any():
+        row = int(np.argmax(codes < 0))
+        raise DataError(
+            f"column {column!r} of {called} is empty in row {row + 1}; give each row a group"
+        )
+    if table.rows.shape[1] == 1:
+        raise DataError(f"{called} has no column beside {column!r}; add some to learn from")
+    rows = table.rows.iloc[:, [i for i in range(table.rows.shape[1]) if i != at]]
+    return replace(table, rows=rows, groups=codes.astype(np.int64))
+
+
+def load_collection(
+    folder: str | Path, *, label_column: str | None = None, group_column: str | None = None
+) -> list[TableRef]:
     """List all tables in a folder and the folders in it, without reading them.
 
     Parameters
@@ -146,6 +188,9 @@ def load_collection(folder: str | Path) -> list[TableRef]:
     folder
         Files with the suffixes of `oddshot.data.sources` count as tables, but `.txt` and `.data`;
         others, hidden ones, and what benchmarks and training have written there do not.
+    label_column, group_column
+        The columns of labels, and of what rows belong to, in all of them; by default as for
+        `TableRef.load`, and none.
 
     Returns
     -------
@@ -173,7 +218,12 @@ def load_collection(folder: str | Path) -> list[TableRef]:
         raise SourceError(
             f"{str(folder)!r} holds no table; put files with {', '.join(sorted(LISTED))} there"
         )
-    refs = [_ref(path, folder) for path in paths]
+    refs = [
+        replace(
+            _ref(path, folder, label_column), label_column=label_column, group_column=group_column
+        )
+        for path in paths
+    ]
     times = Counter((ref.collection, ref.name) for ref in refs)
     return [
         ref
@@ -237,54 +287,57 @@ class _Outline:
     columns: int | None = None
 
 
-def _ref(path: Path, folder: Path) -> TableRef:
+def _ref(path: Path, folder: Path, label_column: str | None) -> TableRef:
     inside = path.relative_to(folder).parts
     collection = inside[0] if len(inside) > 1 else folder.resolve().name
     name = "/".join([*inside[1:-1], stem(path)])
-    outline = _outline(path)
+    outline = _outline(path, label_column)
     return TableRef(
         name, path, collection, family_of(path, outline.names), outline.rows, outline.columns
     )
 
 
-def _outline(path: Path) -> _Outline:
+def _outline(path: Path, label_column: str | None) -> _Outline:
     """Look at the head of a file; one that cannot be read is reported when it is loaded."""
     look = {"npz": _outline_of_npz, "parquet": _outline_of_parquet, "delimited": _outline_of_text}
     try:
-        return look.get(FORMATS[table_suffix(path)], lambda _: _Outline())(path)
+        look_at = look.get(FORMATS[table_suffix(path)])
+        return _Outline() if look_at is None else look_at(path, label_column)
     except (*UNREADABLE, pa.ArrowException):
         return _Outline()
 
 
-def _outline_of_npz(path: Path) -> _Outline:
+def _outline_of_npz(path: Path, label_column: str | None) -> _Outline:
     shapes = read_shapes(path, ("train", "test", "X", "feature_names"))
     parts = ["train", "test"] if "train" in shapes else ["X"]
     rows, columns = zip(*(shapes[part] for part in parts), strict=True)
     names = None
     if "feature_names" in shapes:
         with np.load(path, allow_pickle=False) as archive:
-            names = tuple(map(str, archive["feature_names"]))
+            names = tuple(n for n in map(str, archive["feature_names"]) if n != label_column)
     return _Outline(names, sum(rows), columns[0])
 
 
-def _outline_of_parquet(path: Path) -> _Outline:
+def _outline_of_parquet(path: Path, label_column: str | None) -> _Outline:
     with parquet.ParquetFile(path) as file:
         names = [name for name in file.schema_arrow.names if not INDEX_NAME.fullmatch(name)]
-        return _Outline(_without_labels(names), file.metadata.num_rows, len(names))
+        return _Outline(_without_labels(names, label_column), file.metadata.num_rows, len(names))
 
 
-def _outline_of_text(path: Path) -> _Outline:
+def _outline_of_text(path: Path, label_column: str | None) -> _Outline:
     with open(path, "rb") as file:
         compressed = file.read(2) == GZIP
     opened = gzip.open if compressed else open
     with opened(path, "rt", encoding="utf-8-sig", errors="replace", newline="") as file:
         names = sniff(read_sample(file)).names
-    return _Outline() if names is None else _Outline(_without_labels(names), columns=len(names))
+    if names is None:
+        return _Outline()
+    return _Outline(_without_labels(names, label_column), columns=len(names))
 
 
-def _without_labels(names: Sequence[str]) -> tuple[str, ...]:
+def _without_labels(names: Sequence[str], label_column: str | None) -> tuple[str, ...]:
     """Leave out the column that is taken for the labels."""
-    found = _label_name(names)
+    found = _label_name(names) if label_column is None else label_column
     return tuple(name for name in names if name != found)
 
 

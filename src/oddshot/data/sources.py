@@ -3,7 +3,8 @@
 Read: CSV and TSV (`.csv .tsv .tab .txt .data`), JSON lines (`.jsonl .ndjson`), ARFF, each also as
 `.gz`; Parquet (`.parquet .pq`), Arrow and Feather (`.feather .arrow .ipc`), and numpy's `.npy` and
 `.npz` (scipy's sparse ones, too). Content goes before suffix: a Parquet, Arrow, numpy or gzip file
-is known by its first bytes.
+is known by its first bytes. Objects inside each other, of JSON lines, Parquet and Arrow, become
+columns, see `oddshot.data.nested`.
 """
 
 import difflib
@@ -32,6 +33,7 @@ from oddshot.data.arff import read_arff
 from oddshot.data.delimited import Dialect, delimited_cells, read_delimited
 from oddshot.data.encodings import marked, other_than_utf8
 from oddshot.data.labels import parse_labels
+from oddshot.data.nested import flat_records, flat_table
 from oddshot.data.streams import Held, Source, read_bytes, title_of
 from oddshot.episodes import LabelArray, Rows, Table
 from oddshot.errors import DataError, SourceError, first_line
@@ -147,6 +149,19 @@ def written_cells(source: Source) -> tuple[pd.DataFrame, Dialect] | None:
     return delimited_cells(_decoded(data, title_of(source))[0])
 
 
+def written_records(source: Source) -> pd.DataFrame | None:
+    """Give the rows (n, d) of a file of JSON lines with their objects inside each other.
+
+    ``None`` where the file is of another format; errors and what is read once as for
+    `written_cells`.
+    """
+    data, form = _unpacked(source)
+    if form != "json lines":
+        return None
+    called = title_of(source)
+    return pd.DataFrame(_records(_decoded(data, called)[0], called))
+
+
 def _unpacked(source: Source) -> tuple[bytes, str]:
     """Read what a source holds, uncompressed, and tell its format."""
     data, called = read_bytes(source), title_of(source)
@@ -258,6 +273,11 @@ def is_delimited(path: Path) -> bool:
     return FORMATS.get(table_suffix(path)) == "delimited"
 
 
+def is_json_lines(path: Path) -> bool:
+    """Tell whether a file's suffix says that it holds JSON lines."""
+    return FORMATS.get(table_suffix(path)) == "json lines"
+
+
 def table_suffix(path: Path) -> str:
     """Give the suffix that tells a file's format, in small letters and without ".gz"."""
     return _unpacked_name(path).suffix.lower()
@@ -343,15 +363,15 @@ def _from_delimited(data: bytes, called: str) -> Content:
 
 def _from_json_lines(data: bytes, called: str) -> Content:
     text, notes = _decoded(data, called)
-    records = []
-    for i, line in enumerate(text.split("\n"), 1):
-        if not line.strip():
-            continue
-        records.append(_record(line, f"{called}: line {i}"))
-    frame = pd.DataFrame(records)
+    frame = pd.DataFrame(flat_records(_records(text, called)))
     if not frame.shape[1]:
         raise SourceError(f"{called} holds objects without a field; name the columns in them")
     return Content(frame, notes=notes)
+
+
+def _records(text: str, called: str) -> list[dict[str, Any]]:
+    lines = enumerate(text.split("\n"), 1)
+    return [_record(line, f"{called}: line {i}") for i, line in lines if line.strip()]
 
 
 def _record(line: str, where: str) -> dict[str, Any]:
@@ -397,7 +417,7 @@ def _from_arrow(read: Callable[[Any], Any]) -> Callable[[bytes, str], Content]:
                 "give a file with some of both"
             )
         try:
-            return Content(frame_from_arrow(table))
+            return Content(frame_from_arrow(flat_table(table)))
         except DataError as error:
             raise SourceError(f"{called}: {error}") from error
 

@@ -4,14 +4,17 @@ Two protocols: *few-label* (a contaminated training part, k of its anomalies lab
 *one-class* (a training part of known normal rows). Where the rows are given, equal rows always
 stand on the same side, so that no copy of a test row is in the training part; nothing is thrown
 away, and the share of anomalies stays as it was. (Dropping the copies instead would take every
-anomaly out of a table such as KDD's "http", whose anomalies are copies of a few rows.)
+anomaly out of a table such as KDD's "http", whose anomalies are copies of a few rows.) So do the
+rows of a group, as those of one patient, where groups are given.
 """
 
 from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import NDArray
+from scipy.sparse.csgraph import connected_components
 
 from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, LabelArray, Rows
 from oddshot.errors import DataError, LabelError, SettingError
@@ -53,6 +56,7 @@ def few_label_split(
     k: int,
     seed: int,
     rows: Rows | None = None,
+    groups: IndexArray | None = None,
     max_rows: int | None = None,
 ) -> Split:
     """Split 70/30, stratified; label k anomalies of the training part and nothing else.
@@ -70,6 +74,8 @@ def few_label_split(
         Chooses the parts and the labelled anomalies.
     rows
         Shape (n, d); where given, equal rows stand on the same side.
+    groups
+        Shape (n,): rows with the same number, as those of a patient, stand on the same side, too.
     max_rows
         Split only a stratified sample of so many rows.
 
@@ -78,7 +84,8 @@ def few_label_split(
     LabelError
         ``labels`` holds something else than 1 and 0.
     DataError
-        A class has no two different rows, or the training part has fewer than k anomalies.
+        A class has no two different rows or groups, or the training part has fewer than k
+        anomalies.
     SettingError
         ``k`` is negative, or ``max_rows`` too small.
 
@@ -95,14 +102,15 @@ def few_label_split(
     check_truth(labels)
     rng = np.random.default_rng(seed)
     kept = _sample(labels, max_rows, rng)
-    groups = _groups(rows, len(labels))[kept]
+    told = _Told(grouped=groups is not None)
+    groups = _groups(rows, groups, len(labels))[kept]
     # A group with any anomaly in it counts among the anomalies: it is stratified with them.
     odd_groups = np.unique(groups[labels[kept] == ANOMALY])
     odd = np.isin(groups, odd_groups)
     train = np.zeros(len(kept), dtype=bool)
     anomalous = counted(int((labels[kept] == ANOMALY).sum()), "anomalies")
-    for told, stratum in ((_normal_rows(labels[kept], odd), ~odd), (anomalous, odd)):
-        train[stratum] = _share_out(groups[stratum], rng, told)
+    for what, stratum in ((told.normal_rows(labels[kept], odd), ~odd), (anomalous, odd)):
+        train[stratum] = _share_out(groups[stratum], rng, what, told)
     y_train = np.full(int(train.sum()), UNLABELLED, dtype=np.int8)
     anomalies = rng.permutation(np.flatnonzero(labels[kept][train] == ANOMALY))
     if len(anomalies) < k:
@@ -119,12 +127,13 @@ def one_class_split(
     *,
     seed: int,
     rows: Rows | None = None,
+    groups: IndexArray | None = None,
     max_rows: int | None = None,
 ) -> Split:
     """Train on 70% of the normal rows, given as such; test on the other rows.
 
-    Parameters, errors and the treatment of equal rows are those of `few_label_split`; a normal
-    row that equals an anomaly stands in the test part.
+    Parameters, errors and the treatment of equal rows and of groups are those of `few_label_split`;
+    a normal row that equals an anomaly, or is in a group with one, stands in the test part.
 
     Examples
     --------
@@ -137,10 +146,11 @@ def one_class_split(
     check_truth(labels)
     rng = np.random.default_rng(seed)
     kept = _sample(labels, max_rows, rng)
-    groups = _groups(rows, len(labels))[kept]
+    told = _Told(grouped=groups is not None)
+    groups = _groups(rows, groups, len(labels))[kept]
     odd = np.isin(groups, groups[labels[kept] == ANOMALY])
     train = np.zeros(len(kept), dtype=bool)
-    train[~odd] = _share_out(groups[~odd], rng, _normal_rows(labels[kept], odd))
+    train[~odd] = _share_out(groups[~odd], rng, told.normal_rows(labels[kept], odd), told)
     return Split(kept[train], kept[~train], np.full(int(train.sum()), NORMAL, dtype=np.int8))
 
 
@@ -177,32 +187,59 @@ def _sample(labels: LabelArray, max_rows: int | None, rng: np.random.Generator) 
     return np.sort(np.concatenate(kept))
 
 
-def _groups(rows: Rows | None, n: int) -> IndexArray:
-    """Return the number of each row's group; equal rows share one."""
-    if rows is None:
-        return np.arange(n, dtype=np.int64)
-    if len(rows) != n:
-        raise DataError(f"{len(rows)} rows but {n} labels; give one label a row")
-    return np.unique(hash_rows(rows), return_inverse=True)[1].astype(np.int64)
+def _groups(rows: Rows | None, given: IndexArray | None, n: int) -> IndexArray:
+    """Return the number of each row's group; equal rows share one, and those of a given group."""
+    for what in (rows, given):
+        if what is not None and len(what) != n:
+            raise DataError(f"{len(what)} rows but {n} labels; give one label a row")
+    equal = None if rows is None else np.unique(hash_rows(rows), return_inverse=True)[1]
+    if given is None:
+        return np.arange(n, dtype=np.int64) if equal is None else equal.astype(np.int64)
+    groups = np.unique(given, return_inverse=True)[1].astype(np.int64)
+    return groups if equal is None else _joined(groups, equal)
 
 
-def _normal_rows(labels: LabelArray, odd: NDArray[np.bool_]) -> str:
-    """Count the normal rows for a message; ``odd`` marks anomalies and rows that equal one."""
-    found, equal = counted(int((~odd).sum()), "normal rows"), int((labels[odd] == NORMAL).sum())
-    return f"{found} that equal no anomaly ({equal:,} equal one)" if equal else found
+def _joined(groups: IndexArray, others: NDArray[np.intp]) -> IndexArray:
+    """Give rows one number that hang together by either of two (n,), or by both in turns."""
+    first, second = int(groups.max()) + 1, int(others.max()) + 1
+    edges = (np.ones(len(groups)), (groups, first + others))
+    _, found = connected_components(sp.coo_array(edges, shape=(first + second, first + second)))
+    return np.asarray(found, dtype=np.int64)[groups]
 
 
-def _share_out(groups: IndexArray, rng: np.random.Generator, told: str) -> NDArray[np.bool_]:
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """How messages count rows: as different ones, or in groups."""
+
+    grouped: bool
+
+    def normal_rows(self, labels: LabelArray, odd: NDArray[np.bool_]) -> str:
+        """Count the normal rows; ``odd`` marks anomalies and rows that go with one."""
+        found, more = counted(int((~odd).sum()), "normal rows"), int((labels[odd] == NORMAL).sum())
+        if self.grouped:
+            return f"{found} in no group with an anomaly ({more:,} are in one)" if more else found
+        return f"{found} that equal no anomaly ({more:,} equal one)" if more else found
+
+    def too_few(self, what: str, different: int) -> str:
+        """Say that what is to be split has not two parts."""
+        if self.grouped:
+            return f"the table holds {what}, {counted(different, 'groups')}; a split needs two"
+        return (
+            f"the table holds {what}, {different} of them different; a split needs two different "
+            "ones"
+        )
+
+
+def _share_out(
+    groups: IndexArray, rng: np.random.Generator, what: str, told: _Told
+) -> NDArray[np.bool_]:
     """Mark the rows for training: whole groups, in random order, up to about 70% of the rows.
 
-    ``told`` is how a message counts them.
+    ``what`` is how a message counts them.
     """
     members, which, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     if len(members) < 2:
-        raise DataError(
-            f"the table holds {told}, {len(members)} of them different; a split needs two "
-            "different ones"
-        )
+        raise DataError(told.too_few(what, len(members)))
     order = rng.permutation(len(members))
     middle = np.cumsum(sizes[order]) - sizes[order] / 2
     in_training = np.zeros(len(members), dtype=bool)

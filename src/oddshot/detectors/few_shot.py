@@ -11,7 +11,7 @@ verdicts/calibrated             p_values, select, calibrate, predict_proba
 learns_from_answers             partial_fit, rank, suggest
 gives_reasons                   explain, importance
 keeps_up                        check_drift, drift_monitor, refresh, unseen_levels,
-                                missing_shares
+                                outside_shares, missing_shares
 =============================== ================================================================
 
 It keeps a `FittedTable`, or `FittedImages`, which turn rows into raw scores.

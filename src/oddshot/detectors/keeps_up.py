@@ -193,6 +193,33 @@ class KeepsUp(AdaptedPrior):
             return {}
         return self._fitted.encoder.unseen_shares(to_rows(X))
 
+    def outside_shares(self, X: Any) -> dict[str, float]:
+        """Tell how many rows of X hold numbers that are outside of all that `fit` saw.
+
+        Parameters
+        ----------
+        X
+            Shape (n, d), as for `anomaly_score`.
+
+        Returns
+        -------
+        dict
+            By column of numbers (but for years, which go on): the share of such rows. Empty for
+            images.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from oddshot import FewShotDetector
+        >>> rows = pd.DataFrame({"patient": [*range(10)] * 4, "weight": [*range(20)] * 2})
+        >>> FewShotDetector().fit(rows).outside_shares(rows.assign(patient=rows["patient"] + 10))
+        {'patient': 1.0, 'weight': 0.0}
+        """
+        check_is_fitted(self)
+        if not isinstance(self._fitted, FittedTable):
+            return {}
+        return self._fitted.encoder.outside_shares(to_rows(X))
+
     def missing_shares(self, X: Any) -> dict[str, tuple[float, float]]:
         """Tell where cells of X are missing, and how many were among the rows that `fit` kept.
 

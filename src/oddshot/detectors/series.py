@@ -394,6 +394,11 @@ class SeriesDetector(AnomalyDetector):
         check_is_fitted(self)
         return self._windows.unseen_shares(_readings(X))
 
+    def outside_shares(self, X: Any) -> dict[str, float]:
+        """Tell how many readings (n, d) hold a number that is outside of all that `fit` saw."""
+        check_is_fitted(self)
+        return self._windows.outside_shares(_readings(X))
+
     @property
     def period_(self) -> float | None:
         """The period in days, or in the unit of ``time``; ``None`` where there is none."""

@@ -36,13 +36,22 @@ def content_of(source: Table | TableSource) -> str:
     """
     try:
         if isinstance(source, TableRef):
-            return fingerprint(source.path)[:DIGITS]
+            return _of_file(source)
         table = source if isinstance(source, Table) else source.load()
         digest = sha256(repr([str(name) for name in as_frame(table.rows).columns]).encode())
         digest.update(hash_rows(table.rows).tobytes())
         digest.update(b"" if table.labels is None else table.labels.tobytes())
+        digest.update(b"" if table.groups is None else table.groups.tobytes())
         if isinstance(source, TypedTable):
             digest.update(repr(source.types.tolist()).encode())
         return digest.hexdigest()[:DIGITS]
     except Exception:  # why a table cannot be read is the result of its runs
         return ""
+
+
+def _of_file(source: TableRef) -> str:
+    """Hash the bytes of a file, and which of its columns are no features, where these are named."""
+    digest, named = fingerprint(source.path), (source.label_column, source.group_column)
+    if any(named):
+        digest = sha256(repr((digest, named)).encode()).hexdigest()
+    return digest[:DIGITS]

@@ -179,7 +179,11 @@ def novel_trial(
 
 
 def tables_with_types(
-    folder: str | Path, *, types: str | None = None
+    folder: str | Path,
+    *,
+    types: str | None = None,
+    label_column: str | None = None,
+    group_column: str | None = None,
 ) -> list[TableRef | TypedTable]:
     """List the tables of a folder, with the types of anomalies where these have names.
 
@@ -190,6 +194,8 @@ def tables_with_types(
     types
         The column that names the type of each anomaly, in all tables; of NSL-KDD "category", the
         default, or "type". ``None``: types are to be planted.
+    label_column, group_column
+        As for `oddshot.data.collections.load_collection`; not of NSL-KDD.
 
     Raises
     ------
@@ -202,8 +208,13 @@ def tables_with_types(
             raise SettingError(
                 f"types is {types!r}; of NSL-KDD choose {BY_CATEGORY!r} or {BY_TYPE!r}"
             )
+        if label_column is not None or group_column is not None:
+            raise SettingError(
+                f"{str(folder)!r} is NSL-KDD, which has labels and no groups; leave out "
+                "label_column and group_column (--label-column, --group-column)"
+            )
         return [nsl_kdd(folder, by=types or BY_CATEGORY)]
-    refs = load_collection(folder)
+    refs = load_collection(folder, label_column=label_column, group_column=group_column)
     return [ref if types is None else with_named_types(ref.load(), types) for ref in refs]
 
 
@@ -282,6 +293,11 @@ def with_planted_types(
     """
     if table.labels is None:
         raise LabelError(f"table {table.name!r} has no labels; give one with the truth")
+    if table.groups is not None:
+        raise DataError(
+            f"anomalies that are planted in table {table.name!r} are of none of its groups; name "
+            "the types of its own, or give no groups"
+        )
     at = generator.permutation(np.flatnonzero(table.labels == NORMAL))[:max_normal]
     genuine = np.flatnonzero(table.labels == ANOMALY)
     count = max(2, round(share * len(at)))

@@ -1,7 +1,8 @@
 """The evaluation protocols, each implemented once: table and seed in, one trial out.
 
 *few-label*: stratified 70/30 split; k anomalies of the training part are labelled, every other
-training row is not (so the unlabelled rows hide anomalies); equal rows never stand on both sides.
+training row is not (so the unlabelled rows hide anomalies); equal rows never stand on both sides,
+nor do those of a group, where the table has groups.
 *one-class*: the training part holds normal rows only, given as such; collections that come with
 a training and a test file keep them.
 *adbench*: the generator of Han et al. 2022 ("ADBench", section 4.1 and appendix), to compare with
@@ -149,7 +150,9 @@ def few_label(table: Table, *, k: int, seed: int, max_rows: int | None = None) -
     ((70, 3), 5, 3)
     """
     truth = _truth(table)
-    split = few_label_split(truth, k=k, seed=seed, rows=table.rows, max_rows=max_rows)
+    split = few_label_split(
+        truth, k=k, seed=seed, rows=table.rows, groups=table.groups, max_rows=max_rows
+    )
     return _split_in_two(FEW_LABEL, table, truth, split, k=k, seed=seed)
 
 
@@ -185,7 +188,9 @@ def one_class(source: Table | TableSource, *, seed: int, max_rows: int | None = 
         except SourceError:  # no parts; or a file that cannot be read, which `load` says better
             table = source.load()
     truth = _truth(table)
-    split = one_class_split(truth, seed=seed, rows=table.rows, max_rows=max_rows)
+    split = one_class_split(
+        truth, seed=seed, rows=table.rows, groups=table.groups, max_rows=max_rows
+    )
     return _split_in_two(ONE_CLASS, table, truth, split, k=0, seed=seed)
 
 
@@ -207,7 +212,7 @@ def adbench(table: Table, *, la: int, seed: int, max_rows: int | None = None) ->
     Raises
     ------
     SettingError
-        ``la`` is not between 0 and 100.
+        ``la`` is not between 0 and 100, or the table has groups.
     DataError
         The table has no labels, or one of its classes has too few rows for both parts.
 
@@ -221,7 +226,7 @@ def adbench(table: Table, *, la: int, seed: int, max_rows: int | None = None) ->
     """
     if not 0 <= la <= 100:
         raise SettingError(f"la = {la}; give 0 to 100 per cent of labelled anomalies")
-    truth = _truth(table)
+    truth = _truth_without_groups(table, ADBENCH)
     rng = np.random.default_rng(seed)
     rows = stratified_sample(truth, max_rows=max_rows, seed=seed)
     if len(rows) < ADBENCH_FEWEST:
@@ -266,6 +271,8 @@ def dte(table: Table, *, seed: int, max_rows: int | None = None) -> Trial:
     ------
     DataError
         The table has no labels, no anomaly, or fewer than two normal rows.
+    SettingError
+        It has groups.
 
     Examples
     --------
@@ -275,7 +282,7 @@ def dte(table: Table, *, seed: int, max_rows: int | None = None) -> Trial:
     >>> trial.X_train.shape, set(trial.y_train.tolist()), trial.X_test.shape
     ((45, 3), {0}, (55, 3))
     """
-    truth = _truth(table)
+    truth = _truth_without_groups(table, DTE)
     rows = stratified_sample(truth, max_rows=max_rows, seed=seed)
     normal = rows[truth[rows] == NORMAL]
     train = normal[: round(len(normal) / 2)]
@@ -430,7 +437,8 @@ def novel_type(
         )
     kept = _thinned(types, share=share, max_normal=max_normal, seed=seed)
     rows, types, truth = take(table.rows, kept), types[kept], truth[kept]
-    split = few_label_split(truth, k=0, seed=seed, rows=rows)
+    groups = None if table.groups is None else table.groups[kept]
+    split = few_label_split(truth, k=0, seed=seed, rows=rows, groups=groups)
     train = split.train_index[np.isin(types[split.train_index], ("", seen))]
     shown = np.flatnonzero(types[train] == seen)
     tested = types[split.test_index]
@@ -546,6 +554,16 @@ def _truth(table: Table) -> LabelArray:
         raise LabelError(f"table {table.name!r} has no labels; an evaluation needs the truth")
     check_truth(table.labels)
     return table.labels
+
+
+def _truth_without_groups(table: Table, protocol: str) -> LabelArray:
+    """Give the truth for a protocol that splits as was published, and by no groups."""
+    if table.groups is not None:
+        raise SettingError(
+            f"{protocol} splits as was published, not by the groups of {table.name!r}; choose "
+            f"{FEW_LABEL} or {ONE_CLASS}, or give no groups"
+        )
+    return _truth(table)
 
 
 def take(rows: Rows, index: IndexArray) -> Rows:

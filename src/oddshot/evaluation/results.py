@@ -227,8 +227,8 @@ def _check_contents(
         named = ", ".join(map(repr, changed[:3])) + (", ..." if len(changed) > 3 else "")
         raise SettingError(
             f"the content of {counted(len(changed), 'tables')} has changed since {file.parent} was "
-            f"written: {named}; restore it, delete the lines of such tables in {file}, or choose "
-            "another folder"
+            f"written, or which column holds labels or groups: {named}; restore it, delete the "
+            f"lines of such tables in {file}, or choose another folder"
         )
 
 

@@ -270,6 +270,10 @@ class Windows:
         """Tell in what share of the readings (n, d) a column has no value, by column."""
         return self._columns.missing_shares(self._without_time(X))
 
+    def outside_shares(self, X: Any) -> dict[str, float]:
+        """Tell in what share of the readings (n, d) a number is outside of all that `fit` saw."""
+        return self._columns.outside_shares(self._without_time(X))
+
     def unseen_shares(self, X: Any) -> dict[str, float]:
         """Tell in what share of the readings (n, d) a column holds what `fit` did not see."""
         return self._columns.unseen_shares(self._without_time(X))

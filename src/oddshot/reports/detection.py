@@ -138,7 +138,7 @@ class Detection:
         ]
         causes = {"time", "words", "unit", "points", "digits", "mixed"}
         if self.labels is not None:
-            causes.add("code")  # which is one of the rows given to fit: no other may hold it
+            causes |= {"code", "groups"}  # which are of the rows given to fit
         noted = [
             f"Column '{note.column}': {note.reason}."
             for note in self.columns

@@ -1,5 +1,6 @@
 """Ask a detector for all that a report shows beside the scores."""
 
+import warnings
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from sklearn.base import clone
 from oddshot.data.images import Images, looks_like_images, to_images
 from oddshot.detectors.explanations.explanation import Explanation
 from oddshot.episodes import UNLABELLED
-from oddshot.errors import require
+from oddshot.errors import LabelWarning, require
 from oddshot.frames import as_frame, take_rows, to_rows
 from oddshot.reports.detection import scored
 from oddshot.reports.evidence import Evidence, LabelEffect
@@ -204,6 +205,8 @@ def _effect(detector: "FewShotDetector", rows: "RawRows", found: "Detection") ->
         return None
     if rows.shape[0] * rows.shape[1] > MAX_REFITTED_CELLS:
         return None
-    scores = clone(detector).fit(rows).anomaly_score(rows)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", LabelWarning)  # of columns that may hold labels: there are
+        scores = clone(detector).fit(rows).anomaly_score(rows)
     ranks = rankdata(-scores, method="ordinal").astype(np.intp)
     return LabelEffect(ranks, found.rows[found.rank].to_numpy(dtype=np.intp))

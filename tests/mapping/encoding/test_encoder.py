@@ -162,6 +162,10 @@ def test_no_rows_at_scoring_give_no_rows() -> None:
         (pd.DataFrame({"a": []}), r"0 sample\(s\)"),
         (np.ones((5, 2)), r"no column is left to learn from \('0': constant \(1\); '1': con"),
         (pd.DataFrame({"t": ["a", "b"], "e": [None, None]}), "'t': identifier .*; 'e': all val"),
+        (
+            pd.DataFrame({"line": [f"job {i} ended well" for i in range(40)]}),
+            r"'line': free text .*; make columns of free text.* TfidfVectorizer\(min_df=2\)",
+        ),
         (pd.DataFrame([[1, 2], [3, 4]], columns=["a", "a"]), "several columns are named 'a'"),
         (np.ones(3), "Reshape your data"),
         (np.ones((2, 2, 2)), "dim 3"),

@@ -75,6 +75,19 @@ LASTING = frozenset(
 )  # fmt: skip - before "time" in the name of a duration
 ID_NAME = re.compile(r"(?:.*[_ .-])?(?:id|uuid|guid)|index|row|row[_ .-]?(?:no|number)|unnamed: 0")
 CAMEL_ID = re.compile(r".*[a-z](?:Id|ID)")
+NAMING = frozenset({"id", "ids", "key", "nr", "no", "num", "number", "ref", "uuid", "guid"})
+OWNERS = frozenset(
+    {
+        "account",
+        "client",
+        "customer",
+        "participant",
+        "patient",
+        "person",
+        "subject",
+        "user",
+    }
+)  # fmt: skip
 GOES_ON = frozenset({"date", "day", "hour", "month", "period", "quarter", "time", "week", "year"})
 YEAR_NAMES = frozenset({"year", "yr"})
 
@@ -110,6 +123,18 @@ def says_identifier(name: str) -> bool:
     """
     named = ID_NAME.fullmatch(name.strip().lower()) or CAMEL_ID.fullmatch(name.strip())
     return named is not None
+
+
+def says_group(name: str) -> bool:
+    """Tell whether a column is named as what rows belong to, by a number or a key.
+
+    >>> [says_group(name) for name in ("patient_id", "Customer No", "user", "NO", "no of rooms")]
+    [True, True, True, False, False]
+    """
+    words = [word.lower() for word in WORD.findall(name)]
+    if len(words) == 1:
+        return words[0] in OWNERS or says_identifier(name)
+    return bool(words) and (words[-1] in NAMING or words[-1] in OWNERS)
 
 
 def goes_on(name: str) -> bool:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from oddshot.episodes import FloatArray
 from oddshot.mapping.cells.distinct import Column, distinct_values
 from oddshot.mapping.cells.level_names import level_key, level_name
+from oddshot.mapping.encoding.groups import names_groups, told_groups
 from oddshot.mapping.encoding.portable import portable
 
 ONE_HOT_LEVELS = 12
@@ -44,7 +45,12 @@ class Category:
 
     @property
     def cause(self) -> str:
-        """What its reason is about: "digits" that begin most levels, "mixed" cells, or nothing."""
+        """Say what its reason is about, or nothing.
+
+        "groups", "digits" that begin most levels, "mixed" cells.
+        """
+        if self._names_groups():
+            return "groups"
         begun = [level[:1].isdigit() for level in self.levels if level is not None]
         many = not self._one_hot() and sum(begun) >= NEARLY_ALL * len(begun)
         return "digits" if many else "mixed" if self.mixed else ""
@@ -67,7 +73,9 @@ class Category:
         """Say what a user should know of it; often nothing."""
         if self._one_hot():
             return ""
-        told = f"{len(self.levels)} levels: their rarity is used"
+        known = self._known()
+        told = f"{told_groups(len(known), sum(known))}; " if self._names_groups() else ""
+        told += f"{len(self.levels)} levels: their rarity is used"
         if self.told_apart:
             told += ", with labels those of known anomalies"
         if self.mixed:
@@ -75,6 +83,14 @@ class Category:
         if self.cause == "digits":
             told += "; if they are numbers, write them as such, in one unit"
         return told
+
+    def _names_groups(self) -> bool:
+        return not self._one_hot() and names_groups(self.column, self._known())
+
+    def _known(self) -> list[int]:
+        """Give the counts of the levels that are no gap."""
+        levels = zip(self.levels, self.counts, strict=True)
+        return [count for level, count in levels if level is not None]
 
     def write(self, column: Column, encoded: FloatArray) -> None:
         """Write up to 12 levels as 0 or 1, then ``-log10`` of the level's share of fitted rows."""

@@ -18,10 +18,11 @@ class ColumnNote:
         Why it is used in this way, or not at all, in words for the user.
     cause
         The same for programs: "constant", "identifier", "free text", ... of a column that is left
-        out; "code" of numbers one of which may stand for gaps, as -999, "time" of those that may be
-        times and are not named so; "words" of numbers or dates among which texts were taken for
-        gaps, "unit" of those with one, "points" of those with points between thousands; "digits" of
-        levels that may be numbers, "mixed" of texts most of which are numbers or dates.
+        out; "groups" of one that seems to name what rows belong to; "code" of numbers one of which
+        may stand for gaps, as -999, "time" of those that may be times and are not named so; "words"
+        of numbers or dates among which texts were taken for gaps, "unit" of those with one,
+        "points" of those with points between thousands; "digits" of levels that may be numbers,
+        "mixed" of texts most of which are numbers or dates.
     """
 
     column: str

@@ -68,6 +68,10 @@ from oddshot.mapping.threading import cut
 
 BLOCK_ROWS = 4096
 NARROW_CELLS = 2**20  # of narrow tables more rows go into a block, up to so many cells
+SPLIT_TEXTS = (
+    "make columns of free text, as time, level and template (numbers masked) of a log's lines; or "
+    "count words in Python, numbers masked, by TfidfVectorizer(min_df=2) of scikit-learn"
+)
 MOST_CONSTANTS = 64  # that are watched, whatever it takes, and more of them
 CONSTANT_CELLS = 2**21  # as long as they have no more cells
 
@@ -156,8 +160,11 @@ class Encoder:
             recipes = [LeftOut(r.column, r.why) if isinstance(r, Constant) else r for r in recipes]
         self._settle(recipes, named=names is not None)
         if not self.encoded_names_:
-            reasons = "; ".join(f"{note.column!r}: {note.reason}" for note in self.report()[:5])
-            raise DataError(f"no column is left to learn from ({reasons}); give one that varies")
+            notes = self.report()
+            reasons = "; ".join(f"{note.column!r}: {note.reason}" for note in notes[:5])
+            texts = any(note.cause == "free text" for note in notes)
+            remedy = SPLIT_TEXTS if texts else "give one that varies"
+            raise DataError(f"no column is left to learn from ({reasons}); {remedy}")
         return self
 
     def transform(self, X: Any, *, aside: bool = False) -> FloatArray:
@@ -344,6 +351,18 @@ class Encoder:
             r.column: float(r.is_unseen(frame.iloc[:, i]).mean())
             for i, r in enumerate(self.recipes)
             if isinstance(r, Category | Constant)
+        }
+
+    def outside_shares(self, rows: RawRows) -> dict[str, float]:
+        """Tell in what share of rows (n, d) a number is outside of all that fit saw, by column.
+
+        Years go on by themselves, and are not among them.
+        """
+        frame = as_frame(self.aligned(rows))
+        return {
+            r.column: float(r.outside(frame.iloc[:, i]).mean())
+            for i, r in enumerate(self.recipes)
+            if isinstance(r, Number) and r.varies and not r.last_year
         }
 
     def missing_shares(self, rows: RawRows) -> dict[str, float]:

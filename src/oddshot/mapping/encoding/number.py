@@ -9,6 +9,7 @@ from oddshot.episodes import FloatArray
 from oddshot.mapping.cells.distinct import Column
 from oddshot.mapping.cells.notation import PLAIN, Notation
 from oddshot.mapping.cells.reading import not_booleans, not_numbers, read_booleans, read_numbers
+from oddshot.mapping.encoding.groups import told_groups
 
 GAP_RANGES = 10.0  # how far outside a gap lies that fit never saw, in ranges with both margins
 FIRST_YEAR, LAST_YEAR = 1900.0, 2100.0
@@ -46,10 +47,16 @@ class Number:
     code: tuple[float, ...] = field(default=(), kw_only=True)  # a value that may stand for gaps,
     # and in how many rows it stood
     may_be: str = field(default="", kw_only=True)  # times that it is not named as
+    groups: tuple[int, ...] = field(default=(), kw_only=True)  # that it seems to name, and rows
 
     @property
     def cause(self) -> str:
-        """What its reason is about: "code", "time", "words" as gaps, a "unit", "points"; or ""."""
+        """Say what its reason is about, or nothing.
+
+        "groups", "code", "time", "words" taken for gaps, a "unit", "points".
+        """
+        if self.groups:
+            return "groups"
         if self.code or self.may_be:
             return "code" if self.code else "time"
         if self.missing and self.notation.words:
@@ -74,7 +81,9 @@ class Number:
 
     def reason(self) -> str:
         """Say what a user should know of it; often nothing."""
-        return "; ".join(filter(None, (_on_code(self), _on_times(self), _on_number(self))))
+        groups = told_groups(*self.groups) if self.groups else ""
+        told = (groups, _on_code(self), _on_times(self), _on_number(self))
+        return "; ".join(filter(None, told))
 
     def gap(self) -> float:
         """Give the value that stands for a gap."""
@@ -97,6 +106,13 @@ class Number:
         margin = ROUNDED * np.abs(usual)
         at = np.searchsorted(np.column_stack([usual - margin, usual + margin]).ravel(), values)
         return np.where(at % 2 == 1, usual[np.minimum(at // 2, len(usual) - 1)], values)
+
+    def outside(self, column: Column) -> NDArray[np.bool_]:
+        """Shape (n,): which cells lie below or above all that fit saw, by more than rounding."""
+        values, width = self.read(column), (self.above - self.below) / 3  # moved out by it
+        least, most = self.below + width, self.above - width
+        margin = ROUNDED * width
+        return np.asarray((values < least - margin) | (values > most + margin))
 
     def unread(self, column: Column) -> NDArray[np.bool_]:
         """Shape (n,): which cells cannot be read."""

@@ -3,9 +3,10 @@
 import numpy as np
 
 from oddshot.episodes import FloatArray
-from oddshot.mapping.cells.column_names import says_identifier, says_year
+from oddshot.mapping.cells.column_names import says_group, says_identifier, says_year
 from oddshot.mapping.cells.notation import DURATIONS, PLAIN, Notation
 from oddshot.mapping.cells.number_dates import likely_times
+from oddshot.mapping.encoding.groups import names_groups
 from oddshot.mapping.encoding.left_out import LeftOut, constant_recipe
 from oddshot.mapping.encoding.limits import limits_of, one_differs, order_statistic
 from oddshot.mapping.encoding.number import FIRST_YEAR, LAST_YEAR, ROUNDED, Number
@@ -79,6 +80,7 @@ def number_recipe(
         usual=_usual(finite, count) if kind == "number" else (),
         code=_code(finite, zeros) if quantity else (),
         may_be=likely_times(name, values) if quantity and not zeros else "",
+        groups=_groups(name, finite) if named and not zeros and kind == "number" else (),
     )
 
 
@@ -163,6 +165,14 @@ def _names_rows(name: str, ordered: FloatArray) -> str:
     # measured values would meet somewhere; those of a grid, as depths or whole minutes, do not
     grid = np.gcd.reduce(steps.astype(np.int64)) > 1
     return "" if grid else "identifier (a running number)"
+
+
+def _groups(name: str, ordered: FloatArray) -> tuple[int, ...]:
+    """Count the groups that sorted whole numbers seem to name, and the rows in them."""
+    if not says_group(name) or (ordered != np.floor(ordered)).any():
+        return ()
+    _, counts = np.unique(ordered, return_counts=True)
+    return (len(counts), len(ordered)) if names_groups(name, counts) else ()
 
 
 def _last_year(name: str, ordered: FloatArray) -> float:

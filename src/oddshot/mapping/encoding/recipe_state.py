@@ -60,6 +60,7 @@ def _settings(recipe: Recipe) -> dict[str, Any]:
         ("usual", ()),
         ("code", ()),
         ("may_be", ""),
+        ("groups", ()),
         ("dated_by", ""),
         ("part", ""),
     ):
@@ -78,7 +79,7 @@ def _restored(column: dict[str, Any], rows: Iterator[list[float]]) -> Recipe:
             told.get("comma", False), tuple(told.get("words", ())), units, told.get("holds", "")
         )
     if kind == "number":
-        for name in ("usual", "code"):
+        for name in ("usual", "code", "groups"):
             column[name] = tuple(column.get(name, ()))
         fill, low, high, below, above, missing, varies = next(rows)
         return Number(
