@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from oddshot.episodes import FloatArray
 from oddshot.mapping.cells.distinct import Column, distinct_values
-from oddshot.mapping.cells.level_names import level_key, level_name
+from oddshot.mapping.cells.level_names import level_name
+from oddshot.mapping.cells.spellings import Spellings
 
 ONE_HOT_LEVELS = 12
 UNSEEN_COUNT = 0.5  # the count behind the rarity of a level that fit did not see
@@ -25,8 +26,9 @@ class Category:
     """A column of levels with their counts at fit; the level ``None`` stands for a gap.
 
     Which of more than 12 levels a cell holds stands aside; not so in what an older version saved,
-    whose levels were not ``told_apart``. A level with a count of 0 is one that fit did not see.
-    What kept cells from being numbers or dates, where most are, is told as ``mixed``.
+    whose levels were not ``told_apart``, nor found ``by_meaning``, see `Spellings`. A level with a
+    count of 0 is one that fit did not see. What kept cells from being numbers or dates, where most
+    are, is told as ``mixed``.
     """
 
     column: str
@@ -35,6 +37,7 @@ class Category:
     kind: str = "category"
     told_apart: bool = False
     mixed: str = ""
+    by_meaning: bool = False
 
     @property
     def alone(self) -> bool:
@@ -122,16 +125,22 @@ class Category:
         """Tell which cells (n,) are of a level that fit did not see."""
         return np.equal(self._places(column), len(self.levels))
 
+    def is_missing(self, column: Column) -> NDArray[np.bool_]:
+        """Tell which cells (n,) are gaps."""
+        if not self.by_meaning:
+            return np.asarray(column.isna(), dtype=np.bool_)
+        codes, distinct = distinct_values(column)
+        gaps = (self._spellings.find(level_name(value)) is None for value in distinct)
+        return np.array([*gaps, True])[codes]  # a gap has the code -1
+
     def _places(self, column: Column) -> NDArray[np.intp]:
         """Places (n,) of the cells' levels, behind all others for one that fit did not see."""
         codes, distinct = distinct_values(column)
-        found = [self._place(level_name(value)) for value in distinct]
-        gap = self._by_name.get(None, len(self.levels))
-        return np.array([*found, gap])[codes]  # a gap has the code -1
-
-    def _place(self, level: str) -> int:
-        known = self._by_name.get(level)
-        return self._by_key.get(level_key(level), len(self.levels)) if known is None else known
+        unseen = len(self.levels)
+        gap = self._by_name.get(None, unseen)
+        found = map(self._spellings.find, map(level_name, distinct))
+        places = [gap if level is None else self._by_name.get(level, unseen) for level in found]
+        return np.array([*places, gap])[codes]  # a gap has the code -1
 
     # columns may have as many levels as rows: what stands for them is made once, not block by block
 
@@ -141,9 +150,10 @@ class Category:
         return {level: i for i, level in enumerate(self.levels) if self.counts[i]}
 
     @cached_property
-    def _by_key(self) -> dict[str, int]:
-        """The same, by what all spellings of a level share."""
-        return {level_key(level): i for level, i in self._by_name.items() if level is not None}
+    def _spellings(self) -> Spellings:
+        """The same levels, in all spellings."""
+        known = (level for level in self._by_name if level is not None)
+        return Spellings(known, by_meaning=self.by_meaning)
 
     @cached_property
     def _rarities(self) -> FloatArray:

@@ -8,8 +8,8 @@ number     a numeric type, durations, numbers stored as text  its value; a flag 
            1.234 among 345 and 900.000, 1:30 pm)
 boolean    a boolean type, the words true and false           0 or 1; a flag if fit saw gaps
 category   a categorical type, text that repeats              one column a level (up to 12 levels,
-                                                              a gap is a level), then its rarity;
-                                                              which of more levels stands aside
+           (also y, yes and true as one, n, no and false,     a gap is a level), then its rarity;
+           where these are the two levels)                    which of more levels stands aside
 date       a date type, dates stored as text (also May 2023,  days since the first, see `Date`; a
            2023-Q2, 2023-W20, FY2023, Mon 5 June 2023)        flag if fit saw gaps; written hour and
                                                               weekday on a circle if they vary, no
@@ -302,7 +302,7 @@ class Encoder:
             if isinstance(r, Number):
                 shares[r.column] = float(np.isnan(r.read(column)).mean())
             elif isinstance(r, Category | Constant):
-                shares[r.column] = float(column.isna().mean())
+                shares[r.column] = float(r.is_missing(column).mean())
         return shares
 
     def report(self) -> list[ColumnNote]:

@@ -50,6 +50,7 @@ def _settings(recipe: Recipe) -> dict[str, Any]:
     for name, usual in (
         ("alone", False),
         ("mixed", ""),
+        ("by_meaning", False),
         ("notation", {}),
         ("begun", []),
         ("beside", ""),
