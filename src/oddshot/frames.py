@@ -23,6 +23,7 @@ MISSING_WORDS = frozenset(
     | {"#n/a", "#div/0!", "#value!", "#ref!", "#num!", "#name?", "#null!"}  # of spreadsheets
 )
 NUMBER_TEXT = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?|[+-]?inf(?:inity)?", re.I)
+CODE_TEXT = re.compile(r"0\d+")  # leading zeros: a postcode, not a quantity
 INDEX_NAME = re.compile(r"__index_level_\d+__")  # of pandas, for an index without a name
 DAMAGED = (ValueError, LookupError, AttributeError, AssertionError)  # of a table's metadata
 UNREADABLE = ", which cannot be read; cast it"

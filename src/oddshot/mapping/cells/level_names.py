@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from oddshot.frames import CODE_TEXT
 from oddshot.mapping.cells.truth_values import FALSE_WORDS, TRUE_WORDS
 
-CODE_TEXT = re.compile(r"0\d+")  # leading zeros: a postcode, not a quantity
 WHOLE_TEXT = re.compile(r"^(-?(?:0|[1-9]\d*))\.0+$")
 
 
