@@ -57,6 +57,7 @@ from oddshot.mapping.encoding.source_columns import (
     check_size,
     column_at,
     found_by_name,
+    holds_long_integers,
     names_given,
     warn_of_lost_names,
 )
@@ -128,7 +129,7 @@ class Encoder:
         check_size(rows)
         names = names_given(rows)
         labels = names or [str(i) for i in range(rows.shape[1])]
-        matrix = as_matrix(rows)
+        matrix = None if holds_long_integers(rows) else as_matrix(rows)
         if matrix is not None:
             recipes = recipes_of_matrix(matrix, labels, named=names is not None)
         else:
