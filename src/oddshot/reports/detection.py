@@ -136,7 +136,7 @@ class Detection:
             for note in self.columns
             if not note.used
         ]
-        causes = {"words", "unit", "points", "digits", "mixed"}
+        causes = {"words", "unit", "points", "marks", "bounds", "digits", "mixed"}
         if self.labels is not None:
             causes.add("code")  # which is one of the rows given to fit: no other may hold it
         noted = [

@@ -1,5 +1,6 @@
 import datetime
 import decimal
+import json
 from typing import Any
 
 import numpy as np
@@ -258,3 +259,20 @@ def test_long_whole_numbers_in_a_frame_of_numbers_are_levels():
 @pytest.mark.parametrize("cells", [[2**60, 2**60 + 1, 5], [2.0**60, 2.0**61], [2**60, 2**61]])
 def test_other_large_numbers_are_numbers(cells):
     assert isinstance(recipe("x", pd.Series(cells * 20), named=True), Number)
+
+
+def test_marks_and_limits_are_told():
+    found = look([*PRICES, *["9.1 H", "<0.5 L"] * 20])
+    assert isinstance(found, Number)
+    assert found.cause == "marks"
+    assert found.reason() == (
+        "read as numbers, without marks as 'H'; limits count as values: 20 with <"
+    )
+    limits = look([*PRICES, *["<0.5", ">1000", ">1000"] * 20])
+    assert limits.cause == "bounds"
+    assert limits.reason() == "limits count as values: 20 with < and 40 with >"
+    numbers = pd.DataFrame({"c": [*PRICES, "9.1 H"], "d": [*PRICES, "<0.5"]})
+    encoder = Encoder().fit(numbers)
+    settings, arrays = encoder.state()
+    again = Encoder.from_state(json.loads(json.dumps(settings)), arrays)
+    assert again.recipes == encoder.recipes

@@ -20,8 +20,9 @@ class ColumnNote:
         The same for programs: "constant", "identifier", "free text", ... of a column that is left
         out; "code" of numbers one of which may stand for gaps, as -999; "words" of numbers or dates
         among which texts were taken for gaps, "unit" of those with one, "points" of those with
-        points between thousands; "digits" of levels that may be numbers, "mixed" of texts most of
-        which are numbers or dates.
+        points between thousands, "marks" of those with H, L or stars beside them, "bounds" of those
+        among which some are limits, as <0.5; "digits" of levels that may be numbers, "mixed" of
+        texts most of which are numbers or dates.
     """
 
     column: str

@@ -45,17 +45,21 @@ class Number:
     )  # fractions held by many rows, sorted
     code: tuple[float, ...] = field(default=(), kw_only=True)  # a value that may stand for gaps,
     # and in how many rows it stood
+    bounds: tuple[int, ...] = field(default=(), kw_only=True)  # cells below a limit that they name,
+    # and above one
 
     @property
     def cause(self) -> str:
-        """What its reason is about: "code", "words" taken for gaps, a "unit", "points"; or ""."""
+        """What its reason is about, see `ColumnNote`; or nothing."""
         if self.code:
             return "code"
         if self.missing and self.notation.words:
             return "words"
         if self.notation.units:
             return "unit"
-        return "points" if self.notation.comma else ""
+        if self.notation.marks:
+            return "marks"
+        return "bounds" if self.bounds else "points" if self.notation.comma else ""
 
     def may_be_part(self) -> bool:
         """Whether its ends are those of a calendar's parts: months, quarters, years, 202305."""
@@ -73,7 +77,7 @@ class Number:
 
     def reason(self) -> str:
         """Say what a user should know of it; often nothing."""
-        return "; ".join(filter(None, (_on_code(self), _on_number(self))))
+        return "; ".join(filter(None, (_on_code(self), _on_number(self), _on_bounds(self))))
 
     def gap(self) -> float:
         """Give the value that stands for a gap."""
@@ -118,12 +122,20 @@ def _on_number(number: Number) -> str:
     notation = number.notation
     units = f" {notation.told_units}" if notation.units else ""
     points = ", commas before decimals, points between thousands" if notation.comma else ""
-    read = f"read as {number.kind}s{units}{points}"
+    marks = f", without marks as {notation.marks[0]!r}" if notation.marks else ""
+    written = f"{units}{points}{marks}"
+    read = f"read as {number.kind}s{written}"
     if not number.missing:
-        return read if units or points else ""
-    if units or points or notation.words:
+        return read if written else ""
+    if written or notation.words:
         words = f"{notation.told} and gaps" if notation.words else "gaps"
         return f"{read}; {words} become the median and are flagged"
     if not number.varies:
         return "constant but for gaps, which are flagged"
     return "gaps become the median and are flagged"
+
+
+def _on_bounds(number: Number) -> str:
+    below, above = number.bounds or (0, 0)
+    told = [f"{cells:,} with {sign}" for cells, sign in ((below, "<"), (above, ">")) if cells]
+    return f"limits count as values: {' and '.join(told)}" if told else ""

@@ -21,6 +21,7 @@ from oddshot.mapping.cells.notation import (
     DURATIONS,
     NUMBERS,
     Notation,
+    count_bounds,
     find_notation,
     what_is_held,
 )
@@ -93,7 +94,9 @@ def _by_content(name: str, column: Column, *, named: bool) -> Recipe:
         values = read_numbers(column, notation)
         if _collapse(values, column):
             return category_recipe(name, column, may_be_id=True)
-        return number_recipe(name, values, named=named, notation=notation)
+        found = number_recipe(name, values, named=named, notation=notation)
+        bounds = count_bounds(distinct, occurrences(codes))
+        return replace(found, bounds=bounds) if isinstance(found, Number) and any(bounds) else found
     if (dates := find_date_format(distinct)) is not None:
         return date_recipe(name, column, dates.form, words=dates.words)
     return category_recipe(name, column, may_be_id=True)

@@ -60,6 +60,7 @@ def _settings(recipe: Recipe) -> dict[str, Any]:
         ("last_year", 0.0),
         ("usual", ()),
         ("code", ()),
+        ("bounds", ()),
         ("dated_by", ""),
         ("part", ""),
     ):
@@ -75,10 +76,14 @@ def _restored(column: dict[str, Any], rows: Iterator[list[float]]) -> Recipe:
         told = column["notation"]
         units = tuple((unit, float(factor)) for unit, factor in told.get("units", ()))
         column["notation"] = Notation(
-            told.get("comma", False), tuple(told.get("words", ())), units, told.get("holds", "")
+            told.get("comma", False),
+            tuple(told.get("words", ())),
+            units,
+            told.get("holds", ""),
+            tuple(told.get("marks", ())),
         )
     if kind == "number":
-        for name in ("usual", "code"):
+        for name in ("usual", "code", "bounds"):
             column[name] = tuple(column.get(name, ()))
         fill, low, high, below, above, missing, varies = next(rows)
         return Number(
