@@ -155,3 +155,20 @@ def test_what_stands_for_levels_is_made_once_and_not_pickled(monkeypatch):
         encoder.transform(pd.DataFrame({"c": ["l3", "never"]}), aside=True)
     assert len(asked) <= 500 + 9 * 2
     assert len(pickle.dumps(encoder)) == light
+
+
+@pytest.mark.parametrize(
+    ("levels", "may_be"),
+    [
+        ([f"{i} mm or {i + 1} cm" for i in range(10, 40)], True),
+        ([f"10.0.{i}.7" for i in range(30)], False),
+        ([f"3c:{i:02}:9a:00:7f:01" for i in range(30)], False),
+        ([f"{i:05}" for i in range(30)], False),
+        (pd.Categorical(range(30)), False),
+    ],
+)
+def test_levels_that_may_be_numbers_are_told(levels, may_be):
+    encoder = Encoder().fit(pd.DataFrame({"c": levels}).iloc[[*range(30)] * 3])
+    note = encoder.report()[0]
+    assert (note.kind, note.cause) == ("category", "digits" if may_be else "")
+    assert ("write them as such" in note.reason) == may_be

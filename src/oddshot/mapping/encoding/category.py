@@ -1,5 +1,6 @@
 """Columns of levels: which one a cell holds, how rare it is, and how surprising a new one."""
 
+import re
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 from oddshot.episodes import FloatArray
 from oddshot.mapping.cells.distinct import Column, distinct_values
-from oddshot.mapping.cells.level_names import level_name
+from oddshot.mapping.cells.level_names import are_codes, level_name
 from oddshot.mapping.cells.spellings import Spellings
 
 ONE_HOT_LEVELS = 12
@@ -18,6 +19,7 @@ OFTEN_NEW, FEW_NEW = 0.01, 3  # share and number of rows, each the only one of i
 # which on new levels are to be expected
 HALF = 0.5  # between the zeros and ones of levels
 NEARLY = 1e-9  # apart, as rarities are that are one but for rounding
+ADDRESS = re.compile(r"[0-9a-f]+(?:[.:-][0-9a-f]*){3,}(?:/\d+)?", re.IGNORECASE)  # in networks
 NEARLY_ALL = 0.9  # share of distinct texts from which a column names its rows
 
 
@@ -28,7 +30,7 @@ class Category:
     Which of more than 12 levels a cell holds stands aside; not so in what an older version saved,
     whose levels were not ``told_apart``, nor found ``by_meaning``, see `Spellings`. A level with a
     count of 0 is one that fit did not see. What kept cells from being numbers or dates, where most
-    are, is told as ``mixed``.
+    are, is told as ``mixed``. A column may be one of levels ``by_type``, whatever these look like.
     """
 
     column: str
@@ -38,6 +40,7 @@ class Category:
     told_apart: bool = False
     mixed: str = ""
     by_meaning: bool = False
+    by_type: bool = False
 
     @property
     def alone(self) -> bool:
@@ -47,9 +50,7 @@ class Category:
     @property
     def cause(self) -> str:
         """What its reason is about: "digits" that begin most levels, "mixed" cells, or nothing."""
-        begun = [level[:1].isdigit() for level in self.levels if level is not None]
-        many = not self._one_hot() and sum(begun) >= NEARLY_ALL * len(begun)
-        return "digits" if many else "mixed" if self.mixed else ""
+        return "digits" if self._may_be_numbers() else "mixed" if self.mixed else ""
 
     def outputs(self) -> list[str]:
         """Meaning of each encoded column."""
@@ -186,6 +187,19 @@ class Category:
             return None
         rarity, surprise = -np.log10((np.array([0, alone]) + UNSEEN_COUNT) / rows)
         return float(rarity), float(surprise)
+
+    def _may_be_numbers(self) -> bool:
+        """Whether nearly all of many levels begin with a digit, and are no codes or addresses."""
+        if self._one_hot() or self.by_type:
+            return False
+        levels = [level for level in self.levels if level is not None]
+        begun = [level for level in levels if level[:1].isdigit()]
+        addresses = sum(ADDRESS.fullmatch(level) is not None for level in begun)
+        return (
+            len(begun) >= NEARLY_ALL * len(levels)
+            and 2 * addresses < len(begun)
+            and not are_codes(levels)
+        )
 
     def _one_hot(self) -> bool:
         return len(self.levels) <= ONE_HOT_LEVELS

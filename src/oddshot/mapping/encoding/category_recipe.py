@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 import numpy as np
+import pandas as pd
 
 from oddshot.mapping.cells.date_notation import closest_date_format, resembles_date
 from oddshot.mapping.cells.distinct import Column, distinct_values
@@ -39,10 +40,13 @@ def category_recipe(name: str, column: Column, *, may_be_id: bool) -> LeftOut | 
         return LeftOut(name, f"mixed ({mixed})" if mixed else why)
     levels: list[str | None] = [*texts]
     counts = [tally[level] for level in texts]
+    by_type = isinstance(column.dtype, pd.CategoricalDtype)
     if gaps:
         levels.append(None)
         counts.append(gaps)
-    return Category(name, levels, counts, told_apart=True, mixed=mixed, by_meaning=True)
+    return Category(
+        name, levels, counts, told_apart=True, mixed=mixed, by_meaning=True, by_type=by_type
+    )
 
 
 def _says_too_much(texts: list[str], known: int) -> str:

@@ -51,6 +51,7 @@ def _settings(recipe: Recipe) -> dict[str, Any]:
         ("alone", False),
         ("mixed", ""),
         ("by_meaning", False),
+        ("by_type", False),
         ("notation", {}),
         ("begun", []),
         ("beside", ""),
