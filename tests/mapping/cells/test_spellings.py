@@ -49,3 +49,8 @@ def test_words_are_told_apart_where_gaps_stand_beside_them():
 def test_cells_that_are_gaps():
     column = pd.Series(["a", " ", None, "n/a", 0, np.nan], dtype=object)
     assert gap_cells(column).tolist() == [False, True, True, True, False, True]
+
+
+def test_an_older_version_named_bytes_as_python_writes_them():
+    assert Spellings(["b'red'", "b'blue'"], by_meaning=False).find("red") == "b'red'"
+    assert Spellings(["b'red'"], by_meaning=False).find("\udcff") == "\udcff"

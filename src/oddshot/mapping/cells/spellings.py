@@ -21,7 +21,8 @@ class Spellings:
     levels
         Names of those that are known.
     by_meaning
-        Whether to do so; an older version knew but ``level_key``, and took words for levels.
+        Whether to do so; an older version knew but ``level_key``, took words for levels, and named
+        bytes as Python writes them.
 
     Examples
     --------
@@ -44,6 +45,11 @@ class Spellings:
         """Give the level that a name means: the name itself for a new one, ``None`` for a gap."""
         if name in self._levels:
             return name
+        if (
+            not self._by_meaning
+            and (of_bytes := repr(name.encode("utf-8", "surrogatepass"))) in self._levels
+        ):
+            return of_bytes
         if self._by_meaning and means_gap(name):
             return None
         found = (known.get(key(name)) for key, known in zip(self._keys, self._known, strict=True))
