@@ -9,6 +9,8 @@ from oddshot.frames import MISSING_WORDS
 from oddshot.mapping.cells.distinct import Column, distinct_values
 from oddshot.mapping.cells.level_names import code_key, level_key, level_name, truth_key
 
+TRUTHS = {"0", "1"}  # keys of truth values
+
 
 class Spellings:
     """Levels by their names, and by what all spellings of one share.
@@ -37,7 +39,8 @@ class Spellings:
         self._by_meaning = by_meaning
         self._keys = [level_key]
         if by_meaning:
-            pair = sorted(map(truth_key, self._levels)) == ["0", "1"]
+            two = len(self._levels) == len(TRUTHS)
+            pair = two and {*map(truth_key, self._levels)} == TRUTHS
             self._keys += [truth_key, code_key] if pair else [code_key]
         self._known = [{key(level): level for level in self._levels} for key in self._keys]
 
@@ -45,13 +48,11 @@ class Spellings:
         """Give the level that a name means: the name itself for a new one, ``None`` for a gap."""
         if name in self._levels:
             return name
-        if (
-            not self._by_meaning
-            and (of_bytes := repr(name.encode("utf-8", "surrogatepass"))) in self._levels
-        ):
-            return of_bytes
         if self._by_meaning and means_gap(name):
             return None
+        of_bytes = repr(name.encode("utf-8", "surrogatepass"))
+        if not self._by_meaning and of_bytes in self._levels:
+            return of_bytes
         found = (known.get(key(name)) for key, known in zip(self._keys, self._known, strict=True))
         return next((level for level in found if level is not None), name)
 
