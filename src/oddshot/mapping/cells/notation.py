@@ -319,16 +319,12 @@ def count_bounds(values: Sequence[Any], counts: NDArray[np.intp]) -> tuple[int, 
     >>> count_bounds(["<0.5", "> 7", "7", "<LOD", 3], np.array([2, 3, 4, 5, 6]))
     (2, 3)
     """
-    found = {
-        side: sum(
-            int(count)
-            for value, count in zip(values, counts, strict=True)
-            if isinstance(value, str) and re.match(rf"\s*[{side}]=?\s?[\d.]", value)
-        )
-        for side in ("<\u2264", ">\u2265")
-    }
-    below, above = found.values()
-    return below, above
+    found: Counter[bool] = Counter()
+    for value, count in zip(values, counts, strict=True):
+        text = value.lstrip() if isinstance(value, str) else ""
+        if text.startswith(SIGNS) and re.match(r".=?\s?[\d.]", text):
+            found[text[0] in "<\u2264"] += int(count)
+    return found[True], found[False]
 
 
 def _marks(texts: Sequence[str], units: Sequence[tuple[str, float]]) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """Levels that are known, found again as other programs write them."""
 
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,14 +36,13 @@ class Spellings:
     """
 
     def __init__(self, levels: Iterable[str], *, by_meaning: bool = True) -> None:
-        self._levels = {level: level for level in levels}
+        self._levels = dict.fromkeys(levels)
         self._by_meaning = by_meaning
         self._keys = [level_key]
         if by_meaning:
             two = len(self._levels) == len(TRUTHS)
             pair = two and {*map(truth_key, self._levels)} == TRUTHS
             self._keys += [truth_key, code_key] if pair else [code_key]
-        self._known = [{key(level): level for level in self._levels} for key in self._keys]
 
     def find(self, name: str) -> str | None:
         """Give the level that a name means: the name itself for a new one, ``None`` for a gap."""
@@ -55,6 +55,11 @@ class Spellings:
             return of_bytes
         found = (known.get(key(name)) for key, known in zip(self._keys, self._known, strict=True))
         return next((level for level in found if level is not None), name)
+
+    @cached_property
+    def _known(self) -> list[dict[str, str]]:
+        """Levels by each of the keys, made where a name is none of theirs."""
+        return [{key(level): level for level in self._levels} for key in self._keys]
 
 
 def means_gap(name: str) -> bool:
