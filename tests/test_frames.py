@@ -232,3 +232,14 @@ def test_masked_cells_are_gaps():
     assert to_rows(texts).isna().to_numpy().tolist() == [[False, True], [False, False]]
     X = np.ma.masked_array([[1, 2], [3, 4]], mask=[[0, 1], [0, 0]])
     np.testing.assert_array_equal(to_rows(X), [[1.0, np.nan], [3.0, 4.0]])
+
+
+def test_bytes_are_text():
+    numbers = np.array([[1.5, 2.0], [3.0, 4.25]])
+    frame = to_rows(numbers.astype("S"))
+    assert frame.values.tolist() == [["1.5", "2.0"], ["3.0", "4.25"]]
+    cells = [None, np.nan, b"caf\xc3\xa9", b"caf\xe9", "text"]
+    column = to_rows(pd.DataFrame({"c": pd.Series(cells, dtype=object), "n": range(5)}))["c"]
+    assert column.isna().tolist() == [True, True, False, False, False]
+    assert column.tolist()[2:] == ["caf\u00e9", "caf\u00e9", "text"]
+    assert to_rows(pa.table({"c": [b"red", None]}))["c"].tolist()[0] == "red"

@@ -23,6 +23,7 @@ MISSING_WORDS = frozenset(
     | {"#n/a", "#div/0!", "#value!", "#ref!", "#num!", "#name?", "#null!"}  # of spreadsheets
 )
 NUMBER_TEXT = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?|[+-]?inf(?:inity)?", re.I)
+CODE_TEXT = re.compile(r"0\d+")  # leading zeros: a postcode, not a quantity
 INDEX_NAME = re.compile(r"__index_level_\d+__")  # of pandas, for an index without a name
 DAMAGED = (ValueError, LookupError, AttributeError, AssertionError)  # of a table's metadata
 UNREADABLE = ", which cannot be read; cast it"
@@ -46,7 +47,7 @@ def to_rows(X: Any) -> RawRows:
         Data frames come back as they are, unless all of their columns are sparse: use
         `sparse_columns` for these. Numeric arrays keep a floating type and are float64 otherwise;
         arrays of objects or strings become a data frame whose columns are counted from 0. Numbers
-        in another byte order are brought to this machine's.
+        in another byte order are brought to this machine's; bytes become text.
 
     Raises
     ------
@@ -63,13 +64,13 @@ def to_rows(X: Any) -> RawRows:
     ['red', 'blue']
     """
     if isinstance(X, pd.DataFrame):
-        return _without_signals(_in_native_order(_in_plain_types(X)))
+        return _of_cells_we_know(_in_native_order(_in_plain_types(X)))
     if sp.issparse(X):
         return _from_sparse(X)
     if hasattr(X, "__arrow_c_stream__") and not isinstance(X, pd.Series):
         _refuse_addresses(X)
         try:
-            return frame_from_arrow(pa.table(X))
+            return _of_cells_we_know(frame_from_arrow(pa.table(X)))
         except pa.ArrowInvalid as error:
             raise DataError(_unlike_arrow(X, error)) from error
     if isinstance(X, str | PathLike):
@@ -269,18 +270,18 @@ def _in_native_order(frame: pd.DataFrame) -> pd.DataFrame:
     return native.set_axis(frame.columns, axis=1)
 
 
-def _without_signals(frame: pd.DataFrame) -> pd.DataFrame:
-    """Take ``Decimal("sNaN")``, which allows no comparison, for a gap."""
+def _of_cells_we_know(frame: pd.DataFrame) -> pd.DataFrame:
+    """Take ``Decimal("sNaN")``, which allows no comparison, for a gap, and bytes for text."""
     places = [i for i, t in enumerate(frame.dtypes) if isinstance(t, np.dtype) and t.kind == "O"]
-    signals = [i for i in places if _signals(frame.iloc[:, i])]
-    if not signals:
+    others = [i for i in places if _signals(frame.iloc[:, i]) or _holds_bytes(frame.iloc[:, i])]
+    if not others:
         return frame
     columns = [
-        frame.iloc[:, i].map(_unless_signal) if i in signals else frame.iloc[:, i]
+        frame.iloc[:, i].map(_known) if i in others else frame.iloc[:, i]
         for i in range(frame.shape[1])
     ]
-    quiet: pd.DataFrame = pd.concat(columns, axis=1)
-    return quiet.set_axis(frame.columns, axis=1)
+    known: pd.DataFrame = pd.concat(columns, axis=1)
+    return known.set_axis(frame.columns, axis=1)
 
 
 def _signals(column: "pd.Series[Any]") -> bool:
@@ -291,7 +292,17 @@ def _signals(column: "pd.Series[Any]") -> bool:
     return False
 
 
-def _unless_signal(cell: Any) -> Any:
+def _holds_bytes(column: "pd.Series[Any]") -> bool:
+    """Whether the first cell that is no gap holds bytes, as files of HDF5 have texts."""
+    return isinstance(next((c for c in column if not isinstance(c, float | None)), None), bytes)
+
+
+def _known(cell: Any) -> Any:
+    if isinstance(cell, bytes):
+        try:
+            return cell.decode()
+        except UnicodeDecodeError:
+            return cell.decode("latin-1")
     return None if isinstance(cell, decimal.Decimal) and cell.is_snan() else cell
 
 
@@ -359,8 +370,9 @@ def _from_array(X: Any) -> pd.DataFrame | NDArray[Any]:
     if array.dtype.kind == "f":
         kept = np.float64 if array.dtype == np.float16 else array.dtype.newbyteorder("=")
         return array.astype(kept, copy=False)
-    cells = array if isinstance(X, np.ndarray) else np.asarray(X, dtype=object)
-    return _without_signals(pd.DataFrame(cells).infer_objects())
+    plain = isinstance(X, np.ndarray) and array.dtype.kind != "S"
+    cells = array if plain else np.asarray(X, dtype=object)
+    return _of_cells_we_know(pd.DataFrame(cells).infer_objects())
 
 
 def _refuse_records(X: Any) -> None:

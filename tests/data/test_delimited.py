@@ -264,3 +264,19 @@ def test_a_long_header_of_many_lines_is_refused_and_never_cut():
     assert read_delimited(long_header(8000, lines=15), "f")[0].shape == (30, 8000)
     with pytest.raises(SourceError, match="hold 2 of the header's 8,000 names; leave out line br"):
         read_delimited(long_header(8000, lines=9000), "f")
+
+
+def test_codes_keep_their_leading_zeros():
+    text = 'code;plz;n;kg\n00;"01067";1;0,5\n05;10115;;1,5\n51;;30;2,5\n'
+    frame, _ = read_delimited(text, "f")
+    assert frame["code"].tolist() == ["00", "05", "51"]
+    assert frame["plz"].tolist()[:2] == ["01067", "10115"]
+    assert frame["plz"].isna()[2]
+    assert frame["n"].tolist()[::2] == [1, 30]
+    assert frame["kg"].tolist() == [0.5, 1.5, 2.5]
+
+
+def test_long_numbers_beside_gaps_keep_their_digits():
+    text = "account,n\n12345678901234567,1\n,2\n12345678901234568,3\n"
+    frame, _ = read_delimited(text, "f")
+    assert frame["account"].tolist()[::2] == ["12345678901234567", "12345678901234568"]

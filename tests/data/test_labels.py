@@ -24,6 +24,10 @@ MEANT = np.array([1, 0, -1, 1], dtype=np.int8)
         ["fraud", "ok", "", "Defective"],
         ["FAIL", "pass", None, "attack"],
         ["malicious", "legitimate", "n/a", "Not OK"],
+        ["Chargeback", "genuine", None, "true positive"],
+        ["TP", "FP", "", "tp"],
+        ["positive", "Negative", "", "pathological"],
+        ["case", "control", "unknown", "sick"],
         [b"yes", b"no", b"?", b"t"],
         [1, "normal", pd.NA, True],
         np.array([[1], [0], [-1], [1]], dtype=np.int64),
@@ -135,3 +139,10 @@ def test_only_columns_that_may_look_like_labels_are_looked_at() -> None:
     )
     assert may_look_like_labels(frame) == [0, 2]
     assert may_look_like_labels(frame.iloc[:, :0]) == []
+
+
+@pytest.mark.parametrize("words", [["positive", "negative"], ["Case", "Control"]])
+def test_groups_and_results_of_tests_are_labels_where_the_name_says_so(words):
+    column = pd.Series([*words, None, None, None])
+    assert not look_like_labels("antigen", column)
+    assert look_like_labels("label", column)

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from oddshot.data import text_blocks
 from oddshot.data.sources import read_table, written_cells
 from oddshot.data.text_blocks import DelimitedBlocks, is_long_text
 from oddshot.errors import SourceError
@@ -38,6 +39,17 @@ def test_blocks_are_the_table_that_is_read_as_a_whole(path):
     assert together["code"].tolist()[:2] == ["000", "001"]  # a text in all blocks, as some hold A8
     places = np.array([0, 4, 5, 11])
     pd.testing.assert_frame_equal(blocks.take(places), whole.iloc[places].reset_index(drop=True))
+
+
+def test_codes_are_text_in_all_blocks(tmp_path, monkeypatch):
+    monkeypatch.setattr(text_blocks, "PART", 8)
+    path = tmp_path / "codes.csv"
+    path.write_text("code,n,share\n51,1,0.5\n14,20,1\n,3,2\n05,4,0\n51,5,1\n")
+    blocks = DelimitedBlocks(path, block_rows=2)
+    together = pd.concat(blocks.frames(), ignore_index=True)
+    pd.testing.assert_frame_equal(together, read_table(path).rows, check_dtype=False)
+    assert together["code"].tolist()[3] == "05"
+    assert together["n"].tolist() == [1, 20, 3, 4, 5]
 
 
 @pytest.mark.parametrize("column", ["fraud", "4", "-1"])

@@ -1,7 +1,7 @@
 """Delimited text (CSV, TSV and their kin): find out how it is written, then read all of it.
 
-Reading keeps every column and row. A line with another number of fields than the rest is an error
-that names the line; it is never padded, cut or skipped.
+Reading keeps every column and row, and codes such as 007 as they are. A line with another number of
+fields than the rest is an error that names the line; it is never padded, cut or skipped.
 """
 
 import csv
@@ -16,6 +16,7 @@ from typing import Any, TextIO
 import numpy as np
 import pandas as pd
 
+from oddshot.data.codes import codes_among, holds_leading_zeros, lose_digits, whole_numbers
 from oddshot.errors import SourceError
 from oddshot.frames import MISSING_WORDS, NUMBER_TEXT
 from oddshot.wording import counted
@@ -101,7 +102,8 @@ def read_delimited(text: str, called: str) -> tuple[pd.DataFrame, tuple[str, ...
         raise SourceError(f"{called} is not a delimited text: {error}") from error
     if not len(frame):
         raise SourceError(f"{called} holds a header and no row; add rows beneath it")
-    frame = without_points(frame, pointed(frame, dialect))
+    points = pointed(frame, dialect)
+    frame = without_points(_with_codes(frame, text, dialect), points)
     return frame, notes_on(frame, dialect, before)
 
 
@@ -164,6 +166,17 @@ def _fields_of(text: str, dialect: Dialect, width: int, **how: Any) -> pd.DataFr
         text = text.lstrip()  # lines above the header are no rows
     frame: pd.DataFrame = pd.read_csv(io.StringIO(text), **layout(dialect, width), **how)
     return frame
+
+
+def _with_codes(frame: pd.DataFrame, text: str, dialect: Dialect) -> pd.DataFrame:
+    """Leave text as text that is codes, though it could be read as whole numbers."""
+    whole = whole_numbers(frame)
+    if not whole or not (lose_digits(frame[whole]) or holds_leading_zeros(text, dialect.delimiter)):
+        return frame
+    width = frame.shape[1]
+    how = values(dialect, width) | {"usecols": whole, "dtype": str}
+    cells = _fields_of(text, dialect, width, **how)
+    return frame.assign(**{name: cells[name] for name in codes_among(cells)})
 
 
 def layout(dialect: Dialect, width: int) -> dict[str, Any]:

@@ -12,15 +12,17 @@ from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, LabelArray
 from oddshot.errors import LabelError
 from oddshot.frames import MISSING_WORDS, to_array
 
-# what things, and folders of them, are called; words that may mean either (positive) are none
+# what things, and folders of them, are called
 KINDS = {
     **dict.fromkeys(
         (
             *("anomaly", "anomalies", "anomalous", "abnormal", "outlier", "outliers", "irregular"),
-            *("fraud", "fraudulent", "bad", "nok", "not_ok", "not ok", "not-ok"),
+            *("fraud", "fraudulent", "chargeback", "chargebacks"),
+            *("bad", "nok", "not_ok", "not ok", "not-ok"),
             *("defect", "defects", "defective", "fault", "faults", "faulty"),
             *("fail", "failed", "failure", "failures", "unhealthy"),
             *("attack", "attacks", "intrusion", "malicious", "malware", "malignant"),
+            *("diseased", "pathological", "sick"),
         ),
         ANOMALY,
     ),
@@ -33,12 +35,21 @@ KINDS = {
     ),
     **dict.fromkeys(("unknown", "unlabelled", "unlabeled"), UNLABELLED),
 }
+# what groups and results of tests are called: labels only where a column is known to hold them
+GROUPS = {
+    **dict.fromkeys(("case", "cases", "positive"), ANOMALY),
+    **dict.fromkeys(("control", "controls", "negative"), NORMAL),
+}
 WORDS = {
     **KINDS,
+    **GROUPS,
+    **dict.fromkeys(("tp", "true positive", "true_positive", "true-positive"), ANOMALY),
+    **dict.fromkeys(("fp", "false positive", "false_positive", "false-positive"), NORMAL),
     **dict.fromkeys(("true", "yes", "y", "t"), ANOMALY),
     **dict.fromkeys(("false", "no", "n", "f"), NORMAL),
     **dict.fromkeys(MISSING_WORDS, UNLABELLED),
 }
+SPELLED_GROUPS = [spell(word) for word in GROUPS for spell in (str.lower, str.upper, str.title)]
 # what a label column is called, in small letters, where the user does not say
 LABEL_NAMES = (
     *("label", "labels", "anomaly", "is_anomaly", "anomalous", "outlier", "is_outlier"),
@@ -58,13 +69,16 @@ def look_like_labels(name: str, column: "pd.Series[Any]") -> bool:
     True
     >>> look_like_labels("member", pd.Series(["yes", "no", "no"]))
     False
+    >>> look_like_labels("antigen", pd.Series(["positive", "negative", None, None, None]))
+    False
     """
     named = _is_label_name(name)
     if not (named or MOSTLY_GAPS <= float(column.isna().mean()) < 1):
         return False
     try:
         few = 0 < column.nunique() <= 3
-        found = parse_labels(column) if few else np.zeros(0)
+        groups = not named and column.isin(SPELLED_GROUPS).any()
+        found = parse_labels(column) if few and not groups else np.zeros(0)
     except (LabelError, TypeError):  # cells that are lists
         return False
     kinds = {ANOMALY} if named else {ANOMALY, NORMAL}
@@ -93,13 +107,14 @@ def parse_labels(values: Any, *, column: str = "y") -> LabelArray:
     ----------
     values
         Shape (n,) or (n, 1): list, array or series. Read as an anomaly: 1, true, yes, y, t,
-        anomaly, anomalous, abnormal, outlier, irregular, fraud, fraudulent, bad, nok, not ok,
-        defect, defective, fault, faulty, fail, failed, failure, unhealthy, attack, intrusion,
-        malicious, malware, malignant. As normal: 0, false, no, n, f, normal, inlier, regular,
-        nominal, good, ok, okay, pass, passed, healthy, benign, legit, legitimate, genuine. As
-        unlabelled: -1, ``None``, ``NaN``, an empty cell, ?, -, na, null, none, unknown, unlabelled.
-        Letter case and surrounding spaces do not matter. Mind that scikit-learn's *predictions*
-        use -1 for an anomaly; labels here do not.
+        anomaly, anomalous, abnormal, outlier, irregular, fraud, fraudulent, chargeback, bad, nok,
+        not ok, defect, defective, fault, faulty, fail, failed, failure, unhealthy, diseased,
+        pathological, sick, attack, intrusion, malicious, malware, malignant, positive, case, tp,
+        true positive. As normal: 0, false, no, n, f, normal, inlier, regular, nominal, good, ok,
+        okay, pass, passed, healthy, benign, legit, legitimate, genuine, negative, control, fp,
+        false positive. As unlabelled: -1, ``None``, ``NaN``, an empty cell, ?, -, na, null, none,
+        unknown, unlabelled. Letter case and surrounding spaces do not matter. Mind that
+        scikit-learn's *predictions* use -1 for an anomaly; labels here do not.
     column
         How an error calls the values.
 

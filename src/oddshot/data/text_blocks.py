@@ -5,7 +5,7 @@ import gzip
 import io
 import os
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pandas.api.types import is_bool_dtype, is_integer_dtype, is_numeric_dtype
 
 from oddshot.data.blocks import BLOCK_ROWS, chosen
+from oddshot.data.codes import codes_among, holds_leading_zeros, lose_digits, whole_numbers
 from oddshot.data.delimited import (
     check_header,
     layout,
@@ -47,6 +48,7 @@ from oddshot.data.sources import (
 from oddshot.episodes import LabelArray
 from oddshot.errors import SourceError
 
+PART = 2**24  # characters that are looked at together
 MOST_DECODED = 2**25  # bytes by which the encoding of others is told
 
 
@@ -54,7 +56,8 @@ class DelimitedBlocks:
     r"""Rows of a CSV, TSV or other delimited text of several columns; see `Blocks`.
 
     The file is read twice to begin with, to count its rows, see that all are equally wide, and find
-    the columns that hold text anywhere; and once for each thing that is asked.
+    the columns that hold text anywhere, and up to twice more where whole numbers may be codes, as
+    007; then once for each thing that is asked.
 
     Parameters
     ----------
@@ -166,6 +169,8 @@ class DelimitedBlocks:
         self._texts: set[str] = set()
         self._pointed: set[str] = set()
         found: set[str] = set()
+        fractions: set[str] = set()
+        long = False
         other: set[str] = set()
         truth: set[str] = set()
         numbers: set[str] = set()
@@ -178,6 +183,9 @@ class DelimitedBlocks:
             here = {name for name, kind in kinds.items() if is_bool_dtype(kind)}
             truth |= here
             numbers |= kinds.keys() - self._texts - here
+            integers = whole_numbers(frame)
+            fractions |= {name for name in kinds.keys() - integers if frame[name].notna().any()}
+            long = long or lose_digits(frame[integers])
             here = pointed(frame, self._dialect)
             found |= here
             whole = {
@@ -193,7 +201,22 @@ class DelimitedBlocks:
             )
         self._texts |= truth & numbers
         self._pointed = found - other
+        self._texts |= self._codes(kinds.keys() - fractions - self._texts, long=long)
         self.notes = (*self.notes, *notes_on(frame, self._dialect, self._above))
+
+    def _codes(self, whole: Set[str], *, long: bool) -> set[str]:
+        """Find codes among columns of whole numbers; ``long`` ones may have lost digits."""
+        if not whole or not (long or self._holds_leading_zeros()):
+            return set()
+        how = layout(self._dialect, self._width) | values(self._dialect, self._width)
+        how |= {"usecols": sorted(whole), "dtype": str, "chunksize": self._block_rows}
+        with self._reading() as text:
+            return set().union(*map(codes_among, pd.read_csv(text, **how)))
+
+    def _holds_leading_zeros(self) -> bool:
+        with self._reading() as text:
+            parts = iter(lambda: text.read(PART) + text.readline(), "")
+            return any(holds_leading_zeros(part, self._dialect.delimiter) for part in parts)
 
     def _cells(self) -> Iterator[list[str]]:
         """Give rows as they are written, header first, without blank lines."""

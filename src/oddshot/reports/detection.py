@@ -136,7 +136,7 @@ class Detection:
             for note in self.columns
             if not note.used
         ]
-        causes = {"time", "words", "unit", "points", "digits", "mixed"}
+        causes = {"time", "words", "unit", "points", "marks", "bounds", "digits", "mixed"}
         if self.labels is not None:
             causes |= {"code", "groups"}  # which are of the rows given to fit
         noted = [

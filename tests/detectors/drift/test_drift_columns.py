@@ -93,6 +93,18 @@ def test_a_level_that_is_spelled_otherwise_has_not_moved(context):
     assert ("lamp", "new levels") not in tests
 
 
+@pytest.mark.parametrize(
+    ("then", "now"),
+    [(["Y", "N"], ["yes", "no"]), (["a", "None"], ["a", None]), (["05", "7"], [5, 7])],
+)
+def test_what_other_programs_write_has_not_moved(context, then, now):
+    place = np.arange(ROWS) % 2
+    moved = [context.assign(lamp=np.array(cells, dtype=object)[place]) for cells in (then, now)]
+    tests = found(*moved)
+    assert ("lamp", "new levels") not in tests
+    assert min(p for (column, _), (p, _) in tests.items() if column == "lamp") > 0.1
+
+
 def test_many_levels_are_compared_as_far_as_they_are_common(context):
     names = [f"level {i % 100:02}" for i in range(ROWS)]
     many = context.assign(colour=names)

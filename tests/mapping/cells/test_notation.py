@@ -8,7 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oddshot.mapping.cells.notation import Notation, find_notation, units_differ, what_more
+from oddshot.mapping.cells.notation import (
+    Notation,
+    count_bounds,
+    find_notation,
+    units_differ,
+    what_more,
+)
 from oddshot.mapping.cells.reading import read_numbers
 
 
@@ -253,3 +259,46 @@ def test_long_texts_are_told_from_numbers_at_once(text):
     assert find_notation([f"{text}{i}" for i in range(5)]) is None
     assert units_differ([text]) == ""
     assert time.process_time() - start < 5
+
+
+VALUES = [f"{value / 7:.2f}" for value in range(1, 200)]
+
+
+@pytest.mark.parametrize(
+    ("marked", "marks", "read"),
+    [
+        (["9.1 H", "0.2L"], ("H", "L"), [9.1, 0.2]),
+        (["HH 9.1", "0.2 (L)"], ("(L)", "HH"), [9.1, 0.2]),
+        (["0.5*", "** 7"], ("*", "**"), [0.5, 7.0]),
+        (["<0.5 L", "> 9 H"], ("H", "L"), [0.5, 9.0]),
+    ],
+)
+def test_marks_beside_numbers_are_left_out(marked, marks, read):
+    found = find_notation(VALUES + marked)
+    assert (found.marks, found.words) == (marks, ())
+    np.testing.assert_array_equal(found.read([*marked, "HH 0.1", "1"]), [*read, 0.1, 1.0])
+    assert found.read(["9.1 X"]) is None
+
+
+def test_marks_stand_behind_units():
+    found = find_notation([f"{value} mg/L" for value in VALUES] + ["9.1 mg/L H", "0.2 mg/L *"])
+    assert (found.units, found.marks) == ((("mg/L", 1.0),), ("*", "H"))
+    assert found.read(["9.1 mg/L H"]).tolist() == [9.1]
+
+
+def test_what_marks_nearly_all_numbers_is_no_mark():
+    assert find_notation([f"{value} L" for value in VALUES]).units == (("L", 1.0),)
+    assert find_notation(["12H", "14L", "3H", "8"]) is None
+    assert find_notation(["3*", "4*", "5*"]) is None
+
+
+def test_commas_stand_before_pairs_of_digits_in_india():
+    amounts = ["\u20b91,23,456.00", "\u20b912,345.50", "1,00,00,000", "-12,34,567"]
+    found = find_notation(amounts)
+    assert found.read(amounts).tolist() == [123456.0, 12345.5, 1e7, -1234567.0]
+    assert find_notation(["1,23,45", "1,2,345"]) is None
+
+
+def test_cells_below_and_above_limits_are_counted():
+    counts = np.array([2, 3, 4, 5, 6, 7])
+    assert count_bounds(["<0.5", "\u2265 7", "7", "<LOD", " <= .1", 3], counts) == (8, 3)

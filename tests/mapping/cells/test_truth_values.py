@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 
 from oddshot.mapping.cells.truth_values import are_booleans, booleans_or_none, truth_or_none
 
-TRUE = [True, np.bool_(True), "true", " TRUE ", 1, 1.0]
-FALSE = [False, np.bool_(False), "False", 0, 0.0]
+TRUE = [True, np.bool_(True), "true", " TRUE ", "Y", "yes", 1, 1.0]
+FALSE = [False, np.bool_(False), "False", "No", "n", 0, 0.0]
 MISSING = ["NA", "", "null"]
 
 
@@ -25,12 +25,12 @@ def test_missing(value):
     assert np.isnan(truth_or_none(value))
 
 
-@pytest.mark.parametrize("value", ["yes", 2, 0.5, None, np.nan, []])
+@pytest.mark.parametrize("value", ["maybe", 2, 0.5, None, np.nan, []])
 def test_neither(value):
     assert truth_or_none(value) is None
 
 
-@given(st.lists(st.sampled_from([*TRUE, *FALSE, *MISSING, "yes", 2])))
+@given(st.lists(st.sampled_from([*TRUE, *FALSE, *MISSING, "maybe", 2])))
 def test_a_column_is_read_cell_by_cell_or_not_at_all(cells):
     one_by_one = [truth_or_none(cell) for cell in cells]
     read = booleans_or_none(cells)

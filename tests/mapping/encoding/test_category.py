@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from oddshot.mapping.encoding import category
+from oddshot.mapping.cells import spellings
 from oddshot.mapping.encoding.encoder import Encoder
 
 
@@ -82,8 +82,60 @@ def test_a_level_is_one_in_every_spelling_whichever_came_first(spellings) -> Non
 def test_codes_and_levels_that_stand_side_by_side_stay_apart() -> None:
     levels = pd.DataFrame({"c": pd.Categorical(["1", "1.0", "01", "True"])})
     assert len(np.unique(Encoder().fit(levels).transform(levels), axis=0)) == 4
-    encoder = Encoder().fit(pd.DataFrame({"c": pd.Categorical(["01", "02"])}))
-    assert not encoder.transform(pd.DataFrame({"c": [1, 2]}))[:, :2].any()
+
+
+@pytest.mark.parametrize(
+    ("first", "other"),
+    [
+        (["01", "02", "02", "10"], [1, 2, 2, 10]),
+        (["Y", "N", "N", "N"], [True, False, False, False]),
+        (["yes", "no", "no", "no"], ["Y", "N", "n", "No"]),
+        (["a", None, "b", "b"], ["a", "", "b", "b"]),
+        (["a", "", "b", "b"], ["a", "null", "b ", "b"]),
+        (["a", "none", "b", "b"], ["a", np.nan, "b", "b"]),
+    ],
+)
+def test_a_level_is_one_however_other_programs_write_it(first, other):
+    frame = pd.DataFrame({"c": pd.Categorical(first)})
+    encoder = Encoder().fit(frame)
+    meant = encoder.transform(frame)
+    assert len(np.unique(meant, axis=0)) == len({*first})
+    settings, arrays = encoder.state()
+    for same in (encoder, Encoder.from_state(json.loads(json.dumps(settings)), arrays)):
+        np.testing.assert_array_equal(same.transform(pd.DataFrame({"c": other})), meant)
+
+
+def test_words_for_gaps_count_as_missing():
+    encoder = Encoder().fit(pd.DataFrame({"c": ["a", "", "b", "a"], "k": ["x", "x", "x", "x"]}))
+    assert ("c", "missing") in encoder.encoded_names_
+    new = pd.DataFrame({"c": ["a", "", None, "n/a"], "k": ["x", "x", "-", None]})
+    assert encoder.missing_shares(new) == {"c": 0.75, "k": 0.5}
+    assert encoder.unseen_shares(new) == {"c": 0.0, "k": 0.5}
+
+
+def test_a_word_for_gaps_beside_gaps_is_a_level_of_its_own():
+    encoder = Encoder().fit(pd.DataFrame({"c": ["a", "N/A", None, "a"]}))
+    assert ("c", "= N/A") in encoder.encoded_names_
+    encoded = encoder.transform(pd.DataFrame({"c": ["N/A", None, "", "null"]}))
+    assert len(np.unique(encoded, axis=0)) == 2
+    np.testing.assert_array_equal(encoded[2:], encoded[[1, 1]])
+
+
+def test_a_category_of_words_for_gaps_alone_is_empty():
+    cells = pd.Categorical(["n/a", "none", "n/a", "none"])
+    encoder = Encoder().fit(pd.DataFrame({"c": cells, "x": range(4)}))
+    assert encoder.report()[0].reason == "all values are missing"
+
+
+def test_what_an_older_version_saved_takes_words_for_levels():
+    encoder = Encoder().fit(pd.DataFrame({"c": ["Y", "N", "N", None]}))
+    settings, arrays = encoder.state()
+    del settings["columns"][0]["by_meaning"]
+    older = Encoder.from_state(settings, arrays)
+    new = pd.DataFrame({"c": ["", "yes", "Y", None]})
+    assert older.unseen_shares(new) == {"c": 0.5}
+    assert older.missing_shares(new) == {"c": 0.25}
+    assert encoder.unseen_shares(new) == {"c": 0.0}
 
 
 def test_nested_values_at_scoring_are_an_unseen_level() -> None:
@@ -98,8 +150,25 @@ def test_what_stands_for_levels_is_made_once_and_not_pickled(monkeypatch):
     encoder = Encoder().fit(pd.DataFrame({"c": levels}))
     light = len(pickle.dumps(encoder))
     asked = []
-    monkeypatch.setattr(category, "level_key", lambda name: asked.append(name) or name)
+    monkeypatch.setattr(spellings, "level_key", lambda name: asked.append(name) or name)
     for _ in range(9):
         encoder.transform(pd.DataFrame({"c": ["l3", "never"]}), aside=True)
     assert len(asked) <= 500 + 9 * 2
     assert len(pickle.dumps(encoder)) == light
+
+
+@pytest.mark.parametrize(
+    ("levels", "may_be"),
+    [
+        ([f"{i} mm or {i + 1} cm" for i in range(10, 40)], True),
+        ([f"10.0.{i}.7" for i in range(30)], False),
+        ([f"3c:{i:02}:9a:00:7f:01" for i in range(30)], False),
+        ([f"{i:05}" for i in range(30)], False),
+        (pd.Categorical(range(30)), False),
+    ],
+)
+def test_levels_that_may_be_numbers_are_told(levels, may_be):
+    encoder = Encoder().fit(pd.DataFrame({"c": levels}).iloc[[*range(30)] * 3])
+    note = encoder.report()[0]
+    assert (note.kind, note.cause) == ("category", "digits" if may_be else "")
+    assert ("write them as such" in note.reason) == may_be

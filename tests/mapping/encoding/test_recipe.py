@@ -1,5 +1,6 @@
 import datetime
 import decimal
+import json
 from typing import Any
 
 import numpy as np
@@ -277,3 +278,43 @@ def test_months_before_days_where_one_of_both_never_changes():
     first = [f"{month:02d}/01/{year}" for year in range(2020, 2025) for month in range(1, 13)]
     encoder = Encoder().fit(pd.DataFrame({"when": first}))
     encoder.transform(pd.DataFrame({"when": ["01/31/2025"]}))
+
+
+@pytest.mark.parametrize("first", [2**60, 12345678901234567890])
+@pytest.mark.parametrize("dtype", ["uint64", str])
+def test_long_whole_numbers_that_floats_take_for_one_are_levels(first, dtype):
+    cells = pd.Series([first + i % 6 for i in range(60)]).astype(dtype)
+    found = recipe("account", cells, named=True)
+    assert isinstance(found, Category)
+    assert found.levels == [str(first + i) for i in range(6)]
+    each = recipe("account", pd.Series([first + i for i in range(60)]).astype(dtype), named=True)
+    assert each.cause == "identifier"
+
+
+def test_long_whole_numbers_in_a_frame_of_numbers_are_levels():
+    frame = pd.DataFrame({"x": RNG.normal(size=60), "account": 2**60 + np.arange(60) % 6})
+    encoder = Encoder().fit(frame)
+    assert encoder.kinds_ == {"x": "number", "account": "category"}
+    assert len(np.unique(encoder.transform(frame)[:, 1:], axis=0)) == 6
+
+
+@pytest.mark.parametrize("cells", [[2**60, 2**60 + 1, 5], [2.0**60, 2.0**61], [2**60, 2**61]])
+def test_other_large_numbers_are_numbers(cells):
+    assert isinstance(recipe("x", pd.Series(cells * 20), named=True), Number)
+
+
+def test_marks_and_limits_are_told():
+    found = look([*PRICES, *["9.1 H", "<0.5 L"] * 20])
+    assert isinstance(found, Number)
+    assert found.cause == "marks"
+    assert found.reason() == (
+        "read as numbers, without marks as 'H'; limits count as values: 20 with <"
+    )
+    limits = look([*PRICES, *["<0.5", ">1000", ">1000"] * 20])
+    assert limits.cause == "bounds"
+    assert limits.reason() == "limits count as values: 20 with < and 40 with >"
+    numbers = pd.DataFrame({"c": [*PRICES, "9.1 H"], "d": [*PRICES, "<0.5"]})
+    encoder = Encoder().fit(numbers)
+    settings, arrays = encoder.state()
+    again = Encoder.from_state(json.loads(json.dumps(settings)), arrays)
+    assert again.recipes == encoder.recipes

@@ -12,6 +12,7 @@ from oddshot.episodes import FloatArray
 from oddshot.mapping.cells.distinct import distinct_values
 from oddshot.mapping.cells.level_names import level_key, level_name
 from oddshot.mapping.cells.reading import read_booleans, read_numbers
+from oddshot.mapping.cells.spellings import Spellings, without_gaps
 from oddshot.mapping.encoding.column_note import ColumnNote
 from oddshot.mapping.encoding.recipe import Recipe
 from oddshot.thresholds.two_sample import (
@@ -155,11 +156,11 @@ def test_columns(
     for name, kind in kinds.items():
         column = sides.frame[name]
         if kind == "category":
-            spelled: dict[str, str] = {}
-            levels = _levels(column, spelled)
+            spellings = _spellings(column[~sides.new], elsewhere[name])
+            levels = _levels(column, spellings)
             gaps = levels == ""
             yield from _test_levels(name, sides, levels, gaps)
-            known = {*_levels(elsewhere[name], spelled), ""}
+            known = {*_levels(elsewhere[name], spellings), ""}
             yield from _test_new_levels(name, sides, levels, known)
         else:
             values = read_values(column, kind)
@@ -321,11 +322,22 @@ def _moved(old: FloatArray, new: FloatArray) -> str:
     return f"at most {below} in {share_of(before)} of rows before, {share_of(after)} now"
 
 
-def _levels(column: "pd.Series[Any]", spelled: dict[str, str]) -> NDArray[np.object_]:
-    """Names (n,) of levels; empty where missing. One level is named as it was ``spelled`` first."""
+def _spellings(*context: "pd.Series[Any]") -> Spellings:
+    """How the levels of a context are called; one level is named as it was first."""
+    names: dict[str, str] = {}
+    gaps = 0
+    for codes, distinct in map(distinct_values, context):
+        gaps += int((codes < 0).sum())
+        for name in map(level_name, distinct):
+            names.setdefault(level_key(name), name)
+    levels, _ = without_gaps(dict.fromkeys(names.values(), 1), gaps)
+    return Spellings(levels)
+
+
+def _levels(column: "pd.Series[Any]", spellings: Spellings) -> NDArray[np.object_]:
+    """Names (n,) of levels; empty where missing."""
     codes, distinct = distinct_values(column)
-    levels = map(level_name, distinct)
-    names = [spelled.setdefault(level_key(level), level) for level in levels]
+    names = [spellings.find(level_name(value)) or "" for value in distinct]
     # each name once: an array of texts would take the length of the longest for every row
     return np.array([*names, ""], dtype=object)[codes]  # a gap has the code -1
 

@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
-CODE_TEXT = re.compile(r"0\d+")  # leading zeros: a postcode, not a quantity
+from oddshot.frames import CODE_TEXT
+from oddshot.mapping.cells.truth_values import FALSE_WORDS, TRUE_WORDS
+
 WHOLE_TEXT = re.compile(r"^(-?(?:0|[1-9]\d*))\.0+$")
 
 
@@ -29,6 +31,26 @@ def level_key(name: str) -> str:
     if word in ("true", "false"):
         return str(int(word == "true"))
     return WHOLE_TEXT.sub(r"\1", name)
+
+
+def truth_key(name: str) -> str:
+    """Give the same for levels that are truth values.
+
+    >>> [truth_key(name) for name in ("Y", "true", "1", "No", "maybe")]
+    ['1', '1', '1', '0', 'maybe']
+    """
+    word = name.lower()
+    return "1" if word in TRUE_WORDS else "0" if word in FALSE_WORDS else level_key(name)
+
+
+def code_key(name: str) -> str:
+    """Give the same for codes that lost their leading zeros where they were read as numbers.
+
+    >>> [code_key(name) for name in ("05", "5.0", "00", "0.5")]
+    ['5', '5', '0', '0.5']
+    """
+    key = level_key(name)
+    return key.lstrip("0") or "0" if CODE_TEXT.fullmatch(key) else key
 
 
 def are_codes(values: Sequence[Any]) -> bool:

@@ -34,11 +34,15 @@ _CURRENCY = (
 
 
 def _amounts(thousands: str, point: str) -> re.Pattern[str]:
-    """Match $1,100.50, (3,000), 8.1 %, EUR -5.00, 1'250, 3 000-, <0.5, or with other signs."""
+    """Match $1,100.50, (3,000), 8.1 %, EUR -5.00, 1'250, 3 000-, <0.5, or with other signs.
+
+    Where commas stand between thousands, also 12,34,567.
+    """
+    lakhs = r"|[1-9]\d?(?:,\d{2})+,\d{3}" if thousands == "," else ""
     return re.compile(
         r"[<>\u2264\u2265]?=?\s?(?P<bracket>\(?)(?P<before>[+\u2212-]?)"
         rf"(?:{_CURRENCY}\s?)?(?P<minus>[+\u2212-]?)"
-        rf"(?P<whole>[1-9]\d{{0,2}}(?:[{thousands}'\u2019 \u00a0\u2009\u202f]\d{{3}})+|\d+)"
+        rf"(?P<whole>[1-9]\d{{0,2}}(?:[{thousands}'\u2019 \u00a0\u2009\u202f]\d{{3}})+{lakhs}|\d+)"
         rf"(?P<rest>{point}\d*)?\s?(?P<unit>%|{_CURRENCY}|)(?P<after>[\u2212-]?)(?P<closed>\)?)"
     )
 
@@ -47,6 +51,12 @@ _LETTERS = r"[^\W\d_]{1,11}"
 _WITH_UNIT = re.compile(
     rf"[^A-Za-z]*\d[.,]*\s?(?P<unit>{_LETTERS}(?:/{_LETTERS}|[\u00b2\u00b3])?|\u00b0[CF]?)"
 )
+_MARK = r"HH?|LL?|\((?:HH?|LL?)\)|\*{1,2}"
+_MARKED = re.compile(
+    rf"(?:(?P<before>{_MARK})\s)?(?P<number>[^A-Za-z*]*\d.*?)(?:\s?(?<=[\d\s.])(?P<behind>{_MARK}))?"
+)  # as laboratories do what is high or low
+_BEGIN, _END = ("H", "L", "(", "*"), ("H", "L", ")", "*")
+LONGEST = 64  # characters of a number and its mark
 NO_UNITS = frozenset({"am", "pm", "n", "e", "s", "w"})  # of the clock, and of the compass
 SCALES = (
     {"K": 1e3, "k": 1e3, "M": 1e6, "B": 1e9, "bn": 1e9},
@@ -72,6 +82,8 @@ class Notation:
         The texts that cannot be read and count as gaps; no others may occur.
     units
         What may stand behind a number, and by what it multiplies it: a unit by 1.
+    marks
+        What stood beside numbers and is left out: H, L, HH, LL or stars, as for high and low.
     holds
         `DURATIONS`, which are read in days, times of day among them, or `NUMBERS`; empty where both
         occur, or an older version did not ask. Whole numbers are not read where durations are held,
@@ -82,6 +94,7 @@ class Notation:
     words: tuple[str, ...] = ()
     units: tuple[tuple[str, float], ...] = ()
     holds: str = ""
+    marks: tuple[str, ...] = ()
 
     @property
     def told(self) -> str:
@@ -166,7 +179,7 @@ class Notation:
         ):
             return None
         if isinstance(value, str):
-            text = value.strip()
+            text = _split_mark(value.strip())[0] if self.marks else value.strip()
             for unit, factor in self.units:
                 if not _ends_in(text, unit):
                     continue
@@ -281,7 +294,12 @@ def closest_notation(values: Sequence[Any], *, most: float) -> tuple[Notation, l
     """
     texts = [value.strip() for value in values if isinstance(value, str)]
     units = _units(texts)
-    point, comma = Notation(units=units), Notation(comma=True, units=units)
+    marks = _marks(texts, units)
+    if marks:
+        texts = [_split_mark(text)[0] for text in texts]
+        units = _units(texts)
+    point = Notation(units=units, marks=marks)
+    comma = replace(point, comma=True)
     unread = point.strays(values, most=most)
     commas = sum("," in text for text in texts)
     if not commas and not any("." in text for text in texts):
@@ -293,6 +311,37 @@ def closest_notation(values: Sequence[Any], *, most: float) -> tuple[Notation, l
     if commas and len(others) < len(unread) and not few_commas:
         return comma, others
     return point, unread
+
+
+def count_bounds(values: Sequence[Any], counts: NDArray[np.intp]) -> tuple[int, int]:
+    """Count cells, of values that occur so often, below a limit that they name, and above one.
+
+    >>> count_bounds(["<0.5", "> 7", "7", "<LOD", 3], np.array([2, 3, 4, 5, 6]))
+    (2, 3)
+    """
+    found: Counter[bool] = Counter()
+    for value, count in zip(values, counts, strict=True):
+        text = value.lstrip() if isinstance(value, str) else ""
+        if text.startswith(SIGNS) and re.match(r".=?\s?[\d.]", text):
+            found[text[0] in "<\u2264"] += int(count)
+    return found[True], found[False]
+
+
+def _marks(texts: Sequence[str], units: Sequence[tuple[str, float]]) -> tuple[str, ...]:
+    """Find marks beside fewer than half of the numbers, unless they are the unit: L for litres."""
+    marked = [mark for text in texts if (mark := _split_mark(text)[1])]
+    found = {*marked} - {unit for unit, _ in units}
+    return tuple(sorted({*marked})) if found and 2 * len(marked) < len(texts) else ()
+
+
+def _split_mark(text: str) -> tuple[str, str]:
+    """Give a text without the mark beside its number, and the mark, if it has one."""
+    if len(text) > LONGEST or not (text.startswith(_BEGIN) or text.endswith(_END)):
+        return text, ""
+    match = _MARKED.fullmatch(text)
+    if match is None or bool(match["before"]) == bool(match["behind"]):
+        return text, ""
+    return match["number"], match["before"] or match["behind"]
 
 
 def _time(text: str) -> float | None:

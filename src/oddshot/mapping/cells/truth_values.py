@@ -9,6 +9,8 @@ import numpy as np
 from oddshot.episodes import FloatArray
 from oddshot.frames import MISSING_WORDS
 
+TRUE_WORDS, FALSE_WORDS = ("y", "yes", "true"), ("n", "no", "false")
+
 
 def are_booleans(values: Sequence[Any]) -> bool:
     """Whether all values are true or false, in some spelling."""
@@ -37,8 +39,8 @@ def truth_or_none(value: Any) -> float | None:
         return float(value)
     if isinstance(value, str):
         word = value.strip().lower()
-        if word in ("true", "false"):
-            return float(word == "true")
+        if word in TRUE_WORDS + FALSE_WORDS:
+            return float(word in TRUE_WORDS)
         return np.nan if _is_missing_word(word) else None
     if isinstance(value, numbers.Real) and value in (0, 1):  # how files may bring booleans back
         return float(value)

@@ -1,5 +1,6 @@
 """Columns of levels: which one a cell holds, how rare it is, and how surprising a new one."""
 
+import re
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any
@@ -9,7 +10,8 @@ from numpy.typing import NDArray
 
 from oddshot.episodes import FloatArray
 from oddshot.mapping.cells.distinct import Column, distinct_values
-from oddshot.mapping.cells.level_names import level_key, level_name
+from oddshot.mapping.cells.level_names import are_codes, level_name
+from oddshot.mapping.cells.spellings import Spellings
 from oddshot.mapping.encoding.groups import names_groups, told_groups
 from oddshot.mapping.encoding.portable import portable
 
@@ -19,6 +21,7 @@ OFTEN_NEW, FEW_NEW = 0.01, 3  # share and number of rows, each the only one of i
 # which on new levels are to be expected
 HALF = 0.5  # between the zeros and ones of levels
 NEARLY = 1e-9  # apart, as rarities are that are one but for rounding
+ADDRESS = re.compile(r"[0-9a-f]+(?:[.:-][0-9a-f]*){3,}(?:/\d+)?", re.IGNORECASE)  # in networks
 NEARLY_ALL = 0.9  # share of distinct texts from which a column names its rows
 
 
@@ -27,8 +30,9 @@ class Category:
     """A column of levels with their counts at fit; the level ``None`` stands for a gap.
 
     Which of more than 12 levels a cell holds stands aside; not so in what an older version saved,
-    whose levels were not ``told_apart``. A level with a count of 0 is one that fit did not see.
-    What kept cells from being numbers or dates, where most are, is told as ``mixed``.
+    whose levels were not ``told_apart``, nor found ``by_meaning``, see `Spellings`. A level with a
+    count of 0 is one that fit did not see. What kept cells from being numbers or dates, where most
+    are, is told as ``mixed``. A column may be one of levels ``by_type``, whatever these look like.
     """
 
     column: str
@@ -37,6 +41,8 @@ class Category:
     kind: str = "category"
     told_apart: bool = False
     mixed: str = ""
+    by_meaning: bool = False
+    by_type: bool = False
 
     @property
     def alone(self) -> bool:
@@ -51,9 +57,7 @@ class Category:
         """
         if self._names_groups():
             return "groups"
-        begun = [level[:1].isdigit() for level in self.levels if level is not None]
-        many = not self._one_hot() and sum(begun) >= NEARLY_ALL * len(begun)
-        return "digits" if many else "mixed" if self.mixed else ""
+        return "digits" if self._may_be_numbers() else "mixed" if self.mixed else ""
 
     def outputs(self) -> list[str]:
         """Meaning of each encoded column."""
@@ -139,16 +143,22 @@ class Category:
         """Tell which cells (n,) are of a level that fit did not see."""
         return np.equal(self._places(column), len(self.levels))
 
+    def is_missing(self, column: Column) -> NDArray[np.bool_]:
+        """Tell which cells (n,) are gaps."""
+        if not self.by_meaning:
+            return np.asarray(column.isna(), dtype=np.bool_)
+        codes, distinct = distinct_values(column)
+        gaps = (self._spellings.find(level_name(value)) is None for value in distinct)
+        return np.array([*gaps, True])[codes]  # a gap has the code -1
+
     def _places(self, column: Column) -> NDArray[np.intp]:
         """Places (n,) of the cells' levels, behind all others for one that fit did not see."""
         codes, distinct = distinct_values(column)
-        found = [self._place(level_name(value)) for value in distinct]
-        gap = self._by_name.get(None, len(self.levels))
-        return np.array([*found, gap])[codes]  # a gap has the code -1
-
-    def _place(self, level: str) -> int:
-        known = self._by_name.get(level)
-        return self._by_key.get(level_key(level), len(self.levels)) if known is None else known
+        unseen = len(self.levels)
+        gap = self._by_name.get(None, unseen)
+        found = map(self._spellings.find, map(level_name, distinct))
+        places = [gap if level is None else self._by_name.get(level, unseen) for level in found]
+        return np.array([*places, gap])[codes]  # a gap has the code -1
 
     # columns may have as many levels as rows: what stands for them is made once, not block by block
 
@@ -158,9 +168,10 @@ class Category:
         return {level: i for i, level in enumerate(self.levels) if self.counts[i]}
 
     @cached_property
-    def _by_key(self) -> dict[str, int]:
-        """The same, by what all spellings of a level share."""
-        return {level_key(level): i for level, i in self._by_name.items() if level is not None}
+    def _spellings(self) -> Spellings:
+        """The same levels, in all spellings."""
+        known = (level for level in self._by_name if level is not None)
+        return Spellings(known, by_meaning=self.by_meaning)
 
     @cached_property
     def _rarities(self) -> FloatArray:
@@ -193,6 +204,19 @@ class Category:
             return None
         rarity, surprise = portable(-np.log10((np.array([0, alone]) + UNSEEN_COUNT) / rows))
         return float(rarity), float(surprise)
+
+    def _may_be_numbers(self) -> bool:
+        """Whether nearly all of many levels begin with a digit, and are no codes or addresses."""
+        if self._one_hot() or self.by_type:
+            return False
+        levels = [level for level in self.levels if level is not None]
+        begun = [level for level in levels if level[:1].isdigit()]
+        addresses = sum(ADDRESS.fullmatch(level) is not None for level in begun)
+        return (
+            len(begun) >= NEARLY_ALL * len(levels)
+            and 2 * addresses < len(begun)
+            and not are_codes(levels)
+        )
 
     def _one_hot(self) -> bool:
         return len(self.levels) <= ONE_HOT_LEVELS

@@ -4,12 +4,14 @@ import re
 from collections.abc import Mapping
 
 import numpy as np
+import pandas as pd
 
 from oddshot.mapping.cells.date_notation import closest_date_format, resembles_date
 from oddshot.mapping.cells.distinct import Column, distinct_values
 from oddshot.mapping.cells.level_names import are_codes, level_name
 from oddshot.mapping.cells.notation import closest_notation, units_differ, what_more
 from oddshot.mapping.cells.periods import may_mean_else
+from oddshot.mapping.cells.spellings import without_gaps
 from oddshot.mapping.encoding.category import NEARLY_ALL, ONE_HOT_LEVELS, Category
 from oddshot.mapping.encoding.left_out import LeftOut, constant_recipe
 from oddshot.wording import counted
@@ -23,13 +25,15 @@ CLOCK = re.compile(r"\d\d?[:.]\d\d")
 def category_recipe(name: str, column: Column, *, may_be_id: bool) -> LeftOut | Category:
     """Look at a column of levels, or of texts, which may be an identifier instead."""
     codes, distinct = distinct_values(column)
-    gaps = int((codes < 0).sum())
-    known = len(codes) - gaps
-    tally: dict[str | None, int] = {}
+    written: dict[str, int] = {}
     for value, count in zip(distinct, np.bincount(codes[codes >= 0]), strict=True):
         level = level_name(value)
-        tally[level] = tally.get(level, 0) + int(count)
-    texts = sorted(level for level in tally if level is not None)
+        written[level] = written.get(level, 0) + int(count)
+    tally, gaps = without_gaps(written, int((codes < 0).sum()))
+    known = len(codes) - gaps
+    texts = sorted(tally)
+    if not texts:
+        return LeftOut(name, "all values are missing")
     if len(texts) == 1 and not gaps:
         why = f"constant ({texts[0]!r})"
         return constant_recipe(name, why, texts[0], holds="category", rows=known)
@@ -38,11 +42,14 @@ def category_recipe(name: str, column: Column, *, may_be_id: bool) -> LeftOut | 
         why = f"dates in a format that is not read (as {texts[0]!r})" if _are_dates(texts) else why
         return LeftOut(name, f"mixed ({mixed})" if mixed else why)
     levels: list[str | None] = [*texts]
+    counts = [tally[level] for level in texts]
+    by_type = isinstance(column.dtype, pd.CategoricalDtype)
     if gaps:
         levels.append(None)
-        tally[None] = gaps
-    counts = [tally[level] for level in levels]
-    return Category(name, levels, counts, told_apart=True, mixed=mixed)
+        counts.append(gaps)
+    return Category(
+        name, levels, counts, told_apart=True, mixed=mixed, by_meaning=True, by_type=by_type
+    )
 
 
 def _says_too_much(texts: list[str], known: int) -> str:
@@ -56,7 +63,7 @@ def _says_too_much(texts: list[str], known: int) -> str:
     return ""
 
 
-def _mixed(texts: list[str], tally: Mapping[str | None, int]) -> str:
+def _mixed(texts: list[str], tally: Mapping[str, int]) -> str:
     """Say why sorted texts are no numbers or dates although most cells are; else empty."""
     sample = texts[:: max(1, len(texts) // SAMPLE)]
     most = len(sample) * MOSTLY
@@ -81,10 +88,9 @@ def _are_dates(texts: list[str]) -> bool:
     return all(CLOCK.search(text) and resembles_date(text) for text in sample)
 
 
-def _told_strays(tally: Mapping[str | None, int], strays: set[str], what: str) -> str:
+def _told_strays(tally: Mapping[str, int], strays: set[str], what: str) -> str:
     """Say how many cells are something, and give one that is not: of the most common the first."""
-    cells_of = {text: count for text, count in tally.items() if text is not None}
-    others = sum(cells_of[stray] for stray in strays)
-    total = sum(cells_of.values())
-    shown = min(strays, key=lambda stray: (-cells_of[stray], stray))
+    others = sum(tally[stray] for stray in strays)
+    total = sum(tally.values())
+    shown = min(strays, key=lambda stray: (-tally[stray], stray))
     return f"{total - others:,} of {total:,} cells are {what}; {shown!r} is not"

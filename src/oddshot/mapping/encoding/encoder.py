@@ -8,8 +8,8 @@ number     a numeric type, durations, numbers stored as text  its value; a flag 
            1.234 among 345 and 900.000, 1:30 pm)
 boolean    a boolean type, the words true and false           0 or 1; a flag if fit saw gaps
 category   a categorical type, text that repeats              one column a level (up to 12 levels,
-                                                              a gap is a level), then its rarity;
-                                                              which of more levels stands aside
+           (also y, yes and true as one, n, no and false,     a gap is a level), then its rarity;
+           where these are the two levels)                    which of more levels stands aside
 date       a date type, dates stored as text (also May 2023,  days since the first, see `Date`; a
            2023-Q2, 2023-W20, FY2023, Mon 5 June 2023)        flag if fit saw gaps; written hour and
                                                               weekday on a circle if they vary, no
@@ -59,6 +59,7 @@ from oddshot.mapping.encoding.source_columns import (
     check_size,
     column_at,
     found_by_name,
+    holds_long_integers,
     names_given,
     warn_of_lonely_columns,
     warn_of_lost_names,
@@ -141,7 +142,7 @@ class Encoder:
         check_size(rows)
         names = names_given(rows)
         labels = names or [str(i) for i in range(rows.shape[1])]
-        matrix = as_matrix(rows)
+        matrix = None if holds_long_integers(rows) else as_matrix(rows)
         if matrix is not None:
             recipes = recipes_of_matrix(matrix, labels, named=names is not None)
             if sp.issparse(matrix):
@@ -374,7 +375,7 @@ class Encoder:
             if isinstance(r, Number):
                 shares[r.column] = float(np.isnan(r.read(column)).mean())
             elif isinstance(r, Category | Constant):
-                shares[r.column] = float(column.isna().mean())
+                shares[r.column] = float(r.is_missing(column).mean())
         return shares
 
     def report(self) -> list[ColumnNote]:

@@ -14,6 +14,7 @@ from oddshot.mapping.cells.distinct import Column, distinct_values
 from oddshot.mapping.cells.level_names import level_key, level_name
 from oddshot.mapping.cells.notation import PLAIN, Notation
 from oddshot.mapping.cells.reading import read_numbers
+from oddshot.mapping.cells.spellings import gap_cells
 from oddshot.mapping.cells.truth_values import booleans_or_none
 
 SAME, NEXT_TO_0 = 1e-6, 1e-12  # of a number, and beside 0: as much may be rounding
@@ -81,6 +82,12 @@ class Constant(LeftOut):
     def is_unseen(self, column: Column) -> NDArray[np.bool_]:
         """Tell which cells (n,) hold what fit did not see."""
         return np.asarray(self.read_aside(column) != 0)
+
+    def is_missing(self, column: Column) -> NDArray[np.bool_]:
+        """Tell which cells (n,) are gaps."""
+        if self.holds != "category":
+            return np.asarray(column.isna(), dtype=np.bool_)
+        return gap_cells(column)
 
     def _other(self, cell: Any) -> float:
         if self.holds == "category":

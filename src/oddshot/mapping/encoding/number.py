@@ -48,13 +48,12 @@ class Number:
     # and in how many rows it stood
     may_be: str = field(default="", kw_only=True)  # times that it is not named as
     groups: tuple[int, ...] = field(default=(), kw_only=True)  # that it seems to name, and rows
+    bounds: tuple[int, ...] = field(default=(), kw_only=True)  # cells below a limit that they name,
+    # and above one
 
     @property
     def cause(self) -> str:
-        """Say what its reason is about, or nothing.
-
-        "groups", "code", "time", "words" taken for gaps, a "unit", "points".
-        """
+        """Say what its reason is about, see `ColumnNote`, or nothing."""
         if self.groups:
             return "groups"
         if self.code or self.may_be:
@@ -63,7 +62,9 @@ class Number:
             return "words"
         if self.notation.units:
             return "unit"
-        return "points" if self.notation.comma else ""
+        if self.notation.marks:
+            return "marks"
+        return "bounds" if self.bounds else "points" if self.notation.comma else ""
 
     def may_be_part(self) -> bool:
         """Whether its ends are those of a calendar's parts: months, quarters, years, 202305."""
@@ -82,7 +83,7 @@ class Number:
     def reason(self) -> str:
         """Say what a user should know of it; often nothing."""
         groups = told_groups(*self.groups) if self.groups else ""
-        told = (groups, _on_code(self), _on_times(self), _on_number(self))
+        told = (groups, _on_code(self), _on_times(self), _on_number(self), _on_bounds(self))
         return "; ".join(filter(None, told))
 
     def gap(self) -> float:
@@ -144,12 +145,20 @@ def _on_number(number: Number) -> str:
     notation = number.notation
     units = f" {notation.told_units}" if notation.units else ""
     points = ", commas before decimals, points between thousands" if notation.comma else ""
-    read = f"read as {number.kind}s{units}{points}"
+    marks = f", without marks as {notation.marks[0]!r}" if notation.marks else ""
+    written = f"{units}{points}{marks}"
+    read = f"read as {number.kind}s{written}"
     if not number.missing:
-        return read if units or points else ""
-    if units or points or notation.words:
+        return read if written else ""
+    if written or notation.words:
         words = f"{notation.told} and gaps" if notation.words else "gaps"
         return f"{read}; {words} become the median and are flagged"
     if not number.varies:
         return "constant but for gaps, which are flagged"
     return "gaps become the median and are flagged"
+
+
+def _on_bounds(number: Number) -> str:
+    below, above = number.bounds or (0, 0)
+    told = [f"{cells:,} with {sign}" for cells, sign in ((below, "<"), (above, ">")) if cells]
+    return f"limits count as values: {' and '.join(told)}" if told else ""

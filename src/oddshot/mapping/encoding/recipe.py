@@ -4,6 +4,7 @@
 `LeftOut`. Nothing depends on the order of the rows.
 """
 
+import re
 from dataclasses import replace
 from typing import Any, TypeAlias
 
@@ -11,14 +12,16 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
+from oddshot.episodes import FloatArray
 from oddshot.errors import DataError
 from oddshot.mapping.cells.date_notation import find_date_format
 from oddshot.mapping.cells.distinct import Column, distinct_values, nested_type, occurrences
-from oddshot.mapping.cells.level_names import are_codes
+from oddshot.mapping.cells.level_names import are_codes, level_name
 from oddshot.mapping.cells.notation import (
     DURATIONS,
     NUMBERS,
     Notation,
+    count_bounds,
     find_notation,
     what_is_held,
 )
@@ -29,9 +32,11 @@ from oddshot.mapping.encoding.category import Category
 from oddshot.mapping.encoding.category_recipe import category_recipe
 from oddshot.mapping.encoding.date import Date
 from oddshot.mapping.encoding.date_recipe import date_recipe
-from oddshot.mapping.encoding.left_out import Constant, LeftOut
+from oddshot.mapping.encoding.left_out import WHOLE, Constant, LeftOut
 from oddshot.mapping.encoding.number import Number
 from oddshot.mapping.encoding.number_recipe import number_recipe
+
+WHOLE_NUMBER = re.compile(r"[+-]?\d+")
 
 Recipe: TypeAlias = LeftOut | Constant | Number | Date | Category
 
@@ -56,23 +61,24 @@ def recipe(name: str, column: Column, *, named: bool) -> Recipe:
     if kind == "b":
         return number_recipe(name, read_booleans(column), kind="boolean")
     if kind in "iufm":
-        values = read_numbers(column)
-        written = find_number_date(name, values) if named and kind != "m" else None
-        return (
-            date_recipe(name, column, written)
-            if written
-            else number_recipe(
-                name,
-                values,
-                named=named,
-                notation=Notation(holds=DURATIONS if kind == "m" else NUMBERS),
-            )
-        )
+        return _of_numbers(name, column, named=named)
     if kind == "c":
         raise DataError(f"Complex data not supported: column {name!r}; give real numbers")
     if kind == "M" or isinstance(column.dtype, pd.PeriodDtype):
         return date_recipe(name, column, "ISO8601")
     return _by_content(name, column, named=named)
+
+
+def _of_numbers(name: str, column: Column, *, named: bool) -> Recipe:
+    kind = column.dtype.kind
+    values = read_numbers(column)
+    if kind in "iu" and _collapse(values, column):
+        return category_recipe(name, column, may_be_id=True)
+    written = find_number_date(name, values) if named and kind != "m" else None
+    if written:
+        return date_recipe(name, column, written)
+    notation = Notation(holds=DURATIONS if kind == "m" else NUMBERS)
+    return number_recipe(name, values, named=named, notation=notation)
 
 
 def _by_content(name: str, column: Column, *, named: bool) -> Recipe:
@@ -84,16 +90,35 @@ def _by_content(name: str, column: Column, *, named: bool) -> Recipe:
     coded = are_codes(distinct)
     notation = None if coded else find_notation(distinct, occurrences(codes))
     if notation is not None:
-        notation = replace(notation, holds=what_is_held(distinct, notation.words))
-        values = read_numbers(column, notation)
-        plain = named and notation == Notation(words=notation.words, holds=NUMBERS)
-        written = find_number_date(name, values) if plain else None
-        if written:
-            return date_recipe(name, column, written, words=notation.words)
-        return number_recipe(name, values, named=named, notation=notation)
+        return _of_written_numbers(name, column, notation, named=named)
     if (dates := find_date_format(distinct)) is not None:
         return date_recipe(name, column, dates.form, words=dates.words)
     return category_recipe(name, column, may_be_id=True)
+
+
+def _of_written_numbers(name: str, column: Column, notation: Notation, *, named: bool) -> Recipe:
+    codes, distinct = distinct_values(column)
+    notation = replace(notation, holds=what_is_held(distinct, notation.words))
+    values = read_numbers(column, notation)
+    plain = named and notation == Notation(words=notation.words, holds=NUMBERS)
+    written = find_number_date(name, values) if plain else None
+    if written:
+        return date_recipe(name, column, written, words=notation.words)
+    if _collapse(values, column):
+        return category_recipe(name, column, may_be_id=True)
+    found = number_recipe(name, values, named=named, notation=notation)
+    bounds = count_bounds(distinct, occurrences(codes))
+    return replace(found, bounds=bounds) if isinstance(found, Number) and any(bounds) else found
+
+
+def _collapse(values: FloatArray, column: Column) -> bool:
+    """Tell whether whole numbers (n,) are so long that different ones become one as floats."""
+    known = values[~np.isnan(values)]
+    if not len(known) or not (np.abs(known) >= WHOLE).all():
+        return False
+    names = map(level_name, distinct_values(column)[1])
+    whole = {int(name) for name in names if WHOLE_NUMBER.fullmatch(name)}
+    return len(np.unique(known)) < len(whole)
 
 
 def recipes_of_matrix(matrix: Any, labels: list[str], *, named: bool) -> list[Recipe]:

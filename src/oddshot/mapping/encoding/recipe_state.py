@@ -50,6 +50,8 @@ def _settings(recipe: Recipe) -> dict[str, Any]:
     for name, usual in (
         ("alone", False),
         ("mixed", ""),
+        ("by_meaning", False),
+        ("by_type", False),
         ("notation", {}),
         ("begun", []),
         ("beside", ""),
@@ -61,6 +63,7 @@ def _settings(recipe: Recipe) -> dict[str, Any]:
         ("code", ()),
         ("may_be", ""),
         ("groups", ()),
+        ("bounds", ()),
         ("dated_by", ""),
         ("part", ""),
     ):
@@ -76,10 +79,14 @@ def _restored(column: dict[str, Any], rows: Iterator[list[float]]) -> Recipe:
         told = column["notation"]
         units = tuple((unit, float(factor)) for unit, factor in told.get("units", ()))
         column["notation"] = Notation(
-            told.get("comma", False), tuple(told.get("words", ())), units, told.get("holds", "")
+            told.get("comma", False),
+            tuple(told.get("words", ())),
+            units,
+            told.get("holds", ""),
+            tuple(told.get("marks", ())),
         )
     if kind == "number":
-        for name in ("usual", "code", "groups"):
+        for name in ("usual", "code", "groups", "bounds"):
             column[name] = tuple(column.get(name, ()))
         fill, low, high, below, above, missing, varies = next(rows)
         return Number(

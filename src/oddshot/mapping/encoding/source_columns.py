@@ -9,6 +9,7 @@ import scipy.sparse as sp
 
 from oddshot.errors import ColumnNameWarning, DataError, SparseWarning
 from oddshot.frames import RawRows, check_unique, is_unicode, sparse_columns
+from oddshot.mapping.encoding.left_out import WHOLE
 from oddshot.wording import counted
 
 MOST_ASKED = 3
@@ -141,6 +142,18 @@ def column_at(rows: RawRows, place: int) -> "pd.Series[Any]":
         return rows.iloc[:, place]
     column: Any = rows[:, [place]]
     return pd.Series((column.toarray() if sp.issparse(column) else column)[:, 0])
+
+
+def holds_long_integers(rows: RawRows) -> bool:
+    """Tell whether a frame has whole numbers, beside others, of which floats may be inexact."""
+    if not isinstance(rows, pd.DataFrame):
+        return False
+    whole = (
+        rows.iloc[:, i].to_numpy()
+        for i, t in enumerate(rows.dtypes)
+        if isinstance(t, np.dtype) and t.kind in "iu" and t.itemsize == 8
+    )
+    return any(max(int(column.max()), -int(column.min())) >= WHOLE for column in whole)
 
 
 def as_matrix(rows: RawRows) -> Any:
