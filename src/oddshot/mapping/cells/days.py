@@ -21,6 +21,7 @@ HOURS_AHEAD = {
     **{"UTC": 0, "GMT": 0, "WET": 0, "WEST": 1, "CET": 1, "CEST": 2, "EET": 2, "EEST": 3},
     **{"EST": -5, "EDT": -4, "CST": -6, "CDT": -5, "MST": -7, "MDT": -6, "PST": -8, "PDT": -7},
 }  # of UTC; those of the Americas as RFC 822 has them
+USUAL = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?)?(?:Z|[+-]\d\d:?\d\d)?")
 PECULIAR = re.compile(r"\[|,\d|\d{4}:|\d\.\d\d\.\d\d|[a-z](?: \d{4})?$", re.IGNORECASE)
 BRACKETS = re.compile(r"\[(.*)\]")
 LOGGED = re.compile(r"(?<=[/-]\d{4}):(?=\d\d:)")  # as web servers put it behind the day
@@ -50,7 +51,7 @@ def days_of_texts(texts: Sequence[str], form: str, *, local: bool = True) -> Flo
     if form in periods.FORMS:
         texts, form = [text or "" for text in periods.begin(texts, form)], "ISO8601"
     by_utc = form == "ISO8601"
-    offsets = [offset_of(text) or 0 for text in texts] if local == by_utc else []
+    offsets = [_minutes_ahead(text) or 0 for text in texts] if local == by_utc else []
     if not by_utc:
         texts = [*map(_without_offset, texts)]
     dates = pd.to_datetime(texts, format=form, utc=True, errors="coerce")
@@ -66,7 +67,7 @@ def usual_spelling(text: str) -> str:
     >>> usual_spelling("[2026-03-02 06:06:58,123 CET]"), usual_spelling("02-MAR-26 06.06.58 AM")
     ('2026-03-02 06:06:58.123+01:00', '02-MAR-26 06:06:58 AM')
     """
-    if not PECULIAR.search(text):
+    if USUAL.fullmatch(text) or not PECULIAR.search(text):  # the former is told sooner
         return text
     if bracketed := BRACKETS.fullmatch(text):
         text = bracketed[1].strip()
@@ -85,7 +86,11 @@ def offset_of(text: str) -> int | None:
     >>> [offset_of(t) for t in ("2024-03-01 05:00-0330", "2024-03-01T05:00Z", "2024-03-01")]
     [-210, 0, None]
     """
-    found = _offset(usual_spelling(text))
+    return _minutes_ahead(usual_spelling(text))
+
+
+def _minutes_ahead(text: str) -> int | None:
+    found = _offset(text)
     if found is None:
         return None
     if found["sign"] is None:
