@@ -177,8 +177,8 @@ class KeepsUp(AdaptedPrior):
         Returns
         -------
         dict
-            By column of categories, and by column that was constant at fit (up to 64, but for those
-            named as time is): the share of such rows. Empty for images.
+            By column of categories, and by column that was constant at fit and is watched (but for
+            those named as time is): the share of such rows. Empty for images.
 
         Examples
         --------

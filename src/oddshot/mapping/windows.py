@@ -245,18 +245,19 @@ class Windows:
         self._warn_of_times(times)
         season = clock if self._by_clock() else times
         described: dict[str, Any] = {}
+        numbers: dict[str, FloatArray] = {}
         for recipe, column in self._aligned(rest):
             if isinstance(recipe, Date):
                 continue
             if isinstance(recipe, Number):
-                found = self._of_numbers(recipe, _finite(recipe, column)[order], season)
+                numbers[recipe.column] = _finite(recipe, column)[order]
+                found = self._of_numbers(recipe, numbers[recipe.column], season)
             elif isinstance(recipe, Category):
                 found = self._of_levels(column.iloc[order])
             else:
                 continue
             described |= {f"{recipe.column} {what}": values for what, values in found.items()}
         if self._relations is not None:
-            numbers = self._numbers(rest.iloc[order])
             for name, off in self._relations.off(numbers).items():
                 found = off_others(off, self.size)
                 described |= {f"{name} {what}": values for what, values in found.items()}
@@ -323,7 +324,9 @@ class Windows:
         }
         windows._relations = None
         if "related" in meta:
-            learned = {n.removeprefix(_RELATIONS): a for n, a in arrays.items() if _RELATIONS in n}
+            learned = {
+                n.removeprefix(_RELATIONS): a for n, a in arrays.items() if n.startswith(_RELATIONS)
+            }
             windows._relations = Relations.from_state(tuple(meta["related"]), learned)
         return windows
 
