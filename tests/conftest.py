@@ -8,11 +8,21 @@ from types import ModuleType
 import numpy as np
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 
 from oddshot.episodes import MappedTask, SupportSummary
 
 COORDINATES, EVIDENCE, FACTS = 6, 3, 2
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+
+# an example may take long where the machine is busy, and is right all the same
+settings.register_profile(
+    "patient",
+    settings.get_profile(settings.get_current_profile_name()),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("patient")
 
 
 def make_tasks(

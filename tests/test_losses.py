@@ -144,7 +144,7 @@ def test_equals_the_slow_loop(name):
     beta=st.floats(0, 1),
     smoothing=st.floats(0, 1),
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_any_weights_and_smoothing_equal_the_slow_loop(
     anomalies, normals, padding, beta, smoothing
 ):

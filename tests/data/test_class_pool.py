@@ -29,7 +29,7 @@ def assert_equal(one: EpisodeRows, other: EpisodeRows, part: slice = slice(None)
     seed=st.integers(0, 2**32),
     first=st.integers(0, 2**40),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_few_shot_episodes_are_what_they_say(counts, sizes, seed, first):
     ways, shots, queries = sizes
     labels = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(counts)) * 7, counts))
@@ -56,7 +56,7 @@ def test_few_shot_episodes_are_what_they_say(counts, sizes, seed, first):
     queries=st.integers(1, 2),
     seed=st.integers(0, 2**32),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_one_class_episodes_are_what_they_say(counts, shots, queries, seed):
     labels = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(counts)), counts))
     drawn = ClassPool(labels).one_class(9, seed=seed, shots=shots, queries=queries)

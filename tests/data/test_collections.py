@@ -1,5 +1,4 @@
 import os
-import time
 from pathlib import Path
 
 import numpy as np
@@ -228,10 +227,8 @@ def test_folders_that_cannot_be_used(tmp_path: Path) -> None:
 
 
 @needs_data
-def test_all_development_tables_are_listed_quickly() -> None:
-    start = time.perf_counter()
+def test_all_development_tables_are_listed() -> None:
     refs = load_collection(DATA)
-    assert time.perf_counter() - start < 5
     counts = pd.Series([ref.collection for ref in refs]).value_counts()
     assert counts[["oddbench", "ovrbench"]].tolist() == [426, 228]
     assert len({(ref.collection, ref.name) for ref in refs}) == len(refs)

@@ -20,7 +20,7 @@ def truth(normal, anomalies):
     seed=st.integers(0, 5),
     distinct=st.integers(8, 40),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_few_label_parts_are_disjoint_complete_and_share_no_equal_row(
     normal, anomalies, seed, distinct
 ):

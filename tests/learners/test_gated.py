@@ -63,7 +63,7 @@ def test_scores_match_a_loop(synthetic_tasks, scale):
             assert float(found[number, row]) == pytest.approx(expected, rel=1e-4, abs=1e-5)
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 1000), scale=st.sampled_from([0.1, 1.0, 5.0]))
 def test_odder_by_a_coordinate_is_never_less_odd(synthetic_tasks, seed, scale):
     tasks = synthetic_tasks(1)

@@ -137,7 +137,7 @@ def test_values_that_no_row_can_have():
     assert outside.decades(np.array([[99.0, inside[1]]]))[0] >= 2.5 - np.log10(2)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     arrays(float, (25, 3), elements=st.floats(-1e100, 1e100)),
     arrays(float, (4, 3), elements=st.floats(-1e100, 1e100)),

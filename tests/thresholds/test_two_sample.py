@@ -55,7 +55,7 @@ def test_a_division_with_an_empty_side_weighs_nothing():
 VALUES = [0.0, 1.0, 2.0, 3.0, 4.0, np.inf, -np.inf]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     st.lists(st.sampled_from(VALUES), min_size=2, max_size=30),
     st.lists(st.sampled_from(VALUES), min_size=2, max_size=30),

@@ -104,7 +104,7 @@ def test_nearness_to_a_known_anomaly_is_odd():
     assert (toward.diff() > 0).all()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 10_000), whole=st.booleans(), position=st.integers(0, 39))
 def test_a_row_has_the_same_features_alone_and_in_company(seed, whole, position):
     rows, company = draw(30, seed=seed), draw(40, seed=seed + 1)

@@ -100,7 +100,7 @@ def test_one_stray_does_not_turn_days_and_months():
     assert find_date_format([*mostly_low, "31/12/2023"]) == DateNotation("%d/%m/%Y")
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.sampled_from(["%Y-%m-%d", "%d/%m/%Y", "%d.%m.%Y", "%d %b %Y", "%b %Y", "%G-W%V"]),
     st.sets(st.dates(datetime.date(1950, 1, 1), datetime.date(2049, 12, 31)), min_size=80),

@@ -151,7 +151,7 @@ def test_what_points_mean_is_decided_by_all_numbers(texts, comma):
     assert (None if found is None else found.comma) == comma
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.integers(1, 999_999), min_size=40, max_size=80, unique=True), st.data())
 def test_decimals_are_never_read_as_thousands(numbers, data):
     places = data.draw(st.sampled_from([1, 2, 3]))
@@ -163,7 +163,7 @@ def test_decimals_are_never_read_as_thousands(numbers, data):
         np.testing.assert_allclose(notation.read(texts), [*map(float, texts)])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 2**32), st.sampled_from([1, -1]))
 def test_thousands_are_found_in_amounts_of_all_sizes(seed, sign):
     amounts = sign * (10 ** np.random.default_rng(seed).uniform(1, 6, 200)).astype(int)

@@ -247,7 +247,7 @@ def frames(draw: st.DrawFn) -> pd.DataFrame:
     return frame.infer_objects() if draw(st.booleans()) else frame
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(frames(), st.randoms(use_true_random=False))
 def test_mixed_frames_become_finite_numbers_whatever_the_order(
     frame: pd.DataFrame, random: Any
