@@ -60,6 +60,18 @@ def test_a_column_less_or_more_is_seen_by_names(rows, rng):
     assert kin(strangers, {"whole"}) == set()
 
 
+def test_names_may_be_spelt_otherwise(rows, rng):
+    names = ["Order Date", "SubTotal", "unit_price", "Qty", "Ship.Mode", "Tax%"]
+    whole = pd.DataFrame(rows, columns=names)
+    other = ["order_date", "sub total", "UnitPrice", "qty", "ship_mode", "tax"]
+    fewer = pd.DataFrame(rows[:30, :5], columns=other[:5])
+    assert kin({"whole": whole, "fewer": fewer}, {"whole"}) == {"fewer"}
+    twice = fewer.set_axis(["a b", "a_b", "A.B", "", "%"], axis=1)  # tells no column
+    assert (
+        kin({"whole": whole.set_axis(["ab", *"cdefg"], axis=1), "twice": twice}, {"twice"}) == set()
+    )
+
+
 def test_a_few_rows_in_common_are_chance(rows, rng):
     few = np.concatenate([rows[:60], rng.normal(size=(240, 6))])
     enough = np.concatenate([rows[:80], rng.normal(size=(220, 6))])

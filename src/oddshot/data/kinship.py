@@ -4,7 +4,7 @@ Collections are put together from the same public data: one brings a table of an
 less, or without names. What was learned from one of these must not be judged on the other.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -35,7 +35,8 @@ class Print:
     codes
         Shape (u,), rising: one number for each different row that is varied.
     names
-        Names of the columns; none where they have none.
+        Letters and digits of the columns' names, in small, so that "Order Date" is order_date; none
+        where they have none, nor what two columns are called.
     """
 
     width: int
@@ -52,8 +53,8 @@ class Print:
         >>> len(Print.of(rows).codes), (Print.of(rows).codes == Print.of(rows[:, ::-1]).codes).all()
         (1, np.True_)
         """
-        names = rows.columns if isinstance(rows, pd.DataFrame) else ()
-        return cls(rows.shape[1], _codes(rows), frozenset(map(str, names)))
+        names = frozenset(_places(rows)) if isinstance(rows, pd.DataFrame) else frozenset()
+        return cls(rows.shape[1], _codes(rows), names)
 
 
 def ties_of(
@@ -62,8 +63,8 @@ def ties_of(
     """Tell which families have tables that share rows.
 
     Two tables share rows where a quarter of the smaller one's are in the other, whatever the order
-    of the columns; or a twentieth by the columns of equal names, if these are four fifths of the
-    narrower one's. Rows with fewer than four different values do not count.
+    of the columns; or a twentieth by the columns of equal names, however these are spelt, if they
+    are four fifths of the narrower one's. Rows with fewer than four different values do not count.
 
     Parameters
     ----------
@@ -152,8 +153,15 @@ def _enough(
 
 def _columns(rows: Rows, names: Sequence[str]) -> pd.DataFrame:
     frame = as_frame(rows)
-    places = {str(name): place for place, name in enumerate(frame.columns)}
+    places = _places(frame)
     return frame.iloc[:, [places[name] for name in names]]
+
+
+def _places(frame: pd.DataFrame) -> dict[str, int]:
+    """Places of columns by their names' letters and digits, where these are one column's alone."""
+    plain = ["".join(filter(str.isalnum, str(name))).lower() for name in frame.columns]
+    count = Counter(plain)
+    return {name: place for place, name in enumerate(plain) if name and count[name] == 1}
 
 
 def _codes(rows: Rows) -> NDArray[np.uint64]:
