@@ -6,10 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oddshot.mapping.support import (
+    LEAST_NORMAL,
     MAX_KNOWN,
     MAX_TYPICAL,
     MOST_COPIES,
     REPEATED_KINDS,
+    REPEATED_NORMAL,
     REPEATED_ROWS,
     draw_support,
 )
@@ -175,6 +177,38 @@ def test_where_rows_repeat_copies_stay_but_not_those_of_anomalies():
     few = np.r_[np.arange(90.0), np.repeat(np.arange(-10.0, 0.0), 10)][:, None]
     found = draw_support(few, np.full(190, -1, np.int8), seed=0, copies_once=True)
     assert len(found.typical) == 100
+
+
+@given(st.integers(0, 10**6), st.integers(90, 300), st.floats(0, 0.6))
+def test_normal_rows_count_once_where_many_repeat(seed, rows, repeated):
+    rng = np.random.default_rng(seed)
+    table = rng.permutation(rows).astype(float)[:, None]
+    again = rng.random(rows) < repeated
+    table[again] = rng.integers(0, rows, again.sum())[:, None]
+    labels = np.zeros(rows, np.int8)
+    found = draw_support(table, labels, seed=0, copies_once=True, normal_once=True)
+    values, counts = np.unique(table, return_counts=True)
+    often = counts[counts > 1].sum() >= REPEATED_NORMAL * rows and len(values) >= LEAST_NORMAL
+    if not often:
+        assert sorted(found.typical[:, 0]) == sorted(table[:, 0])
+        assert (found.copies == 1).all()
+        return
+    order = np.argsort(found.typical[:, 0])
+    assert found.typical[order, 0].tolist() == values.tolist()
+    assert found.copies[order].tolist() == counts.tolist()
+
+
+@pytest.mark.parametrize("label", [1, -1])
+def test_normal_rows_count_once_only_where_all_are_normal(label):
+    rows = np.repeat(np.arange(150.0), 3)[:, None]
+    labels = np.zeros(450, np.int8)
+    labels[0] = label
+    asked, not_asked = (
+        draw_support(rows, labels, seed=0, copies_once=True, normal_once=once)
+        for once in (True, False)
+    )
+    np.testing.assert_array_equal(asked.typical, not_asked.typical)
+    np.testing.assert_array_equal(asked.copies, not_asked.copies)
 
 
 def test_rows_left_out_are_stood_for_by_their_copies():

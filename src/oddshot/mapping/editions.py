@@ -42,4 +42,6 @@ class Edition(IntEnum):
     """Columns that no longer go together count little beyond two and a half decades."""
     GAPS_TOGETHER = 11
     """Rare flags of gaps vary as they do among all rows, and those that go together count once."""
-    NEWEST = 11
+    NORMAL_ONCE = 12
+    """Rows all known to be normal count once where many repeat; what equals several is lowered."""
+    NEWEST = 12

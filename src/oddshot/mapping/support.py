@@ -16,6 +16,7 @@ MAX_TYPICAL = 4096
 MAX_KNOWN = 512
 MOST_COPIES = 10
 REPEATED_ROWS, REPEATED_KINDS = 0.5, 0.15  # of all rows, of different ones, where copies are usual
+REPEATED_NORMAL, LEAST_NORMAL = 0.3, 100  # of rows that are all normal; different ones among them
 
 
 class DrawnFor(NamedTuple):
@@ -137,6 +138,7 @@ def draw_support(
     seed: int,
     max_typical: int = MAX_TYPICAL,
     copies_once: bool = False,
+    normal_once: bool = False,
     aside: int = 0,
     names: Sequence[tuple[str, str]] = (),
     flags: NDArray[np.bool_] | None = None,
@@ -188,7 +190,8 @@ def draw_support(
     order = row_order(ranks[:, columns[:width]], levels)
     stands_for = np.ones(len(rows))
     if copies_once:
-        order, stands_for[order] = _without_copies(order, ranks, labels)
+        order, stands = _without_copies(order, ranks, labels, normal_once=normal_once)
+        stands_for[order] = stands
     known = _sample(order[labels[order] == ANOMALY], MAX_KNOWN, generator)
     unlabelled = order[labels[order] == UNLABELLED]
     most = max_typical // 2 if len(unlabelled) else max_typical
@@ -221,9 +224,15 @@ def _height(column: FloatArray) -> float:
 
 
 def _without_copies(
-    order: NDArray[np.intp], ranks: NDArray[np.uint64], labels: LabelArray
+    order: NDArray[np.intp],
+    ranks: NDArray[np.uint64],
+    labels: LabelArray,
+    *,
+    normal_once: bool,
 ) -> tuple[NDArray[np.intp], FloatArray]:
     """Leave out unlabelled copies of rows that are not among the most usual ones, but not all.
+
+    And, where asked to, all copies of rows that are all known to be normal and often repeat.
 
     Returns
     -------
@@ -241,6 +250,9 @@ def _without_copies(
     told = np.bincount(group, weights=~free) > 0
     copies = np.bincount(group)
     usual, repeated = copies > MOST_COPIES, copies > 1
+    if normal_once and (labels == NORMAL).all():
+        often = repeated[group].mean() >= REPEATED_NORMAL and len(copies) >= LEAST_NORMAL
+        return (order[new], copies * 1.0) if often else (order, np.ones(len(order)))
     stays = ~told[group] & (nth <= 1)
     if repeated[group].mean() >= REPEATED_ROWS and repeated.mean() >= REPEATED_KINDS:
         odd = np.bincount(group, weights=labels[order] == ANOMALY) > 0

@@ -25,6 +25,7 @@ def judge(labels, novelty=LABELS_ALONE, *, solitude=True):
         novelty=novelty,
         copies=support.copies,
         solitude=solitude,
+        normal_once=False,
     )
     return made, mapping
 

@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from oddshot.detectors.corrections.lowering import Lowering
 from oddshot.detectors.corrections.novelty import Floor, Novelty
 from oddshot.detectors.corrections.raising import Raising
+from oddshot.detectors.corrections.repeated import Repeated
 from oddshot.detectors.corrections.second_opinion import SecondOpinion, asked_for
 from oddshot.detectors.corrections.solitary import Solitary
 from oddshot.detectors.fitted.heads import Heads
@@ -33,6 +34,9 @@ class Judge:
         Shape (m,): how many rows given to fit each typical row stands for.
     solitude
         Whether rows far from all others are raised, where no anomaly is known.
+    normal_once
+        Whether typical rows are different ones that are all known to be normal, and ``copies`` tell
+        how usual each is.
 
     Attributes
     ----------
@@ -51,12 +55,17 @@ class Judge:
         novelty: Novelty,
         copies: FloatArray,
         solitude: bool,
+        normal_once: bool,
     ) -> None:
         self._heads, self._mapping = heads, mapping
         self._opinion: SecondOpinion | None = None
         self._floor: Floor | None = None
         self._solitary: Solitary | None = None
+        self._repeated: Repeated | None = None
         own = heads.told(mapping.typical_)
+        if normal_once:
+            self._repeated = Repeated(Surprise().fit(own), mapping.support.typical, copies)
+            own = self._repeated.of_typical(own)
         if solitude and mapping.edition >= Edition.SEES_SOLITUDE and not len(mapping.known_):
             self._solitary = Solitary(Surprise().fit(own), mapping.typical_)
             own = self._solitary.apply(own, mapping.typical_)
@@ -81,6 +90,8 @@ class Judge:
     def told(self, coordinates: Float32Array, rows: FloatArray) -> FloatArray:
         """Raw scores (n,) of rows (n, p + q), mapped (n, C, 2), as the heads see them."""
         told = self._heads.told(coordinates)
+        if self._repeated:
+            told = self._repeated.apply(told, rows)
         if self._solitary:
             return self._solitary.apply(told, coordinates)
         if self._opinion:

@@ -202,13 +202,19 @@ def rows_of_support(encoded: FloatArray, labels: LabelArray, support: Support) -
     -------
     dict
         By content and label, in the support's columns: the places of all copies, where they are
-        not too many; else of as many, the first ones, as it has.
+        not too many; else of as many, the first ones, as it has, or stand for one of its rows.
     """
     wanted = Counter((row.tobytes(), ANOMALY) for row in support.known)
     wanted.update(
         (row.tobytes(), label)
         for row, label in zip(support.typical, support.labels.tolist(), strict=True)
     )
+    if support.copies is not None:
+        for row, label, count in zip(
+            support.typical, support.labels.tolist(), support.copies.tolist(), strict=True
+        ):
+            key = (row.tobytes(), label)
+            wanted[key] = max(wanted[key], min(MOST_COPIES, int(count)))
     found: Found = {key: [] for key in wanted}
     last = support.width - 1  # the column with the most different values
     telling = np.concatenate([support.typical[:, last], support.known[:, last]])

@@ -98,6 +98,7 @@ class FittedTable:
     ) -> None:
         self.prior, self.encoder, self.kept = prior, encoder, kept
         self._mapping, self._novelty = mapping, novelty
+        self.clean = mapping.support.normal_share == 1.0
         self._copies = np.ones(len(mapping.base.typical)) if copies is None else copies
         if spares_rows is None:
             spares_rows = not overlap and can_spare(mapping.base, encoder.rarer)
@@ -107,7 +108,6 @@ class FittedTable:
         if told_by_known is None and self._known_come_as_new:
             told_by_known = self._of_new.told_by_known(self)
         self._told_by_known = told_by_known or {}
-        self.clean = mapping.support.normal_share == 1.0
         self._judge = Judge(
             Heads(prior, mapping, told_by_known=self._told_by_known, novelty=novelty),
             encoder,
@@ -115,6 +115,7 @@ class FittedTable:
             novelty=novelty,
             copies=self.copies,
             solitude=not self.clean and not overlap,
+            normal_once=self._normal_once,
         )
 
     @property
@@ -161,6 +162,12 @@ class FittedTable:
             and len(mapping.known_) > 0
         )
 
+    @property
+    def _normal_once(self) -> bool:
+        """Whether rows are all known to be normal, and each stands for all that equal it."""
+        new = self._mapping.edition >= Edition.NORMAL_ONCE
+        return new and self.clean and bool((self.copies > 1).any())
+
     @classmethod
     @np.errstate(under="ignore")
     def fit(
@@ -201,6 +208,7 @@ class FittedTable:
             seed=seed,
             max_typical=quality.max_typical,
             copies_once=True,
+            normal_once=edition >= Edition.NORMAL_ONCE,
             aside=aside,
             names=[*encoder.encoded_names_, *encoder.aside_names_] if named else (),
             flags=encoder.flags,
@@ -391,8 +399,9 @@ class FittedTable:
         if self._mapping.edition >= Edition.RECOUNTS_LEVELS:
             encoder = encoder.without(support.as_encoded(typical[part]), self._counted[part])
             typical, known = (_rewritten(encoder, support, rows) for rows in (typical, known))
+        copies = self.copies[rest] if self._normal_once else None
         fewer = replace(
-            support, typical=typical[rest], known=known, normal_share=share, copies=None
+            support, typical=typical[rest], known=known, normal_share=share, copies=copies
         )
         mapping = self._mapping.of_other(fewer)
         return Fewer(encoder, mapping, typical[part], self.kept_labels[part])
@@ -403,6 +412,7 @@ class FittedTable:
             self.prior,
             fewer.encoder,
             fewer.mapping,
+            copies=fewer.mapping.support.copies,
             novelty=self._novelty,
             spares_rows=False,
             told_by_known=self._told_by_known,
