@@ -96,7 +96,8 @@ class FittedTable:
         told_by_known: dict[str, FloatArray] | None = None,
         overlap: bool = False,
     ) -> None:
-        self.prior, self.encoder, self.kept = prior, encoder, kept
+        self.prior, self.encoder = prior, encoder
+        self.kept = None if kept is None else kept.with_levels(encoder.levels_by_type)
         self._mapping, self._novelty = mapping, novelty
         self._copies = np.ones(len(mapping.base.typical)) if copies is None else copies
         if spares_rows is None:

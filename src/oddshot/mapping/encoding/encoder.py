@@ -315,6 +315,11 @@ class Encoder:
         ]
 
     @property
+    def levels_by_type(self) -> list[str]:
+        """Name the columns that are levels for their type, whatever their cells look like."""
+        return [r.column for r in self.recipes if isinstance(r, Category) and r.by_type]
+
+    @property
     def rarer(self) -> float:
         """How much rarer a row's levels are if it does not count itself, in standard deviations.
 
