@@ -268,6 +268,20 @@ def test_refresh_takes_labels_from_a_list_of_ids(run, folder):
     assert (kept.labels == 1).sum() >= 2
 
 
+@pytest.mark.parametrize("first", [range(1000, 1100), range(0, 300_000, 3_000)])
+def test_refresh_learns_nothing_from_the_ids_of_a_list(tmp_path, first):
+    old = draw(100, 0).assign(txn=first)
+    FewShotDetector(prior=untrained_prior()).fit(old).save(tmp_path / "kept")
+    draw(60, 1).assign(txn=range(6000, 6060)).to_csv(tmp_path / "new.csv", index=False)
+    (tmp_path / "back.csv").write_text("txn\n6003\n6004\n")
+    options = ["--labels", tmp_path / "back.csv", "--out", tmp_path / "newer"]
+    words = ["refresh", tmp_path / "kept", tmp_path / "new.csv", *options]
+    found = CliRunner().invoke(app, list(map(str, words)))
+    assert found.exit_code == 0, found.output
+    notes = FewShotDetector.load(tmp_path / "newer").column_report_
+    assert "txn" not in [note.column for note in notes if note.used]
+
+
 def test_refresh_says_what_is_read_otherwise(run, folder):
     draw(50, 6).assign(b=["x", "y"] * 25).to_csv(folder / "words.csv", index=False)
     found = run("refresh", "words.csv", "--out", folder / "words", "--keep", 0)

@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 class Asked(NamedTuple):
     """What options say about the reading of FILE.
 
-    ``labels`` names a table of labels, and ``id_column`` the column by which it goes with a table;
-    ``size`` and ``skip_damaged`` are for images.
+    ``labels`` names a table of labels, and ``id_column`` the column by which it goes with a table,
+    which is left out where it might be learned from: surely if it is among ``learned``, those of a
+    kept detector that name no rows. ``size`` and ``skip_damaged`` are for images.
     """
 
     label_column: str | None = None
@@ -42,6 +43,7 @@ class Asked(NamedTuple):
     skip_damaged: bool = False
     id_column: str | None = None
     category: tuple[str, ...] = ()
+    learned: tuple[str, ...] = ()
 
 
 def column_of_labels(asked: Asked) -> str | None:
@@ -126,7 +128,7 @@ def without_ids(ids: "pd.Series[Any]", asked: Asked) -> Asked:
     from oddshot.mapping.encoding.recipe import recipe
 
     name = str(ids.name)
-    used = recipe(name, ids, named=True).outputs()
+    used = name in asked.learned or recipe(name, ids, named=True).outputs()
     return asked._replace(leave_out=(*asked.leave_out, name)) if used else asked
 
 

@@ -12,7 +12,10 @@ from oddshot.detectors.drift.unread import Unread, without_words
 from oddshot.detectors.fitted.kept_rows import KeptRows, joined
 from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, LabelArray
 from oddshot.errors import DataError, SettingError, is_number, require
+from oddshot.mapping.cells.distinct import distinct_values
 from oddshot.mapping.cells.reading import read_numbers
+from oddshot.mapping.encoding.category import NEARLY_ALL
+from oddshot.mapping.encoding.left_out import names_rows
 from oddshot.mapping.encoding.number import Number
 from oddshot.mapping.encoding.recipe import Recipe
 
@@ -98,6 +101,21 @@ def stays_anyway(labels: LabelArray) -> NDArray[np.bool_]:
     """
     clean = bool((labels[labels != ANOMALY] == NORMAL).all())
     return np.asarray(labels == ANOMALY if clean else labels != UNLABELLED)
+
+
+def still_identifiers(old: Sequence[Recipe], rows: pd.DataFrame) -> dict[str, str]:
+    """Name columns that were left out for they named the rows, and name new ones (n, d), too.
+
+    Nearly all new cells differ there. Beside those of old rows, of which but a share stays, a
+    running number would look like a quantity. Said is, too, why they were left out.
+    """
+    found = {}
+    for recipe in old:
+        if names_rows(recipe) and recipe.column in rows:
+            codes, distinct = distinct_values(rows[recipe.column])
+            if len(distinct) >= NEARLY_ALL * (codes >= 0).sum():
+                found[recipe.column] = recipe.reason()
+    return found
 
 
 def warn_of_other_kinds(old: Sequence[Recipe], new: Sequence[Recipe], rows: pd.DataFrame) -> None:
