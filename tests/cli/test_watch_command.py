@@ -255,6 +255,10 @@ def test_refresh_hints_at_no_labels_where_the_detector_has_some(folder, recwarn)
     assert found.exit_code == 0, found.output
     assert "looks like labels" not in found.output
     assert not [warning for warning in recwarn if "looks like labels" in str(warning.message)]
+    rows.assign(txn=range(50)).to_csv(folder / "more.csv", index=False)
+    (folder / "listed.csv").write_text("txn\n7\n")
+    found = CliRunner().invoke(app, [*map(str, (*arguments, "--labels", folder / "listed.csv"))])
+    assert "'fraud' looks like labels" in found.output
 
 
 def test_refresh_takes_labels_from_a_list_of_ids(run, folder):

@@ -345,17 +345,27 @@ def fitted(
         return detector.fit(read.rows, read.labels)
 
 
-def with_hint_at_labels(read: Input) -> Input:
-    """Note columns that look like labels, where none was named and they are learned from."""
+def with_hint_at_labels(read: Input, listed: str | None = None) -> Input:
+    """Note columns that look like labels, where none was named and they are learned from.
+
+    ``listed`` names the list of labels, if there is one.
+    """
     import pandas as pd
 
     from oddshot.data.labels import look_like_labels
 
-    if read.labels is not None or not isinstance(read.rows, pd.DataFrame):
+    labelled = read.labels is not None and listed is None
+    if labelled or not isinstance(read.rows, pd.DataFrame):
         return read
     told = tuple(
-        f"Column {name!r} looks like labels, but is learned from as any other; name it with "
-        f"--label-column {shlex.quote(str(name))}, or leave it out with --leave-out."
+        f"Column {name!r} looks like labels, but is learned from as any other; "
+        + (
+            f"name it with --label-column {shlex.quote(str(name))}, or leave it out with "
+            "--leave-out."
+            if listed is None
+            else f"leave it out with --leave-out {shlex.quote(str(name))}, and write what it knows "
+            f"into {listed}, too."
+        )
         for name, column in read.rows.items()
         if look_like_labels(str(name), column)
     )

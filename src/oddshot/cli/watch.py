@@ -178,7 +178,8 @@ def refresh(
     kept = promise.keep(newer, read, column_of_labels(asked))
     newer.save(out)
     console = console_of_stdout()
-    read = read if _has_labels(newer) else with_hint_at_labels(_learned(read, newer))
+    if labels is not None or not _has_labels(newer):
+        read = with_hint_at_labels(_learned(read, newer), labels)
     for note in (*read.notes, *_new_to(detector, newer)):
         say(console, note)
     for warning in caught:
