@@ -1,5 +1,6 @@
 """Levels that are known, found again as other programs write them."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 
@@ -59,7 +60,11 @@ class Spellings:
     @cached_property
     def _known(self) -> list[dict[str, str]]:
         """Levels by each of the keys, made where a name is none of theirs."""
-        return [{key(level): level for level in self._levels} for key in self._keys]
+        known = [{key(level): level for level in self._levels} for key in self._keys]
+        if self._by_meaning:  # 005 is neither 05 nor 5, where both are levels
+            shared = Counter(map(code_key, self._levels))
+            known[-1] = {key: level for key, level in known[-1].items() if shared[key] == 1}
+        return known
 
 
 def means_gap(name: str) -> bool:
