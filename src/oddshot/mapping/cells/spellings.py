@@ -17,8 +17,9 @@ TRUTHS = {"0", "1"}  # keys of truth values
 class Spellings:
     """Levels by their names, and by what all spellings of one share.
 
-    Words for gaps are gaps, but for those that are levels themselves; y, yes and true are one where
-    there are two levels, the other being n, no or false; 5 and 05 where one of them is a level.
+    Words for gaps are gaps, but for those that are levels themselves, in any letter case; y, yes
+    and true are one where there are two levels, the other being n, no or false; 5 and 05 where one
+    of them is a level.
 
     Parameters
     ----------
@@ -50,12 +51,19 @@ class Spellings:
         if name in self._levels:
             return name
         if self._by_meaning and means_gap(name):
-            return None
+            return self._words.get(name.lower())
         of_bytes = repr(name.encode("utf-8", "surrogatepass"))
         if not self._by_meaning and of_bytes in self._levels:
             return of_bytes
         found = (known.get(key(name)) for key, known in zip(self._keys, self._known, strict=True))
         return next((level for level in found if level is not None), name)
+
+    @cached_property
+    def _words(self) -> dict[str, str]:
+        """Levels that are words for gaps by these in small letters, each of which is but one's."""
+        words = [level for level in self._levels if means_gap(level)]
+        shared = Counter(map(str.lower, words))
+        return {word.lower(): word for word in words if shared[word.lower()] == 1}
 
     @cached_property
     def _known(self) -> list[dict[str, str]]:
