@@ -1,7 +1,6 @@
 import numpy as np
 import pandas as pd
 import pytest
-
 from hypothesis import given
 from hypothesis import strategies as st
 
