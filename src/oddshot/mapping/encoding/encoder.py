@@ -207,14 +207,17 @@ class Encoder:
         width, asides = self._layout.width, self._layout.aside if aside else []
         whole = np.empty((rows.shape[0], width + len(asides)))
         encoded = whole[:, :width]
-        self._numbers.write(self._numbers.read(rows), encoded)
+        numbers, moments = self._numbers.read(rows)
+        self._numbers.write(numbers, encoded)
         for i, column_recipe in self._special:
             assert isinstance(rows, pd.DataFrame)
             start = self._layout.starts[i]
-            stop = start + len(column_recipe.outputs())
+            outputs = encoded[:, start : start + len(column_recipe.outputs())]
             if isinstance(column_recipe, Date):
                 column_recipe.warn_of_offsets(rows.iloc[:, i])
-            column_recipe.write(rows.iloc[:, i], encoded[:, start:stop])
+                column_recipe.write(moments[column_recipe.column], outputs)
+            else:
+                column_recipe.write(rows.iloc[:, i], outputs)
         encoded += 0.0  # -0.0 becomes 0.0: a mapping knows its own rows by their bytes
         self._write_aside(rows, asides, whole[:, width:])
         return whole
