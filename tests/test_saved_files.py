@@ -1,6 +1,7 @@
 """What was saved in an earlier format still loads, and gives the scores that it gave."""
 
 import json
+import shutil
 import subprocess
 import sys
 import warnings
@@ -9,8 +10,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
 from oddshot import AAEDetector, FewShotDetector, Prior, SeriesDetector
+from oddshot.cli import app
 from oddshot.errors import SavedScoresWarning
 from oddshot.persistence import FORMAT_VERSION
 
@@ -77,6 +80,17 @@ def test_a_threshold_that_was_chosen_automatically_is_recognised(folder):
             SeriesDetector.load(folder / "series").threshold_rule_,
         ]
     assert [rule.automatic for rule in rules] == ["scores"] * 3
+
+
+@pytest.mark.parametrize("folder", FORMATS, ids=lambda folder: folder.name)
+def test_a_session_of_labelling_goes_on(folder, tmp_path):
+    shutil.copytree(folder / "session", tmp_path / "session")
+    options = [str(folder / "visits.csv"), "--out", str(tmp_path / "session")]
+    found = CliRunner().invoke(app, ["label", *options], input="n\nq\n")
+    assert found.exit_code == 0, found.output
+    assert "Going on after 2 answers." in found.output
+    answers = pd.read_csv(tmp_path / "session" / "answers.csv")
+    assert answers["answer"].tolist() == ["anomaly", "normal", "normal"]
 
 
 def test_the_command_line_tells_of_other_scores_in_one_line():

@@ -164,6 +164,19 @@ def test_a_list_of_ids_gives_a_table_its_labels(tmp_path):
     assert "add --labels, or leave it out" in alone
 
 
+def test_labels_of_the_table_beside_a_list_are_hinted_at(tmp_path):
+    numbers = np.random.default_rng(0).normal(size=60)
+    rows = pd.DataFrame({"txn": [f"t{i:03d}" for i in range(60)], "size": numbers})
+    rows.assign(fraud=[1, *[0] * 59]).to_csv(tmp_path / "paid.csv", index=False)
+    (tmp_path / "back.csv").write_text("txn\nt007\n")
+    words = [tmp_path / "paid.csv", "--labels", tmp_path / "back.csv"]
+    hint = "Column 'fraud' looks like labels, but is learned from as any other; leave it out with "
+    remedy = f"--leave-out fraud, and write what it knows into {tmp_path / 'back.csv'}, too."
+    for command in (["detect"], ["fit", "--out", tmp_path / "kept"]):
+        assert hint + remedy in ok(*command, *words)
+        assert hint not in ok(*command, *words, "--leave-out", "fraud")
+
+
 def test_ids_that_are_no_identifier_are_left_out(tmp_path):
     rows = pd.DataFrame(
         {"card": [*range(20)] * 3, "size": np.random.default_rng(0).normal(size=60)}

@@ -217,6 +217,24 @@ def test_long_files_are_read_in_part(here, prior, monkeypatch):
     assert "ends in .parquet" in refused.stderr
 
 
+def test_a_category_stays_one_where_long_files_are_read_in_part(here, prior, monkeypatch):
+    codes = np.random.default_rng(1).choice([5411, 5812, 4722], 200)
+    pd.read_csv("sales.csv").assign(code=codes).to_parquet("sales.parquet")
+    monkeypatch.setattr(long_tables, "LONG", 100)
+    monkeypatch.setattr(long_tables, "SAMPLE", 150)
+    run(
+        prior,
+        ["a", "n", "n"],
+        "--label-column",
+        "fraud",
+        "--category",
+        "code",
+        file="sales.parquet",
+    )
+    detector = FewShotDetector.load("sales-labels/detector")
+    assert detector._fitted.kept.frame["code"].dtype == "category"
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

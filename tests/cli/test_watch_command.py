@@ -255,6 +255,10 @@ def test_refresh_hints_at_no_labels_where_the_detector_has_some(folder, recwarn)
     assert found.exit_code == 0, found.output
     assert "looks like labels" not in found.output
     assert not [warning for warning in recwarn if "looks like labels" in str(warning.message)]
+    rows.assign(txn=range(50)).to_csv(folder / "more.csv", index=False)
+    (folder / "listed.csv").write_text("txn\n7\n")
+    found = CliRunner().invoke(app, [*map(str, (*arguments, "--labels", folder / "listed.csv"))])
+    assert "'fraud' looks like labels" in found.output
 
 
 def test_refresh_takes_labels_from_a_list_of_ids(run, folder):
@@ -266,6 +270,20 @@ def test_refresh_takes_labels_from_a_list_of_ids(run, folder):
     assert "2 ids by 'txn', 0 of them not found" in found.output
     _, kept = FewShotDetector.load(folder / "listed")._raw_context("a test")
     assert (kept.labels == 1).sum() >= 2
+
+
+@pytest.mark.parametrize("first", [range(1000, 1100), range(0, 300_000, 3_000)])
+def test_refresh_learns_nothing_from_the_ids_of_a_list(tmp_path, first):
+    old = draw(100, 0).assign(txn=first)
+    FewShotDetector(prior=untrained_prior()).fit(old).save(tmp_path / "kept")
+    draw(60, 1).assign(txn=range(6000, 6060)).to_csv(tmp_path / "new.csv", index=False)
+    (tmp_path / "back.csv").write_text("txn\n6003\n6004\n")
+    options = ["--labels", tmp_path / "back.csv", "--out", tmp_path / "newer"]
+    words = ["refresh", tmp_path / "kept", tmp_path / "new.csv", *options]
+    found = CliRunner().invoke(app, list(map(str, words)))
+    assert found.exit_code == 0, found.output
+    notes = FewShotDetector.load(tmp_path / "newer").column_report_
+    assert "txn" not in [note.column for note in notes if note.used]
 
 
 def test_refresh_says_what_is_read_otherwise(run, folder):

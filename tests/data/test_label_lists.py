@@ -20,6 +20,8 @@ def labels(listed, rows=PAID, **options):
         (["2", " 4 "], [2, 4]),
         ([2, 4], ["2", "4"]),
         (["b"], ["b"]),
+        ([2.0, 4.5, np.inf], ["2", "4.5"]),
+        ([1e20, 2.0], [1e20, 2]),
     ],
 )
 def test_ids_meet_whatever_their_type(ids, same):

@@ -1,5 +1,7 @@
 """What `check_drift`, `refresh` and `unseen_levels` have in common."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -80,3 +82,24 @@ def test_numbers_outside_of_all_that_fit_saw_are_counted_by_column():
     new = pd.DataFrame({"a": [-1, 0, 12.25, 12.5], "year": [2030] * 4, "flag": [0, 1, 1, 0]})
     found = FewShotDetector(prior=untrained_prior()).fit(rows).outside_shares(new)
     assert found == {"a": 0.5, "flag": 0.0}
+
+
+def test_a_category_stays_one_where_labels_come_as_numbers(tmp_path):
+    codes = np.random.default_rng(1).choice([5411, 5812, 4722, 7995], 60, p=[0.45, 0.3, 0.2, 0.05])
+    rows = draw(60, 0).assign(code=codes)
+    levels = rows.astype({"code": "category"})
+    first, second = (
+        FewShotDetector(prior=untrained_prior()).fit(levels).partial_fit(told, np.zeros(12))
+        for told in (levels[:12], rows[:12])
+    )
+    second._fitted.kept = replace(second._fitted.kept, frame=rows)  # as it was saved before
+    second.save(tmp_path)
+    second = FewShotDetector.load(tmp_path)
+    found = [detector.calibrate(folds=3).p_values(rows) for detector in (first, second)]
+    assert np.array_equal(*found)
+    new = draw(60, 1).assign(code=codes[::-1])
+    kinds = [
+        {note.column: note.kind for note in detector.refresh(new).column_report_}["code"]
+        for detector in (first, second)
+    ]
+    assert kinds == ["category", "category"]

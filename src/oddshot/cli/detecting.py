@@ -103,10 +103,10 @@ def detect(
     whole = report is not None or reasons > 0 or promise != Promise()
     table = None if whole or out is None else long_table(file, out)
     if table is not None and out is not None:
-        read = with_hint_at_labels(table.sample(prior, asked, seed))
+        read = with_hint_at_labels(table.sample(prior, asked, seed), labels)
         score_beside(fitted(read, contamination, seed, quality), table, out, read, asked)
         return
-    read = with_hint_at_labels(read_input(file, prior, asked))
+    read = with_hint_at_labels(read_input(file, prior, asked), labels)
     detector = fitted(read, contamination, seed, quality)
     read = read._replace(notes=read.notes + promise.keep(detector, read, column_of_labels(asked)))
     found = scored_rows(detector, file, read, fitted=True)
@@ -171,7 +171,7 @@ def fit(
     )
     table = long_table(file)
     read = read_input(file, prior, asked) if table is None else table.sample(prior, asked, seed)
-    read = with_hint_at_labels(read)
+    read = with_hint_at_labels(read, labels)
     detector = fitted(read, contamination, seed, quality)
     read = read._replace(notes=read.notes + promise.keep(detector, read, column_of_labels(asked)))
     replaced = is_saved(out)

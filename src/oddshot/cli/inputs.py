@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 class Asked(NamedTuple):
     """What options say about the reading of FILE.
 
-    ``labels`` names a table of labels, and ``id_column`` the column by which it goes with a table;
-    ``size`` and ``skip_damaged`` are for images.
+    ``labels`` names a table of labels, and ``id_column`` the column by which it goes with a table,
+    which is left out where it might be learned from: surely if it is among ``learned``, those of a
+    kept detector that name no rows. ``size`` and ``skip_damaged`` are for images.
     """
 
     label_column: str | None = None
@@ -42,6 +43,7 @@ class Asked(NamedTuple):
     skip_damaged: bool = False
     id_column: str | None = None
     category: tuple[str, ...] = ()
+    learned: tuple[str, ...] = ()
 
 
 def column_of_labels(asked: Asked) -> str | None:
@@ -126,7 +128,7 @@ def without_ids(ids: "pd.Series[Any]", asked: Asked) -> Asked:
     from oddshot.mapping.encoding.recipe import recipe
 
     name = str(ids.name)
-    used = recipe(name, ids, named=True).outputs()
+    used = name in asked.learned or recipe(name, ids, named=True).outputs()
     return asked._replace(leave_out=(*asked.leave_out, name)) if used else asked
 
 
@@ -343,17 +345,27 @@ def fitted(
         return detector.fit(read.rows, read.labels)
 
 
-def with_hint_at_labels(read: Input) -> Input:
-    """Note columns that look like labels, where none was named and they are learned from."""
+def with_hint_at_labels(read: Input, listed: str | None = None) -> Input:
+    """Note columns that look like labels, where none was named and they are learned from.
+
+    ``listed`` names the list of labels, if there is one.
+    """
     import pandas as pd
 
     from oddshot.data.labels import look_like_labels
 
-    if read.labels is not None or not isinstance(read.rows, pd.DataFrame):
+    labelled = read.labels is not None and listed is None
+    if labelled or not isinstance(read.rows, pd.DataFrame):
         return read
     told = tuple(
-        f"Column {name!r} looks like labels, but is learned from as any other; name it with "
-        f"--label-column {shlex.quote(str(name))}, or leave it out with --leave-out."
+        f"Column {name!r} looks like labels, but is learned from as any other; "
+        + (
+            f"name it with --label-column {shlex.quote(str(name))}, or leave it out with "
+            "--leave-out."
+            if listed is None
+            else f"leave it out with --leave-out {shlex.quote(str(name))}, and write what it knows "
+            f"into {listed}, too."
+        )
         for name, column in read.rows.items()
         if look_like_labels(str(name), column)
     )

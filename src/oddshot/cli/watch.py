@@ -154,12 +154,20 @@ def refresh(
 
     from oddshot.detectors.drift.refreshing import ContextWarning
     from oddshot.detectors.few_shot import FewShotDetector
+    from oddshot.mapping.encoding.left_out import IDENTIFIER
     from oddshot.reports.drift import told_of_old_rows
 
     promise = Promise(alpha, fdr, budget, calibrate, threshold=threshold)
     promise.check()
     detector = FewShotDetector.load(folder, n_jobs=-1)
-    asked = Asked(label_column, tuple(leave_out or ()), labels=labels, id_column=id_column)
+    learned = tuple(note.column for note in detector.column_report_ if note.cause != IDENTIFIER)
+    asked = Asked(
+        label_column,
+        tuple(leave_out or ()),
+        labels=labels,
+        id_column=id_column,
+        learned=learned,
+    )
     read = read_input(file, detector.prior, asked)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", ContextWarning)
@@ -170,7 +178,8 @@ def refresh(
     kept = promise.keep(newer, read, column_of_labels(asked))
     newer.save(out)
     console = console_of_stdout()
-    read = read if _has_labels(newer) else with_hint_at_labels(_learned(read, newer))
+    if labels is not None or not _has_labels(newer):
+        read = with_hint_at_labels(_learned(read, newer), labels)
     for note in (*read.notes, *_new_to(detector, newer)):
         say(console, note)
     for warning in caught:

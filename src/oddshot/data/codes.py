@@ -70,8 +70,9 @@ def codes_among(cells: pd.DataFrame) -> set[str]:
 
 
 def _are_codes(column: "pd.Series[str]") -> bool:
-    texts = {text.strip() for text in column.dropna().unique()}
-    if any(CODE_TEXT.fullmatch(text) for text in texts):
+    texts = column.dropna().unique()
+    words = [text.strip() for text in np.asarray(texts, dtype=object).tolist()]  # at once
+    if any(word[:1] == "0" and CODE_TEXT.fullmatch(word) for word in words):
         return True
-    long = {int(text) for text in texts if len(text) >= LONG and text.isdecimal()}
+    long = {int(word) for word in words if len(word) >= LONG and word.isdecimal()}
     return len({*map(float, long)}) < len(long)

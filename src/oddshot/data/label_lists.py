@@ -14,6 +14,7 @@ from oddshot.errors import LabelError, SourceError
 from oddshot.wording import counted
 
 SHOWN = 3
+WHOLE = 2.0**53  # smaller whole numbers are exact
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,10 +125,12 @@ def read_label_list(
 
 def _keys(column: "pd.Series[Any]") -> "pd.Series[Any]":
     """Write ids as texts, so that those of other types meet: 7, 7.0 and "7" are one."""
+    texts = column.astype("string").str.strip().astype(object)
     if column.dtype.kind == "f":
-        whole = column.dropna()
-        column = column.astype("Int64") if (whole == np.floor(whole)).all() else column
-    return column.astype("string").str.strip().astype(object).where(column.notna().to_numpy())
+        numbers = column.to_numpy(np.float64, na_value=np.nan)
+        exact = (numbers == np.floor(numbers)) & (np.abs(numbers) < WHOLE)  # beyond, two may be one
+        texts[exact] = [str(int(number)) for number in numbers[exact]]
+    return texts.where(column.notna().to_numpy())
 
 
 def _shared(

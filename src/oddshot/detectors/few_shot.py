@@ -118,6 +118,7 @@ class FewShotDetector(LearnsFromAnswers, GivesReasons, KeepsUp):
     _used: dict[str, Any]  # settings by which scores differ, as they were in the last fit
     _overlap = False  # see `FittedTable`
     _drawn_for = EACH_ITSELF  # the rows given to `fit`
+    _not_learned: dict[str, str] | None = None  # columns that are left out, and why
 
     def __init__(
         self,
@@ -204,6 +205,7 @@ class FewShotDetector(LearnsFromAnswers, GivesReasons, KeepsUp):
                 novelty=novelty,
                 drawn_for=self._drawn_for,
                 overlap=self._overlap,
+                not_learned=self._not_learned,
             )
         novel = self.novel if isinstance(self.novel, str) else float(self.novel)
         self._used = {"quality": self.quality, "novel": novel}

@@ -1,13 +1,12 @@
 """Why a row is odd, column by column."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from oddshot.detectors.adapted_prior import AdaptedPrior
 from oddshot.detectors.explanations.explanation import Explanations
-from oddshot.detectors.explanations.table import TableExplainer
+from oddshot.detectors.explanations.table import FixedColumns, TableExplainer
 from oddshot.detectors.given.tables import table_rows
 from oddshot.errors import DataError, is_whole, require
 from oddshot.frames import take_rows, to_rows
@@ -20,9 +19,7 @@ class GivesReasons(AdaptedPrior):
     """Explains scores of rows of a table by their columns."""
 
     @np.errstate(under="ignore")
-    def explain(
-        self, X: Any, *, changes: bool = True, fixed: Sequence[str | int] = ()
-    ) -> Explanations:
+    def explain(self, X: Any, *, changes: bool = True, fixed: FixedColumns = ()) -> Explanations:
         """Say of every row which columns make its score, and what would make it normal.
 
         A row's score is its baseline plus the contributions of its columns. The baseline is the
@@ -39,7 +36,7 @@ class GivesReasons(AdaptedPrior):
             Whether to look for the smallest change that makes an anomaly normal; up to 168 more.
         fixed
             Names, or places, of columns that the smallest change leaves alone, such as an age or a
-            site.
+            site: a list, an index or an array. Where columns are named by numbers, these are meant.
 
         Returns
         -------

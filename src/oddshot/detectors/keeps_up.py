@@ -9,7 +9,11 @@ from sklearn.utils.validation import check_is_fitted
 from oddshot.detectors.adapted_prior import AdaptedPrior
 from oddshot.detectors.drift.finding import Drift
 from oddshot.detectors.drift.monitor import DriftMonitor
-from oddshot.detectors.drift.refreshing import refreshed_context, warn_of_other_kinds
+from oddshot.detectors.drift.refreshing import (
+    refreshed_context,
+    still_identifiers,
+    warn_of_other_kinds,
+)
 from oddshot.detectors.fitted.kept_rows import KeptRows
 from oddshot.detectors.fitted.table import FittedTable
 from oddshot.detectors.given.labels import checked_labels
@@ -122,7 +126,8 @@ class KeepsUp(AdaptedPrior):
         FewShotDetector
             With the settings of this one. While old rows or labels stay, columns that the new rows
             lack, and those that the old rows lack, are left out with a `ContextWarning`; once none
-            stay, the new columns are all there are.
+            stay, the new columns are all there are. Which columns are learned from is decided
+            anew, but one that named the rows stays left out while nearly all new cells differ, too.
 
         Raises
         ------
@@ -159,7 +164,9 @@ class KeepsUp(AdaptedPrior):
             seed=fitted.seed,
         )
         detector: Self = clone(self)
+        detector._not_learned = still_identifiers(fitted.encoder.recipes, kept.aligned(rows))
         detector.fit(context, labels)
+        detector._not_learned = None  # another fit decides by its own rows
         normal, others = (int((told == kind).sum()) for kind in (NORMAL, UNLABELLED))
         detector._normal_rows_are_old = normal < min(ENOUGH_NORMAL, others)
         newer, _ = detector._raw_context("refresh")

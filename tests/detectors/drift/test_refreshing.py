@@ -147,6 +147,22 @@ def test_columns_that_are_of_another_kind_are_told():
     assert not {note.column: note.used for note in newer.column_report_}["when"]
 
 
+def test_what_named_the_rows_stays_left_out_while_it_names_new_ones():
+    old = draw(100, 0).assign(txn=range(1000, 1100))
+    detector = FewShotDetector(prior=untrained_prior()).fit(old)
+    new = draw(60, 1).assign(txn=range(6000, 6060))
+    newer = detector.refresh(new, keep=0.5)
+    told = {note.column: (note.used, note.reason) for note in newer.column_report_}
+    assert told["txn"] == (False, "identifier (a running number)")
+    newer.calibrate(folds=3)
+    assert all("txn" in part.fitted.encoder.identifiers for part in newer._parts)
+    with pytest.warns(ContextWarning, match="column 'txn' was left out and is a number now"):
+        again = newer.refresh(new.assign(txn=new["txn"] % 7))
+    assert {note.column: note.used for note in again.column_report_}["txn"]
+    newer.fit(new.assign(txn=new["txn"] % 7))
+    assert {note.column: note.used for note in newer.column_report_}["txn"]
+
+
 def test_of_many_columns_of_another_kind_five_are_told():
     rows = pd.DataFrame(np.random.default_rng(0).normal(size=(60, 12))).add_prefix("c")
     words = rows.assign(**{f"c{i}": ["x", "y"] * 30 for i in range(11)})

@@ -149,6 +149,25 @@ def test_a_change_leaves_fixed_columns_alone_by_name_or_by_place(fitted, table):
     }
 
 
+@pytest.mark.parametrize("kind", [tuple, pd.Index, pd.Series, np.array])
+def test_fixed_columns_may_be_an_index_or_an_array(fitted, table, kind):
+    change = fitted.explain(table.iloc[6:7], fixed=kind(["same", "zip"]))[0].change
+    assert change.values.keys() == {"shop"}
+
+
+def test_a_number_that_is_a_name_is_no_place():
+    rows = pd.DataFrame(np.random.default_rng(0).normal(size=(200, 4))).iloc[:, 1:]  # 1, 2, 3
+    detector = FewShotDetector(random_state=0).fit(rows)
+    odd = rows[:1] * 0 + [9.0, 0.0, 0.0]
+    assert detector.explain(odd)[0].change.values.keys() == {"1"}
+    for fixed in ([1], ["1"]):
+        change = detector.explain(odd, fixed=fixed)[0].change
+        assert change is None or "1" not in change.values
+    assert detector.explain(odd, fixed=[3])[0].change.values.keys() == {"1"}
+    with pytest.raises(SettingError, match="fixed names column 0, which was not there at fit"):
+        detector.explain(odd, fixed=[0])
+
+
 @pytest.mark.parametrize(
     ("fixed", "told"),
     [

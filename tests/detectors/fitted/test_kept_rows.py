@@ -150,3 +150,23 @@ def test_all_equal_rows_are_relabelled_and_new_rows_have_no_place():
     assert later.labels[40:].tolist() == [0, 1]
     assert later.places.tolist() == [*range(40), -1, -1]
     assert later.succession.tolist() == [*range(42)]
+
+
+def test_a_categorical_column_stays_one_beside_numbers():
+    account = 2**60 + 1
+    rows = pd.DataFrame({"code": pd.Categorical([account, 7, 7, 8]), "x": [0.0, 1.0, 2.0, 3.0]})
+    kept = KeptRows(rows, np.full(4, -1, np.int8), np.arange(4), 4)
+    told = pd.DataFrame({"code": [7.0, np.nan], "x": [1.0, 9.0]})
+    encoded, new = np.arange(8.0).reshape(4, 2), np.array([[2.0, 3.0], [99.0, 99.0]])
+    later = kept.with_labels(encoded, told, new, np.zeros(2, np.int8))
+    assert later.levels == kept.levels == ["code"]
+    assert later.frame["code"].tolist()[:4] == [account, 7, 7, 8]
+    known = kept.with_labels(encoded, told[:1], new[:1], np.zeros(1, np.int8))
+    pd.testing.assert_frame_equal(known.frame, rows)
+
+
+def test_columns_become_categorical_by_name():
+    rows = pd.DataFrame({"code": [7, 8], "x": [0.0, 1.0]})
+    kept = KeptRows(rows, np.full(2, -1, np.int8), np.arange(2), 2)
+    assert kept.with_levels(["code"]).levels == ["code"]
+    assert kept.with_levels([]) is kept

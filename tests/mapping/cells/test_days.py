@@ -1,8 +1,17 @@
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from oddshot.mapping.cells.days import begin_months, days_of_texts, offset_of, usual_spelling
+from oddshot.mapping.cells.days import (
+    OFFSET,
+    begin_months,
+    days_of_texts,
+    minutes_ahead,
+    usual_spelling,
+    usual_spellings,
+)
 
 
 def test_days_that_begin_months():
@@ -40,6 +49,40 @@ def test_spellings_of_moments(text, spelled):
     ],
 )
 def test_offsets_are_told_in_any_format(text, form, minutes):
-    assert offset_of(text) == minutes
+    assert minutes_ahead([text]) == [minutes]
     np.testing.assert_allclose(days_of_texts([text], form), [1.25])
     np.testing.assert_allclose(days_of_texts([text], form, local=False), [1.25 - minutes / 1440])
+
+
+@st.composite
+def moments(draw):
+    """Texts as people and programs write moments, and some that are none."""
+    day, month = draw(st.integers(0, 32)), draw(st.integers(0, 13))
+    days = ("2024-{1:02}-{0:02}", "{0:02}.{1:02}.2024", "{1}/{0}/24", "{0}/Mar/2024", "{0} mar 24")
+    clocks = ("05:30", "5:30 PM", "05:30:07", "05.30.07", "05:30:07.25", "05:30:07,250", "0530", "")
+    zones = ("Z", " utc", "+01:00", "-0330", " +05", " CET", " EST 2024", "gmt05z", "\u0663", "\n")
+    text = draw(st.sampled_from(days)).format(day, month) + draw(st.sampled_from([" ", "T", ":"]))
+    text += draw(st.sampled_from(clocks)) + draw(st.sampled_from(["", "", *zones]))
+    return draw(st.sampled_from(["{}", "{}", "[{}]", " {} ", "{}\n1"])).format(text)
+
+
+def minutes_one_by_one(text):
+    """Minutes ahead of UTC by a look at that text alone."""
+    text = usual_spelling(text)
+    ends = [found for found in OFFSET.finditer(text) if found.end() == len(text)]
+    if not ends:
+        return None
+    offset = ends[0]["offset"]
+    if offset[0] not in "+-":
+        return 0
+    digits = offset[1:].replace(":", "").ljust(4, "0")
+    return int(f"{offset[0]}1") * (60 * int(digits[:2]) + int(digits[2:]))
+
+
+@given(st.lists(st.one_of(moments(), st.text("0123456789-+.:,[] TZceuts\n", max_size=25))))
+def test_texts_are_read_together_as_one_by_one(texts):
+    assert usual_spellings(texts) == [*map(usual_spelling, texts)]
+    assert minutes_ahead(texts) == [*map(minutes_one_by_one, texts)]
+    for form in ("ISO8601", "%d.%m.%Y %H:%M", "%m/%d/%y %I:%M %p"):
+        alone = [days_of_texts([text], form)[0] for text in texts]
+        np.testing.assert_array_equal(days_of_texts(texts, form), alone)

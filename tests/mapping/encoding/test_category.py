@@ -27,6 +27,19 @@ def test_a_gap_that_fit_did_not_see_is_an_unseen_level() -> None:
     np.testing.assert_array_equal(gap, unseen)
 
 
+def test_a_level_that_is_a_word_for_a_gap_is_told() -> None:
+    drugs = ["none", "aspirin", "none", None]
+    (note,) = Encoder().fit(pd.DataFrame({"drug": drugs})).report()
+    assert note.cause == "words"
+    assert note.reason.startswith("'none' is a level beside gaps; text files, as CSV, cannot tell")
+    many = pd.DataFrame({"drug": [*drugs, *[f"drug {i:02}" for i in range(13)] * 2]})
+    (note,) = Encoder().fit(many).report()
+    assert "levels: their rarity is used" in note.reason
+    assert "'none' is a level beside gaps" in note.reason
+    (note,) = Encoder().fit(pd.DataFrame({"drug": drugs[:3] * 2 + ["insulin"]})).report()
+    assert (note.cause, note.reason) == ("", "")
+
+
 def test_many_levels_are_told_by_their_rarity() -> None:
     levels = np.repeat([f"l{i}" for i in range(5000)], 2).tolist() + ["common"] * 10_000
     encoder = Encoder().fit(pd.DataFrame({"c": levels}))

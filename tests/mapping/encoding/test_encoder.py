@@ -298,6 +298,13 @@ def test_object_arrays_and_lists_are_read_by_content() -> None:
     np.testing.assert_array_equal(from_list.transform(rows), from_array.transform(rows))
 
 
+def test_what_is_not_learned_is_left_out_whatever_it_holds():
+    rows = pd.DataFrame({"txn": np.arange(40) % 7, "x": np.arange(40) / 7})
+    encoder = Encoder().fit(rows, not_learned={"txn": "identifier (as before)"})
+    assert encoder.kinds_ == {"txn": "left out", "x": "number"}
+    assert encoder.identifiers == {"txn": "identifier (as before)"}
+
+
 TOOK = pd.Series(pd.to_timedelta(np.arange(40) % 13, "h"), name="took")
 
 

@@ -24,6 +24,29 @@ def test_missing_columns_are_listed() -> None:
         encoder.transform(mixed_frame().drop(columns=["kg", "colour"]))
 
 
+def test_objects_that_are_missing_in_all_rows_are_gaps():
+    rows = pd.DataFrame(
+        {
+            "paid.value": np.arange(40) / 7,
+            "paid.in.code": ["EUR", "USD"] * 20,
+            "paid.day": pd.date_range("2024-01-01", periods=40).astype(str),
+            "paid.when": pd.date_range("2024-01-01", periods=40, freq="7h"),
+            "paid.took": pd.to_timedelta(np.arange(40) % 13, "h"),
+            "paid.back": [True, False, False, True] * 10,
+            "paid.state": "fine",
+        }
+    )
+    encoder = Encoder().fit(rows)
+    gaps = encoder.transform(rows[:1].map(lambda _: None), aside=True)
+    empty = pd.DataFrame({"paid": [None], "other": [1]})
+    np.testing.assert_array_equal(encoder.transform(empty, aside=True), gaps)
+    inner = rows[:1].drop(columns="paid.in.code").assign(**{"paid.in": None})
+    expected = encoder.transform(rows[:1].assign(**{"paid.in.code": None}))
+    np.testing.assert_array_equal(encoder.transform(inner), expected)
+    with pytest.raises(DataError, match="lacks 6 columns"):
+        encoder.transform(pd.DataFrame({"paid": [1.0]}))
+
+
 def test_another_width_is_told_in_scikit_learns_words() -> None:
     encoder = Encoder().fit(np.random.default_rng(0).normal(size=(9, 4)))
     for rows in (np.ones((2, 3)), sp.csr_matrix(np.ones((2, 3))), pd.DataFrame(np.ones((2, 3)))):

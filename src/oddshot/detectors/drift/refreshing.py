@@ -9,10 +9,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from oddshot.detectors.drift.unread import Unread, without_words
-from oddshot.detectors.fitted.kept_rows import KeptRows
+from oddshot.detectors.fitted.kept_rows import KeptRows, joined
 from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, LabelArray
 from oddshot.errors import DataError, SettingError, is_number, require
+from oddshot.mapping.cells.distinct import distinct_values
 from oddshot.mapping.cells.reading import read_numbers
+from oddshot.mapping.encoding.category import NEARLY_ALL
+from oddshot.mapping.encoding.left_out import names_rows
 from oddshot.mapping.encoding.number import Number
 from oddshot.mapping.encoding.recipe import Recipe
 
@@ -70,13 +73,14 @@ def refreshed_context(
     require(is_number(keep) and 0 <= keep <= 1, "keep", keep, "a share from 0 to 1")
     new = kept.aligned(X)
     old = _rescaled(kept.named_frame, factors)
-    levels = [name for name, kind in old.dtypes.items() if isinstance(kind, pd.CategoricalDtype)]
+    levels = [name for name in kept.levels if name not in factors]
     always = stays_anyway(kept.labels)
     others = np.flatnonzero(~always)
     drawn = np.random.default_rng([seed, 7]).permutation(others)[: round(keep * len(others))]
     stay = np.sort(np.concatenate([np.flatnonzero(always), drawn]))
     if not len(stay):
-        return kept.named_as_given(_as_levels(new, levels)), labels
+        there = {name: "category" for name in levels if name in new}
+        return kept.named_as_given(new.astype(there)), labels
     columns = [name for name in old.columns if name in new.columns]
     if not columns:
         raise DataError(
@@ -85,15 +89,8 @@ def refreshed_context(
         )
     _tell("lost", [name for name in old.columns if name not in columns])
     _tell("not known to the rows that stay", [n for n in new.columns if n not in columns])
-    rows = pd.concat([old.iloc[stay][columns], new[columns]], ignore_index=True)
-    rows = _as_levels(rows, levels)
+    rows = joined(old.iloc[stay][columns], new[columns], levels)
     return kept.named_as_given(rows), np.concatenate([kept.labels[stay], labels])
-
-
-def _as_levels(rows: pd.DataFrame, levels: Sequence[Any]) -> pd.DataFrame:
-    """Take columns for levels that were, also where new rows have numbers there."""
-    there = {name: "category" for name in levels if name in rows}
-    return rows.astype(there) if there else rows
 
 
 def stays_anyway(labels: LabelArray) -> NDArray[np.bool_]:
@@ -104,6 +101,21 @@ def stays_anyway(labels: LabelArray) -> NDArray[np.bool_]:
     """
     clean = bool((labels[labels != ANOMALY] == NORMAL).all())
     return np.asarray(labels == ANOMALY if clean else labels != UNLABELLED)
+
+
+def still_identifiers(old: Sequence[Recipe], rows: pd.DataFrame) -> dict[str, str]:
+    """Name columns that were left out for they named the rows, and name new ones (n, d), too.
+
+    Nearly all new cells differ there. Beside those of old rows, of which but a share stays, a
+    running number would look like a quantity. Said is, too, why they were left out.
+    """
+    found = {}
+    for recipe in old:
+        if names_rows(recipe) and recipe.column in rows:
+            codes, distinct = distinct_values(rows[recipe.column])
+            if len(distinct) >= NEARLY_ALL * (codes >= 0).sum():
+                found[recipe.column] = recipe.reason()
+    return found
 
 
 def warn_of_other_kinds(old: Sequence[Recipe], new: Sequence[Recipe], rows: pd.DataFrame) -> None:

@@ -1,7 +1,7 @@
 """Explain the rows of a table: stand-ins, contributions, rows to compare with, a way to normal."""
 
 from collections.abc import Callable, Collection, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -22,6 +22,7 @@ from oddshot.mapping.row_places import RowPlaces
 from oddshot.mapping.threading import cut
 
 STAND_INS = 4
+FixedColumns: TypeAlias = "Sequence[str | int] | pd.Index[Any] | pd.Series[Any] | NDArray[Any]"
 SETTLED = 0.95  # of the threshold: what is closer may be an anomaly once all is fitted again
 
 
@@ -61,9 +62,7 @@ class TableExplainer:
             aside=self._support.aside,
         )
 
-    def explain(
-        self, rows: RawRows, *, changes: bool, fixed: Sequence[str | int] = ()
-    ) -> Explanations:
+    def explain(self, rows: RawRows, *, changes: bool, fixed: FixedColumns = ()) -> Explanations:
         """Explain rows (n, d).
 
         ``changes``: search what would make the anomalies normal, but for columns that are
@@ -188,16 +187,22 @@ class TableExplainer:
         )
         return [None if one is None else self._change(one) for one in changed]
 
-    def _named(self, fixed: Sequence[str | int]) -> set[str]:
-        """Find the names of columns that are fixed, by name or place."""
+    def _named(self, fixed: FixedColumns) -> set[str]:
+        """Find the names of columns that are fixed, by name or place.
+
+        A number that is a name is no place; nor is any where all names are numbers, as those of a
+        part of the columns of a frame without names are.
+        """
         names = list(self._fitted.encoder.kinds_)
         ways = "a list of columns, by name or place"
-        require(isinstance(fixed, list | tuple), "fixed", fixed, ways)
+        listed = isinstance(fixed, list | tuple | pd.Index | pd.Series | np.ndarray)
+        require(listed and getattr(fixed, "ndim", 1) == 1, "fixed", fixed, ways)
+        numbered = all(map(str.isdecimal, names))
         found = set()
         for given in fixed:
-            if given in names:
+            if (isinstance(given, str) or is_whole(given)) and str(given) in names:
                 found.add(str(given))
-            elif is_whole(given) and 0 <= int(given) < len(names):
+            elif is_whole(given) and not numbered and 0 <= int(given) < len(names):
                 found.add(names[int(given)])
             else:
                 raise SettingError(

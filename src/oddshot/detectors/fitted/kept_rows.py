@@ -1,7 +1,8 @@
 """Rows as the user gave them, kept beside a detector: the context, before it was encoded."""
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -115,6 +116,18 @@ class KeptRows:
         """Take the names off again where the user gave none."""
         return rows if self.named else rows.set_axis(pd.RangeIndex(rows.shape[1]), axis=1)
 
+    @property
+    def levels(self) -> list[str]:
+        """Name the columns of a categorical type, whose cells are levels, even where numbers."""
+        kinds = self.named_frame.dtypes.items()
+        return [str(name) for name, kind in kinds if isinstance(kind, pd.CategoricalDtype)]
+
+    def with_levels(self, names: Collection[str]) -> "KeptRows":
+        """Make columns with these names of a categorical type, where they are not."""
+        others = {*names}.difference(self.levels)
+        lost = {name: "category" for name in self.frame.columns if str(name) in others}
+        return replace(self, frame=self.frame.astype(lost)) if lost else self
+
     def with_labels(
         self, encoded: FloatArray, frame: pd.DataFrame, rows: FloatArray, labels: LabelArray
     ) -> "KeptRows":
@@ -135,7 +148,7 @@ class KeptRows:
         if found_by_name(frame.columns, names, named=self.named):
             added = added.reindex(columns=names)  # those that are left out may be missing
         return KeptRows(
-            pd.concat([self.frame, added.set_axis(self.frame.columns, axis=1)], ignore_index=True),
+            joined(self.frame, added.set_axis(self.frame.columns, axis=1), self.levels),
             np.concatenate([relabelled, labels[new]]).astype(np.int8),
             np.concatenate([self.places, np.full(len(new), -1, dtype=np.intp)]),
             self.given,
@@ -193,6 +206,20 @@ class KeptRows:
         if given and places.max(initial=-1) >= given:
             raise ValueError(f"a kept row stood at place {places.max()} of {given}")
         return cls(frame, labels, places, given)
+
+
+def joined(old: pd.DataFrame, new: pd.DataFrame, levels: Collection[str]) -> pd.DataFrame:
+    """Put new rows below old ones; columns with these names are of a categorical type then.
+
+    >>> old = pd.DataFrame({"code": pd.Categorical([7, 8])})
+    >>> joined(old, pd.DataFrame({"code": [8, 9]}), ["code"])["code"].dtype.name
+    'category'
+    """
+    if not len(new):
+        return old.reset_index(drop=True)
+    there = [name for name in old.columns if str(name) in levels]
+    old, new = (rows.astype(dict.fromkeys(there, object)) for rows in (old, new))  # keeps digits
+    return pd.concat([old, new], ignore_index=True).astype(dict.fromkeys(there, "category"))
 
 
 def rows_of_support(encoded: FloatArray, labels: LabelArray, support: Support) -> Found:

@@ -96,7 +96,8 @@ class FittedTable:
         told_by_known: dict[str, FloatArray] | None = None,
         overlap: bool = False,
     ) -> None:
-        self.prior, self.encoder, self.kept = prior, encoder, kept
+        self.prior, self.encoder = prior, encoder
+        self.kept = None if kept is None else kept.with_levels(encoder.levels_by_type)
         self._mapping, self._novelty = mapping, novelty
         self.clean = mapping.support.normal_share == 1.0
         self._copies = np.ones(len(mapping.base.typical)) if copies is None else copies
@@ -185,10 +186,14 @@ class FittedTable:
         told_by_known: dict[str, FloatArray] | None = None,
         drawn_for: DrawnFor = EACH_ITSELF,
         overlap: bool = False,
+        not_learned: dict[str, str] | None = None,
     ) -> Self:
-        """Adapt a prior to rows (n, d) with labels (n,), which were ``drawn_for`` others."""
+        """Adapt a prior to rows (n, d) with labels (n,), which were ``drawn_for`` others.
+
+        Columns that are ``not_learned`` are left out whatever they hold, and why.
+        """
         restore(prior)  # first: it tells at once whether it can
-        encoder = Encoder(owner="FewShotDetector").fit(rows)
+        encoder = Encoder(owner="FewShotDetector").fit(rows, not_learned=not_learned)
         known = int((labels == ANOMALY).sum())
         if known > len(labels) - 2:
             raise DataError(
@@ -342,6 +347,7 @@ class FittedTable:
                 edition=self._mapping.edition,
                 told_by_known=self._told_by_known,
                 overlap=self._overlap,
+                not_learned=self.encoder.identifiers,
             )
         except DataError:  # no column varies without these rows
             return self.without(part)

@@ -139,10 +139,11 @@ class SessionFolder:
             replace_file(self.path / SESSION, text.encode())
             return
         for name in {**found, **about}:
-            if found.get(name) != about.get(name):
+            was, now = found.get(name), about.get(name)
+            if (was or None) != (now or None):  # an older version does not name all, as empty ones
                 raise SettingError(
-                    f"{self.path} was begun with {name} {found.get(name)!r}, not "
-                    f"{about.get(name)!r}; give that, or another --out"
+                    f"{self.path} was begun with {name} {was!r}, not {now!r}; give that, or "
+                    "another --out"
                 )
 
     def _recall(self) -> None:

@@ -2,7 +2,7 @@
 
 import datetime
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import compress, islice
 from typing import Any
@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from oddshot.episodes import FloatArray
 from oddshot.frames import MISSING_WORDS
 from oddshot.mapping.cells import periods
-from oddshot.mapping.cells.days import days_of_texts, offset_of, usual_spelling
+from oddshot.mapping.cells.days import days_of_texts, minutes_ahead, usual_spelling
 from oddshot.mapping.cells.notation import FEW
+from oddshot.mapping.cells.shapes import shapes_of
 
 DATE_TEXT = re.compile(
     r"\d{1,4}[-/. ](?:\d{1,2}|[a-z]{3,9})[-/. ]\d{2,4}.*|[a-z]{3,9} \d.*"
@@ -69,12 +70,11 @@ def find_date_format(values: Sequence[Any]) -> DateNotation | None:
     >>> find_date_format([*(f"2024-01-{day}" for day in range(10, 20)), "2024-02-30"]).words
     ('2024-02-30',)
     """
-    texts = [text for value in values if (text := _as_text(value)) is not None]
+    texts = [text for text in _as_texts(values) if text is not None]
     most = int(max(1, FEW * len(texts)))
     if not all(isinstance(text, str) for text in texts):
         return None
-    strange = (text for text in texts if not resembles_date(text))
-    if len(list(islice(strange, most + 1))) > most:
+    if len([*islice(_strange(texts), most + 1)]) > most:
         return None
     form, read, strays = closest_date_format(sorted({*texts}), unlikely=UNLIKELY)
     if strays and (len(read) < FEWEST_DATES or len(strays) > max(1, FEW * len(read))):
@@ -91,6 +91,19 @@ def resembles_date(text: str) -> bool:
     (True, False)
     """
     return len(text) <= LONGEST and DATE_TEXT.fullmatch(usual_spelling(text)) is not None
+
+
+def _strange(texts: Sequence[str]) -> Iterator[str]:
+    """Give the texts that resemble no dates; those of a shape that does need no second look.
+
+    Its digits are zeros, and with others more resembles a date: years begin with 19 or 20.
+    """
+    resemble: dict[str, bool] = {}
+    for text, shape in zip(texts, shapes_of(texts), strict=True):
+        if shape not in resemble:
+            resemble[shape] = resembles_date(shape)
+        if not resemble[shape] and not resembles_date(text):
+            yield text
 
 
 def closest_date_format(
@@ -134,7 +147,7 @@ def days_and_unread(
 
     They are in the format given, or in ISO's if more are.
     """
-    texts = [_as_text(value) for value in values]
+    texts = _as_texts(values)
     unread = np.array([text is not None and text not in words for text in texts], dtype=np.bool_)
     days = np.full(len(values), np.nan)
     at = [i for i, text in enumerate(texts) if unread[i] and isinstance(text, str)]
@@ -155,10 +168,10 @@ def offsets_of(values: Sequence[Any]) -> str:
     >>> offsets_of(["2024-03-01 05:00"]), offsets_of(["2024-03-01 05:00Z", "2024-03-01 05:00+01"])
     ('none', 'other')
     """
-    texts = [text for value in values if isinstance(text := _as_text(value), str)]
+    texts = [text for text in _as_texts(values) if isinstance(text, str)]
     if not texts:
         return ""
-    offsets = {offset_of(text) for text in texts} - {None}
+    offsets = {*minutes_ahead(texts)} - {None}
     return "none" if not offsets else "UTC" if offsets == {0} else "other"
 
 
@@ -178,6 +191,13 @@ def _shorter(texts: Sequence[str], form: str) -> str:
     if np.isnan(second).any():
         return form
     return other if CLEARLY * np.ptp(second) <= np.ptp(first) else form
+
+
+def _as_texts(values: Sequence[Any]) -> list[Any]:
+    """Give what `_as_text` gives for each of the values (n,)."""
+    if {*map(type, values)} != {str}:
+        return [*map(_as_text, values)]
+    return [None if (t := text.strip()).lower() in MISSING_WORDS else t for text in values]
 
 
 def _as_text(value: Any) -> Any:

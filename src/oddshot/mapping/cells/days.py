@@ -8,13 +8,14 @@ import pandas as pd
 
 from oddshot.episodes import FloatArray
 from oddshot.mapping.cells import periods
+from oddshot.mapping.cells.shapes import shapes_of
 
 DAY = pd.Timedelta(days=1)
 EPOCH = pd.Timestamp("1970-01-01", tz="UTC")
 COMPACT = ("%Y%m%d", "%Y%m%d%H", "%Y%m%d%H%M", "%Y%m%d%H%M%S")  # dates written as one number
 OFFSET = re.compile(
     r"[t ](?:\d\d(?::?\d\d){0,2}(?:[.,]\d+)?|\d\d?:\d\d(?::\d\d)?\s?[ap]m)\s*"
-    r"(?P<offset>z|utc|gmt|(?P<sign>[+-])(?P<hours>\d\d)(?::?(?P<minutes>\d\d))?)",
+    r"(?P<offset>z|utc|gmt|[+-]\d\d(?::?\d\d)?)",
     re.IGNORECASE,
 )  # behind a clock
 HOURS_AHEAD = {
@@ -47,18 +48,29 @@ def days_of_texts(texts: Sequence[str], form: str, *, local: bool = True) -> Flo
     >>> days_of_texts(texts, "ISO8601"), days_of_texts(texts, "ISO8601", local=False)
     (array([1.25, 1.25]), array([1.  , 1.25]))
     """
-    texts = [*map(usual_spelling, texts)]
+    texts = usual_spellings(texts)
     if form in periods.FORMS:
         texts, form = [text or "" for text in periods.begin(texts, form)], "ISO8601"
     by_utc = form == "ISO8601"
-    offsets = [_minutes_ahead(text) or 0 for text in texts] if local == by_utc else []
+    offsets = [] if by_utc and not local else _offsets(texts)
     if not by_utc:
-        texts = [*map(_without_offset, texts)]
+        pairs = zip(texts, offsets, strict=True)
+        texts = [text[: -len(offset)].rstrip() if offset else text for text, offset in pairs]
     dates = pd.to_datetime(texts, format=form, utc=True, errors="coerce")
-    if any(offsets):
-        ahead = pd.to_timedelta(offsets, unit="min")
+    if local == by_utc and any(offsets):
+        ahead = pd.to_timedelta([minutes or 0 for minutes in _minutes(offsets)], unit="min")
         dates = dates + ahead if local else dates - ahead
     return since_1970(dates)
+
+
+def usual_spellings(texts: Sequence[str]) -> list[str]:
+    """Spell moments (n,) as most programs do, see `usual_spelling`."""
+    shapes = shapes_of(texts)
+    peculiar = {shape for shape in {*shapes} if usual_spelling(shape) != shape}
+    if not peculiar:
+        return [*texts]
+    pairs = zip(texts, shapes, strict=True)
+    return [usual_spelling(text) if shape in peculiar else text for text, shape in pairs]
 
 
 def usual_spelling(text: str) -> str:
@@ -80,32 +92,41 @@ def usual_spelling(text: str) -> str:
     return f"{text[: zone.start()]}{offset}{text[zone.end() :]}"
 
 
-def offset_of(text: str) -> int | None:
-    """Minutes by which the clock of a text is ahead of UTC, if it says so.
+def minutes_ahead(texts: Sequence[str]) -> list[int | None]:
+    """Minutes (n,) by which the clocks of texts are ahead of UTC, if they say so.
 
-    >>> [offset_of(t) for t in ("2024-03-01 05:00-0330", "2024-03-01T05:00Z", "2024-03-01")]
+    >>> minutes_ahead(["2024-03-01 05:00-0330", "2024-03-01T05:00Z", "2024-03-01"])
     [-210, 0, None]
     """
-    return _minutes_ahead(usual_spelling(text))
+    return _minutes(_offsets(usual_spellings(texts)))
 
 
-def _minutes_ahead(text: str) -> int | None:
-    found = _offset(text)
-    if found is None:
-        return None
-    if found["sign"] is None:
-        return 0
-    minutes = 60 * int(found["hours"]) + int(found["minutes"] or 0)
-    return -minutes if found["sign"] == "-" else minutes
+def _offsets(texts: Sequence[str]) -> list[str]:
+    """Give the offsets (n,) from UTC with which texts end; empty for those without."""
+    shapes = shapes_of(texts)
+    begin = {shape: _begin_of_offset(shape) for shape in {*shapes}}
+    if all(at == len(shape) for shape, at in begin.items()):
+        return [""] * len(texts)
+    return [text[begin[shape] :] for text, shape in zip(texts, shapes, strict=True)]
 
 
-def _offset(text: str) -> re.Match[str] | None:
-    return next((match for match in OFFSET.finditer(text) if match.end() == len(text)), None)
+def _begin_of_offset(text: str) -> int:
+    """Give the place where the offset from UTC begins with which a text ends, or its length."""
+    ends = (match for match in OFFSET.finditer(text) if match.end() == len(text))
+    return next((match.start("offset") for match in ends), len(text))
 
 
-def _without_offset(text: str) -> str:
-    found = _offset(text)
-    return text[: found.start("offset")].rstrip() if found else text
+def _minutes(offsets: Sequence[str]) -> list[int | None]:
+    """Give offsets (n,) in minutes, ``None`` for empty ones."""
+    minutes = {offset: _minutes_of(offset) for offset in {*offsets}}
+    return [minutes[offset] for offset in offsets]
+
+
+def _minutes_of(offset: str) -> int | None:
+    if not offset.startswith(("+", "-")):
+        return 0 if offset else None
+    minutes = 60 * int(offset[1:3]) + int(offset[3:].removeprefix(":") or 0)
+    return -minutes if offset[0] == "-" else minutes
 
 
 def days_of_numbers(values: FloatArray, date_format: str) -> FloatArray:

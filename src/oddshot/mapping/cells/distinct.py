@@ -17,6 +17,8 @@ def distinct_values(column: Column) -> tuple[NDArray[np.intp], Sequence[Any]]:
         codes, distinct = pd.factorize(column)
     except TypeError:  # values that cannot be hashed: go by what they look like
         codes, distinct = pd.factorize(column.map(str, na_action="ignore"))
+    if isinstance(distinct.dtype, pd.StringDtype):
+        return codes, distinct.to_numpy(dtype=object).tolist()  # one by one they take long
     return codes, list(distinct)
 
 

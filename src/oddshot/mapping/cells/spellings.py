@@ -1,5 +1,6 @@
 """Levels that are known, found again as other programs write them."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 
@@ -16,8 +17,9 @@ TRUTHS = {"0", "1"}  # keys of truth values
 class Spellings:
     """Levels by their names, and by what all spellings of one share.
 
-    Words for gaps are gaps, but for those that are levels themselves; y, yes and true are one where
-    there are two levels, the other being n, no or false; 5 and 05 where one of them is a level.
+    Words for gaps are gaps, but for those that are levels themselves, in any letter case; y, yes
+    and true are one where there are two levels, the other being n, no or false; 5 and 05 where one
+    of them is a level.
 
     Parameters
     ----------
@@ -49,7 +51,7 @@ class Spellings:
         if name in self._levels:
             return name
         if self._by_meaning and means_gap(name):
-            return None
+            return self._words.get(name.lower())
         of_bytes = repr(name.encode("utf-8", "surrogatepass"))
         if not self._by_meaning and of_bytes in self._levels:
             return of_bytes
@@ -57,9 +59,20 @@ class Spellings:
         return next((level for level in found if level is not None), name)
 
     @cached_property
+    def _words(self) -> dict[str, str]:
+        """Levels that are words for gaps by these in small letters, each of which is but one's."""
+        words = [level for level in self._levels if means_gap(level)]
+        shared = Counter(map(str.lower, words))
+        return {word.lower(): word for word in words if shared[word.lower()] == 1}
+
+    @cached_property
     def _known(self) -> list[dict[str, str]]:
         """Levels by each of the keys, made where a name is none of theirs."""
-        return [{key(level): level for level in self._levels} for key in self._keys]
+        known = [{key(level): level for level in self._levels} for key in self._keys]
+        if self._by_meaning:  # 005 is neither 05 nor 5, where both are levels
+            shared = Counter(map(code_key, self._levels))
+            known[-1] = {key: level for key, level in known[-1].items() if shared[key] == 1}
+        return known
 
 
 def means_gap(name: str) -> bool:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from oddshot.episodes import FloatArray
 from oddshot.mapping.cells.distinct import Column, distinct_values
 from oddshot.mapping.cells.level_names import are_codes, level_name
-from oddshot.mapping.cells.spellings import Spellings
+from oddshot.mapping.cells.spellings import Spellings, means_gap
 from oddshot.mapping.encoding.groups import names_groups, told_groups
 from oddshot.mapping.encoding.portable import portable
 
@@ -53,11 +53,13 @@ class Category:
     def cause(self) -> str:
         """Say what its reason is about, or nothing.
 
-        "groups", "digits" that begin most levels, "mixed" cells.
+        "groups", "digits" that begin most levels, "mixed" cells, "words" for gaps beside such.
         """
         if self._names_groups():
             return "groups"
-        return "digits" if self._may_be_numbers() else "mixed" if self.mixed else ""
+        if self._may_be_numbers():
+            return "digits"
+        return "mixed" if self.mixed else "words" if self._words() else ""
 
     def outputs(self) -> list[str]:
         """Meaning of each encoded column."""
@@ -75,6 +77,23 @@ class Category:
 
     def reason(self) -> str:
         """Say what a user should know of it; often nothing."""
+        return "; ".join(filter(None, [self._told_of_rarity(), self._told_of_words()]))
+
+    def _told_of_words(self) -> str:
+        words = self._words()
+        if not words:
+            return ""
+        return (
+            f"{words[0]!r} is a level beside gaps; text files, as CSV, cannot tell the two apart: "
+            "write the level otherwise if rows come from such"
+        )
+
+    def _words(self) -> list[str]:
+        """Give the levels that are words for gaps, told apart from these."""
+        levels = [level for level in self.levels if level is not None and self.by_meaning]
+        return [level for level in levels if means_gap(level)]
+
+    def _told_of_rarity(self) -> str:
         if self._one_hot():
             return ""
         known = self._known()

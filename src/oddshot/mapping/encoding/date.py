@@ -76,7 +76,7 @@ class Date(Number):
 
     def days(self, column: Column) -> FloatArray:
         """Shape (n,): days since `origin`, as they are; NaN where missing."""
-        return self._days(column) - self.origin
+        return self.moments(column) - self.origin
 
     def folded(self, days: FloatArray, moved: FloatArray | None = None) -> FloatArray:
         """Bring days (n,) among those of fit; by as many as another column's were ``moved`` (n,).
@@ -94,7 +94,8 @@ class Date(Number):
             days[goes_on] = self._among_those_of_fit(since[goes_on])
         return days
 
-    def _days(self, column: Column) -> FloatArray:
+    def moments(self, column: Column) -> FloatArray:
+        """Shape (n,): days since 1970; NaN where missing."""
         return read_days(column, self.date_format, self.notation.words, local=bool(self.offsets))
 
     def warn_of_offsets(self, column: Column) -> None:
@@ -119,9 +120,12 @@ class Date(Number):
         """Give the nearest of the days of fit for days (n,)."""
         return nearest(days, np.array(self.begun))
 
-    def write(self, column: Column, encoded: FloatArray) -> None:
-        """Write the circles into the last of the column's outputs; a gap is their centre."""
-        hour, weekday = hour_and_weekday(self._days(column))
+    def write(self, moments: FloatArray, encoded: FloatArray) -> None:
+        """Write the circles of ``moments`` (n,), days since 1970, into the last of the outputs.
+
+        A gap is their centre.
+        """
+        hour, weekday = hour_and_weekday(moments)
         turns = [hour / 24] * self.hour + [weekday / 7] * self.weekday
         first = encoded.shape[1] - 2 * len(turns)
         for i, turn in enumerate(turns):

@@ -21,9 +21,10 @@ def with_dates_together(recipes: list[Recipe], rows: pd.DataFrame) -> list[Recip
     """Let columns of dates that go together, and of their parts, be moved together."""
     at = [i for i, r in enumerate(recipes) if isinstance(r, Date)]
     dates = [r for r in recipes if isinstance(r, Date)]
-    if not dates:
+    parts = any(type(r) is Number and r.may_be_part() for r in recipes)
+    if not dates or (len(dates) == 1 and not parts):  # reading them takes long
         return recipes
-    days = [r.days(rows.iloc[:, i]) + r.origin for i, r in zip(at, dates, strict=True)]
+    days = [r.moments(rows.iloc[:, i]) for i, r in zip(at, dates, strict=True)]
     found: dict[int, Recipe] = dict(zip(at, _beside_each_other(dates, days), strict=True))
     for i, r in enumerate(recipes):
         if type(r) is Number and r.may_be_part():

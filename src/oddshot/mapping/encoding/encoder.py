@@ -45,7 +45,7 @@ from oddshot.mapping.encoding.column_note import ColumnNote
 from oddshot.mapping.encoding.date import Date
 from oddshot.mapping.encoding.dates_together import with_dates_together
 from oddshot.mapping.encoding.layout import Layout
-from oddshot.mapping.encoding.left_out import Constant, LeftOut, differ
+from oddshot.mapping.encoding.left_out import Constant, LeftOut, differ, names_rows
 from oddshot.mapping.encoding.number import Number
 from oddshot.mapping.encoding.number_block import NumberBlock
 from oddshot.mapping.encoding.portable import portable
@@ -120,13 +120,15 @@ class Encoder:
     def __init__(self, *, owner: str = "Encoder") -> None:
         self._owner = owner
 
-    def fit(self, X: Any) -> Self:
+    def fit(self, X: Any, *, not_learned: dict[str, str] | None = None) -> Self:
         """Decide kind and encoding of every column.
 
         Parameters
         ----------
         X
             Shape (n, d), at least 2 rows: anything `to_rows` takes.
+        not_learned
+            Columns that are left out whatever they hold, and why.
 
         Raises
         ------
@@ -154,6 +156,8 @@ class Encoder:
                 for i, label in enumerate(labels)
             ]
             recipes = with_dates_together(recipes, rows)
+        why = not_learned or {}
+        recipes = [LeftOut(r.column, why[r.column]) if r.column in why else r for r in recipes]
         if isinstance(rows, pd.DataFrame):
             recipes = without_repeated_names(recipes, rows, named=names is not None)
         constants = sum(isinstance(recipe, Constant) for recipe in recipes)
@@ -203,14 +207,17 @@ class Encoder:
         width, asides = self._layout.width, self._layout.aside if aside else []
         whole = np.empty((rows.shape[0], width + len(asides)))
         encoded = whole[:, :width]
-        self._numbers.write(self._numbers.read(rows), encoded)
+        numbers, moments = self._numbers.read(rows)
+        self._numbers.write(numbers, encoded)
         for i, column_recipe in self._special:
             assert isinstance(rows, pd.DataFrame)
             start = self._layout.starts[i]
-            stop = start + len(column_recipe.outputs())
+            outputs = encoded[:, start : start + len(column_recipe.outputs())]
             if isinstance(column_recipe, Date):
                 column_recipe.warn_of_offsets(rows.iloc[:, i])
-            column_recipe.write(rows.iloc[:, i], encoded[:, start:stop])
+                column_recipe.write(moments[column_recipe.column], outputs)
+            else:
+                column_recipe.write(rows.iloc[:, i], outputs)
         encoded += 0.0  # -0.0 becomes 0.0: a mapping knows its own rows by their bytes
         self._write_aside(rows, asides, whole[:, width:])
         return whole
@@ -313,6 +320,16 @@ class Encoder:
             (len(category.levels), at, starts[i] + len(category.outputs()) - 1)
             for i, category, at in self._layout.told_apart()
         ]
+
+    @property
+    def levels_by_type(self) -> list[str]:
+        """Name the columns that are levels for their type, whatever their cells look like."""
+        return [r.column for r in self.recipes if isinstance(r, Category) and r.by_type]
+
+    @property
+    def identifiers(self) -> dict[str, str]:
+        """Name the columns that are left out for they name the rows, and say why."""
+        return {r.column: r.reason() for r in self.recipes if names_rows(r)}
 
     @property
     def rarer(self) -> float:

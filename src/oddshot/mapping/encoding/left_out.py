@@ -18,6 +18,7 @@ from oddshot.mapping.cells.spellings import gap_cells
 from oddshot.mapping.cells.truth_values import booleans_or_none
 
 SAME, NEXT_TO_0 = 1e-6, 1e-12  # of a number, and beside 0: as much may be rounding
+IDENTIFIER = "identifier"  # the cause of a column that names the rows
 WHOLE = 2.0**53  # smaller whole numbers are exact
 
 
@@ -104,6 +105,11 @@ class Constant(LeftOut):
 
     def _differ(self, numbers: FloatArray) -> FloatArray:
         return differ(numbers, np.float64(self.value))
+
+
+def names_rows(recipe: object) -> bool:
+    """Tell whether a column is left out for it names the rows."""
+    return isinstance(recipe, LeftOut) and recipe.cause == IDENTIFIER
 
 
 def differ(numbers: FloatArray, value: FloatArray | np.float64) -> FloatArray:

@@ -74,8 +74,15 @@ class NumberBlock:
             lasting=any(r.notation.holds == DURATIONS for _, r in numbers),
         )
 
-    def read(self, rows: RawRows) -> FloatArray:
-        """Read the columns of rows (n, d), as a copy (n, q); NaN where missing."""
+    def read(self, rows: RawRows) -> tuple[FloatArray, dict[str, FloatArray]]:
+        """Read the columns of rows (n, d).
+
+        Returns
+        -------
+        tuple
+            The columns as a copy (n, q), and of each column of dates by its name the days (n,)
+            since 1970; NaN where missing.
+        """
         used = self.source
         by_column = self.dated or (self.lasting and isinstance(rows, pd.DataFrame))
         matrix = None if by_column else as_matrix(rows)
@@ -85,19 +92,21 @@ class NumberBlock:
             read = np.array(dense, dtype=np.float64, order="C")
             for j in self.rounded:
                 read[:, j] = self.numbers[j].unrounded(read[:, j])
-            return read
+            return read, {}
         assert isinstance(rows, pd.DataFrame)
         columns = np.empty((len(rows), len(used)))
+        moments: dict[str, FloatArray] = {}
         days: dict[str, FloatArray] = {}
         for j, (i, number) in enumerate(zip(used, self.numbers, strict=True)):
             if isinstance(number, Date):
-                days[number.column] = number.days(rows.iloc[:, i])
+                moments[number.column] = number.moments(rows.iloc[:, i])
+                days[number.column] = moments[number.column] - number.origin
                 columns[:, j] = number.folded(days[number.column])
             else:
                 columns[:, j] = number.read(rows.iloc[:, i])
         if days:
             move_with_dates(self.numbers, columns, days)
-        return columns
+        return columns, moments
 
     def write(self, values: FloatArray, encoded: FloatArray) -> None:
         """Write `values` (n, q), which are used up, into `encoded` (n, p)."""

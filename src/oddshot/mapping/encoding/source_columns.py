@@ -77,11 +77,16 @@ def warn_of_lost_names(rows: RawRows, names: list[str], *, named: bool) -> None:
 
 
 def by_name(rows: pd.DataFrame, names: list[str], left_out: dict[str, Any]) -> pd.DataFrame:
-    """Give columns in the order of ``names``; for those left out, a value stands in."""
+    """Give columns in the order of ``names``; for those left out, a value stands in.
+
+    What stood in objects that are missing in all rows has gaps.
+    """
     given = [str(name) for name in rows.columns]
     if given == names:
         return rows
-    missing = sorted(set(names) - set(given) - left_out.keys())
+    lacking = sorted(set(names) - set(given))
+    left_out = left_out | dict.fromkeys(_in_missing_objects(lacking, rows), np.nan)
+    missing = [name for name in lacking if name not in left_out]
     if missing:
         shown = ", ".join(map(repr, missing[:10])) + (", ..." if len(missing) > 10 else "")
         raise DataError(
@@ -96,6 +101,24 @@ def by_name(rows: pd.DataFrame, names: list[str], left_out: dict[str, Any]) -> p
         return rows
     absent = {name: left_out[name] for name in names if name not in there}
     return rows.set_axis(there, axis=1).assign(**absent)[names]
+
+
+def _in_missing_objects(names: list[str], rows: pd.DataFrame) -> list[str]:
+    """Choose the names of columns that stood in objects for which all rows have gaps.
+
+    >>> _in_missing_objects(["amount.in.code", "day"], pd.DataFrame({"amount": [None, None]}))
+    ['amount.in.code']
+    """
+    around = {
+        name: {name[:at] for at, letter in enumerate(name) if letter == "."} for name in names
+    }
+    objects = set().union(*around.values())
+    empty = {
+        str(column)
+        for place, column in enumerate(rows.columns)
+        if str(column) in objects and rows.iloc[:, place].isna().all()
+    }
+    return [name for name in names if around[name] & empty]
 
 
 def _asked(missing: list[str], new: list[str]) -> str:
