@@ -44,4 +44,6 @@ class Edition(IntEnum):
     """Rare flags of gaps vary as they do among all rows, and those that go together count once."""
     NORMAL_ONCE = 12
     """Rows all known to be normal count once where many repeat; what equals several is lowered."""
+    SEES_SPIKES = 12
+    """What is beside the one value that most rows have in a column is no further out than it lies."""
     NEWEST = 12

@@ -143,7 +143,13 @@ class Mapping:
         self.base = support
         flat = FLAT if self.edition >= Edition.SEES_NO_SCALE else 0.0
         flags = support.flags if self.edition >= Edition.GAPS_TOGETHER else None
-        free = LabelFree(threads=self.threads, left_out=self.left_out, flat=flat, flags=flags)
+        free = LabelFree(
+            threads=self.threads,
+            left_out=self.left_out,
+            flat=flat,
+            flags=flags,
+            spikes=self.edition >= Edition.SEES_SPIKES,
+        )
         self._free = free.fit(support, np.random.default_rng(_seeds(support)))
         self._later = Pool(support.typical[:0], self._free.typical_[:0])
         self._later_labels = np.zeros(0, dtype=np.int8)

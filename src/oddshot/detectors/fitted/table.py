@@ -418,7 +418,7 @@ class FittedTable:
             self.prior,
             fewer.encoder,
             fewer.mapping,
-            copies=fewer.mapping.support.copies,
+            copies=fewer.mapping.base.copies,
             novelty=self._novelty,
             spares_rows=False,
             told_by_known=self._told_by_known,

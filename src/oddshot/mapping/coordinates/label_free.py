@@ -14,6 +14,7 @@ from oddshot.mapping.coordinates.labelled import Seen
 from oddshot.mapping.coordinates.neighbours import Neighbours, Subsets
 from oddshot.mapping.coordinates.shape import Ellipsoids
 from oddshot.mapping.coordinates.spaces import NAMES, Spaces, Views
+from oddshot.mapping.coordinates.spikes import spiked_columns
 from oddshot.mapping.coordinates.tails import Tails
 from oddshot.mapping.row_places import RowPlaces
 from oddshot.mapping.support import Support
@@ -36,6 +37,8 @@ class LabelFree:
     flags
         Shape (p,): which of the support's columns are flags of gaps, see `Ellipsoid`; ``None``:
         none. Not looked at in tables that are seen along principal axes.
+    spikes
+        Whether columns in which one value stands in most rows are seen as such.
 
     Attributes
     ----------
@@ -52,14 +55,20 @@ class LabelFree:
         left_out: Collection[str] = (),
         flat: float = FLAT,
         flags: NDArray[np.bool_] | None = None,
+        spikes: bool = True,
     ) -> None:
         self._threads, self._left_out, self._flat = threads, left_out, flat
-        self._flags = flags
+        self._flags, self._spikes = flags, spikes
 
     def fit(self, support: Support, generator: np.random.Generator) -> Self:
         """Compare the support's typical rows with each other, and freeze."""
         self._width = support.width
-        self._spaces = Spaces().fit(support.typical[:, : self._width])
+        columns = support.typical[:, : self._width]
+        flags = self._flags
+        spiked = spiked_columns(columns, flags) if self._spikes else None
+        self._spaces = Spaces().fit(columns, spiked)
+        if spiked is not None:  # in the ellipsoid they are as flags are
+            flags = spiked if flags is None else flags | spiked
         views = self._view(support.typical)
         reference = Reference(views, self._view(support.known))
         self.neighbours_, self._isolation = Neighbours(threads=self._threads), Isolation()
@@ -67,7 +76,7 @@ class LabelFree:
             self.neighbours_,
             Subsets(threads=self._threads),
             Tails(),
-            Ellipsoids(self._flags),
+            Ellipsoids(flags),
             self._isolation,
         )
         self._blocks = [block for block in every if type(block).__name__ not in self._left_out]

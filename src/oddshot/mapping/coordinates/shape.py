@@ -26,10 +26,11 @@ class Ellipsoid:
     trim
         Whether the three quarters of the points that lie nearest are fitted on.
     flags
-        Shape (p,): which columns are flags of gaps; ``None``: none. Where gaps are rare these have
-        next to no variance inside, and each row with one would be further out than any other. So
-        such flags have the covariances that they have among all points, by which ten of them that
-        go together count once, and none with other columns.
+        Shape (p,): which columns are flags of gaps, or hold one value in most rows
+        (`oddshot.mapping.coordinates.spikes`); ``None``: none. Where gaps, or other values, are
+        rare these have next to no variance inside, and each row with one would be further out than
+        any other. So such columns have the covariances that they have among all points, by which
+        ten of them that go together count once, and none with other columns.
     """
 
     def __init__(self, *, trim: bool, flags: NDArray[np.bool_] | None = None) -> None:

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import ndtri
 from sklearn.utils.extmath import randomized_svd
 
 from oddshot.episodes import Float32Array, FloatArray
 from oddshot.mapping.coordinates.interpolation import interpolated
+from oddshot.mapping.coordinates.spikes import reach
 
 MAX_WHITENED = 48
 MAX_WIDTH, MAX_COLUMNS = 192, 2048
@@ -63,8 +65,11 @@ class Spaces:
     ((100, 3), (100, 3))
     """
 
-    def fit(self, rows: FloatArray) -> Self:
-        """Learn location, scale, quantiles and principal axes from ``rows`` (m, d)."""
+    def fit(self, rows: FloatArray, spiked: NDArray[np.bool_] | None = None) -> Self:
+        """Learn location, scale, quantiles and principal axes from ``rows`` (m, d).
+
+        ``spiked`` (d,): see `oddshot.mapping.coordinates.spikes`; ``None``: no column is.
+        """
         quartiles = np.quantile(rows, (0.25, 0.5, 0.75), axis=0)
         self._centre = quartiles[1]
         low = np.quantile(rows, 0.005, axis=0, method="higher")
@@ -72,6 +77,8 @@ class Spaces:
         winsorised = np.clip(rows, low, high)
         deviation = winsorised.std(axis=0)
         scale = np.maximum((quartiles[2] - quartiles[0]) / 1.349, 0.5 * deviation)
+        for column in () if spiked is None else np.flatnonzero(spiked):
+            scale[column] = max(scale[column], reach(rows[:, column]))
         scale = np.where(scale > 0, scale, rows.std(axis=0))
         self._scale = np.where(scale > 0, scale, 1.0)
         standard = self._standard(rows)
