@@ -19,7 +19,9 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from oddshot import FewShotDetector, Prior
+from oddshot.detectors import adapted_prior
 from oddshot.detectors.fitted.table import FittedTable
+from oddshot.detectors.verdicts.adjustable_threshold import AdjustableThreshold
 from oddshot.errors import DataError, PriorError, SavedScoresWarning, SettingError
 from oddshot.persistence import FORMAT_VERSION, STATE_FILE, save_state
 from small_detectors import detector, few_labels, odd_among
@@ -452,3 +454,27 @@ def test_the_order_of_columns_that_are_multiples_of_each_other_does_not_matter(k
     there = FewShotDetector().fit(rows, labels).anomaly_score(new)
     back = FewShotDetector().fit(rows[swapped], labels).anomaly_score(new[swapped])
     np.testing.assert_array_equal(there, back)
+
+
+@pytest.mark.parametrize("use", ["fit", "partial_fit", "set_threshold", "calibrate"])
+def test_who_stops_it_keeps_the_old_detector(use, monkeypatch):
+    rows, _ = odd_among(120)
+    made = detector().fit(rows).set_threshold(alpha=0.1).calibrate(folds=2)
+    made.p_values(rows)
+    before = dict(vars(made))
+
+    def stopped(*_, **__):
+        raise KeyboardInterrupt
+
+    calls = {
+        "fit": lambda: made.fit(rows[:90], few_labels(90)),
+        "partial_fit": lambda: made.partial_fit(rows[:4], [1, 1, 0, 0]),
+        "set_threshold": lambda: made.set_threshold(alpha=0.2),
+        "calibrate": lambda: made.calibrate(folds=3),
+    }
+    monkeypatch.setattr(AdjustableThreshold, "_flagged_share", stopped)
+    monkeypatch.setattr(adapted_prior, "Calibration", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        calls[use]()
+    assert vars(made).keys() == before.keys()
+    assert all(vars(made)[name] is value for name, value in before.items())

@@ -18,6 +18,7 @@ It keeps a `FittedTable`, or `FittedImages`, which turn rows into raw scores.
 """
 
 import warnings
+from copy import copy
 from pathlib import Path
 from typing import Any, Self
 
@@ -33,8 +34,9 @@ from oddshot.detectors.given.tables import table_rows
 from oddshot.detectors.gives_reasons import GivesReasons
 from oddshot.detectors.keeps_up import KeepsUp
 from oddshot.detectors.learns_from_answers import LearnsFromAnswers
+from oddshot.detectors.verdicts.calibrated import told_as_picked
 from oddshot.episodes import FloatArray, GivenLabels
-from oddshot.errors import PriorError, SavedScoresWarning, SettingError
+from oddshot.errors import CalibrationWarning, PriorError, SavedScoresWarning, SettingError
 from oddshot.mapping.quality import QUALITIES, Quality
 from oddshot.mapping.support import EACH_ITSELF
 from oddshot.persistence import load_state, reading_state, save_state
@@ -170,6 +172,9 @@ class FewShotDetector(LearnsFromAnswers, GivesReasons, KeepsUp):
 
         Warns
         -----
+        CalibrationWarning
+            If 100 known normal rows or more score clearly higher than unlabelled ones: these do not
+            calibrate alone.
         SparseWarning
             If many columns of a sparse matrix have a value in one row alone.
         LabelWarning
@@ -206,10 +211,15 @@ class FewShotDetector(LearnsFromAnswers, GivesReasons, KeepsUp):
                 overlap=self._overlap,
             )
         novel = self.novel if isinstance(self.novel, str) else float(self.novel)
-        self._used = {"quality": self.quality, "novel": novel}
-        self._keep(fitted)
-        self._normal_rows_are_old = False
-        self._set_threshold(self._shown_rows(), contamination)
+        made = copy(self)  # taken over when all is done: who stops it keeps the old detector
+        made._used = {"quality": self.quality, "novel": novel}
+        made._keep(fitted)
+        made._normal_rows_are_old = made._answers_calibrate = False
+        made._normal_rows_are_picked = not self._overlap and made._normal_rows_look_picked()
+        made._set_threshold(made._shown_rows(), contamination)
+        self._become(made)
+        if self._normal_rows_are_picked:
+            warnings.warn(told_as_picked(fitted.kept_labels), CalibrationWarning, stacklevel=2)
         return self
 
     def save(self, path: str | Path) -> None:
@@ -240,6 +250,8 @@ class FewShotDetector(LearnsFromAnswers, GivesReasons, KeepsUp):
             **self._used,
             "seed": self._fitted.seed,
             "normal_rows_are_old": self._normal_rows_are_old,
+            "normal_rows_are_picked": self._normal_rows_are_picked,
+            "answers_calibrate": self._answers_calibrate,
             **verdicts,
             **state,
         }
@@ -317,6 +329,8 @@ class FewShotDetector(LearnsFromAnswers, GivesReasons, KeepsUp):
             threads = detector._threads()
             detector._keep(FittedTable.restored(prior, meta, parts, threads=threads))
         detector._normal_rows_are_old = bool(meta.get("normal_rows_are_old", False))
+        detector._normal_rows_are_picked = bool(meta.get("normal_rows_are_picked", False))
+        detector._answers_calibrate = bool(meta.get("answers_calibrate", True))  # of an older one
         detector._shown = detector._shown_rows()
         detector._restore_verdicts(meta, tensors)
         return detector

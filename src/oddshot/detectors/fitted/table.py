@@ -456,6 +456,19 @@ class FittedTable:
         return self._mapping.support.labels
 
     @cached_property
+    def came_later(self) -> NDArray[np.bool_]:
+        """Which of these rows (m,) came with a label after fit, which has not seen them."""
+        return self._counted == 0
+
+    @cached_property
+    def labels_at_fit(self) -> LabelArray:
+        """Labels (m,) of these rows, but for those that came after fit: these are -1 here."""
+        base = self._mapping.base
+        at = RowPlaces(base.typical).of(self._mapping.support.typical)
+        told = np.append(base.labels, UNLABELLED)[at] == NORMAL
+        return np.where(told, self.kept_labels, UNLABELLED).astype(np.int8)
+
+    @cached_property
     def copies(self) -> FloatArray:
         """How many rows given to fit each of these rows (m,) stands for."""
         return np.where(self._counted > 0, self._counted, 1.0)
