@@ -36,11 +36,18 @@ from oddshot.detectors.keeps_up import KeepsUp
 from oddshot.detectors.learns_from_answers import LearnsFromAnswers
 from oddshot.detectors.verdicts.calibrated import told_as_picked
 from oddshot.episodes import FloatArray, GivenLabels
-from oddshot.errors import CalibrationWarning, PriorError, SavedScoresWarning, SettingError
+from oddshot.errors import (
+    CalibrationWarning,
+    LabelWarning,
+    PriorError,
+    SavedScoresWarning,
+    SettingError,
+)
 from oddshot.mapping.quality import QUALITIES, Quality
 from oddshot.mapping.support import EACH_ITSELF
 from oddshot.persistence import load_state, reading_state, save_state
 from oddshot.priors import Prior, plain
+from oddshot.wording import counted
 
 MOST_OFF = 0.5  # decades by which a loaded detector's scores may be off, with a warning
 
@@ -179,7 +186,8 @@ class FewShotDetector(LearnsFromAnswers, GivesReasons, KeepsUp):
             If many columns of a sparse matrix have a value in one row alone.
         LabelWarning
             If ``y`` is ignored, looks like scikit-learn's predictions, where 1 is normal, or has
-            the index of ``X`` in another order; or if a column of ``X`` holds labels.
+            the index of ``X`` in another order; if a column of ``X`` holds labels; or if equal rows
+            are labelled both ways.
         """
         contamination, quality = self._checked_contamination(), self._checked_quality()
         novelty = Novelty.checked(self.novel)
@@ -210,6 +218,14 @@ class FewShotDetector(LearnsFromAnswers, GivesReasons, KeepsUp):
                 drawn_for=self._drawn_for,
                 overlap=self._overlap,
             )
+            both = 0 if self._overlap else fitted.labelled_both_ways
+            if both:
+                warnings.warn(
+                    f"{counted(both, 'rows')} labelled as an anomaly and as normal: all labels of "
+                    "equal rows count; give them one label, or correct it by partial_fit",
+                    LabelWarning,
+                    stacklevel=2,
+                )
         novel = self.novel if isinstance(self.novel, str) else float(self.novel)
         made = copy(self)  # taken over when all is done: who stops it keeps the old detector
         made._used = {"quality": self.quality, "novel": novel}

@@ -159,6 +159,7 @@ class SeriesDetector(AnomalyDetector):
     True
     """
 
+    detector_: FewShotDetector
     _windows: Windows
     _in_time: FloatArray | None = None  # raw scores of the readings given to fit, in this order
     _gaps: Mapping[str, float] = MappingProxyType({})  # and the shares without a value, by column
