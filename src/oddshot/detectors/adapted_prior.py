@@ -49,6 +49,7 @@ class AdaptedPrior(AnomalyDetector):
     _parts: "list[_Part] | None" = None
     _normal_rows_are_old = False  # known before `refresh`: new rows are not drawn as they were
     _normal_rows_are_picked = False  # given to `fit`, and odd: no sample of normal rows
+    _doubts_normal_rows = True  # whether `fit` asks if they are
     _answers_calibrate = False  # those that came after `fit`, as where an older version saved them
 
     @abstractmethod

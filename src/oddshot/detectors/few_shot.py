@@ -231,7 +231,8 @@ class FewShotDetector(LearnsFromAnswers, GivesReasons, KeepsUp):
         made._used = {"quality": self.quality, "novel": novel}
         made._keep(fitted)
         made._normal_rows_are_old = made._answers_calibrate = False
-        made._normal_rows_are_picked = not self._overlap and made._normal_rows_look_picked()
+        doubts = self._doubts_normal_rows and not self._overlap
+        made._normal_rows_are_picked = doubts and made._normal_rows_look_picked()
         made._set_threshold(made._shown_rows(), contamination)
         self._become(made)
         if self._normal_rows_are_picked:

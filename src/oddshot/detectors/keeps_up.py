@@ -160,9 +160,11 @@ class KeepsUp(AdaptedPrior):
             seed=fitted.seed,
         )
         detector: Self = clone(self)
-        detector.fit(context, labels)
-        normal, others = (int((labels[old:] == kind).sum()) for kind in (NORMAL, UNLABELLED))
         some_are_old = bool((labels[:old] == NORMAL).any())
+        detector._doubts_normal_rows = not some_are_old  # these may look odd by the change alone
+        detector.fit(context, labels)
+        detector._doubts_normal_rows = True
+        normal, others = (int((labels[old:] == kind).sum()) for kind in (NORMAL, UNLABELLED))
         detector._normal_rows_are_old = some_are_old and normal < min(ENOUGH_NORMAL, others)
         newer, _ = detector._raw_context("refresh")
         warn_of_other_kinds(fitted.encoder.recipes, newer.encoder.recipes, kept.aligned(rows))

@@ -524,8 +524,8 @@ def told_as_picked(labels: LabelArray) -> str:
     """Say of labels (n,) that those of normal rows are not such as `look_picked` trusts."""
     return (
         f"{int((labels == NORMAL).sum()):,} known normal rows score higher than unlabelled ones, "
-        "as rows do that were picked because they are odd, or come from before a change: they do "
-        "not stand for other normal rows, and p-values and alpha do not rest on them alone"
+        "as rows do that were picked because they are odd: they do not stand for other normal "
+        "rows, and p-values and alpha do not rest on them alone"
     )
 
 
