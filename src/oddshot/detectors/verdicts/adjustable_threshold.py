@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from math import ceil
 from typing import Any, Self
@@ -161,9 +162,11 @@ class AdjustableThreshold(CalibratedVerdicts):
                 f"{', '.join(rules)}"
             )
         wanted, choose = rules[asked[0]]
-        threshold, self._rule = choose(wanted, X, y)
-        self.offset_ = -threshold
-        self.contamination_ = self._flagged_share(threshold)
+        made = copy(self)
+        threshold, made._rule = choose(wanted, X, y)
+        made.offset_ = -threshold
+        made.contamination_ = self._flagged_share(threshold)
+        self._become(made)
         return self
 
     def _set_threshold(self, shown: Shown, share: float | None) -> None:
