@@ -1,6 +1,6 @@
 """An autoencoder augmented by adversaries, trained on one data set without a label."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -366,6 +366,10 @@ class AAEDetector(AnomalyDetector):
             gradient_penalty=self.gradient_penalty,
             patience=self.patience,
         )
+
+    @property
+    def _columns_told(self) -> Sequence[ColumnNote]:
+        return self.column_report_
 
     @property
     def _columns_compared(self) -> int:

@@ -42,6 +42,7 @@ def test_what_stands_in_blocks_names_groups_whatever_it_is_called(name, cells):
         ("x", RNG.permutation(LOTS)),
         ("charge", RNG.permutation(LOTS)),
         ("age", np.sort(RNG.normal(50, 15, 1000).round())),  # rows are sorted by it
+        ("savings", np.sort(RNG.integers(0, 1000, 1200))),
         ("town", np.sort(RNG.choice(TOWNS, 1000))),
         ("x", np.round(20 + 9 * np.sin(np.arange(600) / 60))),  # comes again
         ("day", LOTS - 999),

@@ -126,7 +126,10 @@ def test_columns_that_name_groups_of_rows_are_told(as_text: bool) -> None:
     for note, other in (encoder.report(), Encoder.from_state(*encoder.state()).report()):
         assert note.cause == "groups"
         assert note.used
-        assert "may name what rows belong to, as a lot or a customer (100 values in 400 rows)" in note.reason
+        assert (
+            "may name what rows belong to, as a lot or a customer (100 values in 400 rows)"
+            in note.reason
+        )
         assert other.cause == ""
 
 

@@ -24,12 +24,14 @@ from oddshot.mapping.encoding.recipe import Recipe
 
 MOST_EACH = 0.1  # share of the rows in the largest group
 IN_ONE_RUN = 0.9  # share of the values with several rows that stand in one run of these
-OF_A_SIZE = 0.5  # share of the groups with as many rows as most; of what is counted, they differ
+OF_A_SIZE = 0.6  # share of the groups with equally many rows, two or more
 COLLISIONS = 20.0  # integers within groups**2 / 20 would be met twice if they were drawn
 COUNTED = re.compile(r"(\D*)(\d{1,15})")
 
 
-def with_groups_in_blocks(recipes: list[Recipe], rows: pd.DataFrame, *, named: bool) -> list[Recipe]:
+def with_groups_in_blocks(
+    recipes: list[Recipe], rows: pd.DataFrame, *, named: bool
+) -> list[Recipe]:
     """Let columns of levels or whole numbers be told to name groups if their rows stand together.
 
     Each of 20 values or more stands in one run of rows, and does not come again. Where the rows
@@ -116,4 +118,4 @@ def _are_sorted(values: NDArray[np.generic]) -> bool:
 
 
 def _of_a_size(counts: NDArray[np.intp]) -> bool:
-    return bool(np.bincount(counts).max() >= OF_A_SIZE * len(counts))
+    return bool(np.bincount(counts)[2:].max(initial=0) >= OF_A_SIZE * len(counts))
