@@ -94,6 +94,9 @@ MAY_OWN = frozenset(
     }
 )  # or amounts of money, electricity, warmth, ...
 GOES_ON = frozenset({"date", "day", "hour", "month", "period", "quarter", "time", "week", "year"})
+PLACES = frozenset(
+    {"lat", "latitude", "lon", "long", "lng", "longitude", "coordinate", "coordinates", "gps"}
+)
 YEAR_NAMES = frozenset({"year", "yr"})
 
 
@@ -174,6 +177,15 @@ def says_year(name: str) -> bool:
     (True, False)
     """
     return not YEAR_NAMES.isdisjoint(_words(name))
+
+
+def says_place(name: str) -> bool:
+    """Tell whether a column is named as latitudes and longitudes are.
+
+    >>> says_place("start_lat"), says_place("length")
+    (True, False)
+    """
+    return not PLACES.isdisjoint(_words(name))
 
 
 def _words(name: str) -> list[str]:
