@@ -97,6 +97,8 @@ GOES_ON = frozenset({"date", "day", "hour", "month", "period", "quarter", "time"
 PLACES = frozenset(
     {"lat", "latitude", "lon", "long", "lng", "longitude", "coordinate", "coordinates", "gps"}
 )
+TURNS = frozenset({"azimuth", "bearing", "course", "dir", "direction", "heading", "yaw"})
+GERMAN_TURNS = ("richtung", "winkel", "azimut")  # at the end of words
 YEAR_NAMES = frozenset({"year", "yr"})
 
 
@@ -177,6 +179,16 @@ def says_year(name: str) -> bool:
     (True, False)
     """
     return not YEAR_NAMES.isdisjoint(_words(name))
+
+
+def says_turn(name: str) -> bool:
+    """Tell whether a column is named as angles are that begin anew after a full turn.
+
+    >>> says_turn("wind_dir [deg]"), says_turn("Windrichtung"), says_turn("courses")
+    (True, True, False)
+    """
+    words = _words(name)
+    return not TURNS.isdisjoint(words) or any(word.endswith(GERMAN_TURNS) for word in words)
 
 
 def says_place(name: str) -> bool:
