@@ -76,7 +76,7 @@ class Calibration:
         return f"not promised for rows of a new {names}" if names else ""
 
     def doubted(self, *doubts: str, new_groups: tuple[str, ...] = ()) -> "Calibration":
-        """Give the same rows, but doubt them for these reasons, and for columns that name groups."""
+        """Give the same rows, doubted for these reasons, and for columns that name groups."""
         told = filter(None, [*doubts, doubt_of_groups(new_groups)])
         return replace(self, doubt="; ".join(told), new_groups=new_groups)
 

@@ -65,21 +65,20 @@ def _groups(one: Number | Category, column: Column) -> tuple[int, ...]:
         cells = cells[np.isfinite(cells)]
         if (cells != np.floor(cells)).any():
             return ()
-        codes, values = pd.factorize(cells)
+        codes, numbers = pd.factorize(cells)
     else:
         codes, texts = distinct_values(column)
         codes = codes[codes >= 0]
-        values = texts
     counts = np.bincount(codes)
     if not _in_blocks(codes, counts):
         return ()
-    known = may_say_group(one.column) or says_group(one.column)
-    names = known or (
-        _run_on(values, counts)
+    if not (may_say_group(one.column) or says_group(one.column)) and not (
+        _run_on(numbers, counts)
         if isinstance(one, Number)
-        else _are_names([level_name(value) for value in values], counts)
-    )
-    return (len(counts), len(codes)) if names else ()
+        else _are_names([*map(level_name, texts)], counts)
+    ):
+        return ()
+    return len(counts), len(codes)
 
 
 def _in_blocks(codes: NDArray[np.intp], counts: NDArray[np.intp]) -> bool:
@@ -101,7 +100,7 @@ def _run_on(values: NDArray[np.float64], counts: NDArray[np.intp]) -> bool:
 
 
 def _are_names(texts: Sequence[str], counts: NDArray[np.intp]) -> bool:
-    """Tell whether texts, as they appear, are counted behind one stem, or rows not sorted by them."""
+    """Tell whether texts, as they appear, are counted behind one stem, or not sorted."""
     parts = [COUNTED.fullmatch(text) for text in texts]
     found = [part for part in parts if part is not None]
     if len(found) == len(texts) and len({part[1] for part in found}) == 1:

@@ -32,8 +32,8 @@ class Category:
     Which of more than 12 levels a cell holds stands aside; not so in what an older version saved,
     whose levels were not ``told_apart``, nor found ``by_meaning``, see `Spellings`. A level with a
     count of 0 is one that fit did not see. What kept cells from being numbers or dates, where most
-    are, is told as ``mixed``. A column may be one of levels ``by_type``, whatever these look like. Of one
-    that seems to name ``groups`` of rows by where these stand, how many, and of how many rows.
+    are, is told as ``mixed``. A column may be one of levels ``by_type``, whatever these look like.
+    Of one that seems to name ``groups`` of rows by where these stand: how many, and of how many rows.
     """
 
     column: str
@@ -91,7 +91,7 @@ class Category:
         return told
 
     def _told_groups(self) -> tuple[int, ...]:
-        """Count the groups that it seems to name, and the rows in them; nothing if it names none."""
+        """Count the groups that it seems to name, and the rows in them; or nothing."""
         if self._one_hot():
             return ()
         known = self._known()

@@ -63,10 +63,8 @@ class Number:
             return "code" if self.code else "time"
         if self.missing and self.notation.words:
             return "words"
-        if self.notation.units:
-            return "unit"
-        if self.notation.marks:
-            return "marks"
+        if self.notation.units or self.notation.marks:
+            return "unit" if self.notation.units else "marks"
         if self.bounds or self.notation.comma:
             return "bounds" if self.bounds else "points"
         return "angle" if self.turns() else ""
