@@ -135,7 +135,7 @@ def test_decimals_are_written_as_in_the_table():
     assert shown("1.018,10", decimal=",") == "1.018,10"
     assert told(explained(values=(900.5, "there"), score=3.25), decimal=",")[:3] == [
         "Row r17: anomaly score 3,25, above the threshold of 2. "
-        "About one row in 1,800 scores as high.",
+        "About one row in 1.800 scores as high.",
         "amount is 900,5 (+2); in the nearest typical row it is 103.",
         "shop is there (+0,6); in the nearest typical row it is here.",
     ]

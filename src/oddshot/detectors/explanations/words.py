@@ -88,7 +88,7 @@ def told(found: Explained, *, top: int = 3, sought: bool = True, decimal: str = 
     side = "above" if found.flagged else "not above"
     lines = [
         f"Row {found.row}: anomaly score {_signed(found.score, '.3g', decimal)}, {side} the "
-        f"threshold of {_signed(found.threshold, '.3g', decimal)}. {_rarity(found.score)}"
+        f"threshold of {_signed(found.threshold, '.3g', decimal)}. {_rarity(found.score, decimal)}"
     ]
     digits = digits_of(found)
     lines += reasons(found, top=top, decimal=decimal)
@@ -174,14 +174,19 @@ def _signed(value: float, form: str, decimal: str) -> str:
     return f"{value:{form}}".replace(".", decimal)
 
 
-def _rarity(score: float) -> str:
+def _rarity(score: float, decimal: str) -> str:
     if score > np.log10(MOST_RARE):
-        return "Less than one row in 1,000,000 scores as high."
+        return _grouped(f"Less than one row in {MOST_RARE:,} scores as high.", decimal)
     rows = 10**score
     if rows < 2:
         return "At least half of all rows score as high."
     digits = 10 ** max(int(np.log10(rows)) - 1, 0)
-    return f"About one row in {round(rows / digits) * digits:,} scores as high."
+    return _grouped(f"About one row in {round(rows / digits) * digits:,} scores as high.", decimal)
+
+
+def _grouped(text: str, decimal: str) -> str:
+    """Put points between thousands where commas stand before decimals."""
+    return text.replace(",", ".") if decimal == "," else text
 
 
 def _beside(

@@ -33,7 +33,7 @@ class Category:
     whose levels were not ``told_apart``, nor found ``by_meaning``, see `Spellings`. A level with a
     count of 0 is one that fit did not see. What kept cells from being numbers or dates, where most
     are, is told as ``mixed``. A column may be one of levels ``by_type``, whatever these look like.
-    Of one that seems to name ``groups`` of rows by where these stand: how many, and of how many rows.
+    Of one that seems to name ``groups`` of rows by where these stand: how many, of how many rows.
     """
 
     column: str
