@@ -142,6 +142,10 @@ class AdaptedPrior(AnomalyDetector):
         return Calibration(OWN, (own,), clean, doubt=doubt, left_out=self._left_out(used))
 
     @property
+    def _columns_told(self) -> Sequence[ColumnNote]:
+        return self._fitted.column_report
+
+    @property
     def _columns_compared(self) -> int:
         """The columns of a table that are not left out."""
         return sum(note.used for note in self._fitted.column_report)
@@ -163,9 +167,10 @@ class AdaptedPrior(AnomalyDetector):
             return found
         if not self._fitted.spares_rows:
             scores = self._raised_as_new(found)
-            return replace(found, scores=scores, doubt=doubt_of_gaps(self._fitted.first_gaps))
+            doubt = doubt_of_gaps(self._fitted.first_gaps)
+            return self._doubted(replace(found, scores=scores, doubt=doubt))
         own = self._own_calibration()
-        return own if found.weights is None else replace(own, doubt=_NOT_BY_GROUPS)
+        return self._doubted(own if found.weights is None else replace(own, doubt=_NOT_BY_GROUPS))
 
     def _raised_as_new(self, calibration: Calibration) -> tuple[FloatArray, ...]:
         """Scores by part, those of rows with new levels no lower than new rows have them.

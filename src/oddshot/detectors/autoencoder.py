@@ -1,6 +1,6 @@
 """An autoencoder augmented by adversaries, trained on one data set without a label."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
 from pathlib import Path
@@ -369,6 +369,10 @@ class AAEDetector(AnomalyDetector):
             gradient_penalty=self.gradient_penalty,
             patience=self.patience,
         )
+
+    @property
+    def _columns_told(self) -> Sequence[ColumnNote]:
+        return self.column_report_
 
     @property
     def _columns_compared(self) -> int:

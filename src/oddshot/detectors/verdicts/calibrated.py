@@ -2,7 +2,7 @@
 
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import copy
 from typing import Any, NamedTuple, Self
 
@@ -33,6 +33,7 @@ from oddshot.errors import (
     is_whole,
     require,
 )
+from oddshot.mapping.encoding.column_note import ColumnNote
 from oddshot.mapping.row_places import RowPlaces
 from oddshot.thresholds.conformal import (
     at_most,
@@ -111,7 +112,7 @@ class CalibratedVerdicts(ABC):
     def calibration_(self) -> Calibration:
         """The rows that p-values rest on; ``str`` of it says which."""
         check_is_fitted(self)
-        return self._calibration or self._own_calibration()
+        return self._doubted(self._calibration or self._own_calibration())
 
     def p_values(self, X: Any, *, shift: bool = False) -> FloatArray:
         """How often a normal row would score as high: conformal p-values.
@@ -398,6 +399,24 @@ class CalibratedVerdicts(ABC):
         left_out = 0 if self._shown is None else len(self._shown.known)
         doubt = doubt_of_own(len(own), self._columns_compared)
         return Calibration(OWN, (own,), clean, doubt=doubt, left_out=left_out)
+
+    def _doubted(self, calibration: Calibration, *doubts: str) -> Calibration:
+        """Doubt rows as they are, for more reasons, and where columns name what rows belong to.
+
+        Groups that are held out whole stand for new ones by levels, but not by running numbers.
+        """
+        by_groups = calibration.weights is not None
+        names = tuple(
+            note.column
+            for note in self._columns_told
+            if note.used and note.cause == "groups" and not (by_groups and note.kind == "category")
+        )
+        return calibration.doubted(calibration.doubt, *doubts, new_groups=names)
+
+    @property
+    def _columns_told(self) -> Sequence[ColumnNote]:
+        """What became of the columns of a table whose rows calibrate."""
+        return ()
 
     @property
     def _columns_compared(self) -> int:
