@@ -34,7 +34,7 @@ them come
 | `anomaly_p` | with `--alpha` or `--fdr`: how often a normal row scores as high |
 | `anomaly_reasons` | with `--reasons N`: why the N oddest rows are odd, in words; else empty |
 | `anomaly_score` | 0 and more, higher is odder; `10**-score` is the share of rows that are as odd |
-| `anomaly` | whether it counts as one: labelled rows by their label, others by the threshold |
+| `anomaly` | is it one: labelled rows by their label (not in `score`), others by the threshold |
 | `anomaly_rank` | 1 for the oddest row |
 
 Where the table has such a column already the new one is called `anomaly_2`, and so on. Text with

@@ -308,6 +308,14 @@ def test_report_is_written(file, tmp_path):
     assert "row017" in (tmp_path / "new" / "report.html").read_text()
 
 
+def test_the_oddest_rows_are_printed_with_the_decimal_commas_of_the_text(tmp_path):
+    rows = pd.DataFrame({"kg": 7.5 + np.arange(40) % 5, "mm": 20.25 + np.arange(40)})
+    rows.to_csv(tmp_path / "in.csv", sep=";", decimal=",", index=False)
+    shown = ok("detect", tmp_path / "in.csv").partition("The 10 oddest")[2]
+    assert re.search(r"\d,\d", shown)
+    assert not re.search(r"\d\.\d", shown)
+
+
 def test_the_command_for_labels_on_a_page_keeps_options(file, tmp_path, monkeypatch):
     some = Evidence(suggested=(0,))
     replace(monkeypatch, "oddshot.reports.gathering", gathered=lambda *_: some)

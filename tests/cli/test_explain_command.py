@@ -1,5 +1,7 @@
 """``oddshot explain``, from files to sentences."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -53,6 +55,15 @@ def test_fits_and_explains_the_rows_asked_for(folder):
     assert any("amount is 900 (+" in line for line in lines)
     assert any("nearest known anomaly (at position 0 of" in line for line in lines)
     assert not any("fraud" in line for line in lines)
+
+
+def test_decimal_commas_of_the_file_are_those_of_the_sentences(folder):
+    lengths = np.random.default_rng(0).normal(20, 1, 119).round(2)
+    rows = pd.DataFrame({"kg": 7.5 + np.arange(120) % 5, "mm": [*lengths, 40.25]})
+    rows.to_csv(folder / "commas.csv", sep=";", decimal=",", index=False)
+    lines = said(folder / "commas.csv", "--prior", folder / "prior", "--top", 1)
+    assert "mm is 40,25 (" in lines[1]
+    assert not re.search(r"\d\.\d", "".join(lines))
 
 
 def test_a_change_leaves_fixed_columns_alone(folder):

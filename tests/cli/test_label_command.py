@@ -271,6 +271,20 @@ def test_a_byte_that_is_no_text_is_no_answer(here, prior):
     assert len(kept()) == 1
 
 
+def test_from_a_pipe_a_line_is_a_letter_or_a_whole_word(here, prior):
+    words = ["abnormal", "not sure", "ask Tom", "Anomaly", "normal", "unknown", "N", "undo", "skip"]
+    result = run(prior, [*words, "quit", "a"])
+    assert result.exit_code == 0, result.output
+    assert result.output.count("Press a, n, s, u or q.") == 4
+    assert [answer.split()[1] for answer in kept()] == [
+        "anomaly",
+        "normal",
+        "normal",
+        "undo",
+        "skip",
+    ]
+
+
 def test_another_file_is_no_session_of_it(here, prior):
     run(prior, ["a"])
     with open("sales.csv", "a") as file:

@@ -280,3 +280,18 @@ def test_long_numbers_beside_gaps_keep_their_digits():
     text = "account,n\n12345678901234567,1\n,2\n12345678901234568,3\n"
     frame, _ = read_delimited(text, "f")
     assert frame["account"].tolist()[::2] == ["12345678901234567", "12345678901234568"]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_row_of_units_below_the_header_is_no_row(end):
+    lines = ["time;v;P", "yyyy-mm-dd;m/s;[kW]", "2024-05-01;3,5;20", "2024-05-02;4,5;30"]
+    text = end.join(lines)
+    frame, notes = read_delimited(text, "the text")
+    assert frame["v"].tolist() == [3.5, 4.5]
+    assert frame["P"].tolist() == [20, 30]
+    assert notes == (
+        "Left out below the header: a row of units ('time' in yyyy-mm-dd, 'v' in m/s, "
+        "'P' in [kW]).",
+    )
+    cells, _ = delimited_cells(text)
+    assert cells["v"].tolist() == ["3,5", "4,5"]

@@ -98,6 +98,20 @@ def test_virtual_anomalies_are_drawn_by_a_seed_of_their_own(fitted):
     assert not np.allclose(fitted.virtual_anomalies(rows, seed=2), first)
 
 
+def test_who_stops_a_fit_keeps_the_old_detector(fitted, monkeypatch):
+    again, before = copy.copy(fitted).set_params(steps=5), dict(vars(fitted))
+
+    def stopped(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(AAEDetector, "_flagged_share", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        again.fit(rows_of(90))
+    before["steps"] = 5
+    assert vars(again).keys() == before.keys()
+    assert all(vars(again)[name] is value for name, value in before.items())
+
+
 def test_reconstructions_resemble_the_rows(fitted):
     rows = rows_of()
     np.testing.assert_allclose(fitted.encoded(rows), rows)

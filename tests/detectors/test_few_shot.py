@@ -19,8 +19,16 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from oddshot import FewShotDetector, Prior
+from oddshot.detectors import adapted_prior
 from oddshot.detectors.fitted.table import FittedTable
-from oddshot.errors import DataError, PriorError, SavedScoresWarning, SettingError
+from oddshot.detectors.verdicts.adjustable_threshold import AdjustableThreshold
+from oddshot.errors import (
+    DataError,
+    LabelWarning,
+    PriorError,
+    SavedScoresWarning,
+    SettingError,
+)
 from oddshot.persistence import FORMAT_VERSION, STATE_FILE, save_state
 from small_detectors import detector, few_labels, odd_among
 from small_priors import untrained_prior
@@ -452,3 +460,50 @@ def test_the_order_of_columns_that_are_multiples_of_each_other_does_not_matter(k
     there = FewShotDetector().fit(rows, labels).anomaly_score(new)
     back = FewShotDetector().fit(rows[swapped], labels).anomaly_score(new[swapped])
     np.testing.assert_array_equal(there, back)
+
+
+def test_equal_rows_labelled_both_ways_are_told():
+    rows, _ = odd_among()
+    labels = few_labels()
+    labels[20:30], rows[21], rows[22], rows[23] = 0, rows[0], rows[0], rows[1]
+    with pytest.warns(LabelWarning, match="^2 rows labelled as an anomaly and as normal") as told:
+        detector().fit(rows, labels)
+    assert told[0].filename == __file__
+
+
+@pytest.mark.parametrize("route", ["fit", "partial_fit"])
+def test_copies_of_a_known_anomaly_count_once(route):
+    rows, _ = odd_among(200)
+    labels = few_labels(200, known=6)
+    once = detector().fit(rows, labels)
+    again = detector().fit(np.r_[rows, rows[:6]], np.r_[labels, np.ones(6)])
+    if route == "partial_fit":
+        again = detector().fit(rows, labels).partial_fit(rows[[0, 1, 0, 1]], [1] * 4)
+    assert len(again._fitted.support.known) == 6
+    assert again.threshold_ == pytest.approx(once.threshold_, abs=0.1)
+    new, _ = odd_among(50, seed=3)  # all rows teach the order of columns, and that is a seed
+    np.testing.assert_allclose(again.anomaly_score(new), once.anomaly_score(new), atol=0.1)
+
+
+@pytest.mark.parametrize("use", ["fit", "partial_fit", "set_threshold", "calibrate"])
+def test_who_stops_it_keeps_the_old_detector(use, monkeypatch):
+    rows, _ = odd_among(120)
+    made = detector().fit(rows).set_threshold(alpha=0.1).calibrate(folds=2)
+    made.p_values(rows)
+    before = dict(vars(made))
+
+    def stopped(*_, **__):
+        raise KeyboardInterrupt
+
+    calls = {
+        "fit": lambda: made.fit(rows[:90], few_labels(90)),
+        "partial_fit": lambda: made.partial_fit(rows[:4], [1, 1, 0, 0]),
+        "set_threshold": lambda: made.set_threshold(alpha=0.2),
+        "calibrate": lambda: made.calibrate(folds=3),
+    }
+    monkeypatch.setattr(AdjustableThreshold, "_flagged_share", stopped)
+    monkeypatch.setattr(adapted_prior, "Calibration", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        calls[use]()
+    assert vars(made).keys() == before.keys()
+    assert all(vars(made)[name] is value for name, value in before.items())

@@ -1,5 +1,7 @@
 """Odd stretches of series: found, scored alike at once and later, kept, and promises about them."""
 
+import copy
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -77,6 +79,19 @@ def test_a_sensor_that_leaves_another_is_found_and_named(tmp_path):
     detector.save(tmp_path / "kept")
     again = SeriesDetector.load(tmp_path / "kept")
     assert (again.anomaly_score(series) == detector.anomaly_score(series)).all()
+
+
+def test_who_stops_a_fit_keeps_the_old_detector(detector, odd, monkeypatch):
+    again, before = copy.copy(detector), dict(vars(detector))
+
+    def stopped(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(SeriesDetector, "_flagged_share", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        again.fit(odd[:100])
+    assert vars(again).keys() == before.keys()
+    assert all(vars(again)[name] is value for name, value in before.items())
 
 
 def test_stretches_are_what_is_above_the_threshold(detector, odd):

@@ -121,7 +121,7 @@ def test_known_normal_rows_fill_up_to_half_of_the_places(unlabelled, normal, kep
 
 
 def once(rows, labels):
-    """Unlabelled rows as they should be kept, by a loop."""
+    """Unlabelled rows and known anomalies as they should be kept, by a loop."""
     rows = [tuple(row) for row in rows]
     told = {row for row, label in zip(rows, labels, strict=True) if label != -1}
     odd = {row for row, label in zip(rows, labels, strict=True) if label == 1}
@@ -129,8 +129,10 @@ def once(rows, labels):
     share = np.mean([copies[row] > 1 for row in rows])
     common = share >= REPEATED_ROWS and np.mean([n > 1 for n in copies.values()]) >= REPEATED_KINDS
     most = np.median([copies[row] for row in rows])
-    kept = []
+    kept, known = [], []
     for row, label in zip(rows, labels, strict=True):
+        if label == 1 and (common or copies[row] > MOST_COPIES or row not in known):
+            known.append(row)
         if label == -1 and (
             copies[row] > MOST_COPIES
             or (
@@ -141,9 +143,13 @@ def once(rows, labels):
         ):
             kept.append(row)
     normal = sum(label == 0 for label in labels)
-    every = [row for row, label in zip(rows, labels, strict=True) if label == -1]
+    every, all_known = (
+        [row for row, told in zip(rows, labels, strict=True) if told == label] for label in (-1, 1)
+    )
     usual = sum(rows.count(row) > MOST_COPIES for row in rows)
-    return sorted(kept if len(kept) + normal > 1 and 2 * usual < len(rows) else every)
+    if len(kept) + normal > 1 and 2 * usual < len(rows):
+        return sorted(kept), sorted(known)
+    return sorted(every), sorted(all_known)
 
 
 def test_copies_of_a_known_anomaly_stay_where_there_is_little_else():
@@ -160,9 +166,11 @@ def test_copies_count_once_but_for_those_of_usual_rows(seed, rows, columns, leve
     support = draw_support(table, labels, seed=0, copies_once=True)
     table = table[:, support.columns]
     normal = round(support.normal_share * len(support.typical))
-    assert sorted(map(tuple, support.typical[normal:])) == once(table, labels)
-    for kept, label in ((support.typical[:normal], 0), (support.known, 1)):
-        assert sorted(map(tuple, kept)) == sorted(map(tuple, table[labels == label]))
+    unlabelled, known = once(table, labels)
+    assert sorted(map(tuple, support.typical[normal:])) == unlabelled
+    assert sorted(map(tuple, support.known)) == known
+    told_normal = sorted(map(tuple, table[labels == 0]))
+    assert sorted(map(tuple, support.typical[:normal])) == told_normal
 
 
 def test_where_rows_repeat_copies_stay_but_not_those_of_anomalies():

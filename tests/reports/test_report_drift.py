@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from oddshot.detectors.drift.columns import ColumnChange
-from oddshot.reports.drift import lines_of
+from oddshot.reports.drift import advice, lines_of
 from small_findings import quiet_finding
 
 
@@ -52,3 +52,10 @@ def test_cells_that_cannot_be_read_are_told_even_where_they_are_few(quiet):
 
 def test_too_few_rows(quiet):
     assert "too few rows: 200 against 500" in lines_of("May", replace(quiet, least_p=0.02))[1]
+
+
+def test_columns_whose_levels_are_all_new_are_left_out(quiet):
+    change = ColumnChange("lot", "new levels", 0.001, 0.98, "'L9' in 100.0% of rows", renewed=True)
+    found = replace(quiet, p=0.001, columns=(change,))
+    (line,) = advice(found, "det", "may.csv", rows=200, normal=0)
+    assert line.endswith("oddshot refresh det may.csv --leave-out lot --keep 0 --out NEWER")

@@ -272,7 +272,10 @@ def _tell(
     for line in found.told():
         say(console, line)
     if out is None:
-        console.print(_top_rows(found, top, width=console.width))
+        from oddshot.data.sources import decimal_sign
+
+        decimal = decimal_sign(read.source)
+        console.print(_top_rows(found, top, width=console.width, decimal=decimal))
         if found.columns and again is not None and not isinstance(read.source, Held):
             rows = ",".join(map(str, found.order[:2]))
             say(console, f"Why: {shlex.join(['oddshot', 'explain', *again, '--rows', rows])}")
@@ -298,6 +301,7 @@ def with_reasons(
     """Say in a new column why the ``number`` oddest rows are odd."""
     import pandas as pd
 
+    from oddshot.data.sources import decimal_sign
     from oddshot.detectors.explanations.words import reasons
     from oddshot.reports.detection import REASONS
 
@@ -305,20 +309,20 @@ def with_reasons(
         return found
     assert isinstance(read.rows, pd.DataFrame)
     places = found.order[:number]
-    told = [""] * len(found.rows)
+    told, decimal = [""] * len(found.rows), decimal_sign(read.source)
     with progress_bar("explained") as report:
         for start in range(0, len(places), EXPLAINED_AT_ONCE):
             block = places[start : start + EXPLAINED_AT_ONCE]
             for place, row in zip(
                 block, detector.explain(read.rows.iloc[block], changes=False), strict=True
             ):
-                text = " ".join(reasons(row))
+                text = " ".join(reasons(row, decimal=decimal))
                 told[place] = f"column {text}" if text.startswith(FORMULA) else text
             report(start + len(block), len(places))
     return found.with_column(REASONS, told, f"why the {len(places):,} oddest rows are odd")
 
 
-def _top_rows(found: "Detection", number: int, *, width: int) -> Any:
+def _top_rows(found: "Detection", number: int, *, width: int, decimal: str) -> Any:
     from rich.cells import cell_len
     from rich.markup import escape
     from rich.table import Table
@@ -336,7 +340,13 @@ def _top_rows(found: "Detection", number: int, *, width: int) -> Any:
         caption=f"{counted(hidden, 'more columns')}; --out writes all" if hidden else None,
         caption_justify="left",
     )
-    cells = [[text_of(value) for value in row[:most]] for row in rows.itertuples(index=False)]
+    cells = [
+        [
+            text_of(value).replace(".", decimal) if isinstance(value, float) else text_of(value)
+            for value in row[:most]
+        ]
+        for row in rows.itertuples(index=False)
+    ]
     names = list(map(str, rows.columns[:most]))
     longest = [max(map(cell_len, column)) for column in zip(names, *cells, strict=True)]
     for name, wide in zip(names, _widths(longest, room=width - 1), strict=True):

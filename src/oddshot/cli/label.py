@@ -33,6 +33,7 @@ MOST_CELLS = 40  # that are shown of a row
 LABELLED, DETECTOR = "labelled.csv", "detector"
 ASK = "[a]nomaly  [n]ormal  [s]kip  [u]ndo  [q]uit: "
 KEYS = {"a": 1, "n": 0, "s": -1}
+KEYWORDS = {"anomaly": "a", "normal": "n", "skip": "s", "undo": "u", "quit": "q"}
 WHY = {
     "top": "highest score of what is not known yet",
     "uncertain": "near the threshold",
@@ -183,7 +184,10 @@ def _show(
 
 
 def _keys(console: "Console") -> Iterator[str]:
-    """Give valid keys as they come, one stroke each in a terminal, one line each from a pipe."""
+    """Give valid keys as they come, one stroke each in a terminal, one line each from a pipe.
+
+    A line is a key, or the whole word: of any other word the first letter is not what was meant.
+    """
     stdin = sys.stdin or io.StringIO()  # it may be closed
     if isinstance(stdin, io.TextIOWrapper):
         stdin.reconfigure(errors="replace")  # what is no text is no answer either
@@ -194,11 +198,12 @@ def _keys(console: "Console") -> Iterator[str]:
             given = typer.getchar() if terminal else stdin.readline()
         except EOFError:
             given = ""
-        key = given.strip().lower()[:1]
-        say(console, key)
+        told = given.strip().lower()
+        key = KEYWORDS.get(told, told)
+        say(console, key[:1])
         if given in ("", "\x04"):
             return
-        if key in (*KEYS, "u", "q"):
+        if key in KEYWORDS.values():
             yield key
         else:
             say(console, "Press a, n, s, u or q.")

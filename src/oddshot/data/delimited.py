@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from oddshot.data.codes import codes_among, holds_leading_zeros, lose_digits, whole_numbers
+from oddshot.data.unit_cells import is_row_of_units
 from oddshot.errors import SourceError
 from oddshot.frames import MISSING_WORDS, NUMBER_TEXT
 from oddshot.wording import counted
@@ -97,6 +98,7 @@ def read_delimited(text: str, called: str) -> tuple[pd.DataFrame, tuple[str, ...
         dialect = sniff(text)
         width = _check_widths(text, dialect.delimiter, called, before)
         check_header(dialect, width, called)
+        text, units = without_units(text, dialect)
         frame = _fields_of(text, dialect, width, **values(dialect, width))
     except (csv.Error, pd.errors.ParserError) as error:
         raise SourceError(f"{called} is not a delimited text: {error}") from error
@@ -104,7 +106,7 @@ def read_delimited(text: str, called: str) -> tuple[pd.DataFrame, tuple[str, ...
         raise SourceError(f"{called} holds a header and no row; add rows beneath it")
     points = pointed(frame, dialect)
     frame = without_points(_with_codes(frame, text, dialect), points)
-    return frame, notes_on(frame, dialect, before)
+    return frame, (*notes_on(frame, dialect, before), *_told_units(frame, units))
 
 
 def delimited_cells(text: str) -> tuple[pd.DataFrame, Dialect]:
@@ -117,6 +119,7 @@ def delimited_cells(text: str) -> tuple[pd.DataFrame, Dialect]:
     text = without_lines(text, lines_above(text))
     dialect = sniff(text)
     width = _check_widths(text, dialect.delimiter, "the text")
+    text, _ = without_units(text, dialect)
     cells = _fields_of(
         text, dialect, width, header=None, names=range(width), dtype=str, na_filter=False
     )
@@ -159,6 +162,34 @@ def without_lines(text: str, number: int) -> str:
     """Leave out so many lines at the beginning, as `lines_above` counts them."""
     lines = io.StringIO(_sample(text), newline="")
     return text[sum(len(line) for line in islice(lines, number)) :]
+
+
+def without_units(text: str, dialect: Dialect) -> tuple[str, list[str]]:
+    """Leave out a row of units beneath the header, and give its cells; none where there is none."""
+    if dialect.names is None:
+        return text, []
+    sample = _sample(text)
+    rows = [*islice(_rows(sample, dialect.delimiter), SAMPLE_ROWS)]
+    cells = [[cell.strip() for cell in row] for _, row in rows if len(row) == len(dialect.names)]
+    if len(rows) < 3 or len(cells) < len(rows):
+        return text, []
+
+    def kind(cell: str) -> str:
+        return _kind(cell.replace(",", ".") if dialect.decimal == "," else cell)
+
+    if not is_row_of_units(cells[1], cells[2:], kind):
+        return text, []
+    lines = [*islice(io.StringIO(sample, newline=""), rows[2][0] - 1)]
+    start = sum(map(len, lines[: rows[1][0] - 1]))
+    return text[:start] + text[sum(map(len, lines)) :], cells[1]
+
+
+def _told_units(frame: pd.DataFrame, units: list[str]) -> tuple[str, ...]:
+    """Say that a row of units was left out, and which these are."""
+    named = [f"{name!r} in {unit}" for name, unit in zip(frame, units, strict=False) if unit]
+    more = f" and {len(named) - MOST_NAMED} more" if len(named) > MOST_NAMED else ""
+    told = f"Left out below the header: a row of units ({', '.join(named[:MOST_NAMED])}{more})."
+    return (told,) if units else ()
 
 
 def _fields_of(text: str, dialect: Dialect, width: int, **how: Any) -> pd.DataFrame:

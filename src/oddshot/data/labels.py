@@ -23,6 +23,10 @@ KINDS = {
             *("fail", "failed", "failure", "failures", "unhealthy"),
             *("attack", "attacks", "intrusion", "malicious", "malware", "malignant"),
             *("diseased", "pathological", "sick"),
+            *("schlecht", "fehlerhaft", "defekt", "ausschuss", "ausschu\u00df", "anomal"),
+            *("nio", "n.i.o.", "n.i.o", "n. i. o.", "nicht in ordnung", "nicht ok"),
+            *("mauvais", "d\u00e9fectueux", "defectueux", "non conforme", "anormal"),
+            *("malo", "defectuoso", "no conforme"),
         ),
         ANOMALY,
     ),
@@ -30,6 +34,8 @@ KINDS = {
         (
             *("normal", "inlier", "inliers", "regular", "nominal", "good", "ok", "okay"),
             *("pass", "passed", "healthy", "benign", "legit", "legitimate", "genuine"),
+            *("gut", "io", "i.o.", "i.o", "i. o.", "in ordnung", "fehlerfrei"),
+            *("bon", "conforme", "bueno"),
         ),
         NORMAL,
     ),
@@ -45,8 +51,8 @@ WORDS = {
     **GROUPS,
     **dict.fromkeys(("tp", "true positive", "true_positive", "true-positive"), ANOMALY),
     **dict.fromkeys(("fp", "false positive", "false_positive", "false-positive"), NORMAL),
-    **dict.fromkeys(("true", "yes", "y", "t"), ANOMALY),
-    **dict.fromkeys(("false", "no", "n", "f"), NORMAL),
+    **dict.fromkeys(("true", "yes", "y", "t", "ja", "j", "oui", "s\u00ed", "si"), ANOMALY),
+    **dict.fromkeys(("false", "no", "n", "f", "nein", "non"), NORMAL),
     **dict.fromkeys(MISSING_WORDS, UNLABELLED),
 }
 SPELLED_GROUPS = [spell(word) for word in GROUPS for spell in (str.lower, str.upper, str.title)]
@@ -110,9 +116,12 @@ def parse_labels(values: Any, *, column: str = "y") -> LabelArray:
         anomaly, anomalous, abnormal, outlier, irregular, fraud, fraudulent, chargeback, bad, nok,
         not ok, defect, defective, fault, faulty, fail, failed, failure, unhealthy, diseased,
         pathological, sick, attack, intrusion, malicious, malware, malignant, positive, case, tp,
-        true positive. As normal: 0, false, no, n, f, normal, inlier, regular, nominal, good, ok,
+        true positive; ja, j, oui, sí, schlecht, fehlerhaft, defekt, Ausschuss, anomal, n.i.O., nio,
+        nicht in Ordnung, nicht ok, mauvais, défectueux, non conforme, anormal, malo, defectuoso,
+        no conforme. As normal: 0, false, no, n, f, normal, inlier, regular, nominal, good, ok,
         okay, pass, passed, healthy, benign, legit, legitimate, genuine, negative, control, fp,
-        false positive. As unlabelled: -1, ``None``, ``NaN``, an empty cell, ?, -, na, null, none,
+        false positive; nein, non, gut, i.O., io, in Ordnung, fehlerfrei, bon, conforme, bueno. As
+        unlabelled: -1, ``None``, ``NaN``, an empty cell, ?, -, na, null, none,
         unknown, unlabelled. Letter case and surrounding spaces do not matter. Mind that
         scikit-learn's *predictions* use -1 for an anomaly; labels here do not.
     column

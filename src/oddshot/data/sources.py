@@ -30,7 +30,14 @@ from pyarrow import feather, parquet
 
 from oddshot.data.archives import UNREADABLE, check_length, read_arrays
 from oddshot.data.arff import read_arff
-from oddshot.data.delimited import Dialect, delimited_cells, read_delimited
+from oddshot.data.delimited import (
+    Dialect,
+    delimited_cells,
+    lines_above,
+    read_delimited,
+    sniff,
+    without_lines,
+)
 from oddshot.data.encodings import marked, other_than_utf8
 from oddshot.data.labels import parse_labels
 from oddshot.data.nested import flat_records, flat_table
@@ -147,6 +154,20 @@ def written_cells(source: Source) -> tuple[pd.DataFrame, Dialect] | None:
     if form != "delimited":
         return None
     return delimited_cells(_decoded(data, title_of(source))[0])
+
+
+def decimal_sign(source: Source | None) -> str:
+    """Tell what stands before decimals in a file of delimited text; in others it is a point.
+
+    Errors and what is read once as for `written_cells`.
+    """
+    if source is None or FORMATS.get(table_suffix(Path(str(source))), "delimited") != "delimited":
+        return "."
+    data, form = _unpacked(source)
+    if form != "delimited":
+        return "."
+    text, _ = _decoded(data, title_of(source))
+    return sniff(without_lines(text, lines_above(text))).decimal
 
 
 def written_records(source: Source) -> pd.DataFrame | None:

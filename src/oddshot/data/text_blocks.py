@@ -31,6 +31,7 @@ from oddshot.data.delimited import (
     values,
     without_lines,
     without_points,
+    without_units,
 )
 from oddshot.data.encodings import Encoding, other_than_utf8
 from oddshot.data.labels import parse_labels
@@ -264,7 +265,10 @@ def unpacked(path: Path, plain: BinaryIO) -> IO[bytes]:
 
 
 def is_long_text(path: str | os.PathLike[str], *, least_bytes: int) -> bool:
-    """Tell whether a file is so large or larger, and delimited text of several columns."""
+    """Tell whether a file is so large or larger, and delimited text of several columns.
+
+    One with a row of units beneath its header is read whole.
+    """
     path = Path(path)
     if not os.path.isfile(path) or path.stat().st_size < least_bytes or not is_delimited(path):
         return False
@@ -275,6 +279,9 @@ def is_long_text(path: str | os.PathLike[str], *, least_bytes: int) -> bool:
         with io.TextIOWrapper(file, "utf-8-sig", errors="replace", newline="") as text:
             sample = read_sample(text)
     sample = without_lines(sample, lines_above(sample))
-    rows = numbered_rows(io.StringIO(sample, newline=""), sniff(sample).delimiter)
+    dialect = sniff(sample)
+    if without_units(sample, dialect)[1]:
+        return False  # of a row of units, blocks know nothing
+    rows = numbered_rows(io.StringIO(sample, newline=""), dialect.delimiter)
     _, first = next(rows, (1, []))
     return len(first) > 1

@@ -16,7 +16,7 @@ from oddshot.detectors.corrections.few_rows import LEAST_TO_HALVE, most_decades
 from oddshot.detectors.fitted.images import FittedImages
 from oddshot.detectors.fitted.table import FittedTable
 from oddshot.detectors.given.groups import Groups
-from oddshot.detectors.verdicts.calibrated import FOLDS, Shown, stand_for_normal
+from oddshot.detectors.verdicts.calibrated import FOLDS, Shown, look_picked, stand_for_normal
 from oddshot.detectors.verdicts.calibration import (
     OWN,
     SPLIT,
@@ -26,7 +26,7 @@ from oddshot.detectors.verdicts.calibration import (
     doubt_of_own,
     expected_again,
 )
-from oddshot.episodes import NORMAL, UNLABELLED, Float32Array, FloatArray, GivenLabels
+from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, Float32Array, FloatArray, GivenLabels
 from oddshot.errors import DataError, SettingError, is_whole, require
 from oddshot.mapping.encoding.column_note import ColumnNote
 from oddshot.thresholds.conformal import group_weights
@@ -48,6 +48,9 @@ class AdaptedPrior(AnomalyDetector):
     _fitted: FittedTable | FittedImages
     _parts: "list[_Part] | None" = None
     _normal_rows_are_old = False  # known before `refresh`: new rows are not drawn as they were
+    _normal_rows_are_picked = False  # given to `fit`, and odd: no sample of normal rows
+    _doubts_normal_rows = True  # whether `fit` asks if they are
+    _answers_calibrate = False  # those that came after `fit`, as where an older version saved them
 
     @abstractmethod
     def fit(self, X: Any, y: GivenLabels | None = None) -> Self:
@@ -139,6 +142,10 @@ class AdaptedPrior(AnomalyDetector):
         return Calibration(OWN, (own,), clean, doubt=doubt, left_out=self._left_out(used))
 
     @property
+    def _columns_told(self) -> Sequence[ColumnNote]:
+        return self._fitted.column_report
+
+    @property
     def _columns_compared(self) -> int:
         """The columns of a table that are not left out."""
         return sum(note.used for note in self._fitted.column_report)
@@ -160,9 +167,10 @@ class AdaptedPrior(AnomalyDetector):
             return found
         if not self._fitted.spares_rows:
             scores = self._raised_as_new(found)
-            return replace(found, scores=scores, doubt=doubt_of_gaps(self._fitted.first_gaps))
+            doubt = doubt_of_gaps(self._fitted.first_gaps)
+            return self._doubted(replace(found, scores=scores, doubt=doubt))
         own = self._own_calibration()
-        return own if found.weights is None else replace(own, doubt=_NOT_BY_GROUPS)
+        return self._doubted(own if found.weights is None else replace(own, doubt=_NOT_BY_GROUPS))
 
     def _raised_as_new(self, calibration: Calibration) -> tuple[FloatArray, ...]:
         """Scores by part, those of rows with new levels no lower than new rows have them.
@@ -240,10 +248,30 @@ class AdaptedPrior(AnomalyDetector):
         used = self._used_to_calibrate()
         return self._fitted.kept_numbers[np.repeat(used, self._times(used)[used])]
 
+    def _normal_rows_look_picked(self) -> bool:
+        """Whether rows that `fit` was told are normal are odder than unlabelled ones."""
+        fitted = self._fitted
+        own = fitted.unlowered_scores if isinstance(fitted, FittedTable) else fitted.typical_scores
+        return look_picked(own, fitted.kept_labels)
+
     def _used_to_calibrate(self) -> IndexArray:
-        """Which of the rows to compare with calibrate, of those that are kept."""
-        labels = self._fitted.kept_labels
-        stand = labels == UNLABELLED if self._normal_rows_are_old else stand_for_normal(labels)
+        """Which of the rows to compare with calibrate, of those that are kept.
+
+        Rows that were answered to be normal were asked for because they are odd. Alone they would
+        stand for no others, and left out they would be lacking: they stand with the unlabelled rows
+        where `fit` saw them, and with all where it was told that its rows are normal.
+        """
+        fitted, labels = self._fitted, self._fitted.kept_labels
+        if not self._answers_calibrate:
+            labels = fitted.labels_at_fit
+        if self._normal_rows_are_old:
+            stand = labels == UNLABELLED
+        elif self._normal_rows_are_picked:
+            stand = labels != ANOMALY
+        else:
+            stand = stand_for_normal(labels)
+        if not self._answers_calibrate and (labels[~fitted.came_later] == UNLABELLED).any():
+            stand &= ~fitted.came_later
         return np.flatnonzero(stand)
 
     def _times(self, used: IndexArray) -> IndexArray:

@@ -1,7 +1,8 @@
 """An autoencoder augmented by adversaries, trained on one data set without a label."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from copy import copy
 from pathlib import Path
 from typing import Any, Self
 
@@ -193,12 +194,14 @@ class AAEDetector(AnomalyDetector):
                 hidden=self.hidden,
                 on_step=report,
             )
-        self._keep(fitted, seed=support.seed, blend=float(self.reconstruction))
+        made = copy(self)  # taken over when all is done: who stops it keeps the old detector
+        made._keep(fitted, seed=support.seed, blend=float(self.reconstruction))
         clean = support.normal_share == 1.0
         each = np.concatenate(support.drawn_for_each)
         drawn_for = None if (each == each[0]).all() else each
-        shown = Shown(self._combined(*fitted.own), self._combined(*known), clean, drawn_for)
-        self._set_threshold(shown, contamination)
+        shown = Shown(made._combined(*fitted.own), made._combined(*known), clean, drawn_for)
+        made._set_threshold(shown, contamination)
+        self._become(made)
         return self
 
     def anomaly_score(self, X: Any) -> FloatArray:
@@ -366,6 +369,10 @@ class AAEDetector(AnomalyDetector):
             gradient_penalty=self.gradient_penalty,
             patience=self.patience,
         )
+
+    @property
+    def _columns_told(self) -> Sequence[ColumnNote]:
+        return self.column_report_
 
     @property
     def _columns_compared(self) -> int:

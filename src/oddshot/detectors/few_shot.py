@@ -18,6 +18,7 @@ It keeps a `FittedTable`, or `FittedImages`, which turn rows into raw scores.
 """
 
 import warnings
+from copy import copy
 from pathlib import Path
 from typing import Any, Self
 
@@ -33,12 +34,20 @@ from oddshot.detectors.given.tables import table_rows
 from oddshot.detectors.gives_reasons import GivesReasons
 from oddshot.detectors.keeps_up import KeepsUp
 from oddshot.detectors.learns_from_answers import LearnsFromAnswers
+from oddshot.detectors.verdicts.calibrated import told_as_picked
 from oddshot.episodes import FloatArray, GivenLabels
-from oddshot.errors import PriorError, SavedScoresWarning, SettingError
+from oddshot.errors import (
+    CalibrationWarning,
+    LabelWarning,
+    PriorError,
+    SavedScoresWarning,
+    SettingError,
+)
 from oddshot.mapping.quality import QUALITIES, Quality
 from oddshot.mapping.support import EACH_ITSELF
 from oddshot.persistence import load_state, reading_state, save_state
 from oddshot.priors import Prior, plain
+from oddshot.wording import counted
 
 MOST_OFF = 0.5  # decades by which a loaded detector's scores may be off, with a warning
 
@@ -171,11 +180,15 @@ class FewShotDetector(LearnsFromAnswers, GivesReasons, KeepsUp):
 
         Warns
         -----
+        CalibrationWarning
+            If 100 known normal rows or more score clearly higher than unlabelled ones: these do not
+            calibrate alone.
         SparseWarning
             If many columns of a sparse matrix have a value in one row alone.
         LabelWarning
             If ``y`` is ignored, looks like scikit-learn's predictions, where 1 is normal, or has
-            the index of ``X`` in another order; or if a column of ``X`` holds labels.
+            the index of ``X`` in another order; if a column of ``X`` holds labels; or if equal rows
+            are labelled both ways.
         """
         contamination, quality = self._checked_contamination(), self._checked_quality()
         novelty = Novelty.checked(self.novel)
@@ -207,11 +220,25 @@ class FewShotDetector(LearnsFromAnswers, GivesReasons, KeepsUp):
                 overlap=self._overlap,
                 not_learned=self._not_learned,
             )
+            both = 0 if self._overlap else fitted.labelled_both_ways
+            if both:
+                warnings.warn(
+                    f"{counted(both, 'rows')} labelled as an anomaly and as normal: all labels of "
+                    "equal rows count; give them one label, or correct it by partial_fit",
+                    LabelWarning,
+                    stacklevel=2,
+                )
         novel = self.novel if isinstance(self.novel, str) else float(self.novel)
-        self._used = {"quality": self.quality, "novel": novel}
-        self._keep(fitted)
-        self._normal_rows_are_old = False
-        self._set_threshold(self._shown_rows(), contamination)
+        made = copy(self)  # taken over when all is done: who stops it keeps the old detector
+        made._used = {"quality": self.quality, "novel": novel}
+        made._keep(fitted)
+        made._normal_rows_are_old = made._answers_calibrate = False
+        doubts = self._doubts_normal_rows and not self._overlap
+        made._normal_rows_are_picked = doubts and made._normal_rows_look_picked()
+        made._set_threshold(made._shown_rows(), contamination)
+        self._become(made)
+        if self._normal_rows_are_picked:
+            warnings.warn(told_as_picked(fitted.kept_labels), CalibrationWarning, stacklevel=2)
         return self
 
     def save(self, path: str | Path) -> None:
@@ -242,6 +269,8 @@ class FewShotDetector(LearnsFromAnswers, GivesReasons, KeepsUp):
             **self._used,
             "seed": self._fitted.seed,
             "normal_rows_are_old": self._normal_rows_are_old,
+            "normal_rows_are_picked": self._normal_rows_are_picked,
+            "answers_calibrate": self._answers_calibrate,
             **verdicts,
             **state,
         }
@@ -319,6 +348,8 @@ class FewShotDetector(LearnsFromAnswers, GivesReasons, KeepsUp):
             threads = detector._threads()
             detector._keep(FittedTable.restored(prior, meta, parts, threads=threads))
         detector._normal_rows_are_old = bool(meta.get("normal_rows_are_old", False))
+        detector._normal_rows_are_picked = bool(meta.get("normal_rows_are_picked", False))
+        detector._answers_calibrate = bool(meta.get("answers_calibrate", True))  # of an older one
         detector._shown = detector._shown_rows()
         detector._restore_verdicts(meta, tensors)
         return detector

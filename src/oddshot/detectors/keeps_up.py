@@ -112,7 +112,8 @@ class KeepsUp(AdaptedPrior):
         Parameters
         ----------
         X, y
-            New rows and their labels, as for `fit`.
+            New rows and their labels, as for `fit`. Where old rows are among them, each counts
+            once: by its new label, or, where no equal row has one, by the old one.
         keep
             Share of the old unlabelled rows that stay in the context; of the old rows, where all
             were known to be normal. Known anomalies always stay, and known normal rows beside
@@ -155,7 +156,7 @@ class KeepsUp(AdaptedPrior):
         fitted, kept = self._raw_context("refresh")
         rows = to_rows(X)
         told = checked_labels(y, rows.shape[0], X)
-        context, labels = refreshed_context(
+        context, labels, old = refreshed_context(
             kept,
             rows,
             told,
@@ -164,11 +165,14 @@ class KeepsUp(AdaptedPrior):
             seed=fitted.seed,
         )
         detector: Self = clone(self)
+        some_are_old = bool((labels[:old] == NORMAL).any())
         detector._not_learned = still_identifiers(fitted.encoder.recipes, kept.aligned(rows))
+        detector._doubts_normal_rows = not some_are_old  # these may look odd by the change alone
         detector.fit(context, labels)
+        detector._doubts_normal_rows = True
         detector._not_learned = None  # another fit decides by its own rows
-        normal, others = (int((told == kind).sum()) for kind in (NORMAL, UNLABELLED))
-        detector._normal_rows_are_old = normal < min(ENOUGH_NORMAL, others)
+        normal, others = (int((labels[old:] == kind).sum()) for kind in (NORMAL, UNLABELLED))
+        detector._normal_rows_are_old = some_are_old and normal < min(ENOUGH_NORMAL, others)
         newer, _ = detector._raw_context("refresh")
         warn_of_other_kinds(fitted.encoder.recipes, newer.encoder.recipes, kept.aligned(rows))
         return detector

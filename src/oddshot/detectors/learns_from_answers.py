@@ -80,8 +80,8 @@ class LearnsFromAnswers(AdaptedPrior):
         """
         if not hasattr(self, "_fitted"):
             return self.fit(X, y)
-        contamination, fitted = self._checked_contamination(), self._table("partial_fit")
-        pool = fitted.pool(X)
+        self._checked_contamination()
+        pool = self._table("partial_fit").pool(X)
         labels = checked_labels(y, len(pool), X)
         both = _labelled_both_ways(pool, labels)
         if both:
@@ -91,11 +91,8 @@ class LearnsFromAnswers(AdaptedPrior):
                 LabelWarning,
                 stacklevel=2,
             )
-        told = fitted.with_labels(pool, labels, X)
-        if told is fitted:
-            return self
-        self._keep(told)
-        lack = self._renew_threshold(self._shown_rows(), contamination)
+        made, lack = self._told(pool, labels, X)
+        self._become(made)
         if lack:
             warnings.warn(lack, CalibrationWarning, stacklevel=2)
         return self
@@ -190,6 +187,7 @@ class LearnsFromAnswers(AdaptedPrior):
         if fitted is self._fitted:
             return told, ""
         told._keep(fitted)
+        told._answers_calibrate = False
         return told, told._renew_threshold(told._shown_rows(), contamination)
 
 

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Iterator, Mapping
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -158,6 +159,7 @@ class SeriesDetector(AnomalyDetector):
     True
     """
 
+    detector_: FewShotDetector
     _windows: Windows
     _in_time: FloatArray | None = None  # raw scores of the readings given to fit, in this order
     _gaps: Mapping[str, float] = MappingProxyType({})  # and the shares without a value, by column
@@ -245,19 +247,21 @@ class SeriesDetector(AnomalyDetector):
                 "needed to compare with"
             )
         own = _judged_apart(judge, described, labels, windows.size)
-        self.detector_ = judge.fit(described, labels)
+        judge.fit(described, labels)
         unjudged = np.isnan(own)
         if unjudged.any():
             own[unjudged] = judge.anomaly_score(described[unjudged])
-        self._windows, self._seed = windows, seed
-        self._gaps = windows.missing_shares(rows)
+        made = copy(self)  # taken over when all is done: who stops it keeps the old detector
+        made.detector_, made._windows, made._seed = judge, windows, seed
+        made._gaps = windows.missing_shares(rows)
         _warn_of_counters({name: v[order] for name, v in windows.numbers(rows).items()})
-        own = self._recognised(hash_rows(described), own)
-        self._in_time = raw = covering_means(own, windows.size)
-        self._scale = Surprise().fit(raw[~odd])
-        self._set_columns(_columns(rows))
+        own = made._recognised(hash_rows(described), own)
+        made._in_time = raw = covering_means(own, windows.size)
+        made._scale = Surprise().fit(raw[~odd])
+        made._set_columns(_columns(rows))
         clean = bool((readings[~odd] == NORMAL).all())
-        self._set_threshold(Shown(raw[~odd], raw[odd], clean), share)
+        made._set_threshold(Shown(raw[~odd], raw[odd], clean), share)
+        self._become(made)
         return self
 
     def anomaly_score(self, X: Any) -> FloatArray:

@@ -158,7 +158,8 @@ def draw_support(
         Bound on unlabelled and known normal rows together.
     copies_once
         Whether an unlabelled row that equals another counts once, and not at all where that one is
-        labelled: copies of an anomaly, unlike others of its kind, do not make it less odd. A row
+        labelled: copies of an anomaly, unlike others of its kind, do not make it less odd. Equal
+        known anomalies count once, too: each would vouch for the others being found. A row
         that occurs more than `MOST_COPIES` times keeps all of them, for their number tells that it
         is usual; and where half of the rows do, all rows stay. Where half of the rows, and not few
         different ones, have a copy, to come alone is what is odd: there a row that equals no known
@@ -230,7 +231,7 @@ def _without_copies(
     *,
     normal_once: bool,
 ) -> tuple[NDArray[np.intp], FloatArray]:
-    """Leave out unlabelled copies of rows that are not among the most usual ones, but not all.
+    """Leave out copies that are unlabelled, or known anomalies, of rows that are not most usual.
 
     And, where asked to, all copies of rows that are all known to be normal and often repeat.
 
@@ -254,10 +255,14 @@ def _without_copies(
         often = repeated[group].mean() >= REPEATED_NORMAL and len(copies) >= LEAST_NORMAL
         return (order[new], copies * 1.0) if often else (order, np.ones(len(order)))
     stays = ~told[group] & (nth <= 1)
+    odd = labels[order] == ANOMALY
+    count_odd = np.cumsum(odd)
+    again = odd & (count_odd - (count_odd - odd)[new][group] > 1)
     if repeated[group].mean() >= REPEATED_ROWS and repeated.mean() >= REPEATED_KINDS:
-        odd = np.bincount(group, weights=labels[order] == ANOMALY) > 0
-        stays = ~odd[group] & (nth <= np.median(copies[group]))
-    stays |= ~free | usual[group]
+        has_odd = np.bincount(group, weights=odd) > 0
+        stays = ~has_odd[group] & (nth <= np.median(copies[group]))
+        again[:] = False  # so do those to come
+    stays |= ~(free | again) | usual[group]
     too_few = (labels[order[stays]] != ANOMALY).sum() < 2
     if too_few or usual[group].mean() >= 0.5:
         return order, np.ones(len(order))

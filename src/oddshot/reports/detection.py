@@ -138,7 +138,7 @@ class Detection:
         ]
         causes = {"time", "words", "unit", "points", "marks", "bounds", "digits", "mixed"}
         if self.labels is not None:
-            causes |= {"code", "groups"}  # which are of the rows given to fit
+            causes |= {"code", "groups", "angle"}  # which are of the rows given to fit
         noted = [
             f"Column '{note.column}': {note.reason}."
             for note in self.columns

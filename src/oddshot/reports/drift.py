@@ -72,6 +72,9 @@ def advice(found: Drift, folder: str, file: str, *, rows: int, normal: int) -> l
     """
     words = ["oddshot", "refresh", folder, file]
     words += [f"--factor={column}={x:g}" for column, x in found.factors.items()]
+    renewed = dict.fromkeys(change.column for change in found.moved if change.renewed)
+    left_out = [word for column in renewed for word in ("--leave-out", column)]
+    words += left_out  # the next levels would be new to any context
     words += ["--keep", "0"] * found.outdated
     command = shlex.join([*words, "--out", "NEWER"])
     lacking = list(dict.fromkeys(change.column for change in found.moved if change.lacking))
@@ -83,7 +86,7 @@ def advice(found: Drift, folder: str, file: str, *, rows: int, normal: int) -> l
         first += f"with {ENOUGH_ROWS} such rows or more, and not {rows}: "
     lines = [f"  to go on: {first}{command}"]
     if found.outdated and normal > MANY_NORMAL * rows:
-        fit = shlex.join(["oddshot", "fit", file, "--out", "NEWER"])
+        fit = shlex.join(["oddshot", "fit", file, *left_out, "--out", "NEWER"])
         lines.append(
             f"  {counted(normal, 'old rows')} known to be normal would stay; if they are so no "
             f"more: {fit}"

@@ -148,3 +148,15 @@ def test_one_long_text_among_levels_costs_its_own_length(context):
     tracemalloc.stop()
     assert most < 20e6  # 600 times the text take 240 MB
     assert len(change.detail) < 200
+
+
+def test_many_levels_all_of_which_are_new_will_be_new_again(context):
+    def lots(first):
+        return context.assign(lot=[f"L{first + i // 5}" for i in range(ROWS)])
+
+    _, change = found(lots(0), lots(500))["lot", "new levels"]
+    assert change.renewed
+    _, change = found(lots(0), lots(40))["lot", "new levels"]  # half of them
+    assert not change.renewed
+    _, change = found(context, context.assign(colour="green"))["colour", "new levels"]
+    assert not change.renewed

@@ -49,6 +49,14 @@ def test_more_anomalies_are_told_as_such_and_are_no_drift(monitor):
     assert all(drift.flagged > 0.08 for drift in found)
 
 
+def test_rows_given_to_fit_have_no_effect(monitor, detector):
+    own, new = draw(600, 0, odd=6), draw(300, 1)
+    found = monitor.check(own)
+    assert found.effect < found.least_effect
+    mixed = monitor.check(pd.concat([own[:300], new]))
+    assert mixed.effect < 1.5 * monitor.check(new).effect
+
+
 def test_far_more_flagged_than_promised_are_more_anomalies_by_whatever_column():
     def readings(count, seed, since):
         when = pd.date_range(since, periods=count)

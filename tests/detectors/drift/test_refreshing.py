@@ -47,6 +47,38 @@ def test_new_labels_join_the_old(labelled):
     assert kept_labels(labelled.refresh(draw(50, 1), labels, keep=0)) == [48, 6, 6]
 
 
+@pytest.mark.parametrize("keep", [0, 1.0])
+def test_rows_that_are_known_already_count_once(labelled, keep):
+    """As where all rows since a change are given in one file again."""
+    newer = labelled.refresh(draw(100, 0), keep=keep)
+    assert kept_labels(newer) == [90, 6, 4]
+    assert np.array_equal(newer.anomaly_score(draw(20, 2)), labelled.anomaly_score(draw(20, 2)))
+    half = labelled.refresh(draw(100, 0)[4:60], keep=keep)
+    assert kept_labels(half) == [90 if keep else 50, 6, 4]
+    assert labelled.calibration_.rows == newer.calibration_.rows == 96
+    labels = np.full(100, -1)
+    labels[:4], labels[4:10] = 1, 0
+    assert kept_labels(newer.refresh(draw(100, 0), labels, keep=keep)) == [90, 6, 4]
+
+
+def test_as_many_old_rows_go_as_equal_ones_come():
+    old = pd.DataFrame({"a": [1.0, 1, 1, 2, 3, 4] * 5, "b": [0.0, 0, 0, 1, 1, 0] * 5})
+    newer = FewShotDetector(prior=untrained_prior()).fit(old).refresh(old[:8], keep=1.0)
+    assert len(newer._fitted.kept.frame) == 30
+
+
+def test_the_newest_label_of_a_row_counts(labelled):
+    labels = np.full(100, -1)
+    labels[:2], labels[4:6] = 0, 1
+    newer = labelled.refresh(draw(100, 0), labels, keep=0)
+    told = newer.rank(draw(100, 0)).known_labels()
+    assert told[:11].tolist() == [0, 0, 1, 1, 1, 1, 0, 0, 0, 0, -1]
+    labels[:2] = 1
+    with pytest.warns(ContextWarning, match="'width'"):
+        again = newer.refresh(draw(100, 0).drop(columns="width"), labels, keep=0)
+    assert kept_labels(again) == [90, 4, 6]
+
+
 def test_of_a_clean_context_known_normal_rows_are_a_share():
     clean = fitted(np.zeros(100))
     assert kept_labels(clean.refresh(draw(50, 1), np.zeros(50), keep=0)) == [0, 50, 0]

@@ -128,3 +128,20 @@ def test_printed_an_explanation_says_so_and_its_repr_is_short():
     assert str(several).startswith(f"{found}\n\n{found}")
     assert str(several).endswith("(and 2 more rows)")
     assert repr(several) == "<Explanations of 12 rows: print them, or see to_frame()>"
+
+
+def test_decimals_are_written_as_in_the_table():
+    assert shown(620.25, decimal=",") == "620,25"
+    assert shown("1.018,10", decimal=",") == "1.018,10"
+    assert told(explained(values=(900.5, "there"), score=3.25), decimal=",")[:3] == [
+        "Row r17: anomaly score 3,25, above the threshold of 2. "
+        "About one row in 1.800 scores as high.",
+        "amount is 900,5 (+2); in the nearest typical row it is 103.",
+        "shop is there (+0,6); in the nearest typical row it is here.",
+    ]
+
+
+def test_a_cell_that_ends_in_a_full_stop_ends_the_sentence():
+    usual = CounterExample(3, {"amount": 103.0, "shop": "n.b."}, 0.2, ("shop",))
+    found = explained(typical=usual, contributions=np.array([0.0, 1.0]))
+    assert reasons(found) == ["shop is there (+1); in the nearest typical row it is n.b."]

@@ -270,6 +270,73 @@ def test_known_normal_rows_calibrate_alone_where_they_are_many():
     assert not few_shot(np.where(np.arange(160) < 50, 0, -1)).calibration_.clean
 
 
+def odd_first(made):
+    """Which of 600 rows of a detector are its oddest, and new rows of the same kind."""
+    rows, new = np.split(np.random.default_rng(4).normal(size=(2600, 2)), [600])
+    return rows, np.argsort(-made.fit(rows).anomaly_score(rows))[:120], new
+
+
+def test_answers_about_odd_rows_do_not_calibrate_alone(tmp_path):
+    """As they would from the hundredth on, and next to nothing would be an alarm any more."""
+    made = FewShotDetector(prior=untrained_prior())
+    rows, odd, new = odd_first(made)
+    ranking = made.rank(rows).add_labels(odd, [0] * 120)
+    made.partial_fit(rows[odd], [0] * 120).save(tmp_path)
+    for each in (made, ranking.detector, FewShotDetector.load(tmp_path)):
+        assert each.calibration_.rows == 600
+        assert not each.calibration_.clean
+        assert (each.p_values(new) <= 0.1).mean() == pytest.approx(0.08, abs=0.05)
+        assert each.calibrate(folds=2).calibration_.rows == 600
+
+
+def test_nor_do_answers_about_rows_that_fit_has_not_seen():
+    made = FewShotDetector(prior=untrained_prior())
+    rows, _, new = odd_first(made)
+    oddest = new[np.argsort(-made.anomaly_score(new))[:120]]
+    assert made.partial_fit(oddest, [0] * 120).calibration_.rows == 600
+    clean = few_shot(np.zeros(160)).partial_fit(oddest, [0] * 120)
+    assert clean.calibration_.rows == 160
+    few = FewShotDetector(prior=untrained_prior()).fit(rows[:80], np.zeros(80))
+    assert few.partial_fit(oddest[:5], [0] * 5).calibration_.rows == 85
+
+
+def test_answers_that_an_older_version_saved_calibrate_as_they_did(tmp_path, monkeypatch):
+    made = FewShotDetector(prior=untrained_prior())
+    rows, odd, _ = odd_first(made)
+    made.partial_fit(rows[odd], [0] * 120)
+    state, tensors = made._state()
+    older = {name: value for name, value in state.items() if name != "answers_calibrate"}
+    monkeypatch.setattr(made, "_state", lambda: (older, tensors))
+    made.save(tmp_path)
+    loaded = FewShotDetector.load(tmp_path)
+    assert loaded.calibration_.rows == 120
+    loaded.save(tmp_path)
+    assert FewShotDetector.load(tmp_path).calibration_.rows == 120
+    assert loaded.partial_fit(rows[:1], [0]).calibration_.rows == 600
+
+
+def test_normal_rows_that_are_all_odd_do_not_calibrate_alone(tmp_path):
+    made = FewShotDetector(prior=untrained_prior())
+    rows, odd, new = odd_first(made)
+    labels = np.full(600, -1)
+    labels[odd] = 0
+    with pytest.warns(CalibrationWarning, match="^120 known normal rows score higher") as told:
+        made.fit(rows, labels)
+    assert told[0].filename == __file__
+    made.save(tmp_path)
+    for each in (made, FewShotDetector.load(tmp_path)):
+        assert each.calibration_.rows == 600
+        assert (each.p_values(new) <= 0.1).mean() == pytest.approx(0.08, abs=0.05)
+    other = few_shot()
+    with pytest.warns(CalibrationWarning, match="^120 known normal rows score higher") as told:
+        other.calibrate(rows, labels)
+    assert told[0].filename == __file__
+    assert other.calibration_.rows == 600
+    labels[:] = -1
+    labels[:120] = 0
+    assert made.fit(rows, labels).calibration_.rows == 120
+
+
 def test_no_rows_are_a_mistake_under_a_shift_too(fitted):
     with pytest.raises(DataError, match="0 sample"):
         fitted.p_values(FRESH[:0], shift=True)

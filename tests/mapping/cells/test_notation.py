@@ -244,7 +244,8 @@ def test_values_of_other_types():
         (["242.00", "1279.00 CR"], "1 CR", None),
         (["12:30 PM", "1:30 PM"], "1:30 PM", 13.5 / 24),
         (["26 Main St", "3 Main St"], "4 Main St", None),
-        (["12.5N", "9.1N"], "1N", None),
+        (["12.5N", "9.1N"], "1N", 1.0),
+        (["12.5N", "9.1S"], "1N", None),
     ],
 )
 def test_units_are_no_words_and_scales_are_whole(texts, value, number):

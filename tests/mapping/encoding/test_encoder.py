@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from sklearn.exceptions import NotFittedError
 
 from oddshot.errors import CellError, DataError
+from oddshot.mapping.cells.notation import find_notation
 from oddshot.mapping.encoding.encoder import BLOCK_ROWS, Encoder
 from small_frames import mixed_frame
 
@@ -68,6 +69,10 @@ def test_amounts_are_numbers_as_people_write_them(texts, numbers):
             "with 'K' for 1,000, 'M' for 1,000,000, 'B' for 1,000,000,000",
         ),
         (["12.50 CR", "3.10 DR"], [12.5, -3.1], "with 'DR' for -1, 'CR' for 1"),
+        *(
+            ([f"12.5 {unit}", f"3 {unit}"], [12.5, 3], f"in '{unit}'")
+            for unit in ("s", "N", "W", "E", "N·m", "Nm", "Ohm*m", "%RH", "1/min", "min⁻¹")
+        ),
     ],
 )
 def test_units_are_read_and_told(texts, numbers, told):
@@ -78,6 +83,20 @@ def test_units_are_read_and_told(texts, numbers, told):
     np.testing.assert_allclose(again.transform(pd.DataFrame({"x": texts}))[:, 0], numbers)
     with pytest.raises(DataError, match="'x' holds '5 lb' in row 1"):
         again.transform(pd.DataFrame({"x": ["5 lb"]}))
+
+
+def test_letters_of_the_compass_are_no_units():
+    north, values = [f"{v}.5 N" for v in range(40)], np.arange(40) + 0.5
+    kinds = Encoder().fit(pd.DataFrame({"latitude": north, "force": north, "x": values})).kinds_
+    assert (kinds["latitude"], kinds["force"]) == ("left out", "number")
+    both = [*north[:39], "9.5 S"]
+    assert Encoder().fit(pd.DataFrame({"force": both, "x": values})).kinds_["force"] == "left out"
+
+
+def test_a_unit_that_begins_with_a_digit_stands_apart():
+    notation = find_notation(["12.5 1/min", "3 1/min"])
+    assert notation.read(["12.5 1/min"]).tolist() == [12.5]
+    assert notation.read(["12.51/min"]) is None
 
 
 def test_words_among_numbers_are_gaps_and_it_is_said():

@@ -81,3 +81,20 @@ def test_single_precision_makes_no_row_of_a_nearly_constant_column_odd():
         detector.anomaly_score(single), detector.anomaly_score(rows), atol=1e-3
     )
     assert not detector.check_drift(single).drifted
+
+
+@pytest.mark.parametrize(
+    ("name", "degrees", "told"),
+    [
+        ("heading", np.linspace(0, 359, 90), True),
+        ("Windrichtung", np.linspace(-180, 180, 90), True),
+        ("heading", np.linspace(40, 359, 90), False),
+        ("bearing", np.linspace(0, 400, 90), False),
+        ("weight", np.linspace(0, 359, 90), False),
+    ],
+)
+def test_directions_that_fill_a_turn_are_told(name, degrees, told):
+    encoder = Encoder().fit(pd.DataFrame({name: degrees}))
+    for (note,) in (encoder.report(), Encoder.from_state(*encoder.state()).report()):
+        assert (note.cause == "angle") is told
+        assert ("give its sine and cosine instead" in note.reason) is told

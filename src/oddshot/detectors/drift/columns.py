@@ -13,6 +13,7 @@ from oddshot.mapping.cells.distinct import distinct_values
 from oddshot.mapping.cells.level_names import level_key, level_name
 from oddshot.mapping.cells.reading import read_booleans, read_numbers
 from oddshot.mapping.cells.spellings import Spellings, without_gaps
+from oddshot.mapping.encoding.category import NEARLY_ALL, ONE_HOT_LEVELS
 from oddshot.mapping.encoding.column_note import ColumnNote
 from oddshot.mapping.encoding.recipe import Recipe
 from oddshot.thresholds.two_sample import (
@@ -56,6 +57,9 @@ class ColumnChange:
     lacking
         Whether new rows lack what there was before, as if something were broken: the column is
         lost, or more cells are empty or cannot be read.
+    renewed
+        Whether nearly all new rows hold levels that fit did not see, of a column that has many, as
+        of numbers of lots: later rows will bring others, whatever the context is.
     """
 
     column: str
@@ -65,6 +69,7 @@ class ColumnChange:
     detail: str
     factor: float | None = None
     lacking: bool = False
+    renewed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +244,10 @@ def _test_new_levels(
         return
     first = ", ".join(repr(short(level)) for level in found[np.argsort(-counts, kind="stable")][:3])
     more = f" and {len(found) - 3} more" if len(found) > 3 else ""
-    yield from _test_share(name, "new levels", f"{first}{more} in", unseen, sides)
+    (test,) = _test_share(name, "new levels", f"{first}{more} in", unseen, sides)
+    many = len({*levels[~sides.new], *known} - {""}) > ONE_HOT_LEVELS
+    renewed = many and bool(unseen[sides.new].mean() > NEARLY_ALL)
+    yield replace(test, change=replace(test.change, renewed=renewed))
 
 
 def _test_gaps(name: str, sides: Sides, gaps: NDArray[np.bool_]) -> Iterator[ColumnTest]:

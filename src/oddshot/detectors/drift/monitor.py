@@ -37,6 +37,7 @@ from oddshot.mapping.coordinates.label_free import LABEL_FREE
 from oddshot.mapping.encoding.left_out import Constant
 from oddshot.mapping.encoding.number import Number
 from oddshot.mapping.encoding.recipe import Recipe
+from oddshot.mapping.row_places import RowPlaces
 from oddshot.priors import Prior
 from oddshot.thresholds.two_sample import (
     Divisions,
@@ -257,6 +258,8 @@ class DriftMonitor:
         bulk[np.lexsort((generator.random(len(new)), -scores))[:aside]] = False
         numbers, codes = np.unique(blocks, return_inverse=True)
         folds = generator.permutation(len(numbers))[codes] % FOLDS
+        if self._apart:  # rows that are on both sides would be told by their twins: the wrong way
+            folds = folds[RowPlaces(encoded).of(encoded)]
         frame = pd.concat([self._context, window], ignore_index=True)
         return _Pooled(
             Sides(frame, divisions, bulk, divisions.among(bulk)),

@@ -10,14 +10,16 @@ from numpy.typing import NDArray
 
 from oddshot.detectors.drift.unread import Unread, without_words
 from oddshot.detectors.fitted.kept_rows import KeptRows, joined
-from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, LabelArray
+from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, FloatArray, LabelArray
 from oddshot.errors import DataError, SettingError, is_number, require
 from oddshot.mapping.cells.distinct import distinct_values
 from oddshot.mapping.cells.reading import read_numbers
 from oddshot.mapping.encoding.category import NEARLY_ALL
+from oddshot.mapping.encoding.encoder import Encoder
 from oddshot.mapping.encoding.left_out import names_rows
 from oddshot.mapping.encoding.number import Number
 from oddshot.mapping.encoding.recipe import Recipe
+from oddshot.mapping.row_places import RowPlaces
 
 SHOWN = 5
 KINDS = {
@@ -44,8 +46,8 @@ def refreshed_context(
     keep: float,
     factors: Mapping[str, float],
     seed: int,
-) -> tuple[pd.DataFrame, LabelArray]:
-    """Rows and labels for a new fit; see `FewShotDetector.refresh`.
+) -> tuple[pd.DataFrame, LabelArray, int]:
+    """Rows and labels for a new fit, and how many of them are old; see `FewShotDetector.refresh`.
 
     Parameters
     ----------
@@ -80,7 +82,7 @@ def refreshed_context(
     stay = np.sort(np.concatenate([np.flatnonzero(always), drawn]))
     if not len(stay):
         there = {name: "category" for name in levels if name in new}
-        return kept.named_as_given(new.astype(there)), labels
+        return kept.named_as_given(new.astype(there)), labels, 0
     columns = [name for name in old.columns if name in new.columns]
     if not columns:
         raise DataError(
@@ -89,8 +91,59 @@ def refreshed_context(
         )
     _tell("lost", [name for name in old.columns if name not in columns])
     _tell("not known to the rows that stay", [n for n in new.columns if n not in columns])
-    rows = joined(old.iloc[stay][columns], new[columns], levels)
-    return kept.named_as_given(rows), np.concatenate([kept.labels[stay], labels])
+    rows = kept.named_as_given(joined(old.iloc[stay][columns], new[columns], levels))
+    labels = np.concatenate([kept.labels[stay], labels])
+    still, labels = _each_once(_encoded(rows), labels, len(stay))
+    if not still.all():
+        rows = rows[still].reset_index(drop=True)
+    return rows, labels[still], int(still[: len(stay)].sum())
+
+
+def _encoded(rows: pd.DataFrame) -> FloatArray:
+    """Encode rows (n, p + q) by what they teach themselves: equal ones are equal."""
+    encoder = Encoder().fit(rows)
+    return np.concatenate([*encoder.blocks(rows, aside=True)])
+
+
+def _each_once(
+    encoded: FloatArray, labels: LabelArray, old: int
+) -> tuple[NDArray[np.bool_], LabelArray]:
+    """Leave out old rows that are among the new ones; what is newly said of a row counts.
+
+    Of equal rows as many old ones go as there are new ones, labelled ones first; then each new one
+    takes the label of one of these, unless a new one has a label: then no older label counts.
+
+    Parameters
+    ----------
+    encoded, labels
+        Shapes (n, p + q) and (n,).
+    old
+        How many of the rows are old: they stand first.
+
+    Returns
+    -------
+    tuple
+        Which rows (n,) stay, and their labels.
+
+    Examples
+    --------
+    >>> rows, labels = np.array([[1.0], [2], [3], [1], [2]]), np.array([1, 1, -1, 0, -1], np.int8)
+    >>> stay, told = _each_once(rows, labels, 3)
+    >>> stay, told[stay]
+    (array([False, False,  True,  True,  True]), array([-1,  0,  1], dtype=int8))
+    """
+    of_row = pd.DataFrame({"kind": RowPlaces(encoded).of(encoded), "at": np.arange(len(labels))})
+    before = of_row.iloc[np.argsort(labels[:old] == UNLABELLED, kind="stable")]
+    sides = [side.assign(nth=side.groupby("kind").cumcount()) for side in (before, of_row[old:])]
+    pairs = sides[0].merge(sides[1], on=["kind", "nth"])
+    kinds, newly = of_row["kind"].to_numpy(), np.zeros(len(labels), dtype=np.bool_)
+    newly[kinds[old:][labels[old:] != UNLABELLED]] = True
+    stays, told = np.ones(len(labels), dtype=np.bool_), labels.copy()
+    stays[:old] = ~newly[kinds[:old]] | (labels[:old] == UNLABELLED)
+    stays[pairs["at_x"]] = False
+    heirs = pairs[~newly[pairs["kind"]]]
+    told[heirs["at_y"]] = labels[heirs["at_x"]]
+    return stays, told
 
 
 def stays_anyway(labels: LabelArray) -> NDArray[np.bool_]:

@@ -57,7 +57,7 @@ class Explained(Protocol):
         """Column, value and contribution of the largest contributions, largest first."""
 
 
-def told(found: Explained, *, top: int = 3, sought: bool = True) -> list[str]:
+def told(found: Explained, *, top: int = 3, sought: bool = True, decimal: str = ".") -> list[str]:
     """Say in plain sentences why a row has its score, what it compares with, what would change it.
 
     Parameters
@@ -68,6 +68,8 @@ def told(found: Explained, *, top: int = 3, sought: bool = True) -> list[str]:
         How many columns are named, at most.
     sought
         Whether changes were looked for; if not, nothing is said of them.
+    decimal
+        What stands before decimals, as in the file that the row is from.
 
     Examples
     --------
@@ -85,44 +87,46 @@ def told(found: Explained, *, top: int = 3, sought: bool = True) -> list[str]:
     """
     side = "above" if found.flagged else "not above"
     lines = [
-        f"Row {found.row}: anomaly score {found.score:.3g}, {side} the threshold of "
-        f"{found.threshold:.3g}. {_rarity(found.score)}"
+        f"Row {found.row}: anomaly score {_signed(found.score, '.3g', decimal)}, {side} the "
+        f"threshold of {_signed(found.threshold, '.3g', decimal)}. {_rarity(found.score, decimal)}"
     ]
     digits = digits_of(found)
-    lines += reasons(found, top=top)
-    lines.append(_beside("typical row", found.typical, digits))
+    lines += reasons(found, top=top, decimal=decimal)
+    lines.append(_beside("typical row", found.typical, digits, decimal))
     if found.anomaly is not None:
-        lines.append(_beside("known anomaly", found.anomaly, digits))
+        lines.append(_beside("known anomaly", found.anomaly, digits, decimal))
     if found.change is not None:
         values = " and ".join(
-            f"{name} = {shown(value, digits[name])}" for name, value in found.change.values.items()
+            f"{name} = {shown(value, digits[name], decimal)}"
+            for name, value in found.change.values.items()
         )
         lines.append(
             f"Smallest change found that makes it normal: {values} "
-            f"(score then {found.change.score:.3g})."
+            f"(score then {_signed(found.change.score, '.3g', decimal)})."
         )
     elif sought and found.flagged:
         lines.append("No change of one or two columns was found that makes it normal.")
     return lines
 
 
-def reasons(found: Explained, *, top: int = 3) -> list[str]:
+def reasons(found: Explained, *, top: int = 3, decimal: str = ".") -> list[str]:
     """Name the columns that make a row odd, one sentence each, the largest contribution first.
 
     Contributions are in the unit of the score; those too small to be written, or beside the
-    largest, are left out.
+    largest, are left out. ``decimal`` as for `told`.
     """
     lines, digits = [], digits_of(found)
     for column, value, part in telling(found, top):
         cell, typical = (
-            shown(each, digits[column]) for each in (value, found.typical.values[column])
+            shown(each, digits[column], decimal) for each in (value, found.typical.values[column])
         )
         beside = (
             ", as in the nearest typical row"
             if cell == typical
             else f"; in the nearest typical row it is {typical}"
         )
-        lines.append(f"{column} is {cell} ({part:+.2g}){beside}.")
+        stop = "" if beside.endswith(".") else "."  # as an abbreviation does
+        lines.append(f"{column} is {cell} ({_signed(part, '+.2g', decimal)}){beside}{stop}")
     return lines
 
 
@@ -150,33 +154,50 @@ def digits_between(*cells: Any, digits: int = DIGITS) -> int:
     return digits_apart((cell for cell in numbers if abs(cell) < sys.float_info.max), digits)
 
 
-def shown(value: Any, digits: int = DIGITS) -> str:
-    """Write a cell: short numbers, "missing" for a gap, no clock where it shows midnight."""
+def shown(value: Any, digits: int = DIGITS, decimal: str = ".") -> str:
+    """Write a cell: short numbers, "missing" for a gap, no clock where it shows midnight.
+
+    ``decimal`` stands before the decimals of numbers; texts stay as they are.
+    """
     if value is None or value is pd.NA or value is pd.NaT:
         return "missing"
     if isinstance(value, float | np.floating):
-        return "missing" if np.isnan(value) else short_number(float(value), digits)
+        short = short_number(float(value), digits).replace(".", decimal)
+        return "missing" if np.isnan(value) else short
     if isinstance(value, pd.Timestamp) and value == value.normalize():
         return str(value.date())
     return str(value)
 
 
-def _rarity(score: float) -> str:
+def _signed(value: float, form: str, decimal: str) -> str:
+    """Write a number of our own as those of the table are."""
+    return f"{value:{form}}".replace(".", decimal)
+
+
+def _rarity(score: float, decimal: str) -> str:
     if score > np.log10(MOST_RARE):
-        return "Less than one row in 1,000,000 scores as high."
+        return _grouped(f"Less than one row in {MOST_RARE:,} scores as high.", decimal)
     rows = 10**score
     if rows < 2:
         return "At least half of all rows score as high."
     digits = 10 ** max(int(np.log10(rows)) - 1, 0)
-    return f"About one row in {round(rows / digits) * digits:,} scores as high."
+    return _grouped(f"About one row in {round(rows / digits) * digits:,} scores as high.", decimal)
 
 
-def _beside(what: str, other: CounterExample, digits: dict[str, int], most: int = 3) -> str:
+def _grouped(text: str, decimal: str) -> str:
+    """Put points between thousands where commas stand before decimals."""
+    return text.replace(",", ".") if decimal == "," else text
+
+
+def _beside(
+    what: str, other: CounterExample, digits: dict[str, int], decimal: str, most: int = 3
+) -> str:
     place = "" if other.place is None else f" (at position {other.place} of those learned from)"
     if not other.differing:
         return f"The nearest {what}{place} is alike in all columns."
     first = ", ".join(
-        f"{name} ({shown(other.values[name], digits[name])})" for name in other.differing[:most]
+        f"{name} ({shown(other.values[name], digits[name], decimal)})"
+        for name in other.differing[:most]
     )
     only = "only" if len(other.differing) <= most else "most"
     return f"The nearest {what}{place} differs {only} in {first}."

@@ -63,6 +63,8 @@ class FittedImages:
         those that teach first.
     kept_labels
         Shape (m,): labels of the same images, 0 or -1.
+    labels_at_fit, came_later
+        Shape (m,): the same labels, and that none of them came later.
     known_scores
         Shape (k,): known anomalies.
     clean
@@ -84,6 +86,7 @@ class FittedImages:
         self._told, self._free, self._novelty = told, free, novelty
         self.prior, self.seed = told.prior, seed
         self.kept_labels = np.concatenate([told.labels[told.known :], other_labels])
+        self.labels_at_fit, self.came_later = self.kept_labels, self.kept_labels == ANOMALY
         self.clean = bool((self.kept_labels == NORMAL).all())
         known = told.rows[: told.known]
         self._floor: Floor | None = None

@@ -382,7 +382,10 @@ class FittedTable:
         them are kept to compare with.
         """
         (gaps, of_known), rows = self._gaps, float(self.copies.sum())
-        if self.kept is None or rows + len(of_known) < self.kept.given:
+        if self.kept is None:
+            return 0.0
+        known = max(len(of_known), int((self.kept.labels == ANOMALY).sum()))  # copies count once
+        if rows + known < self.kept.given:
             return 0.0
         alone = self.copies @ gaps + of_known.sum(axis=0) == 1
         return float(gaps[:, alone].any(axis=1).sum()) / rows
@@ -470,6 +473,27 @@ class FittedTable:
     def kept_labels(self) -> LabelArray:
         """Labels (m,) of the rows that ``typical_scores`` belong to: 0 or -1."""
         return self._mapping.support.labels
+
+    @property
+    def labelled_both_ways(self) -> int:
+        """How many different rows are a known anomaly here and known to be normal there."""
+        support = self._mapping.support
+        normal = RowPlaces(support.typical[support.labels == NORMAL])
+        odd = support.known[normal.of(support.known) >= 0]
+        return len(np.unique(RowPlaces(odd).of(odd)))
+
+    @cached_property
+    def came_later(self) -> NDArray[np.bool_]:
+        """Which of these rows (m,) came with a label after fit, which has not seen them."""
+        return np.asarray(self._counted == 0)
+
+    @cached_property
+    def labels_at_fit(self) -> LabelArray:
+        """Labels (m,) of these rows, but for those that came after fit: these are -1 here."""
+        base = self._mapping.base
+        at = RowPlaces(base.typical).of(self._mapping.support.typical)
+        told = np.append(base.labels, UNLABELLED)[at] == NORMAL
+        return np.where(told, self.kept_labels, UNLABELLED).astype(np.int8)
 
     @cached_property
     def copies(self) -> FloatArray:

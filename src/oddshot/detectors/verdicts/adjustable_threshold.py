@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from math import ceil
 from typing import Any, Self
@@ -161,9 +162,11 @@ class AdjustableThreshold(CalibratedVerdicts):
                 f"{', '.join(rules)}"
             )
         wanted, choose = rules[asked[0]]
-        threshold, self._rule = choose(wanted, X, y)
-        self.offset_ = -threshold
-        self.contamination_ = self._flagged_share(threshold)
+        made = copy(self)
+        threshold, made._rule = choose(wanted, X, y)
+        made.offset_ = -threshold
+        made.contamination_ = self._flagged_share(threshold)
+        self._become(made)
         return self
 
     def _set_threshold(self, shown: Shown, share: float | None) -> None:
@@ -316,7 +319,8 @@ class AdjustableThreshold(CalibratedVerdicts):
         for warning in filter(None, [lack, told if below > MOST_BELOW * len(odd) else ""]):
             warnings.warn(warning, CalibrationWarning, stacklevel=3)
         basis = f"a batch of {len(scores):,}, and {calibration}"
-        return threshold, ThresholdRule("fdr", {"fdr": float(level)}, basis, not lack)
+        settings, why = {"fdr": float(level)}, calibration.why if lack else ""
+        return threshold, ThresholdRule("fdr", settings, basis, not lack, why=why)
 
     def _by_budget(self, budget: int | tuple[int, int], X: Any, y: Any) -> Choice:
         alerts, rows = self._checked_budget(budget, X, y)
@@ -374,12 +378,13 @@ class AdjustableThreshold(CalibratedVerdicts):
         if rule == "budget" and calibration.left_out:
             calibration = self._with_all_rows(calibration)
         threshold = threshold_at(calibration.pooled, share, weights=calibration.weights)
-        lack = calibration.doubt
+        lack, why = calibration.doubt, calibration.why
         if not np.isfinite(threshold):
             scale, decades = Surprise().fit(calibration.pooled), -np.log10([share])
             threshold = float(scale.scores_at(decades)[0])
             lack = f"{too_few(calibration, share)}; the threshold goes by the tail of the scores"
-        return threshold, ThresholdRule(rule, asked, str(calibration), not lack), lack
+            why = ""
+        return threshold, ThresholdRule(rule, asked, str(calibration), not lack, why=why), lack
 
     def _with_all_rows(self, calibration: Calibration) -> Calibration:
         """Take in the rows given to `fit` that do not calibrate, for alerts count all rows alike.
@@ -394,7 +399,7 @@ class AdjustableThreshold(CalibratedVerdicts):
             "unlabelled rows beside many normal ones), and a budget counts their like, too: there "
             "may be more alerts; give a number of alerts and X, the rows that it is for"
         )
-        return replace(calibration, doubt=doubt)
+        return calibration.doubted(doubt, new_groups=calibration.new_groups)
 
     def _labelled(
         self, X: Any, y: Any, rule: str

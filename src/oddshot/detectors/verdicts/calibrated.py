@@ -2,12 +2,14 @@
 
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from copy import copy
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
+from scipy.stats import ks_2samp
 from sklearn.utils.validation import check_is_fitted
 
 from oddshot.detectors.given.groups import Groups
@@ -31,6 +33,7 @@ from oddshot.errors import (
     is_whole,
     require,
 )
+from oddshot.mapping.encoding.column_note import ColumnNote
 from oddshot.mapping.row_places import RowPlaces
 from oddshot.thresholds.conformal import (
     at_most,
@@ -46,6 +49,7 @@ from oddshot.thresholds.probability import LEAST, CalibrationReport, Probability
 from oddshot.thresholds.surprise import Surprise
 
 ENOUGH_NORMAL = 100  # known normal rows, from which on they calibrate without unlabelled ones
+PICKED = 0.001  # chance of the difference from which on these count as picked
 MAX_CALIBRATION = 10_000
 FOLDS = 5  # that `calibrate` holds out one after the other
 LEARNED = 0.25  # share of rows to calibrate with that may be copies of rows learned from
@@ -108,7 +112,7 @@ class CalibratedVerdicts(ABC):
     def calibration_(self) -> Calibration:
         """The rows that p-values rest on; ``str`` of it says which."""
         check_is_fitted(self)
-        return self._calibration or self._own_calibration()
+        return self._doubted(self._calibration or self._own_calibration())
 
     def p_values(self, X: Any, *, shift: bool = False) -> FloatArray:
         """How often a normal row would score as high: conformal p-values.
@@ -278,7 +282,9 @@ class CalibratedVerdicts(ABC):
         Warns
         -----
         CalibrationWarning
-            If, as far as can be told, more than a quarter of ``X`` were given to `fit`.
+            If, as far as can be told, more than a quarter of ``X`` were given to `fit`. If 100
+            known normal rows or more score clearly higher than unlabelled ones: these do not
+            calibrate alone.
         LabelWarning
             If ``y`` or ``groups`` has the index of the table in another order, as far as can be
             told: both go by position.
@@ -295,8 +301,10 @@ class CalibratedVerdicts(ABC):
             for_cross = folds is None or method != "split"
             require(for_cross, "folds", folds, "left out where method is 'split', which has none")
             together = None if groups is None else Groups.of(groups, index=self._learned_index)
-            self._calibration = self._held_out_calibration(method or "cross", int(count), together)
-            self._probability = None
+            made = copy(self)
+            made._calibration = made._held_out_calibration(method or "cross", int(count), together)
+            made._probability = None
+            self._become(made)
             return self
         require(method is None, "method", method, "left out where X is given")
         require(folds is None, "folds", folds, "left out where X is given")
@@ -312,7 +320,8 @@ class CalibratedVerdicts(ABC):
         together = (
             None if groups is None else Groups.of(groups, rows=len(scores), index=index_of(X))
         )
-        trusted = np.flatnonzero(stand_for_normal(labels))
+        picked = look_picked(scores, labels)
+        trusted = np.flatnonzero(labels != ANOMALY if picked else stand_for_normal(labels))
         if not len(trusted):
             raise LabelError(
                 f"all {len(labels)} rows given to calibrate are labelled as anomalies; "
@@ -329,10 +338,13 @@ class CalibratedVerdicts(ABC):
             "method='cross' (--calibrate cross)",
             stacklevel=3,
         )
+        if picked:
+            warnings.warn(told_as_picked(labels), CalibrationWarning, stacklevel=2)
         if enough:
             chances.fit(scores[known], labels[known] == ANOMALY)
-        self._probability = chances if enough else None
-        self._calibration = Calibration(
+        made = copy(self)
+        made._probability = chances if enough else None
+        made._calibration = Calibration(
             GIVEN,
             (scores[trusted],),
             bool((labels[trusted] == NORMAL).all()),
@@ -340,6 +352,7 @@ class CalibratedVerdicts(ABC):
             weights=None if together is None else group_weights(together.numbers[trusted]),
             left_out=left_out,
         )
+        self._become(made)
         return self
 
     @property
@@ -376,12 +389,34 @@ class CalibratedVerdicts(ABC):
         """Calibration rows whose scores compare with those of `anomaly_score`."""
         return self.calibration_
 
+    def _become(self, made: Self) -> None:
+        """Take over all of a copy in which something was done: what is stopped leaves no half."""
+        self.__dict__ = vars(made)
+
     def _own_calibration(self) -> Calibration:
         clean = self._shown is not None and self._shown.clean
         own = self._scale.apply(self._scale.reference)
         left_out = 0 if self._shown is None else len(self._shown.known)
         doubt = doubt_of_own(len(own), self._columns_compared)
         return Calibration(OWN, (own,), clean, doubt=doubt, left_out=left_out)
+
+    def _doubted(self, calibration: Calibration, *doubts: str) -> Calibration:
+        """Doubt rows as they are, for more reasons, and where columns name what rows belong to.
+
+        Groups that are held out whole stand for new ones by levels, but not by running numbers.
+        """
+        by_groups = calibration.weights is not None
+        names = tuple(
+            note.column
+            for note in self._columns_told
+            if note.used and note.cause == "groups" and not (by_groups and note.kind == "category")
+        )
+        return calibration.doubted(calibration.doubt, *doubts, new_groups=names)
+
+    @property
+    def _columns_told(self) -> Sequence[ColumnNote]:
+        """What became of the columns of a table whose rows calibrate."""
+        return ()
 
     @property
     def _columns_compared(self) -> int:
@@ -478,6 +513,39 @@ def stand_for_normal(labels: LabelArray) -> NDArray[np.bool_]:
     """
     normal = labels == NORMAL
     return np.asarray(normal if normal.sum() >= ENOUGH_NORMAL else labels != ANOMALY)
+
+
+def look_picked(scores: FloatArray, labels: LabelArray) -> bool:
+    """Tell whether known normal rows, 100 or more, score clearly higher than unlabelled ones.
+
+    So do rows that a person was shown because they are odd: they are no sample of normal rows.
+    Smirnov's one-sided test; anomalies that hide among the unlabelled rows do not lead to that.
+
+    Parameters
+    ----------
+    scores, labels
+        Shape (n,): raw scores, each seen without itself, and labels of 0 or -1.
+
+    Examples
+    --------
+    >>> scores, labels = np.arange(1000.0), np.full(1000, -1, np.int8)
+    >>> labels[-100:] = 0
+    >>> look_picked(scores, labels), look_picked(scores, labels[::-1])
+    (True, False)
+    """
+    normal, others = scores[labels == NORMAL], scores[labels == UNLABELLED]
+    if len(normal) < ENOUGH_NORMAL or not len(others):
+        return False
+    return bool(ks_2samp(normal, others, alternative="less", method="asymp").pvalue < PICKED)
+
+
+def told_as_picked(labels: LabelArray) -> str:
+    """Say of labels (n,) that those of normal rows are not such as `look_picked` trusts."""
+    return (
+        f"{int((labels == NORMAL).sum()):,} known normal rows score higher than unlabelled ones, "
+        "as rows do that were picked because they are odd: they do not stand for other normal "
+        "rows, and p-values and alpha do not rest on them alone"
+    )
 
 
 def lack_of_rows(

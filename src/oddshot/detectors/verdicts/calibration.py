@@ -1,7 +1,7 @@
 """What a detector's verdicts rest on: scored calibration rows, and the rule of its threshold."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -14,6 +14,7 @@ from oddshot.wording import counted, share_of
 
 IndexArray = NDArray[np.intp]
 
+MOST_NAMED = 3  # columns that one doubt names
 MANY_FIRST_GAPS = 0.01  # share of new rows with a gap in a column that had none
 ENOUGH_OWN, ENOUGH_A_COLUMN = 50, 15  # rows given to fit; below, new ones score plainly higher
 OWN, GIVEN, SPLIT, CROSS = "own", "given", "split", "cross"
@@ -54,6 +55,8 @@ class Calibration:
     left_out
         How many rows do not calibrate that came with these: known anomalies, and unlabelled ones
         beside many known normal ones.
+    new_groups
+        Columns that seem to name what rows belong to, and hold what these rows cannot stand for.
     """
 
     method: str
@@ -64,6 +67,18 @@ class Calibration:
     doubt: str = ""
     weights: FloatArray | None = None
     left_out: int = 0
+    new_groups: tuple[str, ...] = ()
+
+    @property
+    def why(self) -> str:
+        """Why nothing is promised although rows are enough, in a few words; or nothing."""
+        names = " or ".join(map(repr, self.new_groups[:MOST_NAMED]))
+        return f"not promised for rows of a new {names}" if names else ""
+
+    def doubted(self, *doubts: str, new_groups: tuple[str, ...] = ()) -> "Calibration":
+        """Give the same rows, doubted for these reasons, and for columns that name groups."""
+        told = filter(None, [*doubts, doubt_of_groups(new_groups)])
+        return replace(self, doubt="; ".join(told), new_groups=new_groups)
 
     @property
     def pooled(self) -> FloatArray:
@@ -151,6 +166,8 @@ class ThresholdRule:
     automatic
         What a contamination of "auto" went by: "scores" of the rows; "labels" of anomalies beside
         them; or "normal rows", which all are known to be; ``None`` where a share was asked for.
+    why
+        Why it is not promised, where rows are enough.
 
     Examples
     --------
@@ -163,6 +180,7 @@ class ThresholdRule:
     basis: str = ""
     promised: bool = True
     automatic: str | None = None
+    why: str = ""
 
     def __str__(self) -> str:
         value = self.settings
@@ -184,7 +202,7 @@ class ThresholdRule:
             said += " by known anomalies" if self.automatic == "labels" else ""
         if not self.basis:
             return said
-        lacking = "" if self.promised else "; too few rows to promise it"
+        lacking = "" if self.promised else f"; {self.why or 'too few rows to promise it'}"
         return f"{said} (from {self.basis}{lacking})"
 
     @property
@@ -202,6 +220,7 @@ class ThresholdRule:
             "basis": self.basis,
             "promised": self.promised,
             "automatic": self.automatic,
+            **({"why": self.why} if self.why else {}),
         }
 
 
@@ -234,6 +253,22 @@ def doubt_of_gaps(share: float) -> str:
         f"about {share_of(share)} of new rows are to be expected with a gap in a column where fit "
         "saw none, and score higher than those given to fit; call calibrate and go by p_values, or "
         "give it rows that fit has not seen"
+    )
+
+
+def doubt_of_groups(columns: Sequence[str]) -> str:
+    """Say that new rows are of groups that columns name and fit has not seen; or nothing.
+
+    >>> doubt_of_groups([])
+    ''
+    """
+    if not columns:
+        return ""
+    names = ", ".join(map(repr, columns[:MOST_NAMED]))
+    which = "column" if len(columns) == 1 else "columns"
+    return (
+        f"{which} {names} may name what rows belong to, and rows of new ones score higher than "
+        "these; leave it out, and calibrate by it (--leave-out, --group-column; groups in Python)"
     )
 
 

@@ -75,20 +75,30 @@ LASTING = frozenset(
 )  # fmt: skip - before "time" in the name of a duration
 ID_NAME = re.compile(r"(?:.*[_ .-])?(?:id|uuid|guid)|index|row|row[_ .-]?(?:no|number)|unnamed: 0")
 CAMEL_ID = re.compile(r".*[a-z](?:Id|ID)")
-NAMING = frozenset({"id", "ids", "key", "nr", "no", "num", "number", "ref", "uuid", "guid"})
+NAMING = frozenset(
+    {"id", "ids", "key", "nr", "no", "num", "number", "nummer", "ref", "uuid", "guid"}
+)
+NUMBERED = ("nummer", "nr")  # at the end of German words
 OWNERS = frozenset(
     {
-        "account",
-        "client",
-        "customer",
-        "participant",
-        "patient",
-        "person",
-        "subject",
-        "user",
+        *("account", "client", "customer", "participant", "patient", "person", "subject", "user"),
+        *("batch", "lot", "shipment", "vessel", "wafer"),
+        *("device", "imei", "imsi", "mmsi", "serial", "vin"),
+        *("los", "kunde", "patientin"),
     }
-)  # fmt: skip
+)
+MAY_OWN = frozenset(
+    {
+        *("campaign", "cell", "charge", "coil", "heat", "job", "meter", "order", "run", "series"),
+        *("auftrag", "bestellung", "fahrzeug", "lieferung", "rolle", "schmelze", "serie"),
+    }
+)  # or amounts of money, electricity, warmth, ...
 GOES_ON = frozenset({"date", "day", "hour", "month", "period", "quarter", "time", "week", "year"})
+PLACES = frozenset(
+    {"lat", "latitude", "lon", "long", "lng", "longitude", "coordinate", "coordinates", "gps"}
+)
+TURNS = frozenset({"azimuth", "bearing", "course", "dir", "direction", "heading", "yaw"})
+GERMAN_TURNS = ("richtung", "winkel", "azimut")  # at the end of words
 YEAR_NAMES = frozenset({"year", "yr"})
 
 
@@ -130,11 +140,27 @@ def says_group(name: str) -> bool:
 
     >>> [says_group(name) for name in ("patient_id", "Customer No", "user", "NO", "no of rooms")]
     [True, True, True, False, False]
+    >>> [says_group(name) for name in ("lot", "Chargennummer", "lot area", "charge")]
+    [True, True, False, False]
     """
     words = [word.lower() for word in WORD.findall(name)]
-    if len(words) == 1:
-        return words[0] in OWNERS or says_identifier(name)
-    return bool(words) and (words[-1] in NAMING or words[-1] in OWNERS)
+    if words and (words[-1] in OWNERS or _is_numbered(words[-1])):
+        return True
+    return says_identifier(name) if len(words) == 1 else bool(words) and words[-1] in NAMING
+
+
+def may_say_group(name: str) -> bool:
+    """Tell whether what rows belong to may have such a name, and so may quantities.
+
+    >>> may_say_group("Charge"), may_say_group("heat"), may_say_group("charge_amount")
+    (True, True, False)
+    """
+    return not MAY_OWN.isdisjoint(_words(name)[-1:])
+
+
+def _is_numbered(word: str) -> bool:
+    """Tell whether a word is a German one for the number of something, as Chargennummer."""
+    return any(word.endswith(end) and len(word) > len(end) + 2 for end in NUMBERED)
 
 
 def goes_on(name: str) -> bool:
@@ -153,6 +179,25 @@ def says_year(name: str) -> bool:
     (True, False)
     """
     return not YEAR_NAMES.isdisjoint(_words(name))
+
+
+def says_turn(name: str) -> bool:
+    """Tell whether a column is named as angles are that begin anew after a full turn.
+
+    >>> says_turn("wind_dir [deg]"), says_turn("Windrichtung"), says_turn("courses")
+    (True, True, False)
+    """
+    words = _words(name)
+    return not TURNS.isdisjoint(words) or any(word.endswith(GERMAN_TURNS) for word in words)
+
+
+def says_place(name: str) -> bool:
+    """Tell whether a column is named as latitudes and longitudes are.
+
+    >>> says_place("start_lat"), says_place("length")
+    (True, False)
+    """
+    return not PLACES.isdisjoint(_words(name))
 
 
 def _words(name: str) -> list[str]:

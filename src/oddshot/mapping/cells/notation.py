@@ -47,9 +47,10 @@ def _amounts(thousands: str, point: str) -> re.Pattern[str]:
     )
 
 
-_LETTERS = r"[^\W\d_]{1,11}"
+_LETTERS = r"[^\W\d_]{1,11}(?:\u207b[\u00b9\u00b2\u00b3])?"  # or to the power of -1, ...
 _WITH_UNIT = re.compile(
-    rf"[^A-Za-z]*\d[.,]*\s?(?P<unit>{_LETTERS}(?:/{_LETTERS}|[\u00b2\u00b3])?|\u00b0[CF]?)"
+    rf"[^A-Za-z]*\d[.,]*\s?(?P<unit>{_LETTERS}(?:[\u00b7\u22c5*]{_LETTERS})?"
+    rf"(?:/{_LETTERS}|[\u00b2\u00b3])?|\u00b0[CF]?|%\s?{_LETTERS}|(?<=\s)1/{_LETTERS})"
 )
 _MARK = r"HH?|LL?|\((?:HH?|LL?)\)|\*{1,2}"
 _MARKED = re.compile(
@@ -57,7 +58,8 @@ _MARKED = re.compile(
 )  # as laboratories do what is high or low
 _BEGIN, _END = ("H", "L", "(", "*"), ("H", "L", ")", "*")
 LONGEST = 64  # characters of a number and its mark
-NO_UNITS = frozenset({"am", "pm", "n", "e", "s", "w"})  # of the clock, and of the compass
+NO_UNITS = frozenset({"am", "pm"})  # of the clock
+COMPASS = (frozenset("ns"), frozenset("ew"))  # where both of a pair are met, or a place is named
 SCALES = (
     {"K": 1e3, "k": 1e3, "M": 1e6, "B": 1e9, "bn": 1e9},
     {"CR": 1.0, "DR": -1.0},
@@ -242,7 +244,9 @@ def _is_whole(value: Any) -> bool:
     return isinstance(value, numbers.Integral) and not isinstance(value, np.timedelta64)
 
 
-def find_notation(values: Sequence[Any], counts: NDArray[np.intp] | None = None) -> Notation | None:
+def find_notation(
+    values: Sequence[Any], counts: NDArray[np.intp] | None = None, *, place: bool = False
+) -> Notation | None:
     """Find how different values are written as numbers; ``None`` where they are none.
 
     A point before the decimals goes first; a comma counts only where there is one, or where points
@@ -257,6 +261,8 @@ def find_notation(values: Sequence[Any], counts: NDArray[np.intp] | None = None)
         The values, n of them.
     counts
         Shape (n,): in how many cells each occurs; in one, if it is not said.
+    place
+        Whether they are latitudes or longitudes, as their column's name says: N and E are no units.
 
     Examples
     --------
@@ -273,7 +279,7 @@ def find_notation(values: Sequence[Any], counts: NDArray[np.intp] | None = None)
     ('12O.5',)
     """
     texts = [value.strip() for value in values if isinstance(value, str)]
-    found, strays = closest_notation(values, most=FEW * len(values))
+    found, strays = closest_notation(values, most=FEW * len(values), place=place)
     given = len(values) - len(strays)
     if strays and (given < MANY or len(strays) > FEW * given):
         return None
@@ -287,17 +293,19 @@ def find_notation(values: Sequence[Any], counts: NDArray[np.intp] | None = None)
     return replace(found, words=tuple(sorted({word.strip() for word in words})))
 
 
-def closest_notation(values: Sequence[Any], *, most: float) -> tuple[Notation, list[int]]:
+def closest_notation(
+    values: Sequence[Any], *, most: float, place: bool = False
+) -> tuple[Notation, list[int]]:
     """Find the notation in which most values are numbers, and the places of those that are none.
 
-    Of these it gives one more than ``most`` at most.
+    Of these it gives one more than ``most`` at most. ``place`` as for `find_notation`.
     """
     texts = [value.strip() for value in values if isinstance(value, str)]
-    units = _units(texts)
+    units = _units(texts, place=place)
     marks = _marks(texts, units)
     if marks:
         texts = [_split_mark(text)[0] for text in texts]
-        units = _units(texts)
+        units = _units(texts, place=place)
     point = Notation(units=units, marks=marks)
     comma = replace(point, comma=True)
     unread = point.strays(values, most=most)
@@ -363,15 +371,23 @@ def _number_part(text: str, units: Sequence[tuple[str, float]]) -> str:
 
 
 def _ends_in(text: str, unit: str) -> bool:
-    """Whether a text ends in a unit; of longer ones in capitals, too: of one letter, m is not M."""
+    """Whether a text ends in a unit; of longer ones in capitals, too: of one letter, m is not M.
+
+    One that begins with a digit, as 1/min, stands apart.
+    """
     end = text[-len(unit) :]
+    if unit[:1].isdigit() and text[: -len(unit)][-1:].isdigit():
+        return False
     return end == unit or (len(unit) > 1 and end.lower() == unit.lower())
 
 
-def _units(texts: Sequence[str]) -> tuple[tuple[str, float], ...]:
+def _units(texts: Sequence[str], *, place: bool) -> tuple[tuple[str, float], ...]:
     """Find what stands behind numbers, if it is one unit or all of one of `SCALES`."""
     behind = Counter(match["unit"] for text in texts if (match := _WITH_UNIT.fullmatch(text)))
     found = {unit for unit in behind if not re.fullmatch(_CURRENCY, unit)}
+    small = {unit.lower() for unit in found}
+    if any(pair <= small or (place and small & pair) for pair in COMPASS):
+        return ()
     if not any(found <= scale.keys() for scale in SCALES):
         few = MALFORMED * len(texts)  # a letter typed for a digit is no unit
         often = {unit for unit in found if behind[unit] > few}

@@ -33,6 +33,7 @@ class Category:
     whose levels were not ``told_apart``, nor found ``by_meaning``, see `Spellings`. A level with a
     count of 0 is one that fit did not see. What kept cells from being numbers or dates, where most
     are, is told as ``mixed``. A column may be one of levels ``by_type``, whatever these look like.
+    Of one that seems to name ``groups`` of rows by where these stand: how many, of how many rows.
     """
 
     column: str
@@ -43,6 +44,7 @@ class Category:
     mixed: str = ""
     by_meaning: bool = False
     by_type: bool = False
+    groups: tuple[int, ...] = ()
 
     @property
     def alone(self) -> bool:
@@ -55,7 +57,7 @@ class Category:
 
         "groups", "digits" that begin most levels, "mixed" cells, "words" for gaps beside such.
         """
-        if self._names_groups():
+        if self._told_groups():
             return "groups"
         if self._may_be_numbers():
             return "digits"
@@ -96,8 +98,8 @@ class Category:
     def _told_of_rarity(self) -> str:
         if self._one_hot():
             return ""
-        known = self._known()
-        told = f"{told_groups(len(known), sum(known))}; " if self._names_groups() else ""
+        groups = self._told_groups()
+        told = f"{told_groups(*groups)}; " if groups else ""
         told += f"{len(self.levels)} levels: their rarity is used"
         if self.told_apart:
             told += ", with labels those of known anomalies"
@@ -107,8 +109,13 @@ class Category:
             told += "; if they are numbers, write them as such, in one unit"
         return told
 
-    def _names_groups(self) -> bool:
-        return not self._one_hot() and names_groups(self.column, self._known())
+    def _told_groups(self) -> tuple[int, ...]:
+        """Count the groups that it seems to name, and the rows in them; or nothing."""
+        if self._one_hot():
+            return ()
+        known = self._known()
+        named = (len(known), sum(known)) if names_groups(self.column, known) else ()
+        return self.groups or named
 
     def _known(self) -> list[int]:
         """Give the counts of the levels that are no gap."""

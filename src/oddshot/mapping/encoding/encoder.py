@@ -21,8 +21,9 @@ constant   the same in all rows that fit saw                  nothing; whether a
 left out   empty, free text, identifiers, nested              nothing; `Encoder.report` says why
 ========== ================================================== ====================================
 
-All is decided from the content of the rows given to `fit`, never from their order; numeric columns
-keep their unit, so a rescaling or shift of one passes through. A few texts among numbers
+All is decided from the content of the rows given to `fit`, never from their order (but for a note:
+what stands in blocks of rows, as numbers of lots do, may name what these belong to); numeric
+columns keep their unit, so a rescaling or shift of one passes through. A few texts among numbers
 or dates that cannot be read are gaps, and `Encoder.report` names them. A gap where fit saw none
 becomes a value far outside of the column's range. What stands aside is no quantity: it is written
 only where it is asked for, behind all other columns.
@@ -40,6 +41,7 @@ from sklearn.exceptions import NotFittedError
 from oddshot.episodes import FloatArray
 from oddshot.errors import CellError, DataError
 from oddshot.frames import RawRows, as_frame, take_rows, to_rows
+from oddshot.mapping.encoding.blocks_of_rows import with_groups_in_blocks
 from oddshot.mapping.encoding.category import Category
 from oddshot.mapping.encoding.column_note import ColumnNote
 from oddshot.mapping.encoding.date import Date
@@ -160,6 +162,7 @@ class Encoder:
         recipes = [LeftOut(r.column, why[r.column]) if r.column in why else r for r in recipes]
         if isinstance(rows, pd.DataFrame):
             recipes = without_repeated_names(recipes, rows, named=names is not None)
+            recipes = with_groups_in_blocks(recipes, rows, named=names is not None)
         constants = sum(isinstance(recipe, Constant) for recipe in recipes)
         if constants > max(MOST_CONSTANTS, CONSTANT_CELLS // rows.shape[0]):
             recipes = [LeftOut(r.column, r.why) if isinstance(r, Constant) else r for r in recipes]

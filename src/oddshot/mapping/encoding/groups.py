@@ -30,7 +30,7 @@ def names_groups(name: str, counts: ArrayLike) -> bool:
 def told_groups(groups: int, rows: int) -> str:
     """Say what to do with such a column."""
     return (
-        f"may name what rows belong to, as a customer ({groups:,} values in {rows:,} rows), and "
-        "new ones would be odd; if so, leave it out, and calibrate by it (--leave-out, "
+        f"may name what rows belong to, as a lot or a customer ({groups:,} values in {rows:,} "
+        "rows), and new ones would be odd; if so, leave it out, and calibrate by it (--leave-out, "
         "--group-column; groups in Python)"
     )

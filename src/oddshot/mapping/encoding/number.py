@@ -6,14 +6,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oddshot.episodes import FloatArray
+from oddshot.mapping.cells.column_names import says_turn
 from oddshot.mapping.cells.distinct import Column
-from oddshot.mapping.cells.notation import PLAIN, Notation
+from oddshot.mapping.cells.notation import DURATIONS, PLAIN, Notation
 from oddshot.mapping.cells.reading import not_booleans, not_numbers, read_booleans, read_numbers
 from oddshot.mapping.encoding.groups import told_groups
 
 GAP_RANGES = 10.0  # how far outside a gap lies that fit never saw, in ranges with both margins
 FIRST_YEAR, LAST_YEAR = 1900.0, 2100.0
 ROUNDED = 1e-6  # of a number: as much may be rounding, as by single precision
+TURNS = ((0.0, 360.0), (-180.0, 180.0))  # degrees
+NEAR_END = 15.0  # of a turn, in degrees: both ends are met so near
 MONTHS, LAST_PART = 12.0, 2100_12.0  # of a year; the last year and month
 
 
@@ -60,17 +63,33 @@ class Number:
             return "code" if self.code else "time"
         if self.missing and self.notation.words:
             return "words"
-        if self.notation.units:
-            return "unit"
-        if self.notation.marks:
-            return "marks"
-        return "bounds" if self.bounds else "points" if self.notation.comma else ""
+        if self.notation.units or self.notation.marks:
+            return "unit" if self.notation.units else "marks"
+        if self.bounds or self.notation.comma:
+            return "bounds" if self.bounds else "points"
+        return "angle" if self.turns() else ""
 
     def may_be_part(self) -> bool:
         """Whether its ends are those of a calendar's parts: months, quarters, years, 202305."""
         span = (self.above - self.below) / 3  # both are moved out by it
         lowest, highest = self.below + span, self.above - span
         return lowest >= 1 and (highest <= MONTHS or FIRST_YEAR <= lowest <= highest <= LAST_PART)
+
+    def turns(self) -> bool:
+        """Whether it is named as a direction, and fills a turn: its two ends are the same."""
+        span = (self.above - self.below) / 3  # both are moved out by it
+        lowest, highest = self.below + span, self.above - span
+        fills = any(
+            first - ROUNDED <= lowest <= first + NEAR_END
+            and last - NEAR_END <= highest <= last + ROUNDED
+            for first, last in TURNS
+        )
+        return (
+            fills
+            and self.kind == "number"
+            and self.notation.holds != DURATIONS
+            and says_turn(self.column)
+        )
 
     def outputs(self) -> list[str]:
         """Meaning of each encoded column."""
@@ -84,7 +103,7 @@ class Number:
         """Say what a user should know of it; often nothing."""
         groups = told_groups(*self.groups) if self.groups else ""
         told = (groups, _on_code(self), _on_times(self), _on_number(self), _on_bounds(self))
-        return "; ".join(filter(None, told))
+        return "; ".join(filter(None, (*told, _on_turns(self))))
 
     def gap(self) -> float:
         """Give the value that stands for a gap."""
@@ -156,6 +175,15 @@ def _on_number(number: Number) -> str:
     if not number.varies:
         return "constant but for gaps, which are flagged"
     return "gaps become the median and are flagged"
+
+
+def _on_turns(number: Number) -> str:
+    if not number.turns():
+        return ""
+    return (
+        "may be an angle, of which the least and the greatest are neighbours and count as far "
+        "apart; if so, give its sine and cosine instead"
+    )
 
 
 def _on_bounds(number: Number) -> str:

@@ -14,6 +14,7 @@ import scipy.sparse as sp
 
 from oddshot.episodes import FloatArray
 from oddshot.errors import DataError
+from oddshot.mapping.cells.column_names import says_place
 from oddshot.mapping.cells.date_notation import find_date_format
 from oddshot.mapping.cells.distinct import Column, distinct_values, nested_type, occurrences
 from oddshot.mapping.cells.level_names import are_codes, level_name
@@ -88,7 +89,8 @@ def _by_content(name: str, column: Column, *, named: bool) -> Recipe:
     if are_booleans(distinct):
         return number_recipe(name, read_booleans(column), kind="boolean")
     coded = are_codes(distinct)
-    notation = None if coded else find_notation(distinct, occurrences(codes))
+    place = says_place(name)
+    notation = None if coded else find_notation(distinct, occurrences(codes), place=place)
     if notation is not None:
         return _of_written_numbers(name, column, notation, named=named)
     if (dates := find_date_format(distinct)) is not None:

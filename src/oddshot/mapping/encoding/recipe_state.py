@@ -85,6 +85,8 @@ def _restored(column: dict[str, Any], rows: Iterator[list[float]]) -> Recipe:
             told.get("holds", ""),
             tuple(told.get("marks", ())),
         )
+    if kind == "category":
+        return Category(**column | {"groups": tuple(column.get("groups", ()))})
     if kind == "number":
         for name in ("usual", "code", "groups", "bounds"):
             column[name] = tuple(column.get(name, ()))
@@ -102,7 +104,7 @@ def _restored(column: dict[str, Any], rows: Iterator[list[float]]) -> Recipe:
         return Date(**column, seen=seen)
     if kind == "constant":
         return Constant(**column)
-    return Category(**column) if kind == "category" else LeftOut(**column)
+    return LeftOut(**column)
 
 
 def _seen_time(told: dict[str, Any]) -> SeenTime:
