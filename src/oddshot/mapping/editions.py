@@ -45,5 +45,5 @@ class Edition(IntEnum):
     NORMAL_ONCE = 12
     """Rows all known to be normal count once where many repeat; what equals several is lowered."""
     SEES_SPIKES = 12
-    """What is beside the one value that most rows have in a column is no further out than it lies."""
+    """What is beside the one value that most rows have in a column is not odd for that alone."""
     NEWEST = 12

@@ -253,7 +253,7 @@ def _without_copies(
     usual, repeated = copies > MOST_COPIES, copies > 1
     if normal_once and (labels == NORMAL).all():
         often = repeated[group].mean() >= REPEATED_NORMAL and len(copies) >= LEAST_NORMAL
-        return (order[new], copies * 1.0) if often else (order, np.ones(len(order)))
+        return (order[new], copies.astype(np.float64)) if often else (order, np.ones(len(order)))
     stays = ~told[group] & (nth <= 1)
     odd = labels[order] == ANOMALY
     count_odd = np.cumsum(odd)

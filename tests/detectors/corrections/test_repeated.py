@@ -33,7 +33,8 @@ def test_decades_are_taken_off_by_the_rows_that_are_equal():
     expected = scale.apply(scores) - DECADES * np.log10(COPIES)
     over = expected > LEAST
     np.testing.assert_allclose(own[over], expected[over], atol=1e-9)
-    assert (own[~over] <= LEAST).all() and (own >= 0).all()
+    assert (own[~over] <= LEAST).all()
+    assert (own >= 0).all()
     assert (np.argsort(own[::2], kind="stable") == np.arange(100)).all()  # the order stays
 
 

@@ -1,9 +1,9 @@
 """Raw scores of rows that equal several known normal ones, lowered by their number.
 
-Where rows repeat, a row with many equal ones has its neighbours at distance 0. So all that nobody has
-seen looks equally far off, and which of it is odd can no longer be told. Therefore each row
+Where rows repeat, a row with many equal ones has its neighbours at distance 0. So all that nobody
+has seen looks equally far off, and which of it is odd can no longer be told. Therefore each row
 counts once among those to compare with (see `oddshot.mapping.support.draw_support`), and how often
-it was there is told here, after the head.
+it was there is told here, after the head (docs/experiments.md, "Normal rows that repeat").
 """
 
 import numpy as np

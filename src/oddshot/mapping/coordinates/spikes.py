@@ -1,8 +1,8 @@
-"""Columns in which one value stands in most rows, such as rain, downtime or what is seldom measured.
+"""Columns in which one value stands in most rows: rain, downtime, what is seldom measured.
 
-Between the quartiles of such a column lies nothing, and next to none of the other values are among the
-rows that lie nearest. By either they are all far out, each as far as an anomaly would be, though a
-tenth of the rows hold one.
+Between the quartiles of such a column lies nothing, and next to none of the other values are among
+the rows that lie nearest. By either they are all far out, each as far as an anomaly would be,
+though a tenth of the rows hold one.
 """
 
 import numpy as np
@@ -25,7 +25,7 @@ def spiked_columns(rows: FloatArray, flags: NDArray[np.bool_] | None = None) -> 
     spiked = (share >= LEAST) & (share < MOST)
     for column in np.flatnonzero(spiked if flags is None else spiked & ~flags):
         spiked[column] = len(np.unique(rows[:, column])) > OTHERS
-    return spiked
+    return np.asarray(spiked)
 
 
 def reach(column: FloatArray) -> float:
