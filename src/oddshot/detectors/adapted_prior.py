@@ -276,8 +276,12 @@ class AdaptedPrior(AnomalyDetector):
 
     def _times(self, used: IndexArray) -> IndexArray:
         """How often each of the rows to compare with (m,) counts, of which some are ``used``."""
-        times = np.ones(len(self._fitted.kept_labels), dtype=np.intp)
-        times[used] = expected_again(self._fitted.copies[used], self._fitted.occurrences[used])
+        fitted = self._fitted
+        times = np.ones(len(fitted.kept_labels), dtype=np.intp)
+        if isinstance(fitted, FittedTable) and fitted.normal_once:  # a new row is told from these
+            times[used] = np.rint(fitted.copies[used])
+        else:
+            times[used] = expected_again(fitted.copies[used], fitted.occurrences[used])
         return times
 
     def _threads(self) -> int:

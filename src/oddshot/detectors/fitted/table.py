@@ -116,7 +116,7 @@ class FittedTable:
             novelty=novelty,
             copies=self.copies,
             solitude=not self.clean and not overlap,
-            normal_once=self._normal_once,
+            normal_once=self.normal_once,
         )
 
     @property
@@ -164,7 +164,7 @@ class FittedTable:
         )
 
     @property
-    def _normal_once(self) -> bool:
+    def normal_once(self) -> bool:
         """Whether rows are all known to be normal, and each stands for all that equal it."""
         new = self._mapping.edition >= Edition.NORMAL_ONCE
         return new and self.clean and bool((self.copies > 1).any())
@@ -408,7 +408,7 @@ class FittedTable:
         if self._mapping.edition >= Edition.RECOUNTS_LEVELS:
             encoder = encoder.without(support.as_encoded(typical[part]), self._counted[part])
             typical, known = (_rewritten(encoder, support, rows) for rows in (typical, known))
-        copies = self.copies[rest] if self._normal_once else None
+        copies = self.copies[rest] if self.normal_once else None
         fewer = replace(
             support, typical=typical[rest], known=known, normal_share=share, copies=copies
         )
