@@ -45,6 +45,8 @@ class Table:
     groups
         Shape (n,) of whole numbers: rows with one number, as those of a patient, never stand on
         both sides of a split; ``None``: rows do not belong together.
+    decimal
+        What its file writes before decimals, "." or ",".
     """
 
     name: str
@@ -54,6 +56,7 @@ class Table:
     collection: str = ""
     notes: tuple[str, ...] = ()
     groups: NDArray[np.int64] | None = None
+    decimal: str = "."
 
     def __post_init__(self) -> None:
         if self.groups is not None and self.groups.shape != (len(self.rows),):

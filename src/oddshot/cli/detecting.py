@@ -272,10 +272,7 @@ def _tell(
     for line in found.told():
         say(console, line)
     if out is None:
-        from oddshot.data.sources import decimal_sign
-
-        decimal = decimal_sign(read.source)
-        console.print(_top_rows(found, top, width=console.width, decimal=decimal))
+        console.print(_top_rows(found, top, width=console.width, decimal=read.decimal))
         if found.columns and again is not None and not isinstance(read.source, Held):
             rows = ",".join(map(str, found.order[:2]))
             say(console, f"Why: {shlex.join(['oddshot', 'explain', *again, '--rows', rows])}")
@@ -301,7 +298,6 @@ def with_reasons(
     """Say in a new column why the ``number`` oddest rows are odd."""
     import pandas as pd
 
-    from oddshot.data.sources import decimal_sign
     from oddshot.detectors.explanations.words import reasons
     from oddshot.reports.detection import REASONS
 
@@ -309,14 +305,14 @@ def with_reasons(
         return found
     assert isinstance(read.rows, pd.DataFrame)
     places = found.order[:number]
-    told, decimal = [""] * len(found.rows), decimal_sign(read.source)
+    told = [""] * len(found.rows)
     with progress_bar("explained") as report:
         for start in range(0, len(places), EXPLAINED_AT_ONCE):
             block = places[start : start + EXPLAINED_AT_ONCE]
             for place, row in zip(
                 block, detector.explain(read.rows.iloc[block], changes=False), strict=True
             ):
-                text = " ".join(reasons(row, decimal=decimal))
+                text = " ".join(reasons(row, decimal=read.decimal))
                 told[place] = f"column {text}" if text.startswith(FORMULA) else text
             report(start + len(block), len(places))
     return found.with_column(REASONS, told, f"why the {len(places):,} oddest rows are odd")

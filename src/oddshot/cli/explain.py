@@ -72,7 +72,7 @@ def explain(
     import pandas as pd
 
     from oddshot.data.images import holds_images
-    from oddshot.data.sources import decimal_sign, write_table
+    from oddshot.data.sources import write_table
     from oddshot.detectors.explanations.words import told
     from oddshot.detectors.few_shot import FewShotDetector
     from oddshot.persistence import is_saved
@@ -104,9 +104,8 @@ def explain(
     console = console_of_stdout()
     for note in read.notes:
         say(console, note)
-    decimal = decimal_sign(read.source)
     for row in found:
-        first, *others = told(row, top=columns, sought=changes, decimal=decimal)
+        first, *others = told(row, top=columns, sought=changes, decimal=read.decimal)
         say(console, first, *(f"  {line}" for line in others))
     if out is not None:
         write_table(as_text(found), out)

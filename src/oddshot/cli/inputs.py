@@ -56,7 +56,8 @@ class Input(NamedTuple):
 
     ``source`` is where the table can be read again, where it was read whole, ``label_column`` the
     name of the frame's column that the labels came from, ``groups`` the group of each row,
-    ``drawn_for`` how many rows of the table each stands for, ``None``: itself.
+    ``drawn_for`` how many rows of the table each stands for, ``None``: itself, ``decimal`` what
+    FILE writes before decimals.
     """
 
     frame: "pd.DataFrame"
@@ -68,6 +69,7 @@ class Input(NamedTuple):
     label_column: str | None = None
     groups: "pd.Series[Any] | None" = None
     drawn_for: "DrawnFor | None" = None
+    decimal: str = "."
 
 
 def read_input(
@@ -110,7 +112,7 @@ def read_input(
     rows, notes = without_results(rows, notes)
     rows, notes, groups = set_aside(rows, notes, file, asked)
     rows = with_categories(rows, frame, file, asked)
-    return Input(frame, rows, labels, notes, prior, source, name, groups)
+    return Input(frame, rows, labels, notes, prior, source, name, groups, decimal=table.decimal)
 
 
 def labels_from_list(

@@ -69,6 +69,7 @@ class Content:
     labels: LabelArray | None = None
     notes: tuple[str, ...] = ()
     training_rows: int | None = None
+    decimal: str = "."
 
 
 def read_table(
@@ -118,7 +119,7 @@ def read_table(
         if labels is not None:
             notes = (*notes, f"labels are read from {label_column!r}, not from the file's own")
         rows, labels = _take_labels(rows, label_column, called)
-    return Table(name or "table", rows, labels, notes=notes)
+    return Table(name or "table", rows, labels, notes=notes, decimal=content.decimal)
 
 
 def read_content(source: Source) -> Content:
@@ -154,20 +155,6 @@ def written_cells(source: Source) -> tuple[pd.DataFrame, Dialect] | None:
     if form != "delimited":
         return None
     return delimited_cells(_decoded(data, title_of(source))[0])
-
-
-def decimal_sign(source: Source | None) -> str:
-    """Tell what stands before decimals in a file of delimited text; in others it is a point.
-
-    Errors and what is read once as for `written_cells`.
-    """
-    if source is None or FORMATS.get(table_suffix(Path(str(source))), "delimited") != "delimited":
-        return "."
-    data, form = _unpacked(source)
-    if form != "delimited":
-        return "."
-    text, _ = _decoded(data, title_of(source))
-    return sniff(without_lines(text, lines_above(text))).decimal
 
 
 def written_records(source: Source) -> pd.DataFrame | None:
@@ -379,7 +366,8 @@ def check_is_text(head: bytes, called: str) -> None:
 def _from_delimited(data: bytes, called: str) -> Content:
     text, notes = _decoded(data, called)
     frame, more = read_delimited(text, called)
-    return Content(frame, notes=notes + more)
+    decimal = sniff(without_lines(text, lines_above(text))).decimal
+    return Content(frame, notes=notes + more, decimal=decimal)
 
 
 def _from_json_lines(data: bytes, called: str) -> Content:
