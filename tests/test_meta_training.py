@@ -1,6 +1,6 @@
 import json
 import threading
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pandas as pd
@@ -74,6 +74,7 @@ def test_from_tables_to_a_prior(tmp_path, tables, episodes):
     assert prior.seen_families == {f"table{n}" for n in range(6)}
     assert prior.provenance["collections"] == ["others", "toys"]
     assert prior.provenance["episodes"] == 10
+    assert prior.provenance["episode_settings"] == asdict(QUICK["episode_settings"])
     assert prior.provenance["coordinates"] == list(COORDINATES)
     assert len(prior.provenance["validation_families"]) == 1
     assert prior.provenance["validation_auroc"] > 0
@@ -176,8 +177,6 @@ def test_holdout_that_cannot_be(tables):
         meta_train(tables, holdout="table0", **QUICK)
     with pytest.raises(TrainingError, match="no table is left to train on"):
         meta_train(tables, holdout=["toys", "others"], **QUICK)
-    with pytest.raises(TrainingError, match="no table is left to train on"):
-        meta_train([], **QUICK)
 
 
 @pytest.mark.parametrize("fold", [(0.5, 2), [0], "0/2", (0, 1, 2), (0, 0)])
@@ -224,6 +223,11 @@ def test_a_folder_of_tables(tmp_path, episodes):
 def test_what_is_no_table_says_so(tables):
     with pytest.raises(DataError, match="task 1 is a str; give a Table or a pair"):
         meta_train([tables[0], "table"], **QUICK)
+    for given, kind in ((5, "int"), (None, "NoneType"), (pd.DataFrame(tables[0].rows), "DataFrame")):
+        with pytest.raises(DataError, match=f"tasks are a {kind}; give a folder of tables"):
+            meta_train(given, **QUICK)
+    with pytest.raises(DataError, match="there is no table to learn from"):
+        meta_train([], **QUICK)
     with pytest.raises(LabelError, match="task 0"):
         meta_train([(np.zeros((2, 2)), ["a", "b"])], **QUICK)
     one_class = replace(tables[1], labels=np.zeros(90, np.int8))

@@ -2,7 +2,7 @@
 
 import difflib
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -139,7 +139,8 @@ def meta_train(
     Returns
     -------
     Prior
-        Also saved in ``out``. Its provenance names families, collections, seeds and versions.
+        Also saved in ``out``. Its provenance names families, collections, what the episodes look
+        like, seeds and versions.
 
     Raises
     ------
@@ -202,6 +203,7 @@ def meta_train(
     report("read", len(sources), len(sources), counts)
     taught = _kept(kept, validating | kin_of(ties, validating))
     look = episode_settings or EpisodeSettings()
+    settings_of_episodes = plain(asdict(look))
 
     def mapped() -> TaskStore:
         return TaskStore.fill(
@@ -210,7 +212,7 @@ def meta_train(
             key={
                 "version": package_version(),
                 "seed": seed,
-                "episode settings": plain(asdict(look)),
+                "episode settings": settings_of_episodes,
                 "coordinates": list(COORDINATES),
                 "tables": sha256("".join(contents).encode()).hexdigest(),
             },
@@ -242,7 +244,9 @@ def meta_train(
                 "holdout": list(holdout),
                 "holdout_fold": holdout_fold and list(holdout_fold),
                 "kin_of_holdout": sorted(copies),
+                "validation_fraction": float(validation_fraction),
                 "episodes": episodes,
+                "episode_settings": settings_of_episodes,
                 "coordinates": list(COORDINATES),
             },
         )
@@ -280,11 +284,19 @@ def table_sources(tasks: Tasks) -> list[TableSource]:
     Raises
     ------
     DataError
-        If the folder cannot be read, or an element is neither a `Table` nor a pair (X, y).
+        If the folder cannot be read, there is no table, or what is given is neither a `Table` nor
+        a pair (X, y).
     """
     if isinstance(tasks, str | Path):
         return list(load_collection(tasks))
+    if not isinstance(tasks, Iterable) or hasattr(tasks, "columns"):
+        raise DataError(
+            f"tasks are a {type(tasks).__name__}; give a folder of tables, or a list of folders, "
+            "of Table, or of pairs (X, y)"
+        )
     several = list(tasks)  # a generator gives them but once
+    if not several:
+        raise DataError("there is no table to learn from; give a folder of them, or several")
     if several and all(isinstance(given, str | Path) for given in several):
         return [ref for folder in several for ref in load_collection(cast(Folder, folder))]
     return [InMemory(_table(number, given)) for number, given in enumerate(several)]

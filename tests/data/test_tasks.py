@@ -258,6 +258,11 @@ def test_a_small_table_gives_all_it_has():
         {"known_share": 1.5},
         {"min_rows": 500, "max_rows": 100},
         {"max_known": 0},
+        {"contaminated": float("nan")},
+        {"planted_share": "0.3"},
+        {"min_rows": 2.5},
+        {"max_known": 2.5},
+        {"max_query_normal": None},
     ],
 )
 def test_settings_name_what_they_cannot_be(options):

@@ -19,6 +19,9 @@ def kind(cell: str) -> str:
         ["°C", "%", "yyyy-mm-dd hh:mm"],
         ["m³/h", "W/m²", ""],
         ["N·m", "1/min", ""],
+        ["bar", "kW", "1"],
+        ["bar", "kW", "UTC"],
+        ["bar", "kW", "yyyy-mm-ddThh:mm:ss"],
     ],
 )
 def test_units_above_numbers_are_a_row_of_them(row):
@@ -38,6 +41,13 @@ def test_units_above_numbers_are_a_row_of_them(row):
 )
 def test_other_rows_are_rows_of_the_table(row):
     assert not is_row_of_units(row, NUMBERS, kind)
+
+
+def test_what_comes_again_is_no_unit():
+    """As T for traces of rain and snow."""
+    below = [[str(n), "0"] for n in range(20)]
+    assert is_row_of_units(["T", "T"], below, kind)
+    assert not is_row_of_units(["T", "T"], [*below, ["T", "3"]], kind)
 
 
 def test_letters_above_letters_are_levels():

@@ -513,6 +513,7 @@ def test_results_of_other_settings_are_not_mixed(tmp_path, stub):
             {"protocols": ("leave-domain-out",), "domain": "medicine", "allow_seen": True},
             "tests no table that the prior has seen",
         ),
+        ({"protocols": ("leave-domain-out",), "domain": "art"}, "no field 'art'; choose from"),
         (
             {"protocols": ("novel-type",), "disturbances": (Disturbance("duplicates", 3),)},
             "novel-type takes no disturbance",

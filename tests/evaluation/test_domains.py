@@ -5,7 +5,13 @@ import pytest
 from oddshot.data.collections import load_collection
 from oddshot.episodes import Table
 from oddshot.errors import DataError, PriorError, SettingError
-from oddshot.evaluation.domains import left_out, loss, query_auroc, tables_by_field
+from oddshot.evaluation.domains import (
+    check_domain,
+    left_out,
+    loss,
+    query_auroc,
+    tables_by_field,
+)
 from oddshot.evaluation.novel_types import TypedTable
 from oddshot.evaluation.protocols import left_out_families
 from oddshot.priors import Prior
@@ -74,6 +80,17 @@ def test_tables_with_types_have_a_field_too():
     rows = pd.DataFrame({"bmi": [1.0, 2.0], "glucose": [1.0, 2.0]})
     typed = TypedTable(Table("t", rows, np.array([0, 1], np.int8)), np.array(["", "high"]))
     assert tables_by_field([typed]) == {"medicine": [typed]}
+
+
+def test_tables_that_speak_for_another_field_are_no_test_of_a_domain(refs):
+    check_domain(refs, "medicine")  # names of the field, none, and codes
+    loans = Table("loans", pd.DataFrame(columns=["loan_amount", "interest_rate", "credit"]))
+    check_domain([loans], "finance and trade")
+    told = r"'loans' is of the field 'finance and trade' .* and 'medicine' is left out"
+    with pytest.raises(SettingError, match=told):
+        check_domain([*refs, loans], "medicine")
+    with pytest.raises(SettingError, match="no field 'astrology'; choose from medicine"):
+        check_domain(refs, "astrology")
 
 
 def test_both_priors_do_without_the_judged_families(refs):

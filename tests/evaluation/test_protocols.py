@@ -176,6 +176,10 @@ def test_every_protocol_is_found_by_its_name_and_keeps_the_truth(protocol):
     assert trial.truth_train.shape == trial.y_train.shape
     with pytest.raises(SettingError, match="unknown protocol 'x'"):
         make_trial("x", table(), k=1, seed=0)
+    with pytest.raises(SettingError, match=r"need types; make them by .*novel_trial"):
+        make_trial("novel-type", table(), k=1, seed=0)
+    with pytest.raises(SettingError, match=r"tables that .*left_out chooses"):
+        make_trial("leave-domain-out", table(), k=1, seed=0)
 
 
 @pytest.mark.parametrize("protocol", ["few-label", "one-class", "adbench", "dte"])

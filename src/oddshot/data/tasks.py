@@ -21,7 +21,14 @@ from oddshot.episodes import (
     LabelArray,
     Table,
 )
-from oddshot.errors import DataError, SettingError, TrainingError
+from oddshot.errors import (
+    DataError,
+    SettingError,
+    TrainingError,
+    is_number,
+    is_whole,
+    require,
+)
 from oddshot.frames import hash_rows, take_rows
 
 Index: TypeAlias = NDArray[np.intp]
@@ -122,24 +129,25 @@ class EpisodeSettings:
 
     def __post_init__(self) -> None:
         regimes = (self.contaminated, self.one_class, self.mixed)
-        if min(regimes) < 0 or sum(regimes) <= 0:
+        if not all(map(is_number, regimes)) or min(regimes) < 0 or sum(regimes) <= 0:
             raise SettingError(
                 f"episode settings: contaminated, one_class, mixed are {regimes}; "
                 "they must be 0 or more, and one of them above 0"
             )
         for name in ("unlabelled_share", "known_share", "natural_share", "planted_share"):
             value = getattr(self, name)
-            if not 0 <= value <= 1:
-                raise SettingError(f"episode settings: {name} is {value}; it must be in [0, 1]")
-        if not 2 <= self.min_rows <= self.max_rows:
+            fits = is_number(value) and 0 <= value <= 1
+            require(fits, f"episode settings: {name}", value, "in [0, 1]")
+        rows = (self.min_rows, self.max_rows)
+        if not all(map(is_whole, rows)) or not 2 <= rows[0] <= rows[1]:
             raise SettingError(
-                f"episode settings: min_rows, max_rows are {self.min_rows}, {self.max_rows}; "
-                "they must be 2 or more, the first at most the second"
+                f"episode settings: min_rows, max_rows are {rows}; they must be whole numbers, 2 "
+                "or more, the first at most the second"
             )
         for name in ("max_known", "max_query_normal", "max_query_anomalous"):
             value = getattr(self, name)
-            if value < 1:
-                raise SettingError(f"episode settings: {name} is {value}; it must be 1 or more")
+            fits = is_whole(value) and value >= 1
+            require(fits, f"episode settings: {name}", value, "a whole number, 1 or more")
 
 
 class EpisodeStream:

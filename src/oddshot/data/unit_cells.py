@@ -17,7 +17,8 @@ _POWER = r"(?:\^?-?[1-4]|\u207b?[\u00b9\u00b2\u00b3])?"
 _FACTOR = rf"[fpnu\u00b5\u03bcmcdhkMG]?(?:{_SYMBOL}){_POWER}"
 _UNIT = re.compile(rf"(?:1|{_FACTOR})(?:[/\u00b7*. ]{_FACTOR})*|%(?:\s?\w{{1,4}})?|\u2030")
 _BRACKETS = re.compile(r"\[[^\]]{0,16}\]|\([^)\d]{1,15}\d?\)")
-_DATE_FORM = re.compile(r"[ymdhst]{1,4}(?:[-./: ]+[ymdhst]{1,4})+", re.IGNORECASE)
+_DATE_FORM = re.compile(r"[ymdhst]{1,5}(?:[-./: ]+[ymdhst]{1,5})+", re.IGNORECASE)
+_OF_TEXTS = frozenset({"date", "time", "datetime", "utc", "gmt", "text", "string"})
 
 
 def is_row_of_units(
@@ -25,8 +26,9 @@ def is_row_of_units(
 ) -> bool:
     """Tell whether a row beneath a header holds units.
 
-    Each cell is empty, a known unit, one in brackets, or the form of a date; two are units; and
-    what stands below these are numbers.
+    Each cell is empty, a known unit, one in brackets, the form of a date, or a word for texts; two
+    are units, beside which 1 is one, too; and what stands below these are numbers, and none of
+    these units again.
 
     Parameters
     ----------
@@ -50,14 +52,20 @@ def is_row_of_units(
     others = [cell for place, cell in enumerate(row) if place not in found]
     if len(found) < FEWEST or not below:
         return False
-    if not all(kind(cell) == "gap" or not cell or _DATE_FORM.fullmatch(cell) for cell in others):
+    if not all(kind(cell) == "gap" or _goes_with_units(cell) for cell in others):
         return False
     for place in found:
-        kinds = [told for cells in below if (told := kind(cells[place])) != "gap"]
-        if not kinds or kinds.count("number") < NEARLY_ALL * len(kinds):
+        column = [cells[place] for cells in below]
+        kinds = [told for cell in column if (told := kind(cell)) != "gap"]
+        if not kinds or kinds.count("number") < NEARLY_ALL * len(kinds) or row[place] in column:
             return False
     return True
 
 
 def _is_unit(cell: str) -> bool:
     return bool((_UNIT.fullmatch(cell) and cell != "1") or _BRACKETS.fullmatch(cell))
+
+
+def _goes_with_units(cell: str) -> bool:
+    """Tell whether a cell that is no unit by itself may stand beside two of them."""
+    return cell in ("", "1") or cell.lower() in _OF_TEXTS or bool(_DATE_FORM.fullmatch(cell))

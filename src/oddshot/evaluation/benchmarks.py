@@ -20,6 +20,7 @@ from threadpoolctl import threadpool_limits
 from oddshot.episodes import FloatArray, Table
 from oddshot.errors import SettingError
 from oddshot.evaluation.contents import content_of
+from oddshot.evaluation.domains import check_domain
 from oddshot.evaluation.machine import machine
 from oddshot.evaluation.metrics import Figures, figures
 from oddshot.evaluation.novel_types import judge_apart, novel_trial, types_to_show
@@ -109,8 +110,8 @@ def run_benchmark(
     prior
         What "oddshot" adapts: "default", a folder or a `Prior`.
     domain
-        For leave-domain-out: the field that the tables are of, see
-        `oddshot.evaluation.domains.left_out`.
+        For leave-domain-out: the field that the tables are of, as
+        `oddshot.evaluation.domains.left_out` chooses them.
     allow_seen
         Test detectors also on families that their prior has seen; column ``seen`` marks them.
     jobs
@@ -137,6 +138,8 @@ def run_benchmark(
     """
     _check_choices(protocols, seeds, ks, la)
     _check_combinations(protocols, disturbances, domain, allow_seen)
+    if domain:
+        check_domain(tables, domain)
     check_time_limit(limit_s)
     own = Prior.find(prior) if OWN in peers else None
     members = find_peers(peers, prior=own or "default")

@@ -18,17 +18,18 @@ import numpy as np
 import torch
 
 from oddshot.data.collections import TableRef
-from oddshot.data.fields import FIELDS, field_of
+from oddshot.data.fields import FIELDS, OTHER, field_of
 from oddshot.data.sources import read_content
-from oddshot.episodes import MappedTask
+from oddshot.episodes import MappedTask, Rows, Table
 from oddshot.errors import DataError, PriorError, SettingError
 from oddshot.evaluation.metrics import auroc
 from oddshot.evaluation.novel_types import TypedTable
+from oddshot.evaluation.protocols import TableSource
 from oddshot.learners import collate, restore
 from oddshot.priors import Prior
 from oddshot.wording import counted
 
-Ref = TypeVar("Ref", bound=TableRef | TypedTable)
+Ref = TypeVar("Ref", bound=Table | TableSource)
 
 
 class LeftOut(NamedTuple):
@@ -73,8 +74,7 @@ def left_out(
     PriorError
         The prior does not say what it has learned from.
     """
-    if domain not in FIELDS:
-        raise SettingError(f"there is no field {domain!r}; choose from {', '.join(FIELDS)}")
+    _check_field(domain)
     groups = tables_by_field(tables)
     found = groups.get(domain, [])
     if not found:
@@ -104,6 +104,31 @@ def left_out(
     return LeftOut(found, len(prior.seen_families - told))
 
 
+def check_domain(tables: Iterable[Table | TableSource], domain: str) -> None:
+    """See that no table's columns speak for another field than the one that is left out.
+
+    Raises
+    ------
+    SettingError
+        There is no such field, or a table is of another one.
+    SourceError
+        A file cannot be read.
+    """
+    _check_field(domain)
+    for field, others in tables_by_field(tables).items():
+        if field not in (domain, OTHER):
+            raise SettingError(
+                f"table {others[0].name!r} is of the field {field!r} by the names of its columns, "
+                f"and {domain!r} is left out; give tables of that field "
+                "(oddshot.evaluation.domains.left_out chooses them)"
+            )
+
+
+def _check_field(domain: str) -> None:
+    if domain not in FIELDS:
+        raise SettingError(f"there is no field {domain!r}; choose from {', '.join(FIELDS)}")
+
+
 def tables_by_field(tables: Iterable[Ref]) -> dict[str, list[Ref]]:
     """Group tables by the field that the names of their columns speak for.
 
@@ -118,14 +143,20 @@ def tables_by_field(tables: Iterable[Ref]) -> dict[str, list[Ref]]:
     groups: dict[str, list[Ref]] = defaultdict(list)
     for table in tables:
         if table.family not in fields:
-            rows = (
-                table.table.rows if isinstance(table, TypedTable) else read_content(table.path).rows
-            )
+            rows = _rows_of(table)
             if not hasattr(rows, "columns"):
                 continue
             fields[table.family] = field_of(map(str, rows.columns))
         groups[fields[table.family]].append(table)
     return dict(groups)
+
+
+def _rows_of(table: Table | TableSource) -> Rows:
+    if isinstance(table, Table):
+        return table.rows
+    if isinstance(table, TableRef):
+        return read_content(table.path).rows  # as they are, whatever the labels
+    return table.load().rows
 
 
 def query_auroc(prior: Prior, tasks: Sequence[MappedTask]) -> dict[str, float]:

@@ -36,32 +36,23 @@ from oddshot.data.splits import (
     one_class_split,
     stratified_sample,
 )
+from oddshot.data.tasks import TableSource as Labelled
 from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, LabelArray, Rows, Table
 from oddshot.errors import DataError, LabelError, SettingError, SourceError
 
 FEW_LABEL, ONE_CLASS, ADBENCH, DTE = "few-label", "one-class", "adbench", "dte"
 NOVEL_TYPE, LEAVE_DOMAIN_OUT = "novel-type", "leave-domain-out"
 PROTOCOLS = (FEW_LABEL, ONE_CLASS, ADBENCH, DTE, NOVEL_TYPE, LEAVE_DOMAIN_OUT)
+MADE_ELSEWHERE = {
+    NOVEL_TYPE: "its trials need types; make them by oddshot.evaluation.novel_types.novel_trial",
+    LEAVE_DOMAIN_OUT: "its trials are few-label and one-class ones, of tables that "
+    "oddshot.evaluation.domains.left_out chooses; make these",
+}
 ADBENCH_FEWEST, ADBENCH_MOST = 1000, 10_000  # rows
 
 
-class TableSource(Protocol):
-    """A named table that is read when it is needed."""
-
-    @property
-    def name(self) -> str:
-        """What people call it."""
-
-    @property
-    def collection(self) -> str:
-        """Where it comes from."""
-
-    @property
-    def family(self) -> str:
-        """What must not stand on both sides of a split."""
-
-    def load(self) -> Table:
-        """Read the whole table."""
+class TableSource(Labelled, Protocol):
+    """A named table that is read when it is needed, and may bring a split."""
 
     def load_split(self) -> tuple[Table, Table]:
         """Read the training and test parts; `SourceError` where the source brings none."""
@@ -323,6 +314,8 @@ def make_trial(
     if protocol == DTE:
         return dte(table, seed=seed, max_rows=max_rows)
     names = (FEW_LABEL, ONE_CLASS, ADBENCH, DTE)
+    if protocol in MADE_ELSEWHERE:
+        raise SettingError(f"protocol {protocol!r}: {MADE_ELSEWHERE[protocol]}")
     raise SettingError(f"unknown protocol {protocol!r}; choose from {', '.join(names)}")
 
 

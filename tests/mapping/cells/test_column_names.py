@@ -2,7 +2,9 @@ import pytest
 
 from oddshot.mapping.cells.column_names import (
     goes_on,
+    may_say_group,
     says_date,
+    says_group,
     says_identifier,
     says_time,
     says_year,
@@ -45,6 +47,17 @@ def test_names_of_identifiers(name):
 @pytest.mark.parametrize("name", ["valid", "humid", "indexed", "rows", "rowing"])
 def test_names_that_only_end_like_an_identifier(name):
     assert not says_identifier(name)
+
+
+@pytest.mark.parametrize("name", ["los", "LOS", "hospital_los", "heart_vessel", "battery cell"])
+def test_names_of_quantities_that_may_name_groups(name):
+    assert may_say_group(name)
+    assert not says_group(name)
+
+
+@pytest.mark.parametrize("name", ["avg_lot", "total customer", "max user"])
+def test_what_is_reckoned_over_groups_names_none(name):
+    assert not says_group(name)
 
 
 def test_words_are_found_in_any_way_of_writing():

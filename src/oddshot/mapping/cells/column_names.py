@@ -82,17 +82,19 @@ NUMBERED = ("nummer", "nr")  # at the end of German words
 OWNERS = frozenset(
     {
         *("account", "client", "customer", "participant", "patient", "person", "subject", "user"),
-        *("batch", "lot", "shipment", "vessel", "wafer"),
+        *("batch", "lot", "shipment", "wafer"),
         *("device", "imei", "imsi", "mmsi", "serial", "vin"),
-        *("los", "kunde", "patientin"),
+        *("kunde", "patientin"),
     }
 )
 MAY_OWN = frozenset(
     {
         *("campaign", "cell", "charge", "coil", "heat", "job", "meter", "order", "run", "series"),
-        *("auftrag", "bestellung", "fahrzeug", "lieferung", "rolle", "schmelze", "serie"),
+        *("auftrag", "bestellung", "fahrzeug", "lieferung", "los", "rolle", "schmelze", "serie"),
+        "vessel",
     }
-)  # or amounts of money, electricity, warmth, ...
+)  # or amounts of money, electricity, warmth, length of stay, ...
+STATISTICS = frozenset({"avg", "average", "max", "mean", "median", "min", "std", "sum", "total"})
 GOES_ON = frozenset({"date", "day", "hour", "month", "period", "quarter", "time", "week", "year"})
 PLACES = frozenset(
     {"lat", "latitude", "lon", "long", "lng", "longitude", "coordinate", "coordinates", "gps"}
@@ -140,10 +142,12 @@ def says_group(name: str) -> bool:
 
     >>> [says_group(name) for name in ("patient_id", "Customer No", "user", "NO", "no of rooms")]
     [True, True, True, False, False]
-    >>> [says_group(name) for name in ("lot", "Chargennummer", "lot area", "charge")]
-    [True, True, False, False]
+    >>> [says_group(name) for name in ("lot", "Chargennummer", "lot area", "charge", "avg_lot")]
+    [True, True, False, False, False]
     """
     words = [word.lower() for word in WORD.findall(name)]
+    if not STATISTICS.isdisjoint(words):
+        return False
     if words and (words[-1] in OWNERS or _is_numbered(words[-1])):
         return True
     return says_identifier(name) if len(words) == 1 else bool(words) and words[-1] in NAMING
