@@ -223,7 +223,11 @@ def test_a_folder_of_tables(tmp_path, episodes):
 def test_what_is_no_table_says_so(tables):
     with pytest.raises(DataError, match="task 1 is a str; give a Table or a pair"):
         meta_train([tables[0], "table"], **QUICK)
-    for given, kind in ((5, "int"), (None, "NoneType"), (pd.DataFrame(tables[0].rows), "DataFrame")):
+    for given, kind in (
+        (5, "int"),
+        (None, "NoneType"),
+        (pd.DataFrame(tables[0].rows), "DataFrame"),
+    ):
         with pytest.raises(DataError, match=f"tasks are a {kind}; give a folder of tables"):
             meta_train(given, **QUICK)
     with pytest.raises(DataError, match="there is no table to learn from"):

@@ -37,7 +37,8 @@ def binary_cross_entropy(
     Parameters
     ----------
     scores, labels, mask
-        As above.
+        Shape (B, n) each: higher is odder; 1 for an anomaly and 0 for a normal row; False where a
+        row is padding.
     balanced
         Give both classes the same weight, however many rows they have; a class alone has all.
     beta
@@ -91,7 +92,7 @@ def focal_loss(
     Parameters
     ----------
     scores, labels, mask
-        As above.
+        Shape (B, n) each, as for `binary_cross_entropy`.
     alpha
         Weight of anomalies, in [0, 1]; normal rows have ``1 - alpha``.
     gamma
@@ -109,6 +110,12 @@ def focal_loss(
     ------
     SettingError
         If ``alpha`` or ``beta`` is outside [0, 1], or ``gamma`` below 0.
+
+    Examples
+    --------
+    >>> scores, labels = torch.tensor([[0.0, 0.0]]), torch.tensor([[1, 0]])
+    >>> focal_loss(scores, labels, torch.tensor([[True, True]]))
+    tensor([0.0866])
     """
     require(0 <= alpha <= 1, "alpha", alpha, "in [0, 1]")
     require(0 <= gamma < inf, "gamma", gamma, "0 or more")
@@ -147,7 +154,7 @@ def deviation_loss(
     Parameters
     ----------
     scores, labels, mask
-        As above.
+        Shape (B, n) each, as for `binary_cross_entropy`.
     margin
         How far above normal rows anomalies should be, in standard deviations.
     balanced, beta
@@ -187,7 +194,7 @@ def ranking_loss(scores: Tensor, labels: Tensor, mask: Tensor, *, hardness: floa
     Parameters
     ----------
     scores, labels, mask
-        As above.
+        Shape (B, n) each, as for `binary_cross_entropy`.
     hardness
         How much more the highest normal rows count, >= 0.
 
@@ -200,6 +207,12 @@ def ranking_loss(scores: Tensor, labels: Tensor, mask: Tensor, *, hardness: floa
     ------
     SettingError
         If ``hardness`` is below 0 or not finite.
+
+    Examples
+    --------
+    >>> scores, labels = torch.tensor([[2.0, 1.0, 2.0]]), torch.tensor([[1, 0, 0]])
+    >>> ranking_loss(scores, labels, torch.tensor([[True, True, True]]))
+    tensor([0.5032])
     """
     require(0 <= hardness < inf, "hardness", hardness, "0 or more")
     _require_rows(scores.shape, mask, labels)

@@ -98,10 +98,12 @@ def test_rows_are_projected_and_their_distances_shown(columns, tmp_path, figures
     assert rebuilt < (own if columns > 1 else 0.1 * np.ptp(rows))
 
 
-def test_a_constant_column_does_no_harm(tmp_path):
+def test_a_constant_column_does_no_harm(tmp_path, figures):
     rows = np.random.default_rng(0).normal(size=(50, 3))
     rows[:, 1] = 7
     draw_virtual(on_table(rows), rows, tmp_path / "virtual.png")
+    points = np.concatenate([ax.collections[-1].get_offsets() for ax in figures[0].axes[:3]])
+    assert np.isfinite(points).all()
 
 
 def test_it_must_be_fitted(tmp_path):

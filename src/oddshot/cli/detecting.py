@@ -88,17 +88,24 @@ def detect(
     """Fit on a table, or a folder of images, and score its own rows."""
     check_outputs(file, out, report)
     check_reasons(reasons, file, out)
-    promise = Promise(alpha, fdr, budget, calibrate, group_column, threshold)
+    promise = Promise(
+        alpha=alpha,
+        fdr=fdr,
+        budget=budget,
+        calibrate=calibrate,
+        group_column=group_column,
+        threshold=threshold,
+    )
     promise.check(contamination=contamination, keeps=False)
     asked = Asked(
-        label_column,
-        tuple(leave_out or ()),
-        group_column,
-        labels,
-        size,
-        skip_damaged,
-        id_column,
-        tuple(category or ()),
+        label_column=label_column,
+        leave_out=tuple(leave_out or ()),
+        group_column=group_column,
+        labels=labels,
+        size=size,
+        skip_damaged=skip_damaged,
+        id_column=id_column,
+        category=tuple(category or ()),
     )
     whole = report is not None or reasons > 0 or promise != Promise()
     table = None if whole or out is None else long_table(file, out)
@@ -157,17 +164,24 @@ def fit(
     """
     from oddshot.persistence import is_saved
 
-    promise = Promise(alpha, fdr, budget, calibrate, group_column, threshold)
+    promise = Promise(
+        alpha=alpha,
+        fdr=fdr,
+        budget=budget,
+        calibrate=calibrate,
+        group_column=group_column,
+        threshold=threshold,
+    )
     promise.check(contamination=contamination)
     asked = Asked(
-        label_column,
-        tuple(leave_out or ()),
-        group_column,
-        labels,
-        size,
-        skip_damaged,
-        id_column,
-        tuple(category or ()),
+        label_column=label_column,
+        leave_out=tuple(leave_out or ()),
+        group_column=group_column,
+        labels=labels,
+        size=size,
+        skip_damaged=skip_damaged,
+        id_column=id_column,
+        category=tuple(category or ()),
     )
     table = long_table(file)
     read = read_input(file, prior, asked) if table is None else table.sample(prior, asked, seed)
@@ -208,7 +222,14 @@ def score(
 
     check_outputs(file, out, report)
     check_reasons(reasons, file, out)
-    promise = Promise(alpha, fdr, budget, calibrate, group_column, threshold)
+    promise = Promise(
+        alpha=alpha,
+        fdr=fdr,
+        budget=budget,
+        calibrate=calibrate,
+        group_column=group_column,
+        threshold=threshold,
+    )
     promise.check()
     if group_column is not None and calibrate in ("cross", "split"):
         raise SettingError(

@@ -85,7 +85,11 @@ def explain(
     if holds_images(table):
         raise SettingError(f"{table} holds images, which have no columns; explain takes tables")
     if not kept:
-        asked = Asked(label_column, tuple(leave_out or ()), category=tuple(category or ()))
+        asked = Asked(
+            label_column=label_column,
+            leave_out=tuple(leave_out or ()),
+            category=tuple(category or ()),
+        )
         read = with_hint_at_labels(read_input(table, prior, asked))
         detector = fitted(read, contamination, seed)
     elif len(kept) > 1:

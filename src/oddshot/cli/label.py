@@ -307,7 +307,8 @@ class _Data(NamedTuple):
 
         name, prior = about["label_column"], about["prior"]
         left_out, category = tuple(about["leave_out"]), tuple(about["category"])
-        asked, long = Asked(name, left_out, category=category), long_table(file)
+        asked = Asked(label_column=name, leave_out=left_out, category=category)
+        long = long_table(file)
         if long is None:
             learned = read_input(file, prior, asked)
             given, name = learned.labels, learned.label_column
@@ -318,7 +319,7 @@ class _Data(NamedTuple):
                 columns = long.blocks.columns
                 name = columns[column_position(columns, name, repr(file))]
             learned = long.sample(prior, asked._replace(label_column=name), about["seed"])
-            given = long.labels(Asked(name)).labels
+            given = long.labels(Asked(label_column=name)).labels
         return cls(file, with_hint_at_labels(learned), given, long, name)
 
     def as_written(self, frame: "pd.DataFrame") -> "pd.DataFrame":

@@ -130,13 +130,13 @@ def series(
             check_picture("--plot", file, plot)
         if holds_images(file):
             raise SettingError(f"{file} holds images; series takes a table of readings")
-    promise = Promise(alpha, budget=budget, threshold=threshold)
+    promise = Promise(alpha=alpha, budget=budget, threshold=threshold)
     promise.check(contamination=contamination)
     if kept:
         check_not_for_fitting(context, kept[0], NOT_FOR_FITTING)
     elif window is None:
         raise SettingError("give --window: about how many readings what you look for lasts")
-    asked = Asked(label_column, tuple(leave_out or ()))
+    asked = Asked(label_column=label_column, leave_out=tuple(leave_out or ()))
     reads = [read_input(file, prior, asked) for file in files]
     read, parts = _together(files, reads), [*zip(files, (len(r.frame) for r in reads), strict=True)]
     rows = read.rows

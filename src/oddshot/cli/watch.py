@@ -157,13 +157,13 @@ def refresh(
     from oddshot.mapping.encoding.left_out import IDENTIFIER
     from oddshot.reports.drift import told_of_old_rows
 
-    promise = Promise(alpha, fdr, budget, calibrate, threshold=threshold)
+    promise = Promise(alpha=alpha, fdr=fdr, budget=budget, calibrate=calibrate, threshold=threshold)
     promise.check()
     detector = FewShotDetector.load(folder, n_jobs=-1)
     learned = tuple(note.column for note in detector.column_report_ if note.cause != IDENTIFIER)
     asked = Asked(
-        label_column,
-        tuple(leave_out or ()),
+        label_column=label_column,
+        leave_out=tuple(leave_out or ()),
         labels=labels,
         id_column=id_column,
         learned=learned,

@@ -107,11 +107,6 @@ class Trial:
                 "and both anomalies and normal rows"
             )
 
-    @property
-    def anomaly_rate(self) -> float:
-        """The share of anomalies in the test part."""
-        return float(np.mean(self.y_test == ANOMALY))
-
 
 def few_label(table: Table, *, k: int, seed: int, max_rows: int | None = None) -> Trial:
     """Make a few-label trial of a table whose every row has its truth.
