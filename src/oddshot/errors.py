@@ -44,7 +44,7 @@ class CellError(DataError):
     told
         What holds what.
     row
-        Where: a row of data, counted from 1.
+        Where: a row of data, counted from 0.
     remedy
         What follows the row.
 

@@ -354,7 +354,7 @@ def test_users_mistakes_are_one_line(file, tmp_path):
     assert "Missing" in refused("detect")
     assert "No such command" in refused("detekt", file)
     assert "--seed" in refused("detect", file, "--seed", "3.5")
-    assert "holds 'maybe' in row 1" in refused(
+    assert "holds 'maybe' in row 0" in refused(
         "detect", "-", "--label-column", "a", input=b"a,b\nmaybe,1\nyes,2\nno,3\n"
     )
 

@@ -186,4 +186,4 @@ def test_a_cell_that_cannot_be_read_is_told_by_file_and_row(text, table, tmp_pat
     cells.to_csv(bad, index=False) if name == "bad.csv" else cells.to_parquet(bad)
     result = CliRunner().invoke(app, ["score", str(kept), str(bad), "--out", f"{bad}.{name}"])
     assert result.exit_code == 2
-    assert f"{name}: column 'a' holds 'abc' in row 201, where a number" in result.output
+    assert f"{name}: column 'a' holds 'abc' in row 200, where a number" in result.output

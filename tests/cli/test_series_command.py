@@ -158,8 +158,8 @@ def test_errors_name_the_file_and_its_row(pump, tmp_path):
     later[:60].to_csv(good, index=False)
     late = later[60:].astype({"at": str, "temp": object}).reset_index(drop=True)
     for column, value, message in (
-        ("temp", "Bad", "bad.csv: column 'temp' holds 'Bad' in row 11"),
-        ("at", None, "bad.csv: column 'at' has no time in row 11"),
+        ("temp", "Bad", "bad.csv: column 'temp' holds 'Bad' in row 10"),
+        ("at", None, "bad.csv: column 'at' has no time in row 10"),
     ):
         late.assign(**{column: late[column].mask(late.index == 10, value)}).to_csv(bad, index=False)
         for files in ((bad,), (good, bad), (bad, good)):

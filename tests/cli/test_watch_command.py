@@ -66,7 +66,7 @@ def test_cells_that_cannot_be_read_are_named_and_the_next_file_is_read(run, fold
     found = run("watch", "stray.csv", "moved.csv")
     assert found.exit_code == 3
     assert "stray.csv: quiet (p 0." in found.output
-    assert "  a: 1 of 100 cells cannot be read, as 'ERR' in row 3, where" in found.output
+    assert "  a: 1 of 100 cells cannot be read, as 'ERR' in row 2, where" in found.output
     assert "moved.csv: drift: amount (p 0.00" in found.output
     rows.assign(a="ERR").to_csv(folder / "words.csv", index=False)
     assert "words.csv: drift: a (of the other columns p 0." in run("watch", "words.csv").output

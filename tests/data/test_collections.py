@@ -170,7 +170,7 @@ def test_columns_of_labels_and_groups_may_be_named(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="no column 'ill'"):
         refs[0].load()
     rows.assign(patient=["b", None, "b"]).to_csv(tmp_path / "visits.csv", index=False)
-    with pytest.raises(DataError, match=r"column 'patient' of .* is empty in row 2; give each row"):
+    with pytest.raises(DataError, match=r"column 'patient' of .* is empty in row 1; give each row"):
         refs[1].load()
     with pytest.raises(SourceError, match="split by the columns that were named"):
         refs[1].load_split()

@@ -106,7 +106,7 @@ def test_what_the_table_gets_wrong_is_named():
         read(table(["a", "b"], [1, 0]))
     with pytest.raises(LabelError, match=r"two labels to 'scratch/2\.png': 1 and 0"):
         read(table(["2.png", "scratch/2.png"], [1, 0]))
-    with pytest.raises(LabelError, match="column 'label' holds 'maybe' in row 2"):
+    with pytest.raises(LabelError, match="column 'label' holds 'maybe' in row 1"):
         read(table(["1.png", "2.png"], [1, "maybe"]))
     assert read(table(["2.png", "2.png"], [1, 1])) == [-1, -1, -1, 1]
 

@@ -61,7 +61,7 @@ def test_an_unknown_kind_is_no_label():
         ({"amount": [5], "shop": ["a"]}, {}, SourceError, "share the columns 'amount', 'shop'; na"),
         ({"txn": [1, 1], "label": [1, 0]}, {}, LabelError, "two labels to txn '1': 0 and 1; keep"),
         ({"txn": [1], "a": [1], "b": [1]}, {}, SourceError, "may hold labels: 'a', 'b'; name one"),
-        ({"txn": [1], "when": ["May"]}, {}, LabelError, "column 'when' holds 'May' in row 1"),
+        ({"txn": [1], "when": ["May"]}, {}, LabelError, "column 'when' holds 'May' in row 0"),
         ({"txn": [1]}, {"id_column": "tnx"}, SourceError, "no column 'tnx'; near it: 'txn'"),
         ({"txn": [1]}, {"label_column": "odd"}, SourceError, "no column 'odd'"),
     ],

@@ -64,14 +64,14 @@ def test_no_values_give_no_labels() -> None:
 @pytest.mark.parametrize(
     ("values", "shown", "row"),
     [
-        (["no", "maybe"], "'maybe'", 2),
-        ([0, 1, 2], "2", 3),
-        ([0.5, 1.0], "0.5", 1),
-        ([0.0, np.inf], "inf", 2),
-        (["setosa", "virginica"], "'setosa'", 1),
-        ([1, [0]], "[0]", 2),
-        (pd.Series(["yes", "perhaps"], dtype="category"), "'perhaps'", 2),
-        ([1, 1 + 1j], "(1+1j)", 2),
+        (["no", "maybe"], "'maybe'", 1),
+        ([0, 1, 2], "2", 2),
+        ([0.5, 1.0], "0.5", 0),
+        ([0.0, np.inf], "inf", 1),
+        (["setosa", "virginica"], "'setosa'", 0),
+        ([1, [0]], "[0]", 1),
+        (pd.Series(["yes", "perhaps"], dtype="category"), "'perhaps'", 1),
+        ([1, 1 + 1j], "(1+1j)", 1),
     ],
 )
 def test_anything_else_is_named_with_its_row_and_the_remedy(

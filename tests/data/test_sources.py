@@ -157,7 +157,7 @@ def test_label_column_of_a_matrix() -> None:
         (9, SourceError, "no column number 9; it has 4, counted from 0"),
         ("-9", SourceError, "no column number -9"),
         ("two", SourceError, "several columns 'two'"),
-        ("Fraud", LabelError, "column 'Fraud' holds 'maybe' in row 2"),
+        ("Fraud", LabelError, "column 'Fraud' holds 'maybe' in row 1"),
     ],
 )
 def test_label_column_errors(label_column: Any, error: type[Exception], message: str) -> None:
@@ -386,7 +386,7 @@ def test_npz_errors(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"'.*t' is an archive or a spreadsheet; save the table"):
         read_table(tmp_path / "t")
     np.savez(tmp_path / "t.npz", X=np.ones((2, 3)), y=np.array([0, 7]))
-    with pytest.raises(LabelError, match="holds 7 in row 2"):
+    with pytest.raises(LabelError, match="holds 7 in row 1"):
         read_table(tmp_path / "t.npz")
 
 

@@ -498,7 +498,7 @@ def test_a_failed_fit_keeps_the_earlier_one(fitted):
         (np.ones((9, 2)), None, DataError, "no column is left to learn from"),
         (np.zeros((0, 3)), None, DataError, r"0 sample\(s\)"),
         (rows_of(9), np.ones(5), LabelError, "X has 9 rows but y has 5; give one label a row"),
-        (rows_of(9), ["odd?"] * 9, LabelError, "column 'y' holds 'odd\\?' in row 1; write 1 for"),
+        (rows_of(9), ["odd?"] * 9, LabelError, "column 'y' holds 'odd\\?' in row 0; write 1 for"),
         (rows_of(9), few_labels(9, known=7), DataError, "2 of 9 rows are not labelled as anomal"),
         (np.full((4, 8, 8), 7.0), None, DataError, "7"),
     ],

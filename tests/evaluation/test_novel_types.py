@@ -150,7 +150,7 @@ def test_types_are_named_by_a_column_that_detectors_do_not_see():
         (
             Table("t", pd.DataFrame({"fault": ["x", " "]}), np.ones(2, np.int8)),
             DataError,
-            "column 'fault' of table 't' is empty in row 2, an anomaly",
+            "column 'fault' of table 't' is empty in row 1, an anomaly",
         ),
     ],
 )

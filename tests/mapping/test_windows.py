@@ -317,7 +317,7 @@ def test_series_that_cannot_be_described(daily):
         Windows(4, time="time").fit(daily)
     gap = daily.copy()
     gap.loc[7, "at"] = pd.NaT
-    with pytest.raises(DataError, match="'at' has no time in row 8"):
+    with pytest.raises(DataError, match="'at' has no time in row 7"):
         Windows(4, time="at").fit(gap)
     windows = Windows(4, time="at").fit(daily)
     with pytest.raises(DataError, match="'load'"):

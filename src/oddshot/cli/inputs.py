@@ -246,7 +246,7 @@ def _check_groups(groups: "pd.Series[Any]", file: str, places: "NDArray[np.intp]
         first = int(missing.argmax()) if places is None else int(places[missing].min())
         raise DataError(
             f"--group-column {groups.name!r} is empty in {int(missing.sum()):,} of "
-            f"{counted(len(groups), 'rows')} of {file}, first in row {first + 1}; give each row a "
+            f"{counted(len(groups), 'rows')} of {file}, first in row {first}; give each row a "
             "group, or leave --group-column out"
         )
 

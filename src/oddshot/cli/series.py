@@ -285,7 +285,7 @@ def _naming(parts: "Sequence[tuple[str, int]]") -> "Iterator[None]":
         if len(parts) == 1 or not isinstance(cell, CellError) or cell.row is None:
             raise
         starts = np.cumsum([0, *(rows for _, rows in parts)])
-        place = int(np.searchsorted(starts, cell.row) - 1)
+        place = int(np.searchsorted(starts, cell.row, side="right") - 1)
         with naming(parts[place][0]):
             raise cell.below(-int(starts[place])) from error
 

@@ -170,7 +170,7 @@ def _grouped(table: Table, column: str, called: str) -> Table:
     if (codes < 0).any():
         row = int(np.argmax(codes < 0))
         raise DataError(
-            f"column {column!r} of {called} is empty in row {row + 1}; give each row a group"
+            f"column {column!r} of {called} is empty in row {row}; give each row a group"
         )
     if table.rows.shape[1] == 1:
         raise DataError(f"{called} has no column beside {column!r}; add some to learn from")

@@ -135,7 +135,7 @@ def parse_labels(values: Any, *, column: str = "y") -> LabelArray:
     Raises
     ------
     LabelError
-        At the first value that is none of these. It counts rows of data from 1: row 1 of a CSV
+        At the first value that is none of these. It counts rows of data from 0: row 0 of a CSV
         file is the line after the header.
 
     Examples
@@ -223,7 +223,7 @@ def _error(column: str, series: "pd.Series[Any]", row: int) -> LabelError:
     value = series.iloc[row]
     shown = reprlib.repr(value.item() if isinstance(value, np.generic) else value)
     return LabelError(
-        f"column {column!r} holds {shown} in row {row + 1}; write 1 for an anomaly (or yes, "
+        f"column {column!r} holds {shown} in row {row}; write 1 for an anomaly (or yes, "
         "anomaly, fraud, bad, defect, fault, fail, attack), 0 for normal (or no, normal, good, ok, "
         "pass, healthy, legit), leave it empty for unlabelled"
     )

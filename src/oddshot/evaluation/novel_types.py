@@ -249,7 +249,7 @@ def with_named_types(table: Table, column: str) -> TypedTable:
     if np.any(odd & (named == "")):
         row = int(np.flatnonzero(odd & (named == ""))[0])
         raise DataError(
-            f"column {column!r} of table {table.name!r} is empty in row {row + 1}, an anomaly; "
+            f"column {column!r} of table {table.name!r} is empty in row {row}, an anomaly; "
             "write its type there"
         )
     name, rows = f"{table.name} by {column}", rows.drop(columns=column)

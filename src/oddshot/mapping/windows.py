@@ -377,7 +377,7 @@ class Windows:
         lacking = np.flatnonzero(~np.isfinite(times))
         if len(lacking):
             remedy = "; fill it in, or leave the row out"
-            raise CellError(f"column {str(self.time)!r} has no time", int(lacking[0]) + 1, remedy)
+            raise CellError(f"column {str(self.time)!r} has no time", int(lacking[0]), remedy)
         return _Times(times, clock), frame.drop(columns=column.name)
 
     def _without_time(self, X: Any) -> pd.DataFrame:

@@ -157,7 +157,7 @@ def test_a_share_that_cannot_be_read_is_told_and_the_rest_is_compared(column, ce
         (change,) = (c for c in found.columns if c.kind == "unreadable")
         assert change.column == column
         assert change.detail == (
-            f"{strays} of 300 cells cannot be read, as {cell!r} in row 8, "
+            f"{strays} of 300 cells cannot be read, as {cell!r} in row 7, "
             f"where {what} was learned; such count as gaps"
         )
         assert 0 < change.p <= 1

@@ -169,7 +169,7 @@ def test_columns_that_are_of_another_kind_are_told():
         "column 'width' was a number and is a category now",
         "column 'same' was left out and is a number now",
     ]
-    assert "60 of 60 cells cannot be read, as 'wide' in row 1" in str(told[0].message)
+    assert "60 of 60 cells cannot be read, as 'wide' in row 0" in str(told[0].message)
     assert "it was left out as constant (1)" in str(told[1].message)
     assert told[0].filename == __file__
     with pytest.warns(ContextWarning) as told:

@@ -17,7 +17,7 @@ def test_cells_that_cannot_be_read_are_counted_and_the_first_is_shown():
     assert np.flatnonzero(found.strays).tolist() == [1, 2, 6]
     assert not found.mostly
     assert found.told == (
-        "2 of 7 cells cannot be read, as 'much' in row 3, where a number was learned"
+        "2 of 7 cells cannot be read, as 'much' in row 2, where a number was learned"
     )
 
 
@@ -26,7 +26,7 @@ def test_most_is_of_the_cells_that_are_not_empty():
     assert Unread.of(dates, pd.Series(["soon", "2024-01-01", None])).mostly is False
     found = Unread.of(dates, pd.Series([1704067200, 1704070800]))
     assert found.mostly
-    assert "as 1704067200 in row 1, where a date was learned" in found.told
+    assert "as 1704067200 in row 0, where a date was learned" in found.told
 
 
 def test_where_all_can_be_read_there_is_nothing_to_tell():
@@ -41,5 +41,5 @@ def test_whole_numbers_are_no_durations():
     found = Unread.of(learned(took), took.astype("timedelta64[ns]").astype("int64"))
     assert found.mostly
     assert found.told == (
-        "30 of 30 cells cannot be read, as 0 in row 1, where a duration was learned"
+        "30 of 30 cells cannot be read, as 0 in row 0, where a duration was learned"
     )

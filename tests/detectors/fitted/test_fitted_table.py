@@ -46,7 +46,7 @@ def test_missing_columns_are_named(table):
 
 def test_a_column_that_changed_its_kind_is_named(table):
     made = detector().fit(table)
-    with pytest.raises(DataError, match=r"column 'weight' holds 'heavy' in row 1"):
+    with pytest.raises(DataError, match=r"column 'weight' holds 'heavy' in row 0"):
         made.anomaly_score(table.assign(weight="heavy"))
 
 

@@ -58,7 +58,7 @@ def test_labels_in_a_column_of_their_own_are_taken_with_scikit_learns_warning(fi
 def test_a_target_that_is_no_label_is_ignored_with_a_warning(dtype):
     rows, _ = odd_among()
     target = (np.arange(100) % 4).astype(dtype)
-    with pytest.warns(LabelWarning, match=r"y holds 2(\.0)? in row 3, which is no label"):
+    with pytest.warns(LabelWarning, match=r"y holds 2(\.0)? in row 2, which is no label"):
         found = detector().fit(rows, target)
     expected = detector().fit(rows).anomaly_score(rows)
     np.testing.assert_array_equal(found.anomaly_score(rows), expected)
@@ -68,7 +68,7 @@ def test_a_target_that_is_no_label_is_ignored_with_a_warning(dtype):
     ("labels", "message"),
     [
         (np.ones(5), "X has 100 rows but y has 5; give one label a row"),
-        (["spam"] * 100, "column 'y' holds 'spam' in row 1; write 1 for an anomaly"),
+        (["spam"] * 100, "column 'y' holds 'spam' in row 0; write 1 for an anomaly"),
         (np.ones((100, 2)), r"y cannot be read: y should be a 1d array, .*\(100, 2\)"),
         (1, "y cannot be read"),
         (np.ones(100) * 1j, "y cannot be read"),
@@ -77,7 +77,7 @@ def test_a_target_that_is_no_label_is_ignored_with_a_warning(dtype):
         (np.zeros(100, dtype=[("a", int)]), "labels 'y' are an array of records"),
         (
             np.array([datetime(2020, 1, 1, tzinfo=UTC)] * 100, dtype=object),
-            "column 'y' holds .* in row 1",
+            "column 'y' holds .* in row 0",
         ),
     ],
 )
@@ -96,7 +96,7 @@ def test_a_slip_among_labels_is_an_error():
     rows, _ = odd_among()
     y = few_labels().astype(float)
     y[17] = 2
-    with pytest.raises(LabelError, match=r"2\.0 in row 18.*correct it"):
+    with pytest.raises(LabelError, match=r"2\.0 in row 17.*correct it"):
         detector().fit(rows, y)
 
 

@@ -84,7 +84,7 @@ def test_a_few_strays_among_dates_are_told_and_gaps(stray):
     column = pd.Series([*texts, None], name="day")
     days = read_days(column, found.form, found.words)
     np.testing.assert_array_equal(days, [*(np.arange(60) + 19358.0), np.nan, np.nan])
-    with pytest.raises(DataError, match="'day' holds 'soon' in row 2, where a date was learned"):
+    with pytest.raises(DataError, match="'day' holds 'soon' in row 1, where a date was learned"):
         read_days(pd.Series(["2023-01-01", "soon"], name="day"), found.form, found.words)
 
 

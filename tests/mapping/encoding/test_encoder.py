@@ -81,7 +81,7 @@ def test_units_are_read_and_told(texts, numbers, told):
     assert (note.kind, note.cause, note.reason) == ("number", "unit", f"read as numbers {told}")
     again = Encoder.from_state(*encoder.state())
     np.testing.assert_allclose(again.transform(pd.DataFrame({"x": texts}))[:, 0], numbers)
-    with pytest.raises(DataError, match="'x' holds '5 lb' in row 1"):
+    with pytest.raises(DataError, match="'x' holds '5 lb' in row 0"):
         again.transform(pd.DataFrame({"x": ["5 lb"]}))
 
 
@@ -109,7 +109,7 @@ def test_words_among_numbers_are_gaps_and_it_is_said():
     encoded = again.transform(pd.DataFrame({"t": ["ERR", "90"], "x": 1}))
     assert encoded[:, 1].tolist() == [1.0, 0.0]
     assert encoded[1, 0] == 90
-    with pytest.raises(DataError, match="'t' holds 'off' in row 1, where a number was learned"):
+    with pytest.raises(DataError, match="'t' holds 'off' in row 0, where a number was learned"):
         again.transform(pd.DataFrame({"t": ["off"], "x": 1}))
 
 
@@ -132,10 +132,10 @@ def test_types_may_change_between_fit_and_scoring() -> None:
 @pytest.mark.parametrize(
     ("values", "bad", "message"),
     [
-        ([1.5, 2.5], "ERR", "column 'x' holds 'ERR' in row 2, where a number was learned"),
-        ([True, False], "perhaps", "holds 'perhaps' in row 2, where true or false was learned"),
-        (["2020-01-01", "2021-01-01"], "soon", "holds 'soon' in row 2, where a date was learned"),
-        (["2020-01-01", "2021-01-01"], 5.0, "holds 5.0 in row 2, where a date was learned"),
+        ([1.5, 2.5], "ERR", "column 'x' holds 'ERR' in row 1, where a number was learned"),
+        ([True, False], "perhaps", "holds 'perhaps' in row 1, where true or false was learned"),
+        (["2020-01-01", "2021-01-01"], "soon", "holds 'soon' in row 1, where a date was learned"),
+        (["2020-01-01", "2021-01-01"], 5.0, "holds 5.0 in row 1, where a date was learned"),
     ],
 )
 def test_what_cannot_be_read_is_named_with_its_row(
@@ -151,7 +151,7 @@ def test_a_row_is_counted_among_all_where_it_is_encoded_in_a_block():
     encoder = Encoder().fit(rows)
     rows = rows.astype(object)
     rows.iloc[-3, 0] = "ERR"
-    with pytest.raises(CellError, match=f"'x' holds 'ERR' in row {len(rows) - 2}, where"):
+    with pytest.raises(CellError, match=f"'x' holds 'ERR' in row {len(rows) - 3}, where"):
         list(encoder.blocks(rows))
 
 
@@ -337,7 +337,7 @@ def test_durations_are_no_whole_numbers_of_an_unknown_unit(learned):
     for wrong in (TOOK.astype("int64"), TOOK.astype("int64").astype("Int64")):
         with pytest.raises(DataError, match=r"'took' holds whole numbers, where durations were"):
             encoder.transform(wrong.to_frame())
-    with pytest.raises(DataError, match=r"'took' holds 0 in row 1, where a duration was learned"):
+    with pytest.raises(DataError, match=r"'took' holds 0 in row 0, where a duration was learned"):
         encoder.transform(TOOK.astype("int64").astype(object).to_frame())
     gaps = pd.DataFrame({"took": pd.array([None, None], dtype="Int64")})
     assert encoder.transform(gaps).shape == (2, 1)

@@ -48,7 +48,7 @@ class Unread:
         learned = recipe.notation.learned if recipe.kind == "number" else LEARNED[recipe.kind]
         told = (
             f"{count:,} of {len(cells):,} cells cannot be read, as {cell!r} in row "
-            f"{first + 1}, where {learned} was learned"
+            f"{first}, where {learned} was learned"
         )
         mostly = count > MOST * int(column.notna().sum())
         return cls(cells, strays(recipe, column), mostly, told)

@@ -64,7 +64,7 @@ class Groups:
         if missing:
             raise DataError(
                 f"groups is missing for {missing:,} of {len(values):,} rows, first in row "
-                f"{int(np.argmin(numbers)) + 1}; give each row a group"
+                f"{int(np.argmin(numbers))}; give each row a group"
             )
         return cls(numbers.astype(np.intp))
 

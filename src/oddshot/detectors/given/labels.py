@@ -68,7 +68,7 @@ def checked_labels(y: GivenLabels | None, rows: int, X: Any = None) -> LabelArra
         if not known.all():
             row = int(np.flatnonzero(~known)[0])
             told = (
-                f"y holds {values[row]} in row {row + 1}, which is no label (1 anomaly, 0 normal, "
+                f"y holds {values[row]} in row {row}, which is no label (1 anomaly, 0 normal, "
                 "-1 unlabelled)"
             )
             if known.mean() >= LABELS_WITH_A_SLIP:

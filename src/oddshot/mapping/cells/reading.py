@@ -159,7 +159,7 @@ def _by_distinct(
         wrong = next(i for i, value in enumerate(distinct) if read([value]) is None)
         raise CellError(
             f"column {str(column.name)!r} holds {distinct[wrong]!r}",
-            int(np.argmax(codes == wrong)) + 1,
+            int(np.argmax(codes == wrong)),
             f", where {what} was learned; correct it, or leave it empty",
         )
     return np.append(known, np.nan)[codes]  # a gap has the code -1
