@@ -89,3 +89,29 @@ def test_a_few_such_dates_stay_odd() -> None:
 def test_other_dates_are_dates(days: np.ndarray) -> None:
     assert open_ends(days) == ()
     assert without_open_ends(days, ()) is days
+
+
+@pytest.mark.parametrize("as_text", [False, True])
+@pytest.mark.parametrize("code", ["99991231", "99999999", "00000000", "0", "19000101"])
+def test_dates_as_numbers_stay_dates_beside_what_stands_for_none(code: str, as_text: bool) -> None:
+    digits = DAYS.dt.strftime("%Y%m%d").astype(object)
+    digits[::3] = code
+    rows = pd.DataFrame({"valid_to": digits if as_text else digits.astype(np.int64)})
+    gaps = pd.DataFrame({"valid_to": DAYS.where(DAYS.index % 3 > 0)})
+    encoder = Encoder().fit(rows)
+    meant = Encoder().fit(gaps).transform(gaps)
+    restored = Encoder.from_state(*encoder.state())
+    np.testing.assert_array_equal(encoder.transform(rows), meant)
+    np.testing.assert_array_equal(restored.transform(rows), meant)
+    (note,) = encoder.report()
+    assert note.kind == "date"
+    shown = code if as_text else str(int(code))
+    is_date = code in ("99991231", "19000101")
+    told = f"{code[:4]}-{code[4:6]}-{code[6:]} in 100 rows, far from all" if is_date else shown
+    assert told in note.reason
+    assert note.cause == ("code" if is_date else "words")
+
+
+def test_codes_with_zeros_stay_codes() -> None:
+    codes = pd.DataFrame({"zip": [*[f"{n:05}" for n in range(90000, 90300)], "00000"]})
+    assert Encoder().fit(codes.assign(x=np.arange(301) % 7)).kinds_["zip"] == "left out"
