@@ -144,3 +144,15 @@ def test_columns_that_name_groups_of_rows_are_told(as_text: bool) -> None:
 )
 def test_other_columns_are_not(name: str, values: np.ndarray) -> None:
     assert Encoder().fit(pd.DataFrame({name: values})).report()[0].cause == ""
+
+
+def test_codes_of_many_digits_are_identifiers_and_phone_numbers_in_text_levels() -> None:
+    numbers = np.random.default_rng(0).choice(10**8, 300, replace=False) + 491700000000
+    rows = pd.DataFrame({"phone": numbers, "turnover": numbers})
+    assert [*Encoder().fit(rows).kinds_.values()] == ["left out", "number"]
+    rows["phone"] = rows["phone"].mask(rows.index < 30)
+    assert [*Encoder().fit(rows).kinds_.values()] == ["left out", "number"]
+    written = pd.DataFrame({"x": [f"+{n}" for n in numbers], "turnover": numbers})
+    assert [*Encoder().fit(written).kinds_.values()] == ["left out", "number"]
+    written["x"] = written["x"].iloc[np.arange(300) % 20].to_numpy()
+    assert [*Encoder().fit(written).kinds_.values()] == ["category", "number"]

@@ -4,6 +4,7 @@ import numpy as np
 
 from oddshot.episodes import FloatArray
 from oddshot.mapping.cells.column_names import says_group, says_identifier, says_year
+from oddshot.mapping.cells.digit_codes import why_codes
 from oddshot.mapping.cells.notation import DURATIONS, PLAIN, Notation
 from oddshot.mapping.cells.number_dates import likely_times
 from oddshot.mapping.encoding.groups import names_groups
@@ -50,6 +51,11 @@ def number_recipe(
     missing = bool(np.isnan(values).any())
     if named and not zeros and (notation.words or len(finite) == len(values)):
         why = _names_rows(name, finite)
+        if why:
+            return LeftOut(name, why)
+    plain = notation.holds != DURATIONS and not (notation.units or notation.comma)
+    if named and not zeros and kind == "number" and plain and not np.isinf(values).any():
+        why = why_codes(name, finite)
         if why:
             return LeftOut(name, why)
     ends = [order_statistic(finite, zeros, k) for k in (0, -1)] if len(finite) + zeros else []
