@@ -92,6 +92,7 @@ DIGIT_CODES = PHONES | {
     *("account", "card", "ean", "gtin", "iban", "iccid", "imei", "imsi", "isbn", "konto"),
     *("reference", "siren", "siret", "ssn", "upc"),
 }
+GLUED = re.compile(r"(?<=.)(?:no|nr|num|number|nummer)$")  # as in cardno
 MAY_OWN = frozenset(
     {
         *("campaign", "cell", "charge", "coil", "heat", "job", "meter", "order", "run", "series"),
@@ -166,8 +167,8 @@ def says_phone(name: str) -> bool:
 def says_code(name: str) -> bool:
     """Tell whether a column is named as what many digits only name: phones, cards, references.
 
-    >>> [says_code(name) for name in ("IMEI", "card_no", "order number", "account_balance")]
-    [True, True, True, False]
+    >>> [says_code(name) for name in ("IMEI", "card_no", "cardno", "order ref", "account_total")]
+    [True, True, True, True, False]
     """
     return says_group(name) or not DIGIT_CODES.isdisjoint(_named(name))
 
@@ -177,7 +178,7 @@ def _named(name: str) -> list[str]:
     words = _words(name)
     while len(words) > 1 and words[-1] in NAMING:
         words.pop()
-    return words[-1:]
+    return [GLUED.sub("", word) for word in words[-1:]]
 
 
 def may_say_group(name: str) -> bool:
