@@ -46,6 +46,9 @@ def test_leading_zeros_across_parts_are_found(monkeypatch):
         (["12345678901234567", "12345678901234568"], True),
         (["1234567890123456", "1234567890123457"], False),
         (["1e20", "1.5"], False),
+        (["+4930123456", " +31612345678", None], True),
+        (["+4930123456", "-31612345678"], False),
+        (["+4930123", "+4930124"], False),
     ],
 )
 def test_texts_that_are_codes(cells, are):

@@ -1,17 +1,21 @@
 """Columns of delimited text that look like whole numbers, and are codes: these are text.
 
-As numbers, codes such as 007 would lose their leading zeros, and long ones their last digits.
+As numbers, codes such as 007 would lose their leading zeros, long ones their last digits, and phone
+numbers their plus.
 """
+
+import re
 
 import numpy as np
 import pandas as pd
 
-from oddshot.frames import CODE_TEXT
+from oddshot.frames import CODE_TEXT, PHONE_TEXT
 
 EXACT = 2.0**53  # whole numbers up to this are exact as floats
 LONG = 16  # digits of those that may be none
 LOOKED_AT_FIRST = 64  # cells
 PART = 2**18  # bytes
+PLUS = re.compile(r"\+[1-9]\d{7}")  # as phone numbers begin
 DIGITS = np.isin(np.arange(256), [*b"0123456789"])
 
 
@@ -41,6 +45,15 @@ def lose_digits(frame: pd.DataFrame) -> bool:
     """
     floats = frame.select_dtypes("float").to_numpy()
     return bool((np.abs(floats) >= EXACT).any())
+
+
+def may_hold_codes(text: str, delimiter: str) -> bool:
+    r"""Tell, quickly, whether a field of a text may be digits that begin with 0, or a phone number.
+
+    >>> [may_hold_codes(text, ",") for text in ("1,05\n", "1,+4930123456\n", "1,+5\n")]
+    [True, True, False]
+    """
+    return PLUS.search(text) is not None or holds_leading_zeros(text, delimiter)
 
 
 def holds_leading_zeros(text: str, delimiter: str) -> bool:
@@ -73,6 +86,8 @@ def _are_codes(column: "pd.Series[str]") -> bool:
     texts = column.dropna().unique()
     words = [text.strip() for text in np.asarray(texts, dtype=object).tolist()]  # at once
     if any(word[:1] == "0" and CODE_TEXT.fullmatch(word) for word in words):
+        return True
+    if words and all(map(PHONE_TEXT.fullmatch, words)):
         return True
     long = {int(word) for word in words if len(word) >= LONG and word.isdecimal()}
     return len({*map(float, long)}) < len(long)

@@ -16,7 +16,7 @@ from typing import Any, TextIO
 import numpy as np
 import pandas as pd
 
-from oddshot.data.codes import codes_among, holds_leading_zeros, lose_digits, whole_numbers
+from oddshot.data.codes import codes_among, lose_digits, may_hold_codes, whole_numbers
 from oddshot.data.unit_cells import is_row_of_units
 from oddshot.errors import SourceError
 from oddshot.frames import MISSING_WORDS, NUMBER_TEXT
@@ -202,7 +202,7 @@ def _fields_of(text: str, dialect: Dialect, width: int, **how: Any) -> pd.DataFr
 def _with_codes(frame: pd.DataFrame, text: str, dialect: Dialect) -> pd.DataFrame:
     """Leave text as text that is codes, though it could be read as whole numbers."""
     whole = whole_numbers(frame)
-    if not whole or not (lose_digits(frame[whole]) or holds_leading_zeros(text, dialect.delimiter)):
+    if not whole or not (lose_digits(frame[whole]) or may_hold_codes(text, dialect.delimiter)):
         return frame
     width = frame.shape[1]
     how = values(dialect, width) | {"usecols": whole, "dtype": str}

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pandas.api.types import is_bool_dtype, is_integer_dtype, is_numeric_dtype
 
 from oddshot.data.blocks import BLOCK_ROWS, chosen
-from oddshot.data.codes import codes_among, holds_leading_zeros, lose_digits, whole_numbers
+from oddshot.data.codes import codes_among, lose_digits, may_hold_codes, whole_numbers
 from oddshot.data.delimited import (
     check_header,
     layout,
@@ -207,17 +207,17 @@ class DelimitedBlocks:
 
     def _codes(self, whole: Set[str], *, long: bool) -> set[str]:
         """Find codes among columns of whole numbers; ``long`` ones may have lost digits."""
-        if not whole or not (long or self._holds_leading_zeros()):
+        if not whole or not (long or self._may_hold_codes()):
             return set()
         how = layout(self._dialect, self._width) | values(self._dialect, self._width)
         how |= {"usecols": sorted(whole), "dtype": str, "chunksize": self._block_rows}
         with self._reading() as text:
             return set().union(*map(codes_among, pd.read_csv(text, **how)))
 
-    def _holds_leading_zeros(self) -> bool:
+    def _may_hold_codes(self) -> bool:
         with self._reading() as text:
             parts = iter(lambda: text.read(PART) + text.readline(), "")
-            return any(holds_leading_zeros(part, self._dialect.delimiter) for part in parts)
+            return any(may_hold_codes(part, self._dialect.delimiter) for part in parts)
 
     def _cells(self) -> Iterator[list[str]]:
         """Give rows as they are written, header first, without blank lines."""

@@ -34,3 +34,11 @@ def test_texts_with_leading_zeros_are_codes_and_numbers_are_not():
     assert are_codes(["12", "07"])
     assert not are_codes(["12", "0", "0.7"])
     assert not are_codes([7, None])
+
+
+def test_phone_numbers_are_codes_and_other_signed_numbers_are_not():
+    phones = ["+4917012345678", " +31612345678", "N/A"]
+    assert are_codes(phones)
+    assert not are_codes([*phones, "-31612345678"])
+    assert not are_codes(["+1234567", "+2345678"])
+    assert not are_codes(["N/A", ""])

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from oddshot.mapping.cells.number_dates import find_number_date, likely_times
+from oddshot.mapping.cells.number_dates import find_number_date, likely_times, no_dates
 
 DAYS = pd.date_range("2023-01-28", periods=30)
 
@@ -16,6 +16,26 @@ def test_days_written_as_one_number_need_no_name():
 def test_a_number_that_is_no_day_of_the_calendar_makes_all_of_them_numbers():
     compact = DAYS.strftime("%Y%m%d").to_numpy(dtype=float)
     assert find_number_date("x", np.r_[compact, 2023_02_30]) is None
+
+
+@pytest.mark.parametrize("code", [0, 9999_99_99, 9999_12_31, 2999_12_31, 1900_01_01])
+def test_what_stands_for_no_date_leaves_them_dates(code):
+    compact = DAYS.strftime("%Y%m%d").to_numpy(dtype=float)
+    assert find_number_date("x", np.r_[compact, code, code]) == "%Y%m%d"
+    assert find_number_date("x", np.r_[compact[:3], code]) is None
+
+
+def test_what_stands_for_no_date_is_known_with_a_clock_too():
+    compact = DAYS.strftime("%Y%m%d%H%M%S").to_numpy(dtype=float)
+    codes = [0.0, 9999_12_31_23_59_59, 9999_99_99_99_99_99]
+    assert find_number_date("x", np.r_[compact, codes]) == "%Y%m%d%H%M%S"
+    assert no_dates(np.r_[compact, codes], "%Y%m%d%H%M%S") == ("0", "99999999999999")
+
+
+@pytest.mark.parametrize("other", [1, -1, 9999_99, 9999_01_01, np.inf])
+def test_other_numbers_among_days_make_all_of_them_numbers(other):
+    compact = DAYS.strftime("%Y%m%d").to_numpy(dtype=float)
+    assert find_number_date("x", np.r_[compact, other]) is None
 
 
 @pytest.mark.parametrize(("unit", "of_a_second"), [("s", 1), ("ms", 1e3), ("us", 1e6), ("ns", 1e9)])

@@ -109,6 +109,39 @@ def test_codes_for_gaps_far_outside_are_told(values: list[float], code: float | 
                 )
 
 
+@pytest.mark.parametrize(
+    ("codes", "told"),
+    [
+        ([-99, -77], "-99 in 4 rows and -77 in 4 rows"),
+        ([88, 99], "88 in 4 rows and 99 in 4 rows"),
+        ([98, 99], "98 in 4 rows and 99 in 4 rows"),
+        ([97, 98, 99], "97 in 4 rows and 98 in 4 rows and 99 in 4 rows"),
+        ([-8, -9], "-9 in 4 rows and -8 in 4 rows"),
+        ([-999, 99], "-999 in 4 rows and 99 in 4 rows"),
+        ([77, 88], ""),  # none that is a code alone
+        ([8, 9], ""),  # a scale may go on so
+        ([98.5, 99], ""),
+        ([50, 99], ""),
+    ],
+)
+def test_codes_beside_each_other_are_told_in_one_note(codes: list[float], told: str) -> None:
+    rows = pd.DataFrame({"q": np.r_[np.tile(np.arange(1.0, 6.0), 40), np.repeat(codes, 4)]})
+    encoder = Encoder().fit(rows)
+    far = ", far outside of all other values, may stand for gaps; if so, leave such cells empty"
+    for (note,) in (encoder.report(), Encoder.from_state(*encoder.state()).report()):
+        assert (note.cause, note.reason) == (("code", told + far) if told else ("", ""))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [np.arange(100), np.r_[18:80, 98, 99, 98, 99, 98, 99], np.r_[-9:40, -9, -9, -8, -8]],
+    ids=["percent", "age", "temperature"],
+)
+def test_a_scale_that_runs_on_to_codes_is_none(values: np.ndarray) -> None:
+    rows = pd.DataFrame({"q": np.tile(values, 4)})
+    assert Encoder().fit(rows).report()[0].cause == ""
+
+
 def test_values_of_flags_and_durations_are_no_codes() -> None:
     flags = pd.Series([-1.0, 0.0, 1.0] * 9 + [99.0] * 5)
     assert Encoder().fit(pd.DataFrame({"x": flags})).report()[0].cause == "code"
@@ -144,3 +177,15 @@ def test_columns_that_name_groups_of_rows_are_told(as_text: bool) -> None:
 )
 def test_other_columns_are_not(name: str, values: np.ndarray) -> None:
     assert Encoder().fit(pd.DataFrame({name: values})).report()[0].cause == ""
+
+
+def test_codes_of_many_digits_are_identifiers_and_phone_numbers_in_text_levels() -> None:
+    numbers = np.random.default_rng(0).choice(10**8, 300, replace=False) + 491700000000
+    rows = pd.DataFrame({"phone": numbers, "turnover": numbers})
+    assert [*Encoder().fit(rows).kinds_.values()] == ["left out", "number"]
+    rows["phone"] = rows["phone"].mask(rows.index < 30)
+    assert [*Encoder().fit(rows).kinds_.values()] == ["left out", "number"]
+    written = pd.DataFrame({"x": [f"+{n}" for n in numbers], "turnover": numbers})
+    assert [*Encoder().fit(written).kinds_.values()] == ["left out", "number"]
+    written["x"] = written["x"].iloc[np.arange(300) % 20].to_numpy()
+    assert [*Encoder().fit(written).kinds_.values()] == ["category", "number"]

@@ -87,6 +87,12 @@ OWNERS = frozenset(
         *("kunde", "patientin"),
     }
 )
+PHONES = frozenset({"fax", "mobile", "msisdn", "phone", "phones", "tel", "telefon", "telephone"})
+DIGIT_CODES = PHONES | {
+    *("account", "card", "ean", "gtin", "iban", "iccid", "imei", "imsi", "isbn", "konto"),
+    *("reference", "siren", "siret", "ssn", "upc"),
+}
+GLUED = re.compile(r"(?<=.)(?:no|nr|num|number|nummer)$")  # as in cardno
 MAY_OWN = frozenset(
     {
         *("campaign", "cell", "charge", "coil", "heat", "job", "meter", "order", "run", "series"),
@@ -151,6 +157,32 @@ def says_group(name: str) -> bool:
     if words and (words[-1] in OWNERS or _is_numbered(words[-1])):
         return True
     return says_identifier(name) if len(words) == 1 else bool(words) and words[-1] in NAMING
+
+
+def says_phone(name: str) -> bool:
+    """Tell whether a column is named as phone numbers are.
+
+    >>> says_phone("Phone Number"), says_phone("phone_calls")
+    (True, False)
+    """
+    return not PHONES.isdisjoint(_named(name))
+
+
+def says_code(name: str) -> bool:
+    """Tell whether a column is named as what many digits only name: phones, cards, references.
+
+    >>> [says_code(name) for name in ("IMEI", "card_no", "cardno", "order ref", "account_total")]
+    [True, True, True, True, False]
+    """
+    return says_group(name) or not DIGIT_CODES.isdisjoint(_named(name))
+
+
+def _named(name: str) -> list[str]:
+    """Give the last word of a name that is no word for number or key."""
+    words = _words(name)
+    while len(words) > 1 and words[-1] in NAMING:
+        words.pop()
+    return [GLUED.sub("", word) for word in words[-1:]]
 
 
 def may_say_group(name: str) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from oddshot.frames import CODE_TEXT
+from oddshot.frames import CODE_TEXT, MISSING_WORDS, PHONE_TEXT
 from oddshot.mapping.cells.truth_values import FALSE_WORDS, TRUE_WORDS
 
 WHOLE_TEXT = re.compile(r"^(-?(?:0|[1-9]\d*))\.0+$")
@@ -54,5 +54,17 @@ def code_key(name: str) -> str:
 
 
 def are_codes(values: Sequence[Any]) -> bool:
-    """Whether digits are written with leading zeros, as in postcodes: levels, not quantities."""
-    return any(isinstance(value, str) and CODE_TEXT.fullmatch(value.strip()) for value in values)
+    """Whether digits are levels, not quantities.
+
+    Some are written with leading zeros, as in postcodes, or all as phone numbers: a plus and 8 to
+    15 digits.
+
+    >>> [are_codes(texts) for texts in (["05", "17"], ["+4930123456", "-"], ["+4930123456", "-7"])]
+    [True, True, False]
+    """
+    if any(isinstance(value, str) and CODE_TEXT.fullmatch(value.strip()) for value in values):
+        return True
+    known = [v for v in values if not (isinstance(v, str) and v.strip().lower() in MISSING_WORDS)]
+    return bool(known) and all(
+        isinstance(value, str) and PHONE_TEXT.fullmatch(value.strip()) for value in known
+    )

@@ -1,5 +1,9 @@
 """Numbers that are dates: 20240131, time since 1970, or days as spreadsheets count them."""
 
+import re
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
 from oddshot.episodes import FloatArray
@@ -8,6 +12,9 @@ from oddshot.mapping.cells.date_notation import FEWEST_DATES
 from oddshot.mapping.cells.days import COMPACT, SERIAL, SERIAL_1970, SINCE_1970, days_of_numbers
 
 EARLIEST, LATEST = 1900_01_01, 2100_12_31  # dates written as one number
+OPEN = (2999_12_31, 9999_12_31)  # later ones, for an end that is open
+NINES = (9999_99_99, 9999_99_99_99, 9999_99_99_99_99, 9999_99_99_99_99_99)  # for no date, as 0
+ZEROS = re.compile(r"0+")
 YEARS_SINCE_1970 = (20.0, 80.0)  # in which such times are believed where the name says so,
 LIKELY_YEARS = (30.0, 70.0)  # and in which they are told, or days of spreadsheets are believed
 MOST_TIMES = 1.75  # the earliest, that moments since 1970 are
@@ -20,21 +27,40 @@ LEAST = SERIAL_1970 + 365.25 * LIKELY_YEARS[0]  # no lesser number is a date
 def find_number_date(name: str, values: FloatArray) -> str | None:
     """Find how numbers (n,) are dates; ``None`` where they are just numbers.
 
-    As 20240131, with hour, minute and second or without; where the name says so as time since 1970,
+    As 20240131, with hour, minute and second or without, beside 0, 99999999 and 99991231 for those
+    that are not known or open; where the name says so as time since 1970,
     which may have fractions, or as spreadsheets count days, to the second: named as a date, or with
     fractions that no decimals have. Fewer than five different ones are just numbers.
     """
-    known = _different(values)
-    if not len(known):
-        return None
-    if form := _compact(known):
+    if form := _compact(_different(values[~np.isin(values, (0, *NINES))])):
         return form
-    if not says_time(name):
+    known = _different(values)
+    if not len(known) or not says_time(name):
         return None
     if unit := _unit_since_1970(known, YEARS_SINCE_1970):
         return unit
     counted = _counts_days(known) and (says_date(name) or not _are_decimals(known))
     return SERIAL if counted else None
+
+
+def no_dates(values: FloatArray, form: str) -> tuple[str, ...]:
+    """Write those of numbers (n,) that are no dates in a form that `find_number_date` found.
+
+    >>> no_dates(np.array([20240131.0, 0.0, np.nan, 0.0]), "%Y%m%d")
+    ('0',)
+    """
+    known = np.unique(values[~np.isnan(values)])
+    return tuple(f"{value:.0f}" for value in known[np.isnan(days_of_numbers(known, form))])
+
+
+def zeros_for_none(values: Sequence[Any]) -> list[str]:
+    """Give the texts that are several zeros, as 00000000 beside dates in digits.
+
+    >>> zeros_for_none(["20240131", "00000000", "0", 0])
+    ['00000000']
+    """
+    texts = [value for value in values if isinstance(value, str) and "00" in value]
+    return [text for text in texts if ZEROS.fullmatch(text.strip())]
 
 
 def likely_times(name: str, values: FloatArray) -> str:
@@ -68,7 +94,10 @@ def _compact(known: FloatArray) -> str:
     """Find the form in which rising numbers are dates written as one; empty if there is none."""
     for digits, form in enumerate(COMPACT):
         scale = 100.0**digits
-        within = EARLIEST * scale <= known[0] and known[-1] < (LATEST + 1) * scale
+        closed = known[~np.isin(known // scale, OPEN)]
+        if len(closed) < FEWEST_DATES:
+            continue
+        within = EARLIEST * scale <= closed[0] and closed[-1] < (LATEST + 1) * scale
         if within and not np.any(known % 1 > 0):
             return "" if np.isnan(days_of_numbers(known, form)).any() else form
     return ""

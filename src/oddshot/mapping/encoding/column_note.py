@@ -19,12 +19,13 @@ class ColumnNote:
     cause
         The same for programs: "constant", "identifier", "free text", ... of a column that is left
         out; "groups" of one that seems to name what rows belong to; "code" of numbers one of which
-        may stand for gaps, as -999, "time" of those that may be times and are not named so; "words"
-        of numbers or dates among which texts were taken for gaps, "unit" of those with one,
-        "points" of those with points between thousands, "marks" of those with H, L or stars beside
-        them, "bounds" of those among which some are limits, as <0.5, "angle" of directions that
-        fill a turn; "digits" of levels that may be numbers, "mixed" of texts most of which are
-        numbers or dates, "words" also of levels one of which is a word for a gap.
+        may stand for gaps, as -999, and of dates one of which does, as 9999-12-31, "time" of
+        numbers that may be times and are not named so; "words" of numbers or dates among which
+        texts were taken for gaps, "unit" of those with one, "points" of those with points between
+        thousands, "marks" of those with H, L or stars beside them, "bounds" of those among which
+        some are limits, as <0.5, "angle" of directions that fill a turn; "digits" of levels that
+        may be numbers, "mixed" of texts most of which are numbers or dates, "words" also of levels
+        one of which is a word for a gap.
     """
 
     column: str

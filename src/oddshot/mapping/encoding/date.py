@@ -10,6 +10,7 @@ from oddshot.mapping.cells.days import hour_and_weekday
 from oddshot.mapping.cells.distinct import Column
 from oddshot.mapping.cells.reading import not_dates, read_days, read_offsets, warn_of_offsets
 from oddshot.mapping.encoding.number import Number
+from oddshot.mapping.encoding.open_ends import without_open_ends
 from oddshot.mapping.encoding.portable import portable
 from oddshot.mapping.encoding.seen_time import PARTS, SeenTime, drawn, nearest
 
@@ -32,6 +33,8 @@ class Date(Number):
     all others, which count in no length.
     Days, hours and weekdays are those that are written, whatever their offset from UTC.
     Hours and weekdays are used where fit saw each at least twice: on two days, in two weeks.
+
+    Days of `code` (after 1970) stand for no date, see `open_ends`, and are gaps.
 
     Dates `beside` those of another column, as of an order and its delivery, are moved as these are,
     so that what lies between stays as it is.
@@ -62,9 +65,18 @@ class Date(Number):
         told = super(Date, self).reason()
         if not self.seen.strays:
             return told
-        first = np.datetime64("1970-01-01") + int(np.floor(self.origin + self.seen.strays[0]))
+        first = _written(self.origin + self.seen.strays[0])
         far = f"dates far from all others, as {first}, are odd, and no time to go on from"
         return f"{told}; {far}" if told else far
+
+    def told_code(self) -> str:
+        """Say which dates stand for none; empty where all are dates."""
+        if not self.code:
+            return ""
+        pairs = zip(map(_written, self.code[::2]), self.code[1::2], strict=True)
+        told = " and ".join(f"{date} in {rows:,.0f} rows" for date, rows in pairs)
+        counts = "counts as a gap" if len(self.code) == 2 else "count as gaps"
+        return f"{told}, far from all other dates, {counts}"
 
     def read(self, column: Column) -> FloatArray:
         """Shape (n,): days since `origin`, folded; NaN where missing."""
@@ -96,7 +108,8 @@ class Date(Number):
 
     def moments(self, column: Column) -> FloatArray:
         """Shape (n,): days since 1970; NaN where missing."""
-        return read_days(column, self.date_format, self.notation.words, local=bool(self.offsets))
+        words, local = self.notation.words, bool(self.offsets)
+        return without_open_ends(read_days(column, self.date_format, words, local=local), self.code)
 
     def warn_of_offsets(self, column: Column) -> None:
         """Warn where a column has other offsets from UTC than that of fit."""
@@ -131,3 +144,8 @@ class Date(Number):
         for i, turn in enumerate(turns):
             encoded[:, first + 2 * i] = np.nan_to_num(portable(np.sin(2 * np.pi * turn)))
             encoded[:, first + 2 * i + 1] = np.nan_to_num(portable(np.cos(2 * np.pi * turn)))
+
+
+def _written(day: float) -> str:
+    """Write a day after 1970, as 2024-03-01."""
+    return str(np.datetime64("1970-01-01") + int(np.floor(day)))

@@ -9,6 +9,7 @@ from oddshot.mapping.cells.reading import read_days, read_offsets
 from oddshot.mapping.encoding.date import YEAR, Date
 from oddshot.mapping.encoding.left_out import LeftOut
 from oddshot.mapping.encoding.limits import limits_of
+from oddshot.mapping.encoding.open_ends import open_ends, without_open_ends
 from oddshot.mapping.encoding.seen_time import SeenTime
 
 TWICE_A_DAY, TWICE_A_WEEK = 2.0, 14.0  # days, from which on hours and weekdays come again
@@ -19,6 +20,8 @@ def date_recipe(
 ) -> LeftOut | Date:
     """Look at a column of dates in a format; ``words`` among them are gaps."""
     days = read_days(column, date_format, words)
+    code = open_ends(np.sort(days[~np.isnan(days)]))
+    days = without_open_ends(days, code)
     known = np.sort(days[~np.isnan(days)])
     missing = len(known) < len(days)
     if known[0] == known[-1] and not missing:
@@ -49,4 +52,5 @@ def date_recipe(
         seen=seen,
         offsets=read_offsets(column) or "none",
         notation=Notation(words=words),
+        code=code,
     )

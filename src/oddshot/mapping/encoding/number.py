@@ -47,8 +47,8 @@ class Number:
     usual: tuple[float, ...] = field(
         default=(), kw_only=True
     )  # fractions held by many rows, sorted
-    code: tuple[float, ...] = field(default=(), kw_only=True)  # a value that may stand for gaps,
-    # and in how many rows it stood
+    code: tuple[float, ...] = field(default=(), kw_only=True)  # values that may stand for gaps,
+    # each before the number of rows in which it stood
     may_be: str = field(default="", kw_only=True)  # times that it is not named as
     groups: tuple[int, ...] = field(default=(), kw_only=True)  # that it seems to name, and rows
     bounds: tuple[int, ...] = field(default=(), kw_only=True)  # cells below a limit that they name,
@@ -102,8 +102,19 @@ class Number:
     def reason(self) -> str:
         """Say what a user should know of it; often nothing."""
         groups = told_groups(*self.groups) if self.groups else ""
-        told = (groups, _on_code(self), _on_times(self), _on_number(self), _on_bounds(self))
+        told = (groups, self.told_code(), _on_times(self), _on_number(self), _on_bounds(self))
         return "; ".join(filter(None, (*told, _on_turns(self))))
+
+    def told_code(self) -> str:
+        """Say which values may stand for gaps; empty where none does."""
+        if not self.code:
+            return ""
+        pairs = zip(self.code[::2], self.code[1::2], strict=True)
+        told = " and ".join(f"{value:g} in {rows:,.0f} rows" for value, rows in pairs)
+        return (
+            f"{told}, far outside of all other values, may stand for gaps; if so, leave such cells "
+            "empty"
+        )
 
     def gap(self) -> float:
         """Give the value that stands for a gap."""
@@ -139,16 +150,6 @@ class Number:
         if self.kind == "boolean":
             return not_booleans(column)
         return not_numbers(column, self.notation)
-
-
-def _on_code(number: Number) -> str:
-    if not number.code:
-        return ""
-    value, rows = number.code
-    return (
-        f"{value:g} in {rows:,.0f} rows, far outside of all other values, may stand for gaps; if "
-        "so, leave such cells empty"
-    )
 
 
 def _on_times(number: Number) -> str:

@@ -1,9 +1,11 @@
 """How a column of numbers is looked at: constant, an identifier, or a quantity."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from oddshot.episodes import FloatArray
 from oddshot.mapping.cells.column_names import says_group, says_identifier, says_year
+from oddshot.mapping.cells.digit_codes import why_codes
 from oddshot.mapping.cells.notation import DURATIONS, PLAIN, Notation
 from oddshot.mapping.cells.number_dates import likely_times
 from oddshot.mapping.encoding.groups import names_groups
@@ -18,7 +20,14 @@ CODES = (  # that instruments and forms write where there is no value
     *(-1.0, -9.0, -99.0, -127.0, -128.0, -999.0, -9999.0, -32768.0, -99999.0, -999999.0),
     *(99.0, 127.0, 255.0, 999.0, 9999.0, 32767.0, 65535.0, 99999.0, 999999.0),
 )
+BESIDE = frozenset(  # these, or what forms write beside them: "refused" beside "don't know"
+    {*CODES, -7.0, -8.0, -66.0, -97.0, 66.0, 97.0}
+    | {sign * float(digit * size) for sign in (-1, 1) for digit in "78" for size in range(2, 6)}
+    | {sign * (10.0**size - 2) for sign in (-1, 1) for size in range(2, 7)}
+    | {sign * (10.0**size - 3) for sign in (-1, 1) for size in range(3, 7)}
+)
 FEWEST_CODES, CODE_RANGES = 3, 2.0  # rows that hold it; how far outside, in ranges of the others
+MOST_BESIDE = 3  # codes next to each other
 COLLISIONS = 10.0  # pairs of equal integers that chance would give; numbers of rows have none
 
 
@@ -50,6 +59,11 @@ def number_recipe(
     missing = bool(np.isnan(values).any())
     if named and not zeros and (notation.words or len(finite) == len(values)):
         why = _names_rows(name, finite)
+        if why:
+            return LeftOut(name, why)
+    plain = notation.holds != DURATIONS and not (notation.units or notation.comma)
+    if named and not zeros and kind == "number" and plain and not np.isinf(values).any():
+        why = why_codes(name, finite)
         if why:
             return LeftOut(name, why)
     ends = [order_statistic(finite, zeros, k) for k in (0, -1)] if len(finite) + zeros else []
@@ -109,24 +123,42 @@ def _as_one(ordered: FloatArray) -> FloatArray:
 
 
 def _code(ordered: FloatArray, zeros: int) -> tuple[float, ...]:
-    """Find a code for gaps among sorted values, as -999, and in how many rows it stands.
+    """Find codes for gaps among sorted values, as -999, each before the rows in which it stands.
 
-    It is the least or the greatest, far outside of all others, of which there are three or more.
+    One or several next to each other are the least or the greatest, far outside of all others, of
+    which there are three or more.
     """
-    if not len(ordered):
+    if not len(ordered) or BESIDE.isdisjoint(ordered[[0, -1]].tolist()):  # at once for most
         return ()
-    for value in (float(ordered[0]), float(ordered[-1])):
-        holding = ordered == value
-        rows = int(holding.sum())
-        if value not in CODES or rows < FEWEST_CODES:
-            continue
-        others = np.append(ordered[~holding], np.zeros(min(zeros, 1)))
-        if len(np.unique(others)) < FEWEST_CODES:
-            continue
-        apart = max(others.min() - value, value - others.max())
-        if apart > CODE_RANGES * np.ptp(others):
-            return value, float(rows)
-    return ()
+    known, counts = np.unique(np.append(ordered, np.zeros(min(zeros, 1))), return_counts=True)
+    found: list[float] = []
+    while (group := _codes_at_end(known, counts)) is not None:
+        pairs = zip(known[group].tolist(), counts[group].tolist(), strict=True)
+        found += [float(part) for pair in pairs for part in pair]
+        others = np.delete(np.arange(len(known)), group)
+        known, counts = known[others], counts[others]
+    return tuple(found)
+
+
+@np.errstate(over="ignore")
+def _codes_at_end(known: FloatArray, counts: NDArray[np.intp]) -> slice | None:
+    """Find the fewest codes at an end of rising values; ``None`` where none is far from others."""
+    for size in range(1, min(MOST_BESIDE, len(known) - FEWEST_CODES) + 1):
+        for group, others in (
+            (slice(0, size), known[size:]),
+            (slice(len(known) - size, len(known)), known[: len(known) - size]),
+        ):
+            codes = known[group]
+            apart = max(others[0] - codes[-1], codes[0] - others[-1])
+            far = apart > CODE_RANGES * (others[-1] - others[0])
+            if far and counts[group].min() >= FEWEST_CODES and _are_codes(codes):
+                return group
+    return None
+
+
+def _are_codes(values: FloatArray) -> bool:
+    """Tell whether all of some values are codes, and one of those that stand alone among them."""
+    return BESIDE.issuperset(values.tolist()) and not {*CODES}.isdisjoint(values.tolist())
 
 
 @np.errstate(over="ignore", under="ignore")

@@ -16,6 +16,7 @@ from oddshot.episodes import FloatArray
 from oddshot.errors import DataError
 from oddshot.mapping.cells.column_names import says_place
 from oddshot.mapping.cells.date_notation import find_date_format
+from oddshot.mapping.cells.days import COMPACT
 from oddshot.mapping.cells.distinct import Column, distinct_values, nested_type, occurrences
 from oddshot.mapping.cells.level_names import are_codes, level_name
 from oddshot.mapping.cells.notation import (
@@ -26,7 +27,7 @@ from oddshot.mapping.cells.notation import (
     find_notation,
     what_is_held,
 )
-from oddshot.mapping.cells.number_dates import find_number_date
+from oddshot.mapping.cells.number_dates import find_number_date, no_dates, zeros_for_none
 from oddshot.mapping.cells.reading import read_booleans, read_numbers
 from oddshot.mapping.cells.truth_values import are_booleans
 from oddshot.mapping.encoding.category import Category
@@ -77,7 +78,7 @@ def _of_numbers(name: str, column: Column, *, named: bool) -> Recipe:
         return category_recipe(name, column, may_be_id=True)
     written = find_number_date(name, values) if named and kind != "m" else None
     if written:
-        return date_recipe(name, column, written)
+        return date_recipe(name, column, written, words=no_dates(values, written))
     notation = Notation(holds=DURATIONS if kind == "m" else NUMBERS)
     return number_recipe(name, values, named=named, notation=notation)
 
@@ -89,6 +90,11 @@ def _by_content(name: str, column: Column, *, named: bool) -> Recipe:
     if are_booleans(distinct):
         return number_recipe(name, read_booleans(column), kind="boolean")
     coded = are_codes(distinct)
+    if coded and (zeros := zeros_for_none(distinct)):
+        others = recipe(name, column.mask(column.isin(zeros)), named=named)
+        if isinstance(others, Date) and others.date_format in COMPACT:
+            words = (*others.notation.words, *(zero.strip() for zero in zeros))
+            return date_recipe(name, column, others.date_format, words=words)
     place = says_place(name)
     notation = None if coded else find_notation(distinct, occurrences(codes), place=place)
     if notation is not None:
@@ -105,7 +111,8 @@ def _of_written_numbers(name: str, column: Column, notation: Notation, *, named:
     plain = named and notation == Notation(words=notation.words, holds=NUMBERS)
     written = find_number_date(name, values) if plain else None
     if written:
-        return date_recipe(name, column, written, words=notation.words)
+        words = (*notation.words, *no_dates(values, written))
+        return date_recipe(name, column, written, words=words)
     if _collapse(values, column):
         return category_recipe(name, column, may_be_id=True)
     found = number_recipe(name, values, named=named, notation=notation)

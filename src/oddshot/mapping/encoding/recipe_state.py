@@ -100,8 +100,8 @@ def _restored(column: dict[str, Any], rows: Iterator[list[float]]) -> Recipe:
             **column,
         )
     if kind == "date":
-        seen = _seen_time(column.pop("seen", {}))
-        return Date(**column, seen=seen)
+        seen, code = _seen_time(column.pop("seen", {})), tuple(column.pop("code", ()))
+        return Date(**column, seen=seen, code=code)
     if kind == "constant":
         return Constant(**column)
     return LeftOut(**column)
