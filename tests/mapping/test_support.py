@@ -219,6 +219,26 @@ def test_normal_rows_count_once_only_where_all_are_normal(label):
     np.testing.assert_array_equal(asked.copies, not_asked.copies)
 
 
+def test_all_different_normal_rows_are_counted_where_some_are_drawn():
+    rows = np.repeat(np.arange(300.0), [3] * 298 + [100, 200])[:, None]
+    labels = np.zeros(len(rows), np.int8)
+    found = draw_support(rows, labels, seed=0, max_typical=150, copies_once=True, normal_once=True)
+    assert len(found.typical) == 150
+    assert found.counts.total == len(rows)
+    assert found.counts.of(np.arange(301.0)[:, None]).tolist() == [3] * 298 + [100, 200, 0]
+    assert {298.0, 299.0} <= {*found.typical[:, 0]}  # the most usual ones are always there
+    assert found.drawn_for.normal == pytest.approx(298 / 148)
+    every = draw_support(rows, labels, seed=0, copies_once=True, normal_once=True)
+    assert every.counts is None
+
+
+def test_more_different_normal_rows_than_are_counted_stay_as_they_are(monkeypatch):
+    monkeypatch.setattr("oddshot.mapping.support.MOST_COUNTED", 140)
+    rows = np.repeat(np.arange(150.0), 3)[:, None]
+    found = draw_support(rows, np.zeros(450, np.int8), seed=0, copies_once=True, normal_once=True)
+    assert len(found.typical) == 450
+
+
 def test_rows_left_out_are_stood_for_by_their_copies():
     rows = np.repeat(np.arange(13.0), [4] * 10 + [1, 3, 9])[:, None]
     found = draw_support(rows, np.full(53, -1, np.int8), seed=0, copies_once=True)

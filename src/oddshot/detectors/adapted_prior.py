@@ -279,7 +279,9 @@ class AdaptedPrior(AnomalyDetector):
         fitted = self._fitted
         times = np.ones(len(fitted.kept_labels), dtype=np.intp)
         if isinstance(fitted, FittedTable) and fitted.normal_once:  # a new row is told from these
-            times[used] = np.rint(fitted.copies[used])
+            drawn_for, _ = fitted.drawn_for
+            each = fitted.copies[used] * drawn_for[used] / drawn_for[used].max(initial=0)
+            times[used] = np.maximum(np.rint(each), 1)
         else:
             times[used] = expected_again(fitted.copies[used], fitted.occurrences[used])
         return times

@@ -262,7 +262,8 @@ class KeepsUp(AdaptedPrior):
         now = fitted.encoder.missing_shares(to_rows(X))
         if not any(now.values()):
             return {}
-        before = fitted.encoder.missing_shares(fitted.kept.frame)
+        frame = fitted.kept.frame[fitted.kept.stand_for_all]
+        before = fitted.encoder.missing_shares(frame)
         return {column: (before[column], share) for column, share in now.items() if share}
 
     def _raw_context(self, what: str) -> tuple[FittedTable, KeptRows]:

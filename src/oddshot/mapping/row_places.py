@@ -15,10 +15,8 @@ class RowPlaces:
     """
 
     def __init__(self, rows: FloatArray) -> None:
-        numbers = np.random.default_rng(0).integers(2**63, size=rows.shape[1], dtype=np.uint64)
-        self._weights = numbers | np.uint64(1)
         self._bits = _bits(rows)
-        self._checksums, self._first = np.unique(self._checksum(self._bits), return_index=True)
+        self._checksums, self._first = np.unique(checksums(rows), return_index=True)
         # copies of these, and rows that only have the checksum of another
         others = np.delete(np.arange(len(rows)), self._first)
         self._others = {self._bits[at].tobytes(): at for at in others[::-1]}
@@ -32,7 +30,7 @@ class RowPlaces:
         if not len(self._checksums):
             return found
         bits = _bits(rows)
-        sought = self._checksum(bits)
+        sought = checksums(rows)
         at = np.searchsorted(self._checksums, sought)
         at[at == len(self._checksums)] = 0
         alike = np.flatnonzero(self._checksums[at] == sought)
@@ -43,11 +41,18 @@ class RowPlaces:
             found[place] = self._others.get(bits[place].tobytes(), -1)
         return found
 
-    def _checksum(self, bits: NDArray[np.uint64]) -> NDArray[np.uint64]:
-        """Bits of every number times a number of its column's own, summed over the row."""
-        folded = bits >> np.uint64(29)  # of short numbers the upper bits alone differ
-        folded ^= bits
-        return np.asarray(folded @ self._weights)
+
+def checksums(rows: FloatArray) -> NDArray[np.uint64]:
+    """Sum up rows (n, d) in 64 bits each: of every number its bits times a number of its column.
+
+    >>> np.unique(checksums(np.array([[1.0, 2.0], [2.0, 1.0], [1.0, 2.0]]))).size
+    2
+    """
+    numbers = np.random.default_rng(0).integers(2**63, size=rows.shape[1], dtype=np.uint64)
+    bits = _bits(rows)
+    folded = bits >> np.uint64(29)  # of short numbers the upper bits alone differ
+    folded ^= bits
+    return np.asarray(folded @ (numbers | np.uint64(1)))
 
 
 def _bits(rows: FloatArray) -> NDArray[np.uint64]:

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from oddshot.episodes import ANOMALY, NORMAL, UNLABELLED, FloatArray, LabelArray
 from oddshot.mapping.canonical import column_order, dense_ranks, nameless, row_order
+from oddshot.mapping.row_counts import RowCounts, are_usual
+from oddshot.mapping.row_places import checksums
 from oddshot.mapping.threading import run_all
 
 MAX_TYPICAL = 4096
@@ -17,6 +19,8 @@ MAX_KNOWN = 512
 MOST_COPIES = 10
 REPEATED_ROWS, REPEATED_KINDS = 0.5, 0.15  # of all rows, of different ones, where copies are usual
 REPEATED_NORMAL, LEAST_NORMAL = 0.3, 100  # of rows that are all normal; different ones among them
+BLOCK_ROWS = 65_536
+MOST_COUNTED = 1_000_000  # of these: 12 megabytes
 
 
 class DrawnFor(NamedTuple):
@@ -80,7 +84,11 @@ class Support:
     flags
         Shape (p,): which of the columns are flags of gaps, in canonical order; ``None``: none.
     drawn_for
-        How many rows, by kind, each of these stands for where only a part was kept.
+        How many rows, by kind, each of these stands for where only a part was kept; of different
+        normal rows those that are not the most usual, which are always kept.
+    counts
+        How often each different row was there, columns as here, where normal rows count once and
+        not all of them were kept; else ``None``.
     """
 
     columns: NDArray[np.intp]
@@ -92,6 +100,7 @@ class Support:
     copies: FloatArray | None = None
     flags: NDArray[np.bool_] | None = None
     drawn_for: DrawnFor = EACH_ITSELF
+    counts: RowCounts | None = None
 
     @property
     def width(self) -> int:
@@ -196,11 +205,21 @@ def draw_support(
     known = _sample(order[labels[order] == ANOMALY], MAX_KNOWN, generator)
     unlabelled = order[labels[order] == UNLABELLED]
     most = max_typical // 2 if len(unlabelled) else max_typical
-    normal = _sample(order[labels[order] == NORMAL], most, generator)
+    normal, counts = order[labels[order] == NORMAL], None
+    usual = np.zeros(len(rows), dtype=np.bool_)
+    if len(normal) > most and stands_for[normal].max() > 1:  # all rows are known to be normal
+        counts = _counted(rows, normal, columns, stands_for[normal])
+        usual[normal] = are_usual(stands_for[normal], len(rows), most)
+    always, others = np.flatnonzero(usual[normal]), np.flatnonzero(~usual[normal])
+    drawn = _sample(others, most - len(always), generator)
+    normal = normal[np.sort(np.concatenate([always, drawn]))]
     unlabelled = _sample(unlabelled, max_typical - len(normal), generator)
     typical = np.concatenate([normal, unlabelled])
     kept = np.concatenate([typical, known])
-    drawn_for = DrawnFor.of(labels[order], labels[kept], stands_for[order], stands_for[kept])
+    of_all, of_kept = order[~usual[order]], kept[~usual[kept]]
+    drawn_for = DrawnFor.of(
+        labels[of_all], labels[of_kept], stands_for[of_all], stands_for[of_kept]
+    )
     return Support(
         columns,
         rows[np.ix_(typical, columns)],
@@ -211,7 +230,17 @@ def draw_support(
         stands_for[typical],
         None if flags is None else flags[columns[:width]],
         drawn_for,
+        counts,
     )
+
+
+def _counted(
+    rows: FloatArray, places: NDArray[np.intp], columns: NDArray[np.intp], counts: FloatArray
+) -> RowCounts:
+    """Count different rows of a table (n, p + q), at these places (K,), block by block."""
+    blocks = np.array_split(places, -(-len(places) // BLOCK_ROWS))
+    sums = [checksums(rows[np.ix_(block, columns)]) for block in blocks]
+    return RowCounts(np.concatenate(sums), counts)
 
 
 def _height(column: FloatArray) -> float:
@@ -233,7 +262,8 @@ def _without_copies(
 ) -> tuple[NDArray[np.intp], FloatArray]:
     """Leave out copies that are unlabelled, or known anomalies, of rows that are not most usual.
 
-    And, where asked to, all copies of rows that are all known to be normal and often repeat.
+    And, where asked to, all copies of rows that are all known to be normal and often repeat, if
+    different ones are no more than can be counted.
 
     Returns
     -------
@@ -252,7 +282,8 @@ def _without_copies(
     copies = np.bincount(group)
     usual, repeated = copies > MOST_COPIES, copies > 1
     if normal_once and (labels == NORMAL).all():
-        often = repeated[group].mean() >= REPEATED_NORMAL and len(copies) >= LEAST_NORMAL
+        often = repeated[group].mean() >= REPEATED_NORMAL
+        often = often and LEAST_NORMAL <= len(copies) <= MOST_COUNTED
         return (order[new], copies.astype(np.float64)) if often else (order, np.ones(len(order)))
     stays = ~told[group] & (nth <= 1)
     odd = labels[order] == ANOMALY

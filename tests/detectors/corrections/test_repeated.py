@@ -74,3 +74,47 @@ def test_what_is_saved_and_what_learns_on_knows_how_often_rows_were_there(tmp_pa
     assert scores[~new].max() < np.median(scores[new])
     again = detector.refresh(more)
     assert np.isfinite(again.anomaly_score(more)).all()
+
+
+def recurring(rows, seed, kinds=1500, half=False):
+    """Rows that are one of many different ones each; ``half``: of which one is half of all."""
+    rng = np.random.default_rng(seed)
+    usual = np.random.default_rng(0).normal(size=(kinds, 4)).round(3)
+    drawn = usual[rng.integers(0, kinds, rows)]
+    drawn[rng.random(rows) < 0.5 * half] = usual[0]
+    return drawn
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_rows_that_are_not_kept_to_compare_with_are_counted_too(half, tmp_path):
+    detector = FewShotDetector(random_state=0, quality="fast")
+    detector.fit(recurring(4500, 1, half=half), np.zeros(4500))
+    assert len(detector._fitted.typical_scores) == 512
+    new = recurring(2000, 2, half=half)
+    found = detector.p_values(new)
+    for alpha in (0.05, 0.1):
+        assert abs((found <= alpha).mean() - alpha) < 0.025
+    detector.set_threshold(alpha=0.05)
+    assert (detector.predict(new) == -1).mean() < 0.075
+    detector.save(tmp_path / "kept")
+    loaded = FewShotDetector.load(tmp_path / "kept")
+    np.testing.assert_array_equal(loaded.p_values(new), found)
+    np.testing.assert_array_equal(loaded.anomaly_score(new), detector.anomaly_score(new))
+
+
+def test_a_counted_row_that_is_told_to_be_odd_is_not_lowered():
+    rows = recurring(4500, 1)
+    detector = FewShotDetector(random_state=0, quality="fast").fit(rows, np.zeros(4500))
+    left_out = rows[~detector._fitted.holds(rows)][:3]
+    before = detector.anomaly_score(left_out)
+    after = detector.partial_fit(left_out, [1, 1, 1]).anomaly_score(left_out)
+    assert (after > before + 0.5).all()
+
+
+def test_rows_judged_by_detectors_that_spare_some_are_counted_too():
+    rng = np.random.default_rng(0)
+    usual = rng.normal(size=(1500, 110))
+    rows, new = (usual[rng.integers(0, 1500, size)] for size in (4500, 1000))
+    detector = FewShotDetector(random_state=0, quality="fast").fit(rows, np.zeros(4500))
+    assert detector._fitted.spares_rows
+    assert (detector.p_values(new) <= 0.1).mean() < 0.13

@@ -274,3 +274,25 @@ def test_durations_that_come_as_whole_numbers_are_told():
     detector = FewShotDetector(prior=untrained_prior()).fit(draw(100, 0).assign(took=took))
     with pytest.warns(ContextWarning, match="'took' held durations: 100 of 100 cells cannot be"):
         detector.refresh(draw(100, 1).assign(took=took.astype("int64")), keep=1.0)
+
+
+def recurring(count, seed):
+    """Normal rows of which three in five are one of 20 that recur, some of them very often."""
+    rng = np.random.default_rng(seed)
+    rows = rng.normal(size=(count, 4)).round(2)
+    usual = np.random.default_rng(99).normal(size=(20, 4)).round(2)
+    weights = 1 / np.arange(1, 21)
+    often = rng.random(count) < 0.6
+    rows[often] = usual[rng.choice(20, often.sum(), p=weights / weights.sum())]
+    return rows
+
+
+def test_normal_rows_that_recur_are_no_drift_and_stay():
+    old = FewShotDetector(prior=untrained_prior(), random_state=0)
+    old.fit(recurring(2000, 0), np.zeros(2000))
+    assert [old.check_drift(recurring(1000, seed)).moved for seed in (1, 2)] == [(), ()]
+    newer = old.refresh(recurring(50, 3), np.zeros(50), keep=1.0)
+    assert 2000 < len(newer._fitted.kept.frame) <= 2050
+    assert newer.check_drift(recurring(1000, 4)).moved == ()
+    found = newer.p_values(recurring(2000, 5))
+    assert abs((found <= 0.1).mean() - 0.1) < 0.03

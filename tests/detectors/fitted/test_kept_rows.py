@@ -6,7 +6,7 @@ import pytest
 import scipy.sparse as sp
 
 from oddshot.detectors.fitted import kept_rows
-from oddshot.detectors.fitted.kept_rows import KeptRows, rows_of_support
+from oddshot.detectors.fitted.kept_rows import KeptRows, rows_of_support, sampled_rows
 from oddshot.errors import DataError
 from oddshot.mapping.encoding.encoder import Encoder
 from oddshot.mapping.support import MOST_COPIES, draw_support
@@ -74,6 +74,29 @@ def test_all_copies_are_kept_and_counted():
     shares = kept.rows_of(rows[:, support.columns], support.typical)
     assert sorted(np.concatenate(shares).tolist()) == [*range(340)]
     assert [len(share) for share in shares] == copies.tolist()
+
+
+@pytest.mark.parametrize("most", [4000, 300])
+def test_normal_rows_that_count_once_are_kept_as_often_as_they_were_there(most, monkeypatch):
+    generator = np.random.default_rng(0)
+    rows = generator.normal(size=(2000, 2))
+    rows[generator.permutation(2000)[:1000]] = 0
+    rows = rows[generator.integers(0, 2000, 2000)]
+    labels = np.zeros(2000, np.int8)
+    drawn = draw_support(rows, labels, seed=0, copies_once=True, normal_once=True)
+    kept = sampled_rows(rows, labels, rows, drawn, most=most)
+    share = (kept.frame[kept.stand_for_all] == 0).all(axis=1).mean()
+    assert share == pytest.approx((rows == 0).all(axis=1).mean(), abs=0.08)
+    assert kept.stand_for_all.sum() == min(most, 2000)
+    assert min(map(len, kept.rows_of(rows[kept.places][:, drawn.columns], drawn.typical))) > 0
+    again = KeptRows.restored(*kept.state())
+    np.testing.assert_array_equal(again.stand_for_all, kept.stand_for_all)
+    told = pd.DataFrame(rows[:1] + 9)
+    later = kept.with_labels(rows[kept.places], told, told.to_numpy(), np.array([0], np.int8))
+    assert later.stand_for_all.sum() == kept.stand_for_all.sum() + 1
+    monkeypatch.setattr(kept_rows, "MOST_CELLS", 600)  # of wide tables the sample alone
+    few = sampled_rows(rows, labels, rows, drawn, most=most)
+    assert len(few.frame) == few.stand_for_all.sum() == 300
 
 
 def test_known_anomalies_go_first_where_few_rows_are_kept(monkeypatch):

@@ -9,6 +9,7 @@ it was there is told here, after the head (docs/experiments.md, "Normal rows tha
 import numpy as np
 
 from oddshot.episodes import FloatArray
+from oddshot.mapping.row_counts import RowCounts
 from oddshot.mapping.row_places import RowPlaces
 from oddshot.thresholds.surprise import Surprise
 
@@ -31,6 +32,9 @@ class Repeated:
         Shape (m, p + q), different rows.
     copies
         Shape (m,): how many rows given to `fit` each stands for.
+    counts
+        How often others were there, too, where typical rows are but some of the different ones;
+        else ``None``.
 
     Examples
     --------
@@ -42,8 +46,16 @@ class Repeated:
     (True, True)
     """
 
-    def __init__(self, scale: Surprise, typical: FloatArray, copies: FloatArray) -> None:
-        self._scale, self._copies, self._places = scale, copies, RowPlaces(typical)
+    def __init__(
+        self,
+        scale: Surprise,
+        typical: FloatArray,
+        copies: FloatArray,
+        counts: RowCounts | None = None,
+    ) -> None:
+        self._scale, self._places, self._counts = scale, RowPlaces(typical), counts
+        # a row that came with a label later may be one of the others
+        self._copies = copies if counts is None else np.maximum(copies, counts.of(typical))
 
     def of_typical(self, scores: FloatArray) -> FloatArray:
         """Raw scores (m,) of the typical rows, each seen without itself, lowered."""
@@ -51,14 +63,27 @@ class Repeated:
 
     def apply(self, scores: FloatArray, rows: FloatArray) -> FloatArray:
         """Raw scores (n,) of rows (n, p + q), lowered."""
-        return self._lowered(scores, np.append(self._copies, 0.0)[self._places.of(rows)] + 1)
+        seen = np.append(self._copies, 0.0)[self._places.of(rows)]
+        if self._counts is not None:
+            seen = np.maximum(seen, self._counts.of(rows))
+        return self._lowered(scores, seen + 1)
 
     def _lowered(self, scores: FloatArray, seen: FloatArray) -> FloatArray:
         """Lower those of scores (n,) whose rows are ``seen`` (n,) more than once."""
         rows = np.flatnonzero(seen > 1)
-        decades = self._scale.apply(scores[rows]) - DECADES * np.log10(seen[rows])
-        low = decades < LEAST
-        decades[low] = LEAST * 10 ** (decades[low] - LEAST)
         lowered = scores.copy()
+        decades = decades_less(self._scale.apply(scores[rows]), seen[rows])
         lowered[rows] = self._scale.scores_at(decades)
         return lowered
+
+
+def decades_less(decades: FloatArray, seen: FloatArray) -> FloatArray:
+    """Lower surprise (n,), in decades, of rows that are seen so often (n,).
+
+    >>> decades_less(np.array([4.0, 4.0]), np.array([1.0, 10.0])).tolist()
+    [4.0, 1.0]
+    """
+    less = decades - DECADES * np.log10(seen)
+    low = less < LEAST
+    less[low] = LEAST * 10 ** (less[low] - LEAST)
+    return np.asarray(less)

@@ -319,7 +319,7 @@ class DriftMonitor:
             )
         kept = self._kept
         return DriftMonitor(
-            KeptRows(kept.named_frame.iloc[:, stay], kept.labels, kept.places),
+            replace(kept, frame=kept.named_frame.iloc[:, stay]),
             [self._recipes[i] for i in stay],
             self._prior,
             share=self._share,
@@ -357,7 +357,7 @@ def _readers(recipes: list[Recipe], kinds: dict[str, str]) -> dict[str, Number]:
 
 def _halves(kept: KeptRows, block: int, seed: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Rows to fit on and rows to hold out, at random, whole blocks each."""
-    typical = np.flatnonzero(kept.labels != ANOMALY)
+    typical = np.flatnonzero((kept.labels != ANOMALY) & kept.stand_for_all)
     numbers, codes = np.unique(kept.succession[typical] // block, return_inverse=True)
     if len(typical) < FEWEST_CONTEXT or len(numbers) < 2:
         raise DataError(

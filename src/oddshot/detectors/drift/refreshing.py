@@ -77,7 +77,7 @@ def refreshed_context(
     old = _rescaled(kept.named_frame, factors)
     levels = [name for name in kept.levels if name not in factors]
     always = stays_anyway(kept.labels)
-    others = np.flatnonzero(~always)
+    others = np.flatnonzero(~always & kept.stand_for_all)
     drawn = np.random.default_rng([seed, 7]).permutation(others)[: round(keep * len(others))]
     stay = np.sort(np.concatenate([np.flatnonzero(always), drawn]))
     if not len(stay):
@@ -111,7 +111,8 @@ def _each_once(
     """Leave out old rows that are among the new ones; what is newly said of a row counts.
 
     Of equal rows as many old ones go as there are new ones, labelled ones first; then each new one
-    takes the label of one of these, unless a new one has a label: then no older label counts.
+    takes the label of one of these, unless a new one has a label: then no older label counts. Of
+    rows that are normal still, such as recur, those stay that outnumber the new ones.
 
     Parameters
     ----------
@@ -136,10 +137,13 @@ def _each_once(
     before = of_row.iloc[np.argsort(labels[:old] == UNLABELLED, kind="stable")]
     sides = [side.assign(nth=side.groupby("kind").cumcount()) for side in (before, of_row[old:])]
     pairs = sides[0].merge(sides[1], on=["kind", "nth"])
-    kinds, newly = of_row["kind"].to_numpy(), np.zeros(len(labels), dtype=np.bool_)
+    kinds = of_row["kind"].to_numpy()
+    newly, newly_odd = np.zeros((2, len(labels)), dtype=np.bool_)
     newly[kinds[old:][labels[old:] != UNLABELLED]] = True
+    newly_odd[kinds[old:][labels[old:] == ANOMALY]] = True
     stays, told = np.ones(len(labels), dtype=np.bool_), labels.copy()
-    stays[:old] = ~newly[kinds[:old]] | (labels[:old] == UNLABELLED)
+    before_odd, before_normal = labels[:old] == ANOMALY, labels[:old] == NORMAL
+    stays[:old] = ~(before_odd & newly[kinds[:old]] | before_normal & newly_odd[kinds[:old]])
     stays[pairs["at_x"]] = False
     heirs = pairs[~newly[pairs["kind"]]]
     told[heirs["at_y"]] = labels[heirs["at_x"]]

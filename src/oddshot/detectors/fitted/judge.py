@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from oddshot.detectors.corrections.lowering import Lowering
 from oddshot.detectors.corrections.novelty import Floor, Novelty
 from oddshot.detectors.corrections.raising import Raising
-from oddshot.detectors.corrections.repeated import Repeated
+from oddshot.detectors.corrections.repeated import Repeated, decades_less
 from oddshot.detectors.corrections.second_opinion import SecondOpinion, asked_for
 from oddshot.detectors.corrections.solitary import Solitary
 from oddshot.detectors.fitted.heads import Heads
@@ -14,6 +14,7 @@ from oddshot.episodes import Float32Array, FloatArray
 from oddshot.mapping.editions import Edition
 from oddshot.mapping.encoding.encoder import Encoder
 from oddshot.mapping.mapping import Mapping, Pool
+from oddshot.mapping.row_counts import RowCounts
 from oddshot.thresholds.surprise import Surprise
 
 
@@ -37,6 +38,8 @@ class Judge:
     normal_once
         Whether typical rows are different ones that are all known to be normal, and ``copies`` tell
         how usual each is.
+    counts
+        How often each different row was there, where those are not all; else ``None``.
 
     Attributes
     ----------
@@ -56,6 +59,7 @@ class Judge:
         copies: FloatArray,
         solitude: bool,
         normal_once: bool,
+        counts: RowCounts | None = None,
     ) -> None:
         self._heads, self._mapping = heads, mapping
         self._opinion: SecondOpinion | None = None
@@ -63,8 +67,11 @@ class Judge:
         self._solitary: Solitary | None = None
         self._repeated: Repeated | None = None
         own = heads.told(mapping.typical_)
+        self._counts = None if counts is None else counts.without(mapping.support.known)
         if normal_once:
-            self._repeated = Repeated(Surprise().fit(own), mapping.support.typical, copies)
+            self._repeated = Repeated(
+                Surprise().fit(own), mapping.support.typical, copies, self._counts
+            )
             own = self._repeated.of_typical(own)
         if solitude and mapping.edition >= Edition.SEES_SOLITUDE and not len(mapping.known_):
             self._solitary = Solitary(Surprise().fit(own), mapping.typical_)
@@ -122,6 +129,12 @@ class Judge:
         At most: see `Raising.as_new`. Very low ones where nothing raises them.
         """
         return self.scores_at(self._raising.as_new(self._mapping.support.typical, part))
+
+    def scores_as_new(self, decades: FloatArray, rows: FloatArray) -> FloatArray:
+        """As `scores_at`, of rows (n, p + q) that detectors judged which counted fewer of them."""
+        if self._counts is not None:
+            decades = decades_less(decades, self._counts.of(rows) + 1)
+        return self.scores_at(decades)
 
     def scores_at(self, decades: FloatArray) -> FloatArray:
         """Scores (n,) that are so surprising among those of typical rows, not yet raised."""

@@ -46,6 +46,9 @@ class KeptRows:
     index
         Shape (k,): what the user's table calls the rows, where all of it is here; ``None`` where
         not, or it is not known any more.
+    sampled
+        Shape (k,): which of them are a sample of the rows given to `fit`; the others are here as
+        the first of their like alone. ``None``: all of them are.
     """
 
     frame: pd.DataFrame
@@ -53,6 +56,7 @@ class KeptRows:
     places: NDArray[np.intp]
     given: int = 0
     index: "pd.Index[Any] | None" = None
+    sampled: NDArray[np.bool_] | None = None
 
     @classmethod
     def of(cls, rows: RawRows, labels: LabelArray, found: Found, seed: int) -> "KeptRows":
@@ -68,10 +72,7 @@ class KeptRows:
             known_first = np.argsort(labels[shuffled] != ANOMALY, kind="stable")
             places = np.sort(shuffled[known_first][:most])
         kept = labels[places].astype(np.int8)
-        index = None
-        if isinstance(rows, pd.DataFrame) and len(places) == len(rows):
-            index = rows.index
-        return cls(as_frame(rows, places), kept, places, rows.shape[0], index)
+        return cls(as_frame(rows, places), kept, places, rows.shape[0], _index(rows, places))
 
     @property
     def succession(self) -> NDArray[np.intp]:
@@ -79,6 +80,11 @@ class KeptRows:
         later = self.places < 0
         behind = self.places.max(initial=-1) + np.cumsum(later)
         return np.where(later, behind, self.places)
+
+    @property
+    def stand_for_all(self) -> NDArray[np.bool_]:
+        """Tell which rows (k,) are mixed as those given to `fit` were."""
+        return np.ones(len(self.labels), dtype=np.bool_) if self.sampled is None else self.sampled
 
     @property
     def named(self) -> bool:
@@ -152,6 +158,9 @@ class KeptRows:
             np.concatenate([relabelled, labels[new]]).astype(np.int8),
             np.concatenate([self.places, np.full(len(new), -1, dtype=np.intp)]),
             self.given,
+            sampled=None
+            if self.sampled is None
+            else np.append(self.sampled, np.ones(len(new), dtype=np.bool_)),
         )
 
     def rows_of(self, encoded: FloatArray, typical: FloatArray) -> list[NDArray[np.intp]]:
@@ -181,10 +190,12 @@ class KeptRows:
         sink = pa.BufferOutputStream()
         with pa.ipc.new_stream(sink, table.schema) as writer:
             writer.write_table(table)
+        sampled = {} if self.sampled is None else {"sampled": self.sampled}
         return {"named": self.named, "given": self.given}, {
             "table": np.frombuffer(sink.getvalue(), dtype=np.uint8),
             "labels": self.labels,
             "places": self.places.astype(np.int64),
+            **sampled,
         }
 
     @classmethod
@@ -201,11 +212,52 @@ class KeptRows:
             frame.columns = pd.RangeIndex(frame.shape[1])
         labels, places = arrays["labels"].astype(np.int8), arrays["places"].astype(np.intp)
         given = settings.get("given", 0)
+        sampled = arrays.get("sampled")
         if not len(frame) == len(labels) == len(places):
             raise ValueError(f"{len(frame)} kept rows, {len(labels)} labels, {len(places)} places")
         if given and places.max(initial=-1) >= given:
             raise ValueError(f"a kept row stood at place {places.max()} of {given}")
-        return cls(frame, labels, places, given)
+        if sampled is not None and len(sampled) != len(frame):
+            raise ValueError(f"{len(frame)} kept rows, of {len(sampled)} is told if drawn")
+        return cls(frame, labels, places, given, sampled=sampled)
+
+
+def sampled_rows(
+    rows: RawRows, labels: LabelArray, encoded: FloatArray, support: Support, *, most: int
+) -> KeptRows:
+    """Keep rows (n, d) that are mixed as all are, where a support has different ones once each.
+
+    And the first one of each different row, where that was not drawn, so that all rows compared
+    with are there; but not of wide tables, where there are at most 4 million cells, or 256 rows.
+
+    Parameters
+    ----------
+    rows, labels, encoded
+        Shapes (n, d), (n,) and (n, p + q): rows that are all known to be normal.
+    support
+        Drawn from them.
+    most
+        How many are drawn, at most.
+    """
+    bound = max(FEWEST, MOST_CELLS // rows.shape[1])
+    drawn = np.random.default_rng(support.seed).permutation(len(labels))[: min(most, bound)]
+    places, sampled = np.sort(drawn), None
+    if len(places) < len(labels):
+        there = RowPlaces(support.arranged(encoded[places])).of(support.typical) >= 0
+        lacking = replace(support, typical=support.typical[~there], copies=None)
+        found = rows_of_support(encoded, labels, lacking)
+        first = np.array([at[0] for at in found.values()], dtype=np.intp)
+        if len(places) + len(first) <= bound:
+            places = np.sort(np.concatenate([places, first]))
+            sampled = ~np.isin(places, first)
+    kept = labels[places].astype(np.int8)
+    index = _index(rows, places)
+    return KeptRows(as_frame(rows, places), kept, places, rows.shape[0], index, sampled)
+
+
+def _index(rows: RawRows, places: NDArray[np.intp]) -> "pd.Index[Any] | None":
+    """Give what the user's table calls its rows, where all of them are kept."""
+    return rows.index if isinstance(rows, pd.DataFrame) and len(places) == len(rows) else None
 
 
 def joined(old: pd.DataFrame, new: pd.DataFrame, levels: Collection[str]) -> pd.DataFrame:

@@ -17,7 +17,7 @@ from oddshot.detectors.corrections.few_rows import (
 from oddshot.detectors.corrections.novelty import LABELS_ALONE, Novelty
 from oddshot.detectors.fitted.heads import Heads
 from oddshot.detectors.fitted.judge import Judge
-from oddshot.detectors.fitted.kept_rows import KeptRows, rows_of_support
+from oddshot.detectors.fitted.kept_rows import KeptRows, rows_of_support, sampled_rows
 from oddshot.detectors.given.groups import Groups
 from oddshot.detectors.given.tables import some_rows, table_rows
 from oddshot.episodes import (
@@ -41,8 +41,16 @@ from oddshot.mapping.mapping import (
     last_told,
 )
 from oddshot.mapping.quality import QUALITIES, Quality
+from oddshot.mapping.row_counts import RowCounts, are_usual
 from oddshot.mapping.row_places import RowPlaces
-from oddshot.mapping.support import EACH_ITSELF, MAX_TYPICAL, DrawnFor, Support, draw_support
+from oddshot.mapping.support import (
+    EACH_ITSELF,
+    MAX_TYPICAL,
+    MOST_COPIES,
+    DrawnFor,
+    Support,
+    draw_support,
+)
 from oddshot.priors import Prior
 from oddshot.thresholds.surprise import Surprise
 
@@ -63,6 +71,9 @@ class FittedTable:
     copies
         Shape (m,): how many rows given to fit each typical row of the mapping's base stands for;
         ``None``: for itself.
+    counts
+        How often each different row was there, where normal rows count once and some are not among
+        the typical ones of the base; else ``None``.
     novelty
         What stays of the label-free view where there are known anomalies.
     spares_rows
@@ -91,6 +102,7 @@ class FittedTable:
         *,
         kept: KeptRows | None = None,
         copies: FloatArray | None = None,
+        counts: RowCounts | None = None,
         novelty: Novelty = LABELS_ALONE,
         spares_rows: bool | None = None,
         told_by_known: dict[str, FloatArray] | None = None,
@@ -101,6 +113,7 @@ class FittedTable:
         self._mapping, self._novelty = mapping, novelty
         self.clean = mapping.support.normal_share == 1.0
         self._copies = np.ones(len(mapping.base.typical)) if copies is None else copies
+        self._counts = counts
         if spares_rows is None:
             spares_rows = not overlap and can_spare(mapping.base, encoder.rarer)
         self._overlap, self._may_spare_rows = overlap, spares_rows
@@ -117,6 +130,7 @@ class FittedTable:
             copies=self.copies,
             solitude=not self.clean and not overlap,
             normal_once=self.normal_once,
+            counts=counts,
         )
 
     @property
@@ -220,14 +234,19 @@ class FittedTable:
             threads=threads,
         )
         support = replace(support, drawn_for=support.drawn_for.times(drawn_for))
-        found = rows_of_support(encoded, labels, support)
+        most = MOST_COPIES * quality.max_typical
+        if (labels == NORMAL).all() and support.copies is not None and support.copies.max() > 1:
+            kept = sampled_rows(rows, labels, encoded, support, most=most)
+        else:
+            kept = KeptRows.of(rows, labels, rows_of_support(encoded, labels, support), seed)
         del encoded  # of wide tables it is the larger part of the memory
         return cls(
             prior,
             encoder,
             Mapping(threads=threads, left_out=quality.left_out, edition=edition).fit(support),
-            kept=KeptRows.of(rows, labels, found, seed),
+            kept=kept,
             copies=support.copies,
+            counts=support.counts,
             novelty=novelty,
             spares_rows=spares_rows,
             told_by_known=told_by_known,
@@ -294,6 +313,7 @@ class FittedTable:
             self._mapping.with_labels(pool, labels),
             kept=kept,
             copies=self._copies,
+            counts=self._counts,
             novelty=self._novelty,
             spares_rows=self._may_spare_rows,
             overlap=self._overlap,
@@ -332,8 +352,11 @@ class FittedTable:
         rows_of = self._rows_of if levels or self._alone_in_gaps(part) else None
         if kept is None or rows_of is None:
             return self.without(part)
-        gone = np.concatenate([rows_of[at] for at in part])
-        rest = np.setdiff1d(np.arange(len(kept.frame)), gone)
+        others = np.delete(
+            np.arange(len(rows_of)), part
+        )  # of different rows that are compared with
+        known = np.flatnonzero(kept.labels == ANOMALY)
+        rest = np.sort(np.concatenate([known, *(rows_of[at] for at in others)]))
         try:
             adapted = type(self).fit(
                 self.prior,
@@ -521,6 +544,11 @@ class FittedTable:
         """
         base, support = self._mapping.base, self._mapping.support
         of_base, _ = base.drawn_for_each
+        if self._counts is not None:  # the most usual ones are there for themselves
+            usual = are_usual(self._copies, self._counts.total, len(base.typical))
+            left_out = self._counts.total - self._copies.sum()
+            times = 1 + left_out / max(self._copies[~usual].sum(), 1)
+            of_base = np.where(usual, of_base / times, of_base)
         before = RowPlaces(base.typical).of(support.typical)
         known_before = RowPlaces(base.known).of(support.known)
         return (
@@ -577,6 +605,7 @@ class FittedTable:
         meta |= {"left_out": list(self._mapping.left_out), "spares_rows": self._may_spare_rows}
         meta |= {"edition": self._mapping.edition, "overlap": self._overlap}
         meta |= {"drawn_for": list(support.drawn_for)}
+        counted = {} if self._counts is None else self._counts.state()
         return meta, {
             "support.columns": np.asarray(support.columns, dtype=np.int64),
             "support.typical": support.typical,
@@ -586,6 +615,7 @@ class FittedTable:
             "later.labels": labels_later,
             **{f"encoder.{name}": array for name, array in arrays.items()},
             **{f"kept.{name}": array for name, array in rows.items()},
+            **{f"counted.{name}": array for name, array in counted.items()},
         }
 
     @classmethod
@@ -635,6 +665,7 @@ class FittedTable:
             mapping,
             kept=KeptRows.restored(meta["kept"], parts["kept"]) if meta.get("kept") else None,
             copies=parts["support"].get("copies"),  # an older version counted none
+            counts=RowCounts.restored(parts["counted"]) if "counted" in parts else None,
             novelty=Novelty.checked(meta.get("novel", 0.0)),
             spares_rows=meta.get("spares_rows", False),  # an older version held none out
             overlap=meta.get("overlap", False),  # an older version did not ask
@@ -683,7 +714,8 @@ class FittedTable:
         if self.spares_rows:
             new = np.flatnonzero(self._mapping.places_.of(pool.replaced) < 0)
             told = told.copy()
-            told[new] = self._judge.scores_at(self._of_new.surprise(self, pool.rows[new]))
+            surprise = self._of_new.surprise(self, pool.rows[new])
+            told[new] = self._judge.scores_as_new(surprise, pool.rows[new])
         return told
 
     def __getstate__(self) -> dict[str, Any]:
