@@ -46,6 +46,10 @@ def test_leading_zeros_across_parts_are_found(monkeypatch):
         (["12345678901234567", "12345678901234568"], True),
         (["1234567890123456", "1234567890123457"], False),
         (["1e20", "1.5"], False),
+        (["4E29", None, "3E11 "], True),
+        (["4E29", "12"], False),
+        (["4e29", "3e11"], False),
+        (["1E+05", "2E+06"], False),
     ],
 )
 def test_texts_that_are_codes(cells, are):

@@ -1,12 +1,13 @@
 """Columns of delimited text that look like whole numbers, and are codes: these are text.
 
-As numbers, codes such as 007 would lose their leading zeros, and long ones their last digits.
+As numbers, codes such as 007 would lose their leading zeros, long ones their last digits, and 4E29
+would have thirty.
 """
 
 import numpy as np
 import pandas as pd
 
-from oddshot.frames import CODE_TEXT
+from oddshot.frames import CODE_TEXT, LETTER_CODE
 
 EXACT = 2.0**53  # whole numbers up to this are exact as floats
 LONG = 16  # digits of those that may be none
@@ -73,6 +74,8 @@ def _are_codes(column: "pd.Series[str]") -> bool:
     texts = column.dropna().unique()
     words = [text.strip() for text in np.asarray(texts, dtype=object).tolist()]  # at once
     if any(word[:1] == "0" and CODE_TEXT.fullmatch(word) for word in words):
+        return True
+    if len(words) > 1 and all(map(LETTER_CODE.fullmatch, words)):
         return True
     long = {int(word) for word in words if len(word) >= LONG and word.isdecimal()}
     return len({*map(float, long)}) < len(long)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from oddshot.frames import CODE_TEXT
+from oddshot.frames import CODE_TEXT, LETTER_CODE, MISSING_WORDS
 from oddshot.mapping.cells.truth_values import FALSE_WORDS, TRUE_WORDS
 
 WHOLE_TEXT = re.compile(r"^(-?(?:0|[1-9]\d*))\.0+$")
@@ -44,15 +44,37 @@ def truth_key(name: str) -> str:
 
 
 def code_key(name: str) -> str:
-    """Give the same for codes that lost their leading zeros where they were read as numbers.
+    """Give the same for codes that were read as numbers: 05 and 5, 3E11 and 300000000000.
 
-    >>> [code_key(name) for name in ("05", "5.0", "00", "0.5")]
-    ['5', '5', '0', '0.5']
+    >>> [code_key(name) for name in ("05", "5.0", "00", "0.5", "3E11")]
+    ['5', '5', '0', '0.5', '300000000000']
     """
     key = level_key(name)
+    if LETTER_CODE.fullmatch(key):
+        return str(int(float(key)))
     return key.lstrip("0") or "0" if CODE_TEXT.fullmatch(key) else key
 
 
 def are_codes(values: Sequence[Any]) -> bool:
-    """Whether digits are written with leading zeros, as in postcodes: levels, not quantities."""
-    return any(isinstance(value, str) and CODE_TEXT.fullmatch(value.strip()) for value in values)
+    """Whether digits are written as in codes, which are levels, not quantities.
+
+    That is with leading zeros, as in postcodes; or with an E in all cells, as rooms have it, but no
+    point or sign, as numbers would.
+
+    >>> are_codes(["12", "07"]), are_codes(["4E29", "3E11"]), are_codes(["4E29", "12"])
+    (True, True, False)
+    """
+    texts = [value.strip() for value in values if isinstance(value, str)]
+    return any(map(CODE_TEXT.fullmatch, texts)) or _have_a_letter(texts, len(values))
+
+
+def _have_a_letter(texts: Sequence[str], count: int) -> bool:
+    if not texts or len(texts) < count:
+        return False
+    codes = 0
+    for text in texts:
+        if LETTER_CODE.fullmatch(text):
+            codes += 1
+        elif text.lower() not in MISSING_WORDS:
+            return False
+    return codes > 1
