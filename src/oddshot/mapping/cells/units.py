@@ -68,6 +68,8 @@ def ends_in(text: str, unit: str) -> int:
     >>> ends_in("5 Kg.", "kg"), ends_in("5 M", "m")
     (3, 0)
     """
+    if text.endswith(unit) and not unit[0].isdigit():  # at once for most
+        return len(unit)
     point = text[-1:] == "." and unit[-1:].isalpha()
     size = len(unit) + point
     end = text[-size : len(text) - point]
