@@ -25,6 +25,8 @@ MISSING_WORDS = frozenset(
 NUMBER_TEXT = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?|[+-]?inf(?:inity)?", re.I)
 CODE_TEXT = re.compile(r"0\d+")  # leading zeros: a postcode, not a quantity
 PHONE_TEXT = re.compile(r"\+[1-9]\d{7,14}")
+# where all are so: rooms, and no numbers, which programs write with a point or a sign, as 1E+29
+LETTER_CODE = re.compile(r"\d{1,3}E\d\d")
 INDEX_NAME = re.compile(r"__index_level_\d+__")  # of pandas, for an index without a name
 DAMAGED = (ValueError, LookupError, AttributeError, AssertionError)  # of a table's metadata
 UNREADABLE = ", which cannot be read; cast it"

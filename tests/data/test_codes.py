@@ -49,6 +49,10 @@ def test_leading_zeros_across_parts_are_found(monkeypatch):
         (["+4930123456", " +31612345678", None], True),
         (["+4930123456", "-31612345678"], False),
         (["+4930123", "+4930124"], False),
+        (["4E29", None, "3E11 "], True),
+        (["4E29", "12"], False),
+        (["4e29", "3e11"], False),
+        (["1E+05", "2E+06"], False),
     ],
 )
 def test_texts_that_are_codes(cells, are):

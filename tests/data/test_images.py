@@ -215,6 +215,11 @@ def test_what_is_not_there_is_named(tmp_path):
     (tmp_path / "table.csv").write_text("a,b\n1,2\n")
     with pytest.raises(SourceError, match=r"no images, but 1 table \(table.csv\); tables are read"):
         read_images(tmp_path)
+    for part in range(2, 9):
+        (tmp_path / f"table-{part}.csv").write_text("a,b\n1,2\n")
+    three = r"8 tables \(table-2.csv, table-3.csv, table-4.csv and 5 more\); tables"
+    with pytest.raises(SourceError, match=three):
+        read_images(tmp_path)
     with pytest.raises(SourceError, match=r"table\.csv' cannot be read as an image \(it is no"):
         read_images(tmp_path / "table.csv")
 

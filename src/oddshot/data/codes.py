@@ -1,7 +1,7 @@
 """Columns of delimited text that look like whole numbers, and are codes: these are text.
 
-As numbers, codes such as 007 would lose their leading zeros, long ones their last digits, and phone
-numbers their plus.
+As numbers, codes such as 007 would lose their leading zeros, long ones their last digits, phone
+numbers their plus, and 4E29 would have thirty digits.
 """
 
 import re
@@ -9,7 +9,7 @@ import re
 import numpy as np
 import pandas as pd
 
-from oddshot.frames import CODE_TEXT, PHONE_TEXT
+from oddshot.frames import CODE_TEXT, LETTER_CODE, PHONE_TEXT
 
 EXACT = 2.0**53  # whole numbers up to this are exact as floats
 LONG = 16  # digits of those that may be none
@@ -88,6 +88,8 @@ def _are_codes(column: "pd.Series[str]") -> bool:
     if any(word[:1] == "0" and CODE_TEXT.fullmatch(word) for word in words):
         return True
     if words and all(map(PHONE_TEXT.fullmatch, words)):
+        return True
+    if len(words) > 1 and all(map(LETTER_CODE.fullmatch, words)):
         return True
     long = {int(word) for word in words if len(word) >= LONG and word.isdecimal()}
     return len({*map(float, long)}) < len(long)

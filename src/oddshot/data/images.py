@@ -46,7 +46,7 @@ SUFFIXES = (
 MASKS = "ground_truth"  # MVTec's folder of them
 STACKS = ("images", "X")
 DAMAGE = (OSError, SyntaxError, ValueError, TypeError, EOFError, struct.error)  # of Pillow
-NAMED = 20  # as many files are named in a note
+NAMED, FEW_NAMED = 20, 3  # as many files are named in a note, and in an error
 NUMBERS = re.compile(r"(\d+)")
 
 T = TypeVar("T")
@@ -274,8 +274,8 @@ def _in_folder(folder: Path) -> _Found:
     if not kept and tables:
         raise SourceError(
             f"{str(folder)!r} holds no images, but {counted(len(tables), 'tables')} "
-            f"({_listed(tables)}); tables are read one file at a time: give one, or put them "
-            "together"
+            f"({_listed(tables, FEW_NAMED)}); tables are read one file at a time: give one, or "
+            "put them together"
         )
     if not kept:
         raise SourceError(
@@ -468,6 +468,6 @@ def _said(changes: Changes, count: int) -> list[str]:
     return [f"{number} of {count} images {what}" for what, number in changes.items()]
 
 
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return ", ".join(names[:NAMED]) + more
+def _listed(names: Sequence[str], most: int = NAMED) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

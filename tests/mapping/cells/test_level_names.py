@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oddshot.mapping.cells.level_names import are_codes, level_key, level_name
+from oddshot.mapping.cells.level_names import are_codes, code_key, level_key, level_name
 
 
 @given(st.integers(-(10**15), 10**15))
@@ -42,3 +42,24 @@ def test_phone_numbers_are_codes_and_other_signed_numbers_are_not():
     assert not are_codes([*phones, "-31612345678"])
     assert not are_codes(["+1234567", "+2345678"])
     assert not are_codes(["N/A", ""])
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        ["1e+05", "2E+06"],
+        ["1E-07", "3E11"],
+        ["1.2E5", "1.5E11"],
+        ["1E5", "2E6"],
+        ["1e21", "3e22"],
+        ["4E29", "7"],
+    ],
+)
+def test_numbers_as_programs_write_them_are_no_codes(numbers):
+    assert not are_codes(numbers)
+
+
+def test_an_e_between_digits_in_all_cells_makes_codes():
+    assert are_codes(["4E29", " 3E11", "n/a"])
+    assert not are_codes(["4E29", 7.0])
+    assert {code_key(name) for name in ("4E29", level_name(4e29))} == {str(int(4e29))}

@@ -49,6 +49,25 @@ def test_an_object_column_of_numbers_with_one_text():
     assert (found.kind, found.notation.words) == ("number", ("x7",))
 
 
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ("R$ {:.2f}", "read as numbers in 'R$'"),
+        ("US$ {:.2f}M", "read as numbers in 'US$' with 'K' for 1,000, 'M' for 1,000,000"),
+        ("{:.0f} min 5 sec", "read as durations in days"),
+    ],
+)
+def test_what_stands_beside_numbers_is_told(written, told):
+    found = look([written.format(float(price)) for price in PRICES])
+    assert (found.kind, found.cause) == ("number", "unit")
+    assert found.reason().startswith(told)
+
+
+def test_amounts_that_are_not_read_resemble_no_dates():
+    found = look([f"Konto {float(price) + 100:,.2f}" for price in PRICES])
+    assert found.cause == "identifier"
+
+
 def test_identifiers_stay_so_with_one_malformed():
     found = look([*map(str, RNG.permutation(500) + 7), "1O5"], "ticket")
     assert found.reason() == "identifier (a running number)"

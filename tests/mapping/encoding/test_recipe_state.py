@@ -30,6 +30,16 @@ def test_decimal_commas_are_remembered():
     assert seen[:, 0].tolist() == [6257.0, 1.5]
 
 
+def test_what_stands_before_numbers_and_lengths_of_time_are_remembered():
+    took = [f"{n}h {n % 7}m" for n in range(1, 50)]
+    rows = pd.DataFrame({"price": [f"R$ {n},50" for n in range(1, 50)], "took": took})
+    encoder = Encoder.from_state(*Encoder().fit(rows).state())
+    seen = encoder.transform(pd.DataFrame({"price": ["R$ 6.257,00"], "took": ["PT36H"]}))
+    assert seen[0, :2].tolist() == [6257.0, 1.5]
+    with pytest.raises(DataError, match="'took' holds whole numbers, where durations"):
+        encoder.transform(rows.assign(took=5))
+
+
 def test_what_numbers_hold_is_remembered_and_was_not_asked_by_older_versions():
     rows = pd.DataFrame({"took": pd.to_timedelta([*range(30)], "h"), "kg": np.arange(30) / 7})
     settings_, arrays = Encoder().fit(rows).state()

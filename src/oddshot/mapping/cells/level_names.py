@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from oddshot.frames import CODE_TEXT, MISSING_WORDS, PHONE_TEXT
+from oddshot.frames import CODE_TEXT, LETTER_CODE, MISSING_WORDS, PHONE_TEXT
 from oddshot.mapping.cells.truth_values import FALSE_WORDS, TRUE_WORDS
 
 WHOLE_TEXT = re.compile(r"^(-?(?:0|[1-9]\d*))\.0+$")
@@ -44,27 +44,42 @@ def truth_key(name: str) -> str:
 
 
 def code_key(name: str) -> str:
-    """Give the same for codes that lost their leading zeros where they were read as numbers.
+    """Give the same for codes that were read as numbers: 05 and 5, 3E11 and 300000000000.
 
-    >>> [code_key(name) for name in ("05", "5.0", "00", "0.5")]
-    ['5', '5', '0', '0.5']
+    >>> [code_key(name) for name in ("05", "5.0", "00", "0.5", "3E11")]
+    ['5', '5', '0', '0.5', '300000000000']
     """
     key = level_key(name)
+    if LETTER_CODE.fullmatch(key):
+        return str(int(float(key)))
     return key.lstrip("0") or "0" if CODE_TEXT.fullmatch(key) else key
 
 
 def are_codes(values: Sequence[Any]) -> bool:
-    """Whether digits are levels, not quantities.
+    """Whether digits are written as in codes, which are levels, not quantities.
 
-    Some are written with leading zeros, as in postcodes, or all as phone numbers: a plus and 8 to
-    15 digits.
+    Some are with leading zeros, as in postcodes; or all as phone numbers, a plus and 8 to 15
+    digits; or all with an E, as rooms have it, but no point or sign, as numbers would.
 
-    >>> [are_codes(texts) for texts in (["05", "17"], ["+4930123456", "-"], ["+4930123456", "-7"])]
+    >>> [are_codes(texts) for texts in (["12", "07"], ["4E29", "3E11"], ["4E29", "12"])]
     [True, True, False]
+    >>> are_codes(["+4930123456", "-"]), are_codes(["+4930123456", "-7"])
+    (True, False)
     """
-    if any(isinstance(value, str) and CODE_TEXT.fullmatch(value.strip()) for value in values):
+    texts = [value.strip() for value in values if isinstance(value, str)]
+    if any(map(CODE_TEXT.fullmatch, texts)):
         return True
-    known = [v for v in values if not (isinstance(v, str) and v.strip().lower() in MISSING_WORDS)]
-    return bool(known) and all(
-        isinstance(value, str) and PHONE_TEXT.fullmatch(value.strip()) for value in known
-    )
+    if len(texts) < len(values):
+        return False
+    return _matching(PHONE_TEXT, texts) > 0 or _matching(LETTER_CODE, texts) > 1
+
+
+def _matching(pattern: re.Pattern[str], texts: Sequence[str]) -> int:
+    """Count texts that match where all but gaps do, else 0."""
+    found = 0
+    for text in texts:
+        if pattern.fullmatch(text):
+            found += 1
+        elif text.lower() not in MISSING_WORDS:
+            return 0
+    return found

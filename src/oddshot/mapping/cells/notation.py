@@ -16,55 +16,42 @@ from numpy.typing import NDArray
 
 from oddshot.episodes import FloatArray
 from oddshot.frames import MISSING_WORDS, NUMBER_TEXT
+from oddshot.mapping.cells.affixes import USUAL, currencies, find_before, without
+from oddshot.mapping.cells.spans import are_spans, days_of_span
+from oddshot.mapping.cells.units import MALFORMED, ends_in, find_units
 
 MANY = 20  # different numbers that make a column one of numbers, whatever few words are among them
 FEW = 0.05  # different texts among them that are none, as a share of these
-MALFORMED = 0.02  # share of cells that may be none although they hold a digit
 ENOUGH = 5  # different numbers with a point, and without, that tell what the point means
 ENDS_IN_0, CHANCE = 0.1, 0.01  # share of decimals that would be written shorter; of none in many
 SHOWN = 3
-FEW_UNITS = 5  # different ones, up to which what stands behind numbers may be units
 SECONDS = 86400.0
 DURATIONS, NUMBERS = "durations", "numbers"
 SIGNS, SIGNED = ("<", ">", "\u2264", "\u2265"), 0.2  # share of texts that may begin with one
 
-_CURRENCY = (
-    r"(?:[$\u20ac\u00a3\u00a5\u20b9]|EUR|USD|GBP|CHF|JPY|CNY|INR|CAD|AUD|SEK|NOK|DKK|PLN|CZK|BRL)"
-)
-
 
 def _amounts(thousands: str, point: str) -> re.Pattern[str]:
-    """Match $1,100.50, (3,000), 8.1 %, EUR -5.00, 1'250, 3 000-, <0.5, or with other signs.
+    """Match $1,100.50, (3,000), $(3), 8.1 %, EUR -5.00, 1'250, 3 000-, <0.5, with other signs, too.
 
     Where commas stand between thousands, also 12,34,567.
     """
     lakhs = r"|[1-9]\d?(?:,\d{2})+,\d{3}" if thousands == "," else ""
     return re.compile(
         r"[<>\u2264\u2265]?=?\s?(?P<bracket>\(?)(?P<before>[+\u2212-]?)"
-        rf"(?:{_CURRENCY}\s?)?(?P<minus>[+\u2212-]?)"
+        rf"(?:{USUAL}\s?(?P<within>\(?))?(?P<minus>[+\u2212-]?)"
         rf"(?P<whole>[1-9]\d{{0,2}}(?:[{thousands}'\u2019 \u00a0\u2009\u202f]\d{{3}})+{lakhs}|\d+)"
-        rf"(?P<rest>{point}\d*)?\s?(?P<unit>%|{_CURRENCY}|)(?P<after>[\u2212-]?)(?P<closed>\)?)"
+        rf"(?P<rest>{point}\d*)?\s?(?P<unit>%|{USUAL}|)(?P<after>[\u2212-]?)(?P<closed>\)?)"
     )
 
 
-_LETTERS = r"[^\W\d_]{1,11}(?:\u207b[\u00b9\u00b2\u00b3])?"  # or to the power of -1, ...
-_WITH_UNIT = re.compile(
-    rf"[^A-Za-z]*\d[.,]*\s?(?P<unit>{_LETTERS}(?:[\u00b7\u22c5*]{_LETTERS})?"
-    rf"(?:/{_LETTERS}|[\u00b2\u00b3])?|\u00b0[CF]?|%\s?{_LETTERS}|(?<=\s)1/{_LETTERS})"
-)
 _MARK = r"HH?|LL?|\((?:HH?|LL?)\)|\*{1,2}"
 _MARKED = re.compile(
     rf"(?:(?P<before>{_MARK})\s)?(?P<number>[^A-Za-z*]*\d.*?)(?:\s?(?<=[\d\s.])(?P<behind>{_MARK}))?"
 )  # as laboratories do what is high or low
 _BEGIN, _END = ("H", "L", "(", "*"), ("H", "L", ")", "*")
 LONGEST = 64  # characters of a number and its mark
-NO_UNITS = frozenset({"am", "pm"})  # of the clock
-COMPASS = (frozenset("ns"), frozenset("ew"))  # where both of a pair are met, or a place is named
-SCALES = (
-    {"K": 1e3, "k": 1e3, "M": 1e6, "B": 1e9, "bn": 1e9},
-    {"CR": 1.0, "DR": -1.0},
-)
 _WITH_POINT, _WITH_COMMA = _amounts(",", r"\."), _amounts(r"\.", ",")
+_ZERO = re.compile(rf"{USUAL}\s*-|-\s*{USUAL}")  # as spreadsheets write amounts
 _CLOCK = re.compile(r"(?:(-?\d+) days?,? )?([+-]?)(\d{1,4}):(\d{2})(?::(\d{2}(?:\.\d*)?))?")
 _HALF_DAY = re.compile(
     r"(?P<hour>0?[1-9]|1[0-2])(?P<later>:\d{2}(?::\d{2}(?:\.\d*)?)?)\s?(?P<half>[ap])\.?m\.?",
@@ -90,6 +77,10 @@ class Notation:
         `DURATIONS`, which are read in days, times of day among them, or `NUMBERS`; empty where both
         occur, or an older version did not ask. Whole numbers are not read where durations are held,
         since it is not told in what unit they are, nor durations where numbers are.
+    before
+        What stands before all numbers, a currency: see `find_before`.
+    spans
+        Whether lengths of time are written with their units, see `days_of_span`.
     """
 
     comma: bool = False
@@ -97,6 +88,8 @@ class Notation:
     units: tuple[tuple[str, float], ...] = ()
     holds: str = ""
     marks: tuple[str, ...] = ()
+    before: str = ""
+    spans: bool = False
 
     @property
     def told(self) -> str:
@@ -106,21 +99,28 @@ class Notation:
 
     @property
     def told_units(self) -> str:
-        """The units, and what they stand for."""
+        """The units, and what they stand for; empty without any."""
+        if self.spans:
+            return "in days"
+        behind = ""
         if len(self.units) == 1:
-            return f"in {self.units[0][0]!r}"
-        once = {factor: unit for unit, factor in reversed(self.units)}
-        return "with " + ", ".join(f"{once[at]!r} for {at:,.0f}" for at in sorted(once, key=abs))
+            behind = f"in {self.units[0][0]!r}"
+        elif self.units:
+            once = {factor: unit for unit, factor in reversed(self.units)}
+            scale = (f"{once[at]!r} for {at:,.0f}" for at in sorted(once, key=abs))
+            behind = "with " + ", ".join(scale)
+        return " ".join(filter(None, (f"in {self.before!r}" if self.before else "", behind)))
 
     def read(self, values: Sequence[Any]) -> FloatArray | None:
         """All values as numbers, gaps as NaN; ``None`` if one is no number, and must be."""
         parsed, words = np.empty(len(values)), frozenset(self.words)
         for i, value in enumerate(values):
-            number = self._number(value)
+            if words and isinstance(value, str) and value.strip() in words:
+                number: float | None = np.nan  # a later version may read it, too
+            else:
+                number = self._number(value)
             if number is None:
-                if not isinstance(value, str) or value.strip() not in words:
-                    return None
-                number = np.nan
+                return None
             parsed[i] = number
         return parsed
 
@@ -139,7 +139,7 @@ class Notation:
         points: Counter[int] = Counter()
         zeros = 0
         for text in texts:
-            found = _WITH_COMMA.fullmatch(_number_part(text, self.units))
+            found = _WITH_COMMA.fullmatch(self._number_part(text))
             if found is None:
                 if text.lower() not in MISSING_WORDS and Notation(units=self.units).reads(text):
                     return False
@@ -181,14 +181,7 @@ class Notation:
         ):
             return None
         if isinstance(value, str):
-            text = _split_mark(value.strip())[0] if self.marks else value.strip()
-            for unit, factor in self.units:
-                if not _ends_in(text, unit):
-                    continue
-                number = self._of_text(text[: -len(unit)].strip())
-                if number is not None:
-                    return factor * number
-            return self._of_text(text)
+            return self._of_cell(value.strip())
         if isinstance(value, datetime.time):
             return (value.hour * 3600 + value.minute * 60 + value.second) / SECONDS
         if isinstance(value, datetime.timedelta):
@@ -200,6 +193,30 @@ class Notation:
         known = isinstance(value, numbers.Real | decimal.Decimal | np.bool_)
         return float(value) if known else None
 
+    def _of_cell(self, text: str) -> float | None:
+        if self.marks:
+            text = _split_mark(text)[0]
+        if self.before:
+            bare = without(text, self.before)
+            if bare == "-":
+                return 0.0
+            if bare is None and currencies([text]):
+                return None
+            text = text if bare is None else bare
+        if self.spans and (days := days_of_span(text)) is not None:
+            return days
+        for unit, factor in self.units:
+            if size := ends_in(text, unit):
+                number = self._of_text(text[:-size].strip())
+                if number is not None:
+                    return factor * number
+        return self._of_text(text)
+
+    def _number_part(self, text: str) -> str:
+        """Give a text without the unit at its end."""
+        size = next((size for unit, _ in self.units if (size := ends_in(text, unit))), 0)
+        return text[: len(text) - size].strip()
+
     def _of_text(self, text: str) -> float | None:
         if NUMBER_TEXT.fullmatch(text) and not (self.comma and "." in text):
             return float(text)
@@ -208,18 +225,23 @@ class Notation:
         if (time := _time(text)) is not None:
             return time
         found = (_WITH_COMMA if self.comma else _WITH_POINT).fullmatch(text)
-        if found is None or bool(found["bracket"]) != bool(found["closed"]):
-            return None
-        signs = found["bracket"] + found["before"] + found["minus"] + found["after"]
-        if len(signs) > 1:
-            return None
-        rest = (found["rest"] or "").replace(",", ".")
-        size = float(re.sub(r"\D", "", found["whole"]) + rest)
-        size = size / 100 if found["unit"] == "%" else size
-        return size if signs in ("", "+") else -size
+        if found is None:
+            return 0.0 if _ZERO.fullmatch(text) else None
+        return _signed_size(found)
 
 
 PLAIN = Notation()
+
+
+def _signed_size(found: re.Match[str]) -> float | None:
+    bracket = found["bracket"] + (found["within"] or "")
+    signs = bracket + found["before"] + found["minus"] + found["after"]
+    if len(bracket) != len(found["closed"]) or len(signs) > 1:
+        return None
+    rest = (found["rest"] or "").replace(",", ".")
+    size = float(re.sub(r"\D", "", found["whole"]) + rest)
+    size = size / 100 if found["unit"] == "%" else size
+    return size if signs in ("", "+") else -size
 
 
 def what_is_held(values: Sequence[Any], words: Collection[str] = ()) -> str:
@@ -301,12 +323,22 @@ def closest_notation(
     Of these it gives one more than ``most`` at most. ``place`` as for `find_notation`.
     """
     texts = [value.strip() for value in values if isinstance(value, str)]
-    units = _units(texts, place=place)
+    if are_spans(text for text in texts if text.lower() not in MISSING_WORDS):
+        return Notation(spans=True), Notation(spans=True).strays(values, most=most)
+    before = find_before(texts)
+    if before:
+        texts = [bare if (bare := without(text, before)) is not None else text for text in texts]
+    units = find_units(texts, place=place)
     marks = _marks(texts, units)
     if marks:
-        texts = [_split_mark(text)[0] for text in texts]
-        units = _units(texts, place=place)
-    point = Notation(units=units, marks=marks)
+        split = [*map(_split_mark, texts)]
+        unmarked = [number for number, _ in split]
+        units = find_units(unmarked, place=place)
+        if _are_letters_instead(split, units):
+            marks, units = (), ()
+        else:
+            texts = unmarked
+    point = Notation(units=units, marks=marks, before=before)
     comma = replace(point, comma=True)
     unread = point.strays(values, most=most)
     commas = sum("," in text for text in texts)
@@ -342,6 +374,14 @@ def _marks(texts: Sequence[str], units: Sequence[tuple[str, float]]) -> tuple[st
     return tuple(sorted({*marked})) if found and 2 * len(marked) < len(texts) else ()
 
 
+def _are_letters_instead(
+    split: Sequence[tuple[str, str]], units: Sequence[tuple[str, float]]
+) -> bool:
+    """Whether a mark stands where other numbers have a unit of one letter: 5 S, 7 H."""
+    letter = units[0][0] if len(units) == 1 and len(units[0][0]) == 1 else ""
+    return letter.isalpha() and not any(mark and ends_in(number, letter) for number, mark in split)
+
+
 def _split_mark(text: str) -> tuple[str, str]:
     """Give a text without the mark beside its number, and the mark, if it has one."""
     if len(text) > LONGEST or not (text.startswith(_BEGIN) or text.endswith(_END)):
@@ -364,58 +404,12 @@ def _time(text: str) -> float | None:
     return None
 
 
-def _number_part(text: str, units: Sequence[tuple[str, float]]) -> str:
-    """Give a text without the unit at its end."""
-    unit = next((unit for unit, _ in units if _ends_in(text, unit)), "")
-    return text[: len(text) - len(unit)].strip()
-
-
-def _ends_in(text: str, unit: str) -> bool:
-    """Whether a text ends in a unit; of longer ones in capitals, too: of one letter, m is not M.
-
-    One that begins with a digit, as 1/min, stands apart.
-    """
-    end = text[-len(unit) :]
-    if unit[:1].isdigit() and text[: -len(unit)][-1:].isdigit():
-        return False
-    return end == unit or (len(unit) > 1 and end.lower() == unit.lower())
-
-
-def _units(texts: Sequence[str], *, place: bool) -> tuple[tuple[str, float], ...]:
-    """Find what stands behind numbers, if it is one unit or all of one of `SCALES`."""
-    behind = Counter(match["unit"] for text in texts if (match := _WITH_UNIT.fullmatch(text)))
-    found = {unit for unit in behind if not re.fullmatch(_CURRENCY, unit)}
-    small = {unit.lower() for unit in found}
-    if any(pair <= small or (place and small & pair) for pair in COMPASS):
-        return ()
-    if not any(found <= scale.keys() for scale in SCALES):
-        few = MALFORMED * len(texts)  # a letter typed for a digit is no unit
-        often = {unit for unit in found if behind[unit] > few}
-        found = often if len(found) > 1 else {u for u in found if u in often or len(u) > 1}
-    if not found or any(unit.lower() in NO_UNITS for unit in found):
-        return ()
-    for scale in SCALES:
-        if found <= scale.keys():
-            both = len(found) > 1 or min(scale.values()) > 0  # a credit alone has no debit beside
-            return tuple(scale.items()) if both else ()
-    return tuple((unit, 1.0) for unit in found) if len(found) == 1 else ()
-
-
 def what_more(texts: Sequence[str]) -> str:
     """Say what texts tell beside numbers: several currencies, or a sign that stands before many."""
-    currencies = {mark.group() for text in texts if (mark := re.search(_CURRENCY, text))}
-    if len(currencies) > 1:
-        return f"numbers in several currencies: {', '.join(sorted(currencies))}"
+    found = currencies(texts)
+    if len(found) > 1:
+        return f"numbers in several currencies: {', '.join(sorted(found))}"
     signed = [text for text in texts if text.startswith(SIGNS)]
     return (
         f"many numbers are bounds, as {min(signed)!r}" if len(signed) > SIGNED * len(texts) else ""
     )
-
-
-def units_differ(texts: Sequence[str]) -> str:
-    """Say which units stand behind most texts, if these are a few; else empty."""
-    matches = [match for text in texts if (match := _WITH_UNIT.fullmatch(text))]
-    units = sorted({match["unit"] for match in matches})
-    if 2 * len(matches) < len(texts) or not 1 < len(units) <= FEW_UNITS:
-        return ""
-    return f"numbers in several units: {', '.join(units)}"

@@ -9,9 +9,10 @@ import pandas as pd
 from oddshot.mapping.cells.date_notation import closest_date_format, resembles_date
 from oddshot.mapping.cells.distinct import Column, distinct_values
 from oddshot.mapping.cells.level_names import are_codes, level_name
-from oddshot.mapping.cells.notation import closest_notation, units_differ, what_more
+from oddshot.mapping.cells.notation import closest_notation, what_more
 from oddshot.mapping.cells.periods import may_mean_else
 from oddshot.mapping.cells.spellings import without_gaps
+from oddshot.mapping.cells.units import units_differ
 from oddshot.mapping.encoding.category import NEARLY_ALL, ONE_HOT_LEVELS, Category
 from oddshot.mapping.encoding.left_out import LeftOut, constant_recipe
 from oddshot.wording import counted
@@ -19,7 +20,7 @@ from oddshot.wording import counted
 MOSTLY, UNLIKE = 0.5, 0.6  # shares of texts that are no numbers, or not dates of one format, where
 # it is told how many cells are
 SAMPLE = 200  # texts that tell whether to look at all
-CLOCK = re.compile(r"\d\d?[:.]\d\d")
+CLOCK = re.compile(r"(?<![\d,])\d\d?[:.]\d\d")
 
 
 def category_recipe(name: str, column: Column, *, may_be_id: bool) -> LeftOut | Category:

@@ -63,8 +63,8 @@ class Number:
             return "code" if self.code else "time"
         if self.missing and self.notation.words:
             return "words"
-        if self.notation.units or self.notation.marks:
-            return "unit" if self.notation.units else "marks"
+        if self.notation.told_units or self.notation.marks:
+            return "unit" if self.notation.told_units else "marks"
         if self.bounds or self.notation.comma:
             return "bounds" if self.bounds else "points"
         return "angle" if self.turns() else ""
@@ -163,11 +163,11 @@ def _on_times(number: Number) -> str:
 
 def _on_number(number: Number) -> str:
     notation = number.notation
-    units = f" {notation.told_units}" if notation.units else ""
+    units = f" {told}" if (told := notation.told_units) else ""
     points = ", commas before decimals, points between thousands" if notation.comma else ""
     marks = f", without marks as {notation.marks[0]!r}" if notation.marks else ""
     written = f"{units}{points}{marks}"
-    read = f"read as {number.kind}s{written}"
+    read = f"read as {'duration' if notation.spans else number.kind}s{written}"
     if not number.missing:
         return read if written else ""
     if written or notation.words:

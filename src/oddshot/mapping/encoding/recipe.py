@@ -106,7 +106,8 @@ def _by_content(name: str, column: Column, *, named: bool) -> Recipe:
 
 def _of_written_numbers(name: str, column: Column, notation: Notation, *, named: bool) -> Recipe:
     codes, distinct = distinct_values(column)
-    notation = replace(notation, holds=what_is_held(distinct, notation.words))
+    holds = DURATIONS if notation.spans else what_is_held(distinct, notation.words)
+    notation = replace(notation, holds=holds)
     values = read_numbers(column, notation)
     plain = named and notation == Notation(words=notation.words, holds=NUMBERS)
     written = find_number_date(name, values) if plain else None

@@ -84,6 +84,8 @@ def _restored(column: dict[str, Any], rows: Iterator[list[float]]) -> Recipe:
             units,
             told.get("holds", ""),
             tuple(told.get("marks", ())),
+            told.get("before", ""),
+            told.get("spans", False),
         )
     if kind == "category":
         return Category(**column | {"groups": tuple(column.get("groups", ()))})
