@@ -1,4 +1,4 @@
-"""Columns in which one value stands in most rows: rain, downtime, what is seldom measured.
+"""Columns in which nine of ten rows hold one value: rain, downtime, what is seldom measured.
 
 Between the quartiles of such a column lies nothing, and next to none of the other values are among
 the rows that lie nearest. By either they are all far out, each as far as an anomaly would be,
@@ -10,14 +10,15 @@ from numpy.typing import NDArray
 
 from oddshot.episodes import FloatArray
 
-LEAST, MOST = 0.5, 0.95  # of the rows; where fewer hold another value, that is what is rare
+LEAST, MOST = 0.85, 0.95  # of the rows; more with another value were often the anomalies of real
+# tables, and fewer are what is rare
 OTHERS = 4  # different ones at least: fewer are levels or a flag
 
 
 def spiked_columns(rows: FloatArray, flags: NDArray[np.bool_] | None = None) -> NDArray[np.bool_]:
     """Tell which columns of rows (n, p) are of that kind; ``flags`` (p,) of gaps may be, too.
 
-    >>> rows = np.arange(40.0)[:, None] - [0, 30, 39]
+    >>> rows = np.arange(40.0)[:, None] - [0, 35, 39]
     >>> spiked_columns(rows.clip(0)).tolist()
     [False, True, False]
     """
